@@ -1,0 +1,1 @@
+"""Alembic: the frozen history of the schema."""

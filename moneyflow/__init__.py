@@ -1,0 +1,1 @@
+"""What every process of Money Flow shares; it knows no process."""

@@ -1,0 +1,1 @@
+"""The outside world behind small functions and protocols: brokers, mail, Redis."""

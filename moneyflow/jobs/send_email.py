@@ -1,0 +1,25 @@
+"""`send_email`: render a mail from `mail_templates/` and send it by SMTP."""
+
+from uuid import UUID
+
+from moneyflow.jobs.base import Job, RetryPolicy
+
+#: Mails that somebody sits and waits for.
+_URGENT = frozenset({"activation"})
+
+
+class SendEmail(
+    Job,
+    kind="send_email",
+    priority=5,
+    retry=RetryPolicy(attempts=10, base_seconds=2, cap_seconds=1800),
+    time_limit_seconds=120,
+):
+    """Send the mail `template` to the user; what stands in it is read when the mail is made."""
+
+    template: str
+    user_id: UUID
+
+    def message_priority(self) -> int:
+        """Return 9 for a mail that somebody waits for, else 5."""
+        return 9 if self.template in _URGENT else self.priority

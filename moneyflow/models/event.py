@@ -1,0 +1,22 @@
+"""The outbox of events: a row waits here until Kafka has confirmed it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Identity, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+from moneyflow.models.columns import moment
+
+
+class OutboxEvent(SQLModel, table=True):
+    """An event on its way to Kafka: `value` is the envelope as it is sent."""
+
+    __tablename__ = "outbox_events"
+
+    sequence: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    id: UUID
+    topic: str = Field(sa_type=Text)
+    key: str = Field(sa_type=Text)
+    value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: datetime = moment(default_now=True)

@@ -1,0 +1,1 @@
+"""Use cases: what the API and the jobs both call; one file a noun, verbs inside."""

@@ -1,0 +1,61 @@
+"""Who asked for the work at hand: it travels from a request to every log line, job and event that comes of it."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import structlog
+
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """A request's id, its W3C trace context and the person who acts, as far as they are known."""
+
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    actor_id: str | None = None
+
+
+_NOBODY = Origin()
+_current: ContextVar[Origin] = ContextVar("origin", default=_NOBODY)
+
+
+def current() -> Origin:
+    """Return the origin of what this thread or task works on."""
+    return _current.get()
+
+
+@contextmanager
+def working_for(origin: Origin, **log_fields: object) -> Iterator[None]:
+    """Carry `origin` through the block, on its log lines too, beside `log_fields`."""
+    token = _current.set(origin)
+    try:
+        with structlog.contextvars.bound_contextvars(correlation_id=origin.correlation_id, **log_fields):
+            yield
+    finally:
+        _current.reset(token)
+
+
+def child_traceparent(parent: str | None) -> str:
+    """Return a traceparent in the trace of `parent`, or in a new trace when `parent` is none (W3C Trace Context)."""
+    trace_id = parent[3:35] if parent and _TRACEPARENT.fullmatch(parent) else secrets.token_hex(16)
+    return f"00-{trace_id}-{secrets.token_hex(8)}-01"
+
+
+_source = "/money-flow/unknown"
+
+
+def source() -> str:
+    """Return this process's name as the source of events, such as /money-flow/api."""
+    return _source
+
+
+def set_process(process: str) -> None:
+    """Say once, at start, which process this is."""
+    global _source  # noqa: PLW0603 - a process has one name, from start to end
+    _source = f"/money-flow/{process}"

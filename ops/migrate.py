@@ -1,0 +1,94 @@
+"""`python -m ops.migrate`: bring Postgres, RabbitMQ and Kafka to what this version needs; safe to repeat."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pika
+import psycopg
+import structlog
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, NullPool, create_engine, text
+
+from moneyflow import settings as settings_module
+from moneyflow.errors import ConfigurationError
+from moneyflow.gateways import kafka, rabbitmq
+from moneyflow.models.metadata import METADATA
+from moneyflow.settings import Settings
+from moneyflow.telemetry.logs import configure_logging
+
+log = structlog.get_logger(__name__)
+
+#: One migration at a time, however many containers start.
+_LOCK = 20010
+
+
+def upgrade_schema(settings: Settings, *, revision: str = "head") -> None:
+    """Run the schema's history up to `revision`, as the owner."""
+    with _owner_connection(settings) as connection:
+        command.upgrade(alembic_config(settings, connection), revision)
+
+
+def downgrade_schema(settings: Settings, *, revision: str) -> None:
+    """Take the schema's history back to `revision`, as the owner."""
+    with _owner_connection(settings) as connection:
+        command.downgrade(alembic_config(settings, connection), revision)
+
+
+def alembic_config(settings: Settings, connection: Connection) -> Config:
+    """Return Alembic's configuration; it needs no file of its own."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    config.attributes["connection"] = connection
+    config.attributes["metadata"] = METADATA
+    config.attributes["roles"] = {
+        "app": settings.postgres_user,
+        "relay": settings.postgres_relay_user,
+        "audit": settings.postgres_audit_user,
+    }
+    return config
+
+
+@contextmanager
+def _owner_connection(settings: Settings) -> Iterator[Connection]:
+    """Yield a connection of the owner that holds the migration lock."""
+    conninfo = settings.conninfo("owner", application_name="migrate")
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.commit()
+        yield connection
+        connection.commit()
+
+
+def declare_queues(settings: Settings) -> None:
+    """Declare RabbitMQ's topology."""
+    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="migrate"))
+    try:
+        rabbitmq.declare_topology(connection.channel())
+    finally:
+        connection.close()
+
+
+def main() -> int:
+    """Migrate everything; 0 when all of it is done."""
+    try:
+        settings = settings_module.load()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure_logging("migrate", level=settings.log_level)
+    upgrade_schema(settings)
+    log.info("schema_migrated")
+    declare_queues(settings)
+    log.info("queues_declared")
+    created = asyncio.run(kafka.create_topics(settings))
+    log.info("topics_ready", created=created)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

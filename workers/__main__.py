@@ -1,0 +1,141 @@
+"""`python -m workers`: one worker process, Dramatiq's threads on the queue `jobs`; scale by starting more of them."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+# Dramatiq reads it when it is imported: how soon a consumer that lost its connection tries again.
+os.environ.setdefault("dramatiq_restart_delay", "500")
+
+import dramatiq
+import structlog
+
+import mail_templates
+import workers.jobs
+from moneyflow import settings as settings_module
+from moneyflow.database import Database
+from moneyflow.errors import ConfigurationError
+from moneyflow.gateways.mail import Mailer
+from moneyflow.gateways.rabbitmq import connection_parameters
+from moneyflow.gateways.wake import Waker
+from moneyflow.settings import Settings
+from moneyflow.telemetry import origin
+from moneyflow.telemetry.health import serve_health
+from moneyflow.telemetry.logs import configure_logging
+from workers import handlers
+from workers.broker import JobsBroker, declare_actors
+from workers.presence import Presence
+from workers.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerProcess:
+    """Everything that one worker process is made of, wired in one place."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stopping = threading.Event()
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        self.database = Database(
+            settings.conninfo("app", application_name=f"worker {name}"),
+            size=settings.worker_threads + 1,
+            on_work=Waker(settings),
+        )
+        self.mailer = Mailer(settings, mail_templates.render)
+        self.presence = Presence(
+            settings.conninfo("app", application_name=f"worker {name} presence"),
+            name=name,
+            lease_seconds=settings.worker_lease_seconds,
+            parent_died=self.stopping.set,
+        )
+        self.runtime = Runtime(
+            database=self.database,
+            presence=self.presence,
+            handlers=handlers.registry,
+            tools=handlers.Tools(settings=settings, mailer=self.mailer),
+        )
+        self.broker = JobsBroker(
+            connection_parameters(settings, name=f"worker {name}"), arrived=self.runtime.window.arrived
+        )
+        declare_actors(self.broker, self.runtime.run)
+        self.broker.add_middleware(_HandBack(self.runtime))
+        self.worker = dramatiq.Worker(self.broker, worker_threads=settings.worker_threads)
+
+    def run(self) -> None:
+        """Work until asked to stop; then finish what runs and hand back the rest."""
+        self.database.open()
+        self.presence.start()
+        self.worker.start()
+        log.info("worker_ready", worker=self.presence.name, threads=self.settings.worker_threads)
+        self.stopping.wait()
+        log.info("worker_stopping")
+        self.worker.stop(timeout=int(self.settings.worker_shutdown_seconds * 1000))
+        self.broker.close()
+        self.presence.stop()
+        self.mailer.close()
+        self.database.close()
+        log.info("worker_stopped")
+
+    def is_alive(self) -> str | None:
+        """Say what does not move any more: a thread that died, or the heart."""
+        dead = [thread.name for thread in self.threads() if not thread.is_alive()]
+        if dead and not self.stopping.is_set():
+            return f"threads died: {', '.join(dead)}"
+        silent = time.monotonic() - self.presence.last_beat
+        if silent > max(60.0, 4 * self.settings.worker_lease_seconds):
+            return f"no heartbeat reached Postgres for {silent:.0f} seconds"
+        return None
+
+    def is_consuming(self) -> str | None:
+        """Say whether messages can come in."""
+        for thread in self.worker.consumers.values():
+            connection = getattr(thread.consumer, "connection", None)
+            if connection is None or not connection.is_open:
+                return "no connection with RabbitMQ"
+        return None
+
+    def threads(self) -> list[threading.Thread]:
+        """Return the threads without which this worker does nothing."""
+        return [*self.worker.workers, *self.worker.consumers.values()]
+
+
+class _HandBack(dramatiq.Middleware):
+    """Hands back what no thread has started, before the messages go back to RabbitMQ and on to other workers."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def before_consumer_thread_shutdown(self, *_: object) -> None:
+        """All worker threads have stopped by now, or had their time."""
+        self._runtime.stop()
+
+
+def main() -> int:
+    """Run one worker process until SIGTERM or SIGINT."""
+    try:
+        settings = settings_module.load()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure_logging("worker", level=settings.log_level)
+    origin.set_process("worker")
+    assert workers.jobs, "importing it declares the handlers"
+    process = WorkerProcess(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: process.stopping.set())
+    serve_health(
+        host=settings.metrics_host,
+        port=settings.worker_metrics_port,
+        alive=[process.is_alive],
+        ready=[process.database.check, process.is_consuming],
+    )
+    process.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Ordinary jobs run side by side; a suspect, with which a process died before, runs alone in its process.
+
+Then, when the process dies once more, it is known which job was at it, and no neighbour loses an attempt.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Gate:
+    """Many may pass together, or one alone; who waits to be alone goes before newcomers."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._together = 0
+        self._alone = False
+        self._want_alone = 0
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Pass beside others."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._alone and not self._want_alone)
+            self._together += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._together -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Pass when nobody else is inside."""
+        with self._changed:
+            self._want_alone += 1
+            try:
+                self._changed.wait_for(lambda: not self._alone and not self._together)
+            finally:
+                self._want_alone -= 1
+            self._alone = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._alone = False
+                self._changed.notify_all()

@@ -1,0 +1,71 @@
+"""What an error means for a job: tried again after a wait, or failed for good; and how it is told without secrets."""
+
+import re
+import traceback
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from moneyflow.errors import InvalidInputError, NotFoundError, PermanentError, PoisonError
+from moneyflow.jobs.base import RetryPolicy
+from moneyflow.ledger.claim import Claim
+from moneyflow.ledger.finish import Failure
+from moneyflow.settings import Settings
+
+#: Errors of the tree that no further try can mend. All else may be mended, an unknown error too.
+PERMANENT = (PermanentError, InvalidInputError, NotFoundError, PoisonError)
+
+_TRACEBACK_LIMIT = 8 * 1024
+_MESSAGE_LIMIT = 2 * 1024
+_SHORTEST_SECRET = 6
+_SECRET_LIKE = re.compile(
+    r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|bearer)\W{1,4})([^\s'\",;)]+)"
+)
+
+
+@dataclass(frozen=True)
+class RetryIn:
+    """Try again after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Give up: the job goes to `jobs_failed`."""
+
+
+def decide(error: BaseException, claim: Claim, policy: RetryPolicy) -> RetryIn | Fail:
+    """Say what follows from an error in this try."""
+    if isinstance(error, PERMANENT) or claim.attempt >= claim.max_attempts:
+        return Fail()
+    return RetryIn(policy.wait_seconds(claim.attempt))
+
+
+class Redactor:
+    """Tells an error in text that may be stored and sent: without secrets, and cut."""
+
+    def __init__(self, settings: Settings) -> None:
+        values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
+        self._secrets = sorted((v for v in values if len(v) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+    def tell(self, error: BaseException) -> Failure:
+        """Return the error's class, message and traceback, redacted and cut."""
+        lines = traceback.format_exception(error)
+        return Failure(
+            error_class=type(error).__name__,
+            message=self._clean(str(error))[:_MESSAGE_LIMIT],
+            traceback=_last_bytes(self._clean("".join(lines)), _TRACEBACK_LIMIT),
+        )
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        # Postgres's text and AMQP's headers take no NUL.
+        return _SECRET_LIKE.sub(r"\1***", text).replace("\x00", "�")
+
+
+def _last_bytes(text: str, limit: int) -> str:
+    """Keep the end, where the error stands, within `limit` bytes of UTF-8."""
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= limit else data[-limit:].decode("utf-8", "ignore")

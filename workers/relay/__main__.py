@@ -1,0 +1,151 @@
+"""`python -m workers.relay`: publish what is due while this process is the leader, stand by while it is not."""
+
+import asyncio
+import signal
+import sys
+import time
+
+import psycopg
+import redis.asyncio
+import redis.exceptions
+import structlog
+
+from moneyflow import settings as settings_module
+from moneyflow.database import is_outage
+from moneyflow.errors import ConfigurationError
+from moneyflow.gateways import wake
+from moneyflow.gateways.rabbitmq import connection_parameters
+from moneyflow.settings import Settings
+from moneyflow.telemetry import origin
+from moneyflow.telemetry.health import serve_health
+from moneyflow.telemetry.logs import configure_logging
+from workers.relay.depth import Depths
+from workers.relay.events import EventRelay
+from workers.relay.jobs import JobRelay
+from workers.relay.leader import leadership
+from workers.relay.publisher import Publisher
+from workers.relay.reconcile import Reconciler
+from workers.relay.turn import Turns
+
+log = structlog.get_logger(__name__)
+
+#: A part that has not gone round for this long hangs: the longest turn waits for confirms and for Kafka.
+_STUCK_SECONDS = 120.0
+_RECONNECT_SECONDS = 0.5
+
+
+class RelayProcess:
+    """The relay, wired together: the parts of the leader, and the wait to become one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._turns: list[Turns] = []
+        self._postgres_seen = time.monotonic()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Lead or stand by until asked to stop, and begin anew whenever Postgres was away."""
+        lead = asyncio.create_task(self._lead_for_ever())
+        stop = asyncio.create_task(stopping.wait())
+        await asyncio.wait({lead, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if lead.done():
+            lead.result()
+        lead.cancel()
+        await asyncio.gather(lead, return_exceptions=True)
+
+    def is_alive(self) -> str | None:
+        """Say which part has stopped going round."""
+        stuck = [t.name for t in self._turns if time.monotonic() - t.last_turn > _STUCK_SECONDS]
+        return f"no turn for {_STUCK_SECONDS:.0f} seconds: {', '.join(stuck)}" if stuck else None
+
+    def is_ready(self) -> str | None:
+        """Say whether Postgres answers; brokers that are away are waited for and reported by the metrics."""
+        with psycopg.connect(self._conninfo("readiness")) as connection:
+            connection.execute("select 1")
+        return None
+
+    async def _lead_for_ever(self) -> None:
+        while True:
+            try:
+                async with leadership(self._conninfo("leader")) as connection:
+                    await self._lead(connection)
+            except* psycopg.Error as group:
+                if not all(is_outage(error) for error in group.exceptions):
+                    raise
+                log.warning("waiting_for_postgres", error=str(group.exceptions[0]))
+            self._turns = []
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _lead(self, connection: "psycopg.AsyncConnection[psycopg.rows.DictRow]") -> None:
+        publisher = Publisher(connection_parameters(self.settings, name="relay"))
+        depths = Depths(Publisher(connection_parameters(self.settings, name="relay depths")))
+        events = EventRelay(connection, self.settings)
+        jobs = Turns("jobs", JobRelay(connection, publisher).turn)
+        turns = [jobs, Turns("events", events.turn), Turns("reconcile", Reconciler(connection, depths).turn)]
+        self._turns = turns
+        try:
+            async with asyncio.TaskGroup() as group:
+                for turn in turns:
+                    group.create_task(turn.run(), name=turn.name)
+                group.create_task(self._listen(turns[:2]), name="wake")
+        finally:
+            publisher.close()
+            depths.close()
+            await events.close()
+
+    async def _listen(self, turns: list[Turns]) -> None:
+        """Wake the parts when somebody has committed work; while Redis is away they poll."""
+        settings = self.settings
+        while True:
+            client = redis.asyncio.Redis(
+                host=settings.redis_host,
+                port=settings.redis_port,
+                username=settings.redis_user,
+                password=settings.redis_password.get_secret_value(),
+                db=settings.redis_db,
+                health_check_interval=10,
+            )
+            try:
+                async with client, client.pubsub() as subscription:
+                    await subscription.subscribe(wake.channel(settings))
+                    async for _ in subscription.listen():
+                        for turn in turns:
+                            turn.wake()
+            except (redis.exceptions.RedisError, OSError) as error:
+                log.warning("wake_channel_lost", error=str(error), consequence="polling until it is back")
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    def _conninfo(self, part: str) -> str:
+        return self.settings.conninfo("relay", application_name=f"relay {part}")
+
+
+async def _serve(settings: Settings) -> None:
+    process = RelayProcess(settings)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    serve_health(
+        host=settings.metrics_host,
+        port=settings.relay_metrics_port,
+        alive=[process.is_alive],
+        ready=[process.is_ready],
+    )
+    await process.run(stopping)
+
+
+def main() -> int:
+    """Run one relay until SIGTERM or SIGINT."""
+    try:
+        settings = settings_module.load()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure_logging("relay", level=settings.log_level)
+    origin.set_process("relay")
+    asyncio.run(_serve(settings))
+    log.info("relay_stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Events go to Kafka in the order of their keys; what Kafka confirmed leaves the outbox."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from moneyflow.errors import UnavailableError
+from moneyflow.events.base import CONTENT_TYPE
+from moneyflow.gateways.kafka import topic_name
+from moneyflow.ledger.relay import QUERIES
+from moneyflow.settings import Settings
+from moneyflow.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+_POLL_SECONDS = 0.5
+_SEND_SECONDS = 30.0
+_STOP_SECONDS = 5.0
+_HEADERS = [("content-type", CONTENT_TYPE.encode())]
+
+
+class EventRelay:
+    """Publishes what waits in `outbox_events` with the idempotent producer.
+
+    Any error makes the producer worthless: it may have lost its sequence, or its sender task may be dead. It is
+    thrown away, a new one is built, and the outbox is read again; a record sent twice has the same event id.
+    """
+
+    def __init__(self, connection: AsyncConnection[DictRow], settings: Settings) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+
+    async def turn(self) -> float:
+        """Publish one batch; 0 when there may be more."""
+        rows = await (await self._connection.execute(QUERIES["outbox_events"], {"limit": BATCH})).fetchall()
+        if not rows:
+            return _POLL_SECONDS
+        confirmed, error = await self._send(rows)
+        await self._connection.execute(QUERIES["delete_events"], {"sequences": confirmed})
+        metrics.relay_published.labels("event").inc(len(confirmed))
+        if error is not None:
+            await self.close()
+            raise UnavailableError(f"Kafka did not take all events: {error!r}") from error
+        return 0
+
+    async def close(self) -> None:
+        """Throw the producer away."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+            except (TimeoutError, KafkaError) as error:
+                log.warning("producer_stop_failed", error=repr(error))
+
+    async def _send(self, rows: Sequence[DictRow]) -> tuple[list[int], BaseException | None]:
+        """Send all in order; return the rows that Kafka has, and the first error if there was one."""
+        try:
+            producer = await self._started()
+            async with asyncio.timeout(_SEND_SECONDS):
+                futures = [await self._hand_over(producer, row) for row in rows]
+                results = await asyncio.gather(*futures, return_exceptions=True)
+        except (KafkaError, OSError, TimeoutError) as error:
+            return [], error
+        errors = [result for result in results if isinstance(result, BaseException)]
+        confirmed = [
+            row["sequence"] for row, result in zip(rows, results, strict=True) if not isinstance(result, BaseException)
+        ]
+        return confirmed, errors[0] if errors else None
+
+    async def _hand_over(self, producer: AIOKafkaProducer, row: DictRow) -> "asyncio.Future[object]":
+        topic = topic_name(self._settings, row["topic"])
+        future: asyncio.Future[object] = await producer.send(
+            topic, row["value"], key=row["key"].encode(), headers=_HEADERS
+        )
+        return future
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._settings.kafka_bootstrap,
+                client_id="money-flow-relay",
+                enable_idempotence=True,
+                acks="all",
+                request_timeout_ms=10_000,
+                retry_backoff_ms=200,
+            )
+            try:
+                await asyncio.wait_for(producer.start(), _SEND_SECONDS)
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer

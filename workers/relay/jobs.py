@@ -1,0 +1,106 @@
+"""Jobs that are due go to `jobs`, jobs that failed go to `jobs_failed`; what RabbitMQ confirmed is marked."""
+
+from collections.abc import Sequence
+
+import pika
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from moneyflow.clock import rfc3339
+from moneyflow.errors import UnavailableError
+from moneyflow.gateways.rabbitmq import DEAD_EXCHANGE, JOBS_EXCHANGE, JOBS_QUEUE
+from moneyflow.ledger.relay import QUERIES
+from moneyflow.telemetry import metrics
+from workers.broker import encode
+from workers.relay.publisher import Outgoing, Publisher
+
+BATCH = 500
+#: Whoever commits also wakes the relay; polling is the net below that.
+_POLL_SECONDS = 0.5
+_SHORTEST_PAUSE_SECONDS = 0.005
+
+
+class JobRelay:
+    """Publishes what is due in `jobs` and what waits in `job_dead_letters`."""
+
+    def __init__(self, connection: AsyncConnection[DictRow], publisher: Publisher) -> None:
+        self._connection = connection
+        self._publisher = publisher
+
+    async def turn(self) -> float:
+        """Publish one batch of each; return how long nothing will be due."""
+        sent = await self._publish_due() + await self._publish_dead_letters()
+        return 0 if sent else await self._until_due()
+
+    async def _publish_due(self) -> int:
+        rows = await self._rows("due_jobs")
+        if not rows:
+            return 0
+        confirmed = await self._confirmed(rows, [job_message(row) for row in rows])
+        await self._connection.execute(
+            QUERIES["mark_published"],
+            {"ids": [row["id"] for row in confirmed], "fences": [row["fence"] for row in confirmed]},
+        )
+        metrics.relay_published.labels("job").inc(len(confirmed))
+        return len(rows)
+
+    async def _publish_dead_letters(self) -> int:
+        rows = await self._rows("dead_letters")
+        if not rows:
+            return 0
+        confirmed = await self._confirmed(rows, [dead_letter_message(row) for row in rows])
+        await self._connection.execute(QUERIES["delete_dead_letters"], {"ids": [row["letter_id"] for row in confirmed]})
+        metrics.relay_published.labels("dead_letter").inc(len(confirmed))
+        return len(rows)
+
+    async def _rows(self, query: str) -> list[DictRow]:
+        return await (await self._connection.execute(QUERIES[query], {"limit": BATCH})).fetchall()
+
+    async def _confirmed(self, rows: Sequence[DictRow], messages: Sequence[Outgoing]) -> list[DictRow]:
+        """Publish and return the rows that RabbitMQ has."""
+        confirmed = [row for row, ok in zip(rows, await self._publisher.publish(messages), strict=True) if ok]
+        if not confirmed:
+            raise UnavailableError("RabbitMQ confirmed nothing of a batch; is the topology declared (`migrate`)?")
+        return confirmed
+
+    async def _until_due(self) -> float:
+        row = await (await self._connection.execute(QUERIES["next_due_seconds"])).fetchone()
+        seconds = row["seconds"] if row else None
+        return _POLL_SECONDS if seconds is None else min(max(seconds, _SHORTEST_PAUSE_SECONDS), _POLL_SECONDS)
+
+
+def job_message(row: DictRow) -> Outgoing:
+    """Return the message that carries a job to the workers."""
+    return Outgoing(exchange=JOBS_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(row), properties=_properties(row))
+
+
+def dead_letter_message(row: DictRow) -> Outgoing:
+    """Return the message that tells operators why a job failed; moved to `jobs` as it is, it replays the job."""
+    reason = {
+        "x-error-class": row["error_class"],
+        "x-error-message": row["error_message"],
+        "x-error-traceback": row["error_traceback"] or "",
+        "x-attempts": row["attempt"],
+        "x-failed-at": rfc3339(row["ended_at"]),
+        "x-worker": row["worker"],
+    }
+    return Outgoing(
+        exchange=DEAD_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(row), properties=_properties(row, **reason)
+    )
+
+
+def _body(row: DictRow) -> bytes:
+    return encode(row["id"], row["kind"], timestamp_milliseconds=int(row["enqueued_at"].timestamp() * 1000))
+
+
+def _properties(row: DictRow, **headers: object) -> pika.BasicProperties:
+    trace = {"traceparent": row["traceparent"]} if row["traceparent"] else {}
+    return pika.BasicProperties(
+        message_id=str(row["id"]),
+        content_type="application/json",
+        delivery_mode=2,
+        priority=row["priority"],
+        timestamp=int(row["enqueued_at"].timestamp()),
+        type=row["kind"],
+        headers={**trace, **headers},
+    )

@@ -1,0 +1,60 @@
+"""Who publishes: the relay that holds an advisory lock of Postgres, on the very connection that marks what it sent."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+
+from moneyflow.database import SESSION_OPTIONS
+from moneyflow.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+LOCK_KEY = 19783
+_STANDBY_POLL_SECONDS = 0.5
+#: A leader says something to Postgres every second; one that was silent for longer is frozen.
+_FROZEN_SECONDS = 10
+
+_TRY_LOCK = "select pg_try_advisory_lock(%(key)s) as held"
+_END_FROZEN_LEADER = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where usename = current_user and state = 'idle'
+  and state_change < clock_timestamp() - make_interval(secs => %(seconds)s)
+  and pid in (select pid from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+              and classid = 0 and objid = %(key)s
+              and database = (select oid from pg_database where datname = current_database()))
+"""
+
+
+@asynccontextmanager
+async def leadership(conninfo: str) -> AsyncIterator[AsyncConnection[DictRow]]:
+    """Wait until this process is the leader and yield the connection that makes it so.
+
+    A killed leader's connection ends with it, so a standby takes over within half a second; a frozen one's is ended
+    by a standby. Either way nothing that the old leader still publishes can be marked by it.
+    """
+    connection = await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row, options=SESSION_OPTIONS)
+    try:
+        waiting = False
+        while not await _is_leader(connection):
+            if not waiting:
+                log.info("standing_by")
+                waiting = True
+            await asyncio.sleep(_STANDBY_POLL_SECONDS)
+        log.info("leading")
+        metrics.relay_leader.set(1)
+        yield connection
+    finally:
+        metrics.relay_leader.set(0)
+        await connection.close()
+
+
+async def _is_leader(connection: AsyncConnection[DictRow]) -> bool:
+    row = await (await connection.execute(_TRY_LOCK, {"key": LOCK_KEY})).fetchone()
+    if row and row["held"]:
+        return True
+    await connection.execute(_END_FROZEN_LEADER, {"key": LOCK_KEY, "seconds": _FROZEN_SECONDS})
+    return False

@@ -1,0 +1,77 @@
+"""What a crash left behind: jobs of a worker that is gone are taken back, messages that are lost are sent again."""
+
+import time
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from moneyflow.gateways.rabbitmq import FAILED_QUEUE, JOBS_QUEUE
+from moneyflow.ledger.relay import QUERIES
+from moneyflow.telemetry import metrics
+from workers.relay.depth import Depths
+
+log = structlog.get_logger(__name__)
+
+_TAKE_BACK_EVERY_SECONDS = 1.0
+_COUNT_EVERY_SECONDS = 5.0
+#: After Postgres was away, workers need a moment to take their locks again.
+_PRESENCE_GRACE_SECONDS = 3.0
+#: A message is on its way for at most this long before it is missed.
+_QUEUED_GRACE_SECONDS = 5.0
+_TAKE_BACK_LIMIT = 1000
+
+
+class Reconciler:
+    """Compares what Postgres says with what is there, and lets the usual path put it right."""
+
+    def __init__(self, connection: AsyncConnection[DictRow], depths: Depths) -> None:
+        self._connection = connection
+        self._depths = depths
+        self._leading_since = time.monotonic()
+        self._counted_at = 0.0
+        self._missed_before = False
+
+    async def turn(self) -> float:
+        """Look once; returns when to look again."""
+        if time.monotonic() - self._leading_since > _PRESENCE_GRACE_SECONDS:
+            await self._take_back()
+        else:
+            await self._connection.execute("select 1")  # The standbys see that this leader lives.
+        if time.monotonic() - self._counted_at > _COUNT_EVERY_SECONDS:
+            self._counted_at = time.monotonic()
+            await self._count()
+            await self._find_lost_messages()
+        return _TAKE_BACK_EVERY_SECONDS
+
+    async def _take_back(self) -> None:
+        rows = await self._fetch("take_back", limit=_TAKE_BACK_LIMIT)
+        if rows:
+            log.warning("jobs_taken_back", jobs=len(rows), first=str(rows[0]["id"]))
+
+    async def _find_lost_messages(self) -> None:
+        """Send again what should lie in RabbitMQ and does not, once two looks in a row agree."""
+        depth = await self._depths.ready(JOBS_QUEUE)
+        failed = await self._depths.ready(FAILED_QUEUE)
+        if failed is not None:
+            metrics.jobs_failed_messages.set(failed)
+        (queued,) = await self._fetch("queued_before", grace_seconds=_QUEUED_GRACE_SECONDS)
+        missing = depth is not None and queued["jobs"] > depth
+        if missing and self._missed_before:
+            cursor = await self._connection.execute(QUERIES["publish_again"], {"newest": queued["newest"]})
+            log.warning("messages_lost", in_postgres=queued["jobs"], in_rabbitmq=depth, sent_again=cursor.rowcount)
+        self._missed_before = missing and not self._missed_before
+
+    async def _count(self) -> None:
+        states = {row["state"]: row["jobs"] for row in await self._fetch("jobs_in_state")}
+        for state in ("scheduled", "queued", "running", "retrying"):
+            metrics.jobs_in_state.labels(state).set(states.get(state, 0))
+        oldest = {row["priority"]: row["seconds"] for row in await self._fetch("oldest_due")}
+        for priority in range(11):
+            metrics.job_oldest_due_seconds.labels(str(priority)).set(oldest.get(priority, 0))
+        for row in await self._fetch("outbox_age"):
+            metrics.outbox_unpublished.labels(row["kind"]).set(row["rows"])
+            metrics.outbox_oldest_seconds.labels(row["kind"]).set(row["seconds"])
+
+    async def _fetch(self, query: str, **parameters: object) -> list[DictRow]:
+        return await (await self._connection.execute(QUERIES[query], parameters)).fetchall()
