@@ -43,7 +43,6 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     api_threads: int = Field(default=8, ge=1, le=256)
     api_processes: int = Field(default=2, ge=1, le=64)
-    worker_processes: int = Field(default=2, ge=1, le=64)
     worker_threads: int = Field(default=4, ge=1, le=64)
     worker_lease_seconds: float = Field(default=15, ge=1, le=3600)
     worker_shutdown_seconds: float = Field(default=25, ge=1, le=3600)

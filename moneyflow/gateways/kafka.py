@@ -34,6 +34,7 @@ def _new_topic(settings: Settings, name: str) -> NewTopic:
         name,
         num_partitions=settings.kafka_num_partitions,
         replication_factor=-1,  # The cluster's own default.
+        replica_assignments={},  # aiokafka asks for it beside a -1; empty, the broker assigns.
         topic_configs={"retention.ms": retention, "cleanup.policy": "delete"},
     )
 

@@ -1,0 +1,1 @@
+"""Benchmarks: everything in one run on the same servers, so that only ratios are read."""

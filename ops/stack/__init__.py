@@ -1,0 +1,1 @@
+"""The stack on this very machine: real servers and the application's processes, known by pid."""

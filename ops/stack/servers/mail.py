@@ -1,0 +1,37 @@
+"""The mail catcher: takes every mail and shows it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from ops.stack.home import CHECKOUT
+from ops.stack.ports import answers
+from ops.stack.servers.base import Server
+
+
+class Mail(Server):
+    """An SMTP server whose mails go nowhere."""
+
+    name = "mail"
+
+    def command(self) -> Sequence[str]:
+        """Run our own catcher, which answers as Mailpit does."""
+        return [sys.executable, "-m", "ops.stack.mail_catcher", str(self.port()), str(self.port("web"))]
+
+    def environment(self) -> Mapping[str, str]:
+        """Find the catcher in this checkout."""
+        return {**super().environment(), "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def is_ready(self) -> bool:
+        """Both of its ports answer."""
+        return answers(self.port()) and answers(self.port("web"))
+
+    def settings(self) -> dict[str, str]:
+        """Return both addresses."""
+        return {
+            "MAIL_MAILER": "smtp",
+            "MAIL_HOST": "127.0.0.1",
+            "MAIL_PORT": str(self.port()),
+            "MAIL_FROM_ADDRESS": "no-reply@money-flow.example",
+            "MAIL_FROM_NAME": "Money Flow",
+            "MAIL_CATCHER_URL": f"http://127.0.0.1:{self.port('web')}",
+        }

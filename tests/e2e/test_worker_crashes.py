@@ -1,0 +1,141 @@
+"""A worker that dies, freezes or is asked to stop: nothing is lost, and every effect happens once."""
+
+import signal
+import time
+
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.settings import Settings
+from tests.support import jobs
+from tests.support.effects import KillProcess, LeaveEffect, Overrun
+from tests.support.processes import Processes
+from tests.support.waiting import eventually
+
+
+@pytest.mark.parametrize("point", ["worker_dies_before_finish", "worker_dies_before_ack"])
+def test_a_job_whose_worker_is_killed_at_a_named_point_has_its_effect_once(
+    point: str, platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay()
+    dying = processes.worker(sabotage=point)
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    dying.wait()
+
+    processes.worker()
+    jobs.until_all(database, [job_id], "succeeded")
+
+    assert jobs.effects(database, [job_id]) == {job_id: 1}
+
+
+def test_the_jobs_of_a_killed_worker_start_elsewhere_within_two_seconds(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay()
+    first = processes.worker()
+    ids = jobs.enqueue(database, *[LeaveEffect(seconds=1.5) for _ in range(4)])
+    jobs.until_all(database, ids, "running")
+    second = processes.worker()
+
+    first.kill()
+    killed_at = time.monotonic()
+    eventually(
+        lambda: any(jobs.job(database, job_id)["suspect"] for job_id in ids), seconds=5, what="a job was taken over"
+    )
+    taken_over_after = time.monotonic() - killed_at
+    jobs.until_all(database, ids, "succeeded")
+
+    assert taken_over_after < 2
+    assert second.is_running()
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+def test_a_job_that_kills_its_process_fails_after_its_attempts_and_its_neighbours_lose_none(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay()
+    neighbours = jobs.enqueue(database, *[LeaveEffect(seconds=0.2) for _ in range(6)])
+    (killer,) = jobs.enqueue(database, KillProcess())
+    neighbours += jobs.enqueue(database, *[LeaveEffect(seconds=0.2) for _ in range(6)])
+    everything = [*neighbours, killer]
+
+    deaths = 0
+    for _ in range(12):
+        worker = processes.worker()
+        eventually(
+            lambda running=worker: (
+                not running.is_running()  # type: ignore[misc]
+                or sum(jobs.states(database, everything)[state] for state in ("succeeded", "failed")) == len(everything)
+            ),
+            what="the worker died or all jobs ended",
+        )
+        if worker.is_running():
+            break
+        deaths += 1
+
+    policy = KillProcess.retry
+    assert jobs.job(database, killer)["state"] == "failed"
+    assert deaths == policy.attempts + 1, "the first start is not counted, for nobody knows yet whose fault it was"
+    assert jobs.states(database, neighbours) == {"succeeded": len(neighbours)}
+    assert jobs.effects(database, neighbours) == dict.fromkeys(neighbours, 1)
+    assert {jobs.job(database, job_id)["attempt"] for job_id in neighbours} == {1}
+
+
+def _a_frozen_worker_comes_back(sabotage: str, database: Database, processes: Processes) -> int:
+    """Freeze a worker in the middle of a job, let another take over, thaw the first; return the job's effects."""
+    processes.relay()
+    frozen = processes.worker(sabotage=sabotage)
+    (job_id,) = jobs.enqueue(database, LeaveEffect(seconds=1))
+    jobs.until_all(database, [job_id], "running")
+    frozen.signal(signal.SIGSTOP)
+    processes.worker()
+    jobs.until_all(database, [job_id], "succeeded")
+    frozen.signal(signal.SIGCONT)
+    eventually(
+        lambda: "fence_lost" in frozen.log() or "job_ended" in frozen.log(), what="the thawed worker ended its try"
+    )
+    return jobs.effects(database, [job_id])[job_id]
+
+
+def test_a_frozen_workers_job_runs_elsewhere_after_its_lease_and_the_zombie_changes_nothing(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    assert _a_frozen_worker_comes_back("nothing", database, processes) == 1
+
+
+def test_without_the_fence_the_zombies_effect_is_there_too(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    assert _a_frozen_worker_comes_back("without_fence", database, processes) == 2
+
+
+def test_a_job_over_its_time_limit_is_taken_back_and_its_late_effect_is_dropped(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay()
+    processes.worker()
+    (job_id,) = jobs.enqueue(database, Overrun())
+
+    jobs.until_all(database, [job_id], "succeeded", seconds=40)
+
+    assert jobs.effects(database, [job_id]) == {job_id: 1}
+    assert [attempt["outcome"] for attempt in jobs.attempts(database, job_id)][:1] == ["lost"]
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_back_the_rest(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay()
+    worker = processes.worker()
+    ids = jobs.enqueue(database, *[LeaveEffect(seconds=0.8) for _ in range(8)])
+    eventually(lambda: jobs.states(database, ids)["running"] >= 4, what="four jobs run")
+
+    exit_code = worker.stop()
+
+    after = jobs.states(database, ids)
+    assert exit_code == 0
+    assert after == {"succeeded": 4, "queued": 4}
+    processes.worker()
+    jobs.until_all(database, ids, "succeeded")
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+    assert not any(attempt["outcome"] == "lost" for job_id in ids for attempt in jobs.attempts(database, job_id))

@@ -1,0 +1,68 @@
+"""Jobs of the tests: their effect is a row in a table without any constraint, so that a second one is seen."""
+
+import os
+import signal
+import time
+
+import psycopg
+
+from moneyflow.errors import PermanentError, UnavailableError
+from moneyflow.jobs.base import Job, RetryPolicy
+from moneyflow.settings import Settings
+from workers.handlers import Context, Result, handles
+
+_QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
+
+
+class LeaveEffect(Job, kind="leave_effect", priority=5, retry=_QUICK, time_limit_seconds=60):
+    """Wait, then leave a row; fail the first `failures` tries, for good when `permanent`."""
+
+    seconds: float = 0
+    failures: int = 0
+    permanent: bool = False
+
+
+class KillProcess(Job, kind="kill_process", priority=5, retry=_QUICK, time_limit_seconds=60):
+    """Kill the process that runs it, each time."""
+
+
+class Overrun(Job, kind="overrun", priority=5, retry=_QUICK, time_limit_seconds=1):
+    """Take longer than the time limit on the first try."""
+
+
+def create_table(settings: Settings) -> None:
+    """Make the table of effects in this test's database."""
+    with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
+        connection.execute("create table effects (job_id uuid not null, attempt integer not null)")
+        connection.execute("grant insert, select on effects to app")
+
+
+@handles(LeaveEffect)
+def leave_effect(context: Context, job: LeaveEffect) -> Result:
+    time.sleep(job.seconds)
+    if context.attempt <= job.failures:
+        raise UnavailableError("password=hunter22 was refused for now")
+    if job.permanent:
+        raise PermanentError("this will never work")
+    _leave(context)
+    return {"left": True}
+
+
+@handles(KillProcess)
+def kill_process(_context: Context, _job: KillProcess) -> Result:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return None
+
+
+@handles(Overrun)
+def overrun(context: Context, _job: Overrun) -> Result:
+    if context.attempt == 1:
+        time.sleep(5)
+    _leave(context)
+    return None
+
+
+def _leave(context: Context) -> None:
+    context.session.execute(
+        "insert into effects values (%(id)s, %(attempt)s)", {"id": context.job_id, "attempt": context.attempt}
+    )

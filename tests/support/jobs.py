@@ -1,0 +1,58 @@
+"""What tests ask about jobs: enqueue some, wait for their states, count their effects."""
+
+from collections import Counter
+from collections.abc import Collection
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from moneyflow import outbox
+from moneyflow.database import Database
+from moneyflow.jobs.base import Job
+from tests.support.waiting import eventually
+
+
+def enqueue(database: Database, *jobs: Job) -> list[UUID]:
+    """Enqueue each job in a transaction of its own."""
+    ids = []
+    for job in jobs:
+        with database.transaction() as session:
+            ids.append(outbox.enqueue(session, job))
+    return ids
+
+
+def states(database: Database, ids: Collection[UUID]) -> Counter[str]:
+    """Count the jobs by state."""
+    with database.transaction() as session:
+        rows = session.fetch_all("select state from jobs where id = any(%(ids)s)", {"ids": list(ids)})
+    return Counter(row["state"] for row in rows)
+
+
+def job(database: Database, job_id: UUID) -> DictRow:
+    """Return a job's row."""
+    with database.transaction() as session:
+        row = session.fetch_one("select * from jobs where id = %(id)s", {"id": job_id})
+    assert row is not None
+    return row
+
+
+def attempts(database: Database, job_id: UUID) -> list[DictRow]:
+    """Return a job's attempts in their order."""
+    with database.transaction() as session:
+        return session.fetch_all("select * from job_attempts where job_id = %(id)s order by fence", {"id": job_id})
+
+
+def until_all(database: Database, ids: Collection[UUID], state: str, *, seconds: float = 30) -> None:
+    """Wait until all the jobs are in `state`."""
+    eventually(
+        lambda: states(database, ids)[state] == len(ids),
+        seconds=seconds,
+        what=f"{len(ids)} jobs {state}, there are {states(database, ids)}",
+    )
+
+
+def effects(database: Database, ids: Collection[UUID]) -> Counter[UUID]:
+    """Count the effects that each job left."""
+    with database.transaction() as session:
+        rows = session.fetch_all("select job_id from effects where job_id = any(%(ids)s)", {"ids": list(ids)})
+    return Counter(row["job_id"] for row in rows)

@@ -1,0 +1,149 @@
+"""The product's real processes, started for a test with the test's environment and stopped by pid whatever happens."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tests.support.waiting import eventually
+
+_ROOT = Path(__file__).parent.parent.parent
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Process:
+    """One process of the product, ready to work. `port` is where it answers its health checks."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    port: int
+    log_path: Path
+    popen: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> Self:
+        """Start it and wait until it is ready."""
+        with self.log_path.open("ab") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, *self.command], env=self.environment, cwd=_ROOT, stdout=log, stderr=log
+            )
+        eventually(self._is_ready, seconds=40, what=f"{self.command} ready; its log:\n{self.log_path}")
+        return self
+
+    def kill(self) -> None:
+        """Kill it as a crash would, and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        self._popen.wait(10)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self._popen.pid, number)
+
+    def stop(self, seconds: float = 30) -> int:
+        """Ask it to stop and return its exit code; one that does not within `seconds` is killed and fails the test."""
+        if self._popen.poll() is None:
+            self.signal(signal.SIGTERM)
+            self.signal(signal.SIGCONT)
+        return self._popen.wait(seconds)
+
+    def wait(self, seconds: float = 30) -> int:
+        """Wait until it has ended by itself."""
+        return self._popen.wait(seconds)
+
+    def is_running(self) -> bool:
+        """Say whether it still runs."""
+        return self.popen is not None and self.popen.poll() is None
+
+    def log(self) -> str:
+        """Return all that it has logged."""
+        return self.log_path.read_text(errors="replace")
+
+    def get(self, path: str) -> httpx.Response:
+        """Ask its health port."""
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, trust_env=False)
+
+    def _is_ready(self) -> bool:
+        if self._popen.poll() is not None:
+            raise AssertionError(f"{self.command} ended with {self._popen.returncode}:\n{self.log()[-4000:]}")
+        try:
+            return self.get("/readyz").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    @property
+    def _popen(self) -> "subprocess.Popen[bytes]":
+        assert self.popen is not None, "not started"
+        return self.popen
+
+
+class Processes:
+    """Starts processes and stops all of them at the end of the test."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._environment = os.environ | environment | {"PYTHONPATH": str(_ROOT), "METRICS_HOST": "127.0.0.1"}
+        self._folder = folder
+        self._started: list[Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        for process in reversed(self._started):
+            if process.is_running():
+                process.signal(signal.SIGCONT)
+                process.signal(signal.SIGKILL if kind else signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        for process in self._started:
+            try:
+                assert process.popen is not None
+                process.popen.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def worker(self, *, sabotage: str = "nothing", **environment: str) -> Process:
+        """Start a worker; `sabotage` names a function of tests/support/sabotage.py that is called in it first."""
+        return self._start("workers", "WORKER_METRICS_PORT", sabotage, environment)
+
+    def relay(self, *, sabotage: str = "nothing", **environment: str) -> Process:
+        """Start a relay."""
+        return self._start("workers.relay", "RELAY_METRICS_PORT", sabotage, environment)
+
+    def consumer(self, sink: str, *, sabotage: str = "nothing", **environment: str) -> Process:
+        """Start the consumer of a sink."""
+        return self._start("consumers", "CONSUMER_METRICS_PORT", sabotage, environment, sink)
+
+    def api(self, **environment: str) -> Process:
+        """Start the API under gunicorn."""
+        port = free_port()
+        command = ("-m", "gunicorn", "--config", "python:api.server", "api.app:wsgi")
+        return self._begin(command, environment | {"APP_PORT": str(port)}, port)
+
+    def _start(
+        self, module: str, port_name: str, sabotage: str, environment: dict[str, str], *arguments: str
+    ) -> Process:
+        port = free_port()
+        command = ("-m", "tests.support.sabotage", sabotage, module, *arguments)
+        return self._begin(command, environment | {port_name: str(port)}, port)
+
+    def _begin(self, command: tuple[str, ...], environment: dict[str, str], port: int) -> Process:
+        log_path = (
+            self._folder / f"{len(self._started)}-{'-'.join(command[2:]).replace('.', '-').replace('/', '-')[:60]}.log"
+        )
+        process = Process(command, self._environment | environment, port, log_path)
+        self._started.append(process)
+        return process.start()

@@ -1,0 +1,57 @@
+"""What tests ask RabbitMQ's management API for: vhosts, messages, closing connections."""
+
+from typing import Any
+
+import httpx
+
+from tests.support.servers import RealServers
+
+
+def _client(servers: RealServers) -> httpx.Client:
+    environment = servers.environment
+    return httpx.Client(
+        base_url=f"http://127.0.0.1:{environment['RABBITMQ_MANAGEMENT_PORT']}/api",
+        auth=(environment["RABBITMQ_USER"], environment["RABBITMQ_PASSWORD"]),
+        timeout=15,
+        trust_env=False,
+    )
+
+
+def create_vhost(servers: RealServers, name: str) -> None:
+    """Make a vhost in which the application's user may do everything."""
+    user = servers.environment["RABBITMQ_USER"]
+    with _client(servers) as client:
+        client.put(f"/vhosts/{name}").raise_for_status()
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        client.put(f"/permissions/{name}/{user}", json=everything).raise_for_status()
+
+
+def delete_vhost(servers: RealServers, name: str) -> None:
+    """Drop a vhost; one that is not there is no error."""
+    with _client(servers) as client:
+        client.delete(f"/vhosts/{name}")
+
+
+def connection_names(servers: RealServers, vhost: str) -> list[str]:
+    """Return the open connections of a vhost."""
+    with _client(servers) as client:
+        rows = client.get(f"/vhosts/{vhost}/connections").raise_for_status().json()
+    return [row["name"] for row in rows]
+
+
+def close_connections(servers: RealServers, vhost: str) -> int:
+    """Cut every connection of a vhost, from the server's side; return how many there were."""
+    names = connection_names(servers, vhost)
+    with _client(servers) as client:
+        for name in names:
+            client.delete(f"/connections/{name}")
+    return len(names)
+
+
+def take_messages(servers: RealServers, vhost: str, queue: str, count: int = 100) -> list[dict[str, Any]]:
+    """Take messages off a queue, with their properties and headers."""
+    request = {"count": count, "ackmode": "ack_requeue_false", "encoding": "auto"}
+    with _client(servers) as client:
+        answer = client.post(f"/queues/{vhost}/{queue}/get", json=request).raise_for_status()
+    messages: list[dict[str, Any]] = answer.json()
+    return messages
