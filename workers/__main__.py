@@ -128,7 +128,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stopping.set())
     serve_health(
-        host=settings.metrics_host,
+        host=settings.bind_host,
         port=settings.worker_metrics_port,
         alive=[process.is_alive],
         ready=[process.database.check, process.is_consuming],

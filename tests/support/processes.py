@@ -95,7 +95,7 @@ class Processes:
     """Starts processes and stops all of them at the end of the test."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        self._environment = os.environ | environment | {"PYTHONPATH": str(_ROOT), "METRICS_HOST": "127.0.0.1"}
+        self._environment = os.environ | environment | {"PYTHONPATH": str(_ROOT), "BIND_HOST": "127.0.0.1"}
         self._folder = folder
         self._started: list[Process] = []
 
@@ -130,7 +130,7 @@ class Processes:
     def api(self, **environment: str) -> Process:
         """Start the API under gunicorn."""
         port = free_port()
-        command = ("-m", "gunicorn", "--config", "python:api.server", "api.app:wsgi")
+        command = ("-m", "gunicorn", "--config", "python:api.server")
         return self._begin(command, environment | {"APP_PORT": str(port)}, port)
 
     def _start(

@@ -35,7 +35,7 @@ class RealServers:
         found: dict[str, str] = {"BUILD_ENV": "dev", "SECRET_KEY": "a key for tests, of more than 32 characters"}
         for server in self.all():
             found |= server.settings()
-        return found | {"METRICS_HOST": "127.0.0.1", "APP_URL": "https://money-flow.example"}
+        return found | {"BIND_HOST": "127.0.0.1", "APP_URL": "https://money-flow.example"}
 
     def all(self) -> tuple[Server, ...]:
         """Return every server."""

@@ -125,7 +125,7 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     serve_health(
-        host=settings.metrics_host,
+        host=settings.bind_host,
         port=settings.relay_metrics_port,
         alive=[process.is_alive],
         ready=[process.is_ready],

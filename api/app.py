@@ -1,0 +1,55 @@
+"""The map of the HTTP interface: which route leads where."""
+
+from dataclasses import dataclass
+
+import falcon
+
+from api.access import Access
+from api.problems import install_problems
+from api.resources.health import Alive, Metrics, Ready
+from api.resources.jobs import Job
+from api.resources.users import Activation, Users
+from moneyflow import settings as settings_module
+from moneyflow.database import Database
+from moneyflow.gateways.wake import Waker
+from moneyflow.settings import Settings
+from moneyflow.telemetry import origin
+from moneyflow.telemetry.logs import configure_logging
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What the resources work with; wired in `wsgi`, or by a test."""
+
+    settings: Settings
+    database: Database
+    multiprocess_directory: str | None = None
+
+
+def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response]:
+    """Return the WSGI application."""
+    app = falcon.App(middleware=[Access()])
+    install_problems(app)
+    database = services.database
+    app.add_route("/v1/users", Users(database, secret_key=services.settings.secret_key.get_secret_value()))
+    app.add_route("/v1/users/activation", Activation(database))
+    app.add_route("/v1/jobs/{job_id}", Job(database))
+    app.add_route("/healthz", Alive())
+    app.add_route("/readyz", Ready([database.check]))
+    app.add_route("/metrics", Metrics(services.multiprocess_directory))
+    return app
+
+
+def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request, falcon.Response]:
+    """Return the application for a WSGI server, with the settings of the environment."""
+    settings = settings_module.load()
+    configure_logging("api", level=settings.log_level)
+    origin.set_process("api")
+    database = Database(
+        settings.conninfo("app", application_name="api"),
+        size=settings.api_threads,
+        timeout_seconds=5,
+        on_work=Waker(settings),
+    )
+    database.open()
+    return create_app(Services(settings=settings, database=database, multiprocess_directory=multiprocess_directory))

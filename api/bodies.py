@@ -1,0 +1,62 @@
+"""Bodies of requests: counted while they are read, parsed as JSON, and held against a model."""
+
+from typing import TypeVar
+
+import falcon
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from moneyflow.errors import InvalidInputError
+
+#: Neither Falcon nor gunicorn limits a body.
+MAX_BYTES = 64 * 1024
+
+M = TypeVar("M", bound="Body")
+
+
+class Body(BaseModel):
+    """The base of every body that the API takes: what is not asked for is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, str_strip_whitespace=False)
+
+
+def read_body(request: falcon.Request, limit: int = MAX_BYTES) -> bytes:
+    """Read the whole body, but never more than `limit` bytes of it.
+
+    Raises:
+        falcon.HTTPContentTooLarge: it is larger, whatever Content-Length says, or if none is given.
+        falcon.HTTPUnsupportedMediaType: it is not JSON by its content type.
+    """
+    media_type = (request.content_type or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise falcon.HTTPUnsupportedMediaType(description="send the body as application/json")
+    if (request.content_length or 0) > limit:
+        raise falcon.HTTPContentTooLarge(description=f"a body may have at most {limit} bytes")
+    stream = request.stream if request.content_length is None else request.bounded_stream
+    content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise falcon.HTTPContentTooLarge(description=f"a body may have at most {limit} bytes")
+    return content
+
+
+def parse(content: bytes, model: type[M]) -> M:
+    """Return the body as `model`.
+
+    Raises:
+        falcon.HTTPBadRequest: it is no JSON. The parser knows no NaN, bounds depth, and reads numbers in linear time.
+        InvalidInputError: it does not fit; with every problem and its JSON pointer.
+    """
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise falcon.HTTPBadRequest(description=f"the body is not JSON: {error}") from error
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        problems = tuple((_pointer(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False))
+        raise InvalidInputError("the body does not fit; see `errors`", problems) from None
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """Write a location as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)

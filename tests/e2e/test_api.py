@@ -1,0 +1,174 @@
+"""The HTTP interface as a frontend sees it, served by gunicorn on real servers."""
+
+import uuid
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.settings import Settings
+from tests.support.processes import Processes
+
+_PERSON = {"email": "ada@mail.example", "name": "Ada Lovelace", "password": "correct horse battery"}
+
+
+@pytest.fixture
+def api(settings: Settings, processes: Processes) -> Iterator[httpx.Client]:
+    """Return a client of a running API."""
+    process = processes.api()
+    with httpx.Client(base_url=f"http://127.0.0.1:{process.port}", timeout=15, trust_env=False) as client:
+        yield client
+
+
+def _count(database: Database, table: str) -> int:
+    with database.transaction() as session:
+        row = session.fetch_one(f"select count(*) as rows from {table}")  # type: ignore[arg-type]
+    assert row is not None
+    rows: int = row["rows"]
+    return rows
+
+
+def test_a_sign_up_is_answered_with_the_address_of_its_job(api: httpx.Client, database: Database) -> None:
+    answer = api.post("/v1/users", json=_PERSON)
+
+    assert answer.status_code == 202
+    job = api.get(answer.headers["Location"]).json()
+    assert job["id"] == answer.json()["job_id"]
+    assert job["state"] == "scheduled"
+    assert job["enqueued_at"].endswith("Z")
+    assert job.keys() == {"id", "state", "enqueued_at", "due_at", "started_at", "finished_at"}
+    assert (_count(database, "users"), _count(database, "jobs"), _count(database, "job_attempts")) == (1, 1, 0)
+
+
+def test_a_known_and_an_unknown_address_get_the_same_answer(api: httpx.Client, database: Database) -> None:
+    first = api.post("/v1/users", json=_PERSON)
+    second = api.post("/v1/users", json=_PERSON | {"email": "ADA@mail.example"})
+
+    varying = {"location", "x-request-id", "date"}
+    assert (first.status_code, first.json().keys()) == (second.status_code, second.json().keys())
+    assert {k: v for k, v in first.headers.items() if k not in varying} == {
+        k: v for k, v in second.headers.items() if k not in varying
+    }
+    assert _count(database, "users") == 1
+    assert _count(database, "jobs") == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"email": "no address"}, "/email"),
+        ({"name": "a\r\nBcc: everybody@mail.example"}, "/name"),
+        ({"name": "   "}, "/name"),
+        ({"password": "short"}, "/password"),
+        ({"admin": True}, "/admin"),
+        ({"email": 7}, "/email"),
+    ],
+)
+def test_input_that_does_not_fit_is_told_by_its_pointer_and_leaves_nothing(
+    api: httpx.Client, database: Database, change: dict[str, object], pointer: str
+) -> None:
+    answer = api.post("/v1/users", json=_PERSON | change)
+
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+    assert problem["instance"] == answer.headers["X-Request-Id"]
+    assert _PERSON["password"] not in answer.text
+    assert _count(database, "users") == 0
+
+
+def test_every_error_is_a_problem(api: httpx.Client) -> None:
+    json_body = {"Content-Type": "application/json"}
+    answers = {
+        404: api.get("/nowhere"),
+        405: api.put("/v1/users", json={}),
+        400: api.post("/v1/users", content=b'{"email": ', headers=json_body),
+        413: api.post("/v1/users", content=b" " * 70_000, headers=json_body),
+        415: api.post("/v1/users", content=b"{}", headers={"Content-Type": "text/plain"}),
+        422: api.post("/v1/users/activation", json={"token": "unknown"}),
+    }
+
+    for status, answer in answers.items():
+        assert answer.status_code == status
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["status"] == status
+        assert problem["detail"]
+        assert problem["instance"]
+    assert answers[405].headers["Allow"]
+
+
+def test_an_oversized_body_without_a_length_is_refused_too(api: httpx.Client) -> None:
+    def pieces() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1000
+
+    answer = api.post("/v1/users", content=pieces(), headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize("body", ['{"email": NaN}', "[" * 5000 + "]" * 5000, '{"name": "\\ud800"}', '"\xff"'])
+def test_json_that_would_hurt_a_parser_is_malformed(api: httpx.Client, body: str) -> None:
+    answer = api.post("/v1/users", content=body.encode("latin-1"), headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 400
+    assert answer.json()["title"] == "Bad Request"
+
+
+def test_a_request_under_the_same_idempotency_key_is_done_once(api: httpx.Client, database: Database) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first = api.post("/v1/users", json=_PERSON, headers=key)
+    again = api.post("/v1/users", json=_PERSON, headers=key)
+    other = api.post("/v1/users", json=_PERSON | {"name": "Somebody Else"}, headers=key)
+
+    assert again.status_code == 202
+    assert again.content == first.content
+    assert again.headers["Location"] == first.headers["Location"]
+    assert other.status_code == 422
+    assert "another body" in other.json()["detail"]
+    assert _count(database, "jobs") == 1
+
+
+def test_a_request_whose_key_is_in_work_is_told_so(api: httpx.Client, database: Database) -> None:
+    with database.transaction() as session:
+        session.execute("select pg_advisory_xact_lock(hashtextextended('POST /v1/users in-work', 0))")
+
+        answer = api.post("/v1/users", json=_PERSON, headers={"Idempotency-Key": "in-work"})
+
+    assert answer.status_code == 409
+
+
+def test_the_request_id_travels_to_the_answer_the_job_and_the_event(api: httpx.Client, database: Database) -> None:
+    answer = api.post("/v1/users", json=_PERSON, headers={"X-Request-Id": "from-the-frontend-1"})
+    unusable = api.get("/healthz", headers={"X-Request-Id": 'a"b'})
+
+    with database.transaction() as session:
+        job = session.fetch_one("select correlation_id, traceparent from jobs")
+    assert answer.headers["X-Request-Id"] == "from-the-frontend-1"
+    assert job is not None
+    assert job["correlation_id"] == "from-the-frontend-1"
+    assert job["traceparent"].startswith("00-")
+    assert uuid.UUID(unusable.headers["X-Request-Id"]).version == 7
+
+
+def test_an_unknown_job_is_not_found(api: httpx.Client) -> None:
+    assert api.get(f"/v1/jobs/{uuid.uuid4()}").status_code == 404
+    assert api.get("/v1/jobs/not-an-id").status_code == 404
+
+
+def test_metrics_count_the_requests_of_all_processes_by_route(api: httpx.Client) -> None:
+    for _ in range(10):
+        api.get(f"/v1/jobs/{uuid.uuid4()}")
+
+    text = api.get("/metrics").text
+
+    assert 'moneyflow_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"} 10.0' in text
+    assert "moneyflow_http_request_seconds_bucket" in text
+
+
+def test_a_wrong_configuration_ends_the_api_with_one_clear_message(settings: Settings, processes: Processes) -> None:
+    with pytest.raises(AssertionError, match="SECRET_KEY"):
+        processes.api(SECRET_KEY="short")
