@@ -19,8 +19,11 @@ _TRACEBACK_LIMIT = 8 * 1024
 _MESSAGE_LIMIT = 2 * 1024
 _SHORTEST_SECRET = 6
 _SECRET_LIKE = re.compile(
-    r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|bearer)\W{1,4})([^\s'\",;)]+)"
+    r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|bearer)\W{1,4}(?:(?:basic|bearer) )?)"
+    r"([^\s'\",;)]+)"
 )
+#: A password in a URL, as in amqp://user:password@host.
+_URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
 
 
 @dataclass(frozen=True)
@@ -54,18 +57,26 @@ class Redactor:
         lines = traceback.format_exception(error)
         return Failure(
             error_class=type(error).__name__,
-            message=self._clean(str(error))[:_MESSAGE_LIMIT],
+            message=self._clean(_text(error))[:_MESSAGE_LIMIT],
             traceback=_last_bytes(self._clean("".join(lines)), _TRACEBACK_LIMIT),
         )
 
     def _clean(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        # Postgres's text and AMQP's headers take no NUL.
-        return _SECRET_LIKE.sub(r"\1***", text).replace("\x00", "�")
+        text = _SECRET_LIKE.sub(r"\1***", _URL_PASSWORD.sub(r"\1***", text))
+        # Postgres's text and AMQP's headers take neither NUL nor half of a surrogate pair.
+        return text.replace("\x00", "�").encode("utf-8", "replace").decode()
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error that cannot tell itself must not hide that the job failed
+        return "(the error has no text)"
 
 
 def _last_bytes(text: str, limit: int) -> str:
     """Keep the end, where the error stands, within `limit` bytes of UTF-8."""
-    data = text.encode("utf-8", "replace")
+    data = text.encode()
     return text if len(data) <= limit else data[-limit:].decode("utf-8", "ignore")

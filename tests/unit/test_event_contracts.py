@@ -1,0 +1,119 @@
+"""An event's contract, and its envelope as any CloudEvents 1.0 reader sees it."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from moneyflow.events import Event, registry
+from moneyflow.events.base import MAX_EVENT_BYTES
+from moneyflow.events.topics import EVENT_TOPICS, USER_EVENTS
+from moneyflow.events.user import UserActivated, UserCreated
+from moneyflow.ids import new_id
+from moneyflow.telemetry.origin import Origin
+
+pytestmark = pytest.mark.usefixtures("contracts")
+
+_TIME = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+_NOBODY = Origin()
+_TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def _created(name: str = "Zoë") -> UserCreated:
+    return UserCreated(sequence=3, user_id=UUID(int=7), email="zoe@example.com", name=name, created_at=_TIME)
+
+
+def _envelope(event: Event, origin: Origin = _NOBODY, event_id: UUID | None = None) -> bytes:
+    return event.envelope(event_id=event_id or new_id(), source="/money-flow/api", origin=origin, time=_TIME)
+
+
+def test_a_cloudevents_reader_finds_every_attribute_of_the_contract() -> None:
+    event_id = new_id()
+    origin = Origin(correlation_id="request-1", traceparent=_TRACE, actor_id="actor-1")
+
+    read = JSONFormat().read(CloudEvent, _envelope(_created(), origin, event_id))
+
+    assert isinstance(read, CloudEvent)
+    assert read.get_attributes() == {
+        "specversion": "1.0",
+        "id": str(event_id),
+        "source": "/money-flow/api",
+        "type": "user.created",
+        "subject": str(UUID(int=7)),
+        "time": _TIME,
+        "datacontenttype": "application/json",
+        "dataschema": "/schemas/user.created/1",
+        "sequence": "3",
+        "correlationid": "request-1",
+        "traceparent": _TRACE,
+        "actorid": "actor-1",
+    }
+    assert read.get_data() == {
+        "user_id": str(UUID(int=7)),
+        "email": "zoe@example.com",
+        "name": "Zoë",
+        "created_at": "2026-01-02T03:04:05.000006Z",
+    }
+
+
+def test_what_is_not_known_of_the_origin_is_left_out_for_null_is_no_value_of_cloudevents() -> None:
+    fields = orjson.loads(_envelope(_created()))
+
+    assert fields.keys().isdisjoint({"actorid", "correlationid", "traceparent"})
+    assert None not in fields.values()
+
+
+def test_the_key_is_the_subject_unless_another_field_is_named() -> None:
+    class Moved(Event, type="user.moved", topic=USER_EVENTS, subject="move_id", key="user_id"):
+        move_id: UUID
+        user_id: UUID
+
+    moved = Moved(sequence=1, move_id=UUID(int=1), user_id=UUID(int=2))
+
+    assert moved.key() == str(UUID(int=2))
+    assert orjson.loads(_envelope(moved))["subject"] == str(UUID(int=1))
+    assert _created().key() == str(UUID(int=7))
+
+
+def test_an_event_that_kafka_would_refuse_is_refused_where_it_is_made() -> None:
+    with pytest.raises(ValueError, match=rf"user\.created takes \d+ bytes, more than {MAX_EVENT_BYTES}"):
+        _envelope(_created("ë" * (MAX_EVENT_BYTES // 2)))
+
+
+def test_a_sequence_starts_at_one() -> None:
+    with pytest.raises(ValueError, match="sequence"):
+        UserActivated(sequence=0, user_id=uuid4(), activated_at=_TIME)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"topics": "user.events"}, "unknown option topics"),
+        ({"topic": "users"}, "topic must be in"),
+        ({"topic": "events.dead_letter"}, "topic must be in"),
+        ({"subject": "id"}, "subject and key must be fields"),
+        ({"key": "id"}, "subject and key must be fields"),
+        ({"version": 0}, "topic must be in"),
+        ({"type": "User.Moved"}, "is taken or not of the form"),
+        ({"type": "moved"}, "is taken or not of the form"),
+        ({"type": "user.created"}, "is taken or not of the form"),
+    ],
+    ids=str,
+)
+def test_a_wrong_declaration_fails_where_it_stands(options: dict[str, object], complaint: str) -> None:
+    fields = {"__module__": __name__, "__annotations__": {"user_id": UUID}}
+    good = {"type": "user.moved", "topic": USER_EVENTS, "subject": "user_id"}
+
+    with pytest.raises(TypeError, match=complaint):
+        type("Moved", (Event,), fields, **(good | options))  # type: ignore[call-overload]
+
+    assert "user.moved" not in registry
+
+
+def test_every_declared_event_goes_to_the_topic_of_its_name() -> None:
+    for type_, event in registry.items():
+        assert event.topic == f"{type_.partition('.')[0]}.events"
+        assert event.topic in EVENT_TOPICS

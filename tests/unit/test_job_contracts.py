@@ -1,0 +1,112 @@
+"""A job's contract: what is wrong with it fails where it is declared, what is wrong with a payload fails for good."""
+
+from statistics import mean
+from uuid import UUID, uuid4
+
+import pytest
+
+from moneyflow.errors import PermanentError
+from moneyflow.jobs import Job, RetryPolicy, registry
+from moneyflow.jobs.send_email import SendEmail
+from moneyflow.jobs.send_welcome import SendWelcome
+
+pytestmark = pytest.mark.usefixtures("contracts")
+
+
+def test_a_job_is_known_by_its_kind_with_the_options_it_was_declared_with() -> None:
+    policy = RetryPolicy(attempts=2)
+
+    class Greet(Job, kind="greet", version=3, priority=7, retry=policy, time_limit_seconds=9):
+        name: str
+
+    assert registry["greet"] is Greet
+    assert (Greet.kind, Greet.version, Greet.priority, Greet.retry, Greet.time_limit_seconds) == (
+        "greet", 3, 7, policy, 9,
+    )  # fmt: skip
+
+
+def test_an_unknown_option_fails_at_the_declaration() -> None:
+    with pytest.raises(TypeError, match="Greet: unknown option prioritty"):
+
+        class Greet(Job, kind="greet", prioritty=7):
+            pass
+
+
+@pytest.mark.parametrize(
+    "options", [{"priority": -1}, {"priority": 11}, {"version": 0}, {"time_limit_seconds": 0}], ids=str
+)
+def test_a_number_out_of_range_fails_at_the_declaration(options: dict[str, int]) -> None:
+    with pytest.raises(TypeError, match="priority is 0 to 10"):
+        type("Greet", (Job,), {"__module__": __name__}, kind="greet", **options)
+
+
+@pytest.mark.parametrize("kind", ["", "a", "Greet", "greet-them", "1greet", "greet.all", "g" * 64])
+def test_a_kind_that_is_no_name_fails_at_the_declaration(kind: str) -> None:
+    with pytest.raises(TypeError, match="is taken or not of the form"):
+        type("Greet", (Job,), {"__module__": __name__}, kind=kind)
+
+
+def test_a_kind_that_another_job_has_is_taken() -> None:
+    with pytest.raises(TypeError, match="kind 'send_email' is taken"):
+
+        class Impostor(Job, kind="send_email"):
+            pass
+
+    assert registry["send_email"] is SendEmail
+
+
+def test_a_payload_comes_back_as_it_was_stored() -> None:
+    job = SendEmail(template="welcome", user_id=uuid4())
+
+    assert SendEmail.from_payload(job.model_dump(mode="json"), SendEmail.version) == job
+
+
+def test_a_payload_of_another_version_fails_for_good_and_says_what_to_do() -> None:
+    with pytest.raises(PermanentError, match=r"send_email is at version 1 here.* written with 2: deploy workers"):
+        SendEmail.from_payload({"template": "welcome", "user_id": str(uuid4())}, 2)
+
+
+@pytest.mark.parametrize(
+    ("payload", "place"),
+    [
+        ({}, "user_id"),
+        ({"user_id": "nobody"}, "user_id"),
+        ({"user_id": str(UUID(int=1)), "more": 1}, "more"),
+        ({"user_id": None}, "user_id"),
+    ],
+)
+def test_a_payload_that_does_not_fit_fails_for_good_and_names_the_place(payload: dict[str, object], place: str) -> None:
+    with pytest.raises(PermanentError, match=f"payload of send_welcome does not fit its contract: .*{place}"):
+        SendWelcome.from_payload(payload, 1)
+
+
+def test_a_mail_that_somebody_waits_for_goes_before_the_others() -> None:
+    assert SendEmail(template="activation", user_id=uuid4()).message_priority() == 9
+    assert SendEmail(template="already_registered", user_id=uuid4()).message_priority() == 5
+
+
+def test_one_welcome_per_user_is_unique_and_mails_are_not() -> None:
+    one, other = uuid4(), uuid4()
+
+    assert SendWelcome(user_id=one).unique_key() == SendWelcome(user_id=one).unique_key()
+    assert SendWelcome(user_id=one).unique_key() != SendWelcome(user_id=other).unique_key()
+    assert SendEmail(template="welcome", user_id=one).unique_key() is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"attempts": 0}, {"base_seconds": 0.0}, {"base_seconds": 5.0, "cap_seconds": 4.0}], ids=str
+)
+def test_a_retry_policy_that_makes_no_sense_is_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="a retry policy needs"):
+        RetryPolicy(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("attempt", "ceiling"), [(1, 2), (2, 4), (3, 8), (4, 10), (1000, 10)])
+def test_the_wait_is_spread_evenly_below_a_ceiling_that_doubles_up_to_the_cap(attempt: int, ceiling: float) -> None:
+    policy = RetryPolicy(base_seconds=2, cap_seconds=10)
+
+    waits = [policy.wait_seconds(attempt) for _ in range(2000)]
+
+    assert 0 <= min(waits) < 0.05 * ceiling
+    assert 0.95 * ceiling < max(waits) <= ceiling
+    assert mean(waits) == pytest.approx(ceiling / 2, rel=0.1)

@@ -1,0 +1,132 @@
+"""What an error means for a job, and how it is told: without secrets, cut, and storable."""
+
+from uuid import UUID
+
+import pytest
+
+from moneyflow.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    PermanentError,
+    PoisonError,
+    UnavailableError,
+)
+from moneyflow.jobs import RetryPolicy
+from moneyflow.ledger.claim import Claim
+from moneyflow.settings import load
+from workers.outcome import Fail, Redactor, RetryIn, decide
+
+_PASSWORD = "correct-horse-battery"
+_POLICY = RetryPolicy(attempts=3, base_seconds=1, cap_seconds=10)
+
+
+@pytest.fixture
+def redactor() -> Redactor:
+    return Redactor(load({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": _PASSWORD, "REDIS_PASSWORD": f"{_PASSWORD}-2"}))
+
+
+def _claim(attempt: int) -> Claim:
+    return Claim(
+        id=UUID(int=1), kind="x", version=1, priority=5, payload={}, attempt=attempt, max_attempts=3, fence=1,
+        correlation_id=None, traceparent=None, wait_seconds=0,
+    )  # fmt: skip
+
+
+def _raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """Return the error as it is when it was raised, with a traceback."""
+    with pytest.raises(type(error)) as caught:
+        raise error from cause
+    return caught.value
+
+
+@pytest.mark.parametrize("error", [PermanentError("x"), InvalidInputError("x"), NotFoundError("x"), PoisonError("x")])
+def test_an_error_that_no_try_can_mend_fails_at_the_first(error: Exception) -> None:
+    assert decide(error, _claim(1), _POLICY) == Fail()
+
+
+@pytest.mark.parametrize("error", [UnavailableError("x"), ConflictError("x"), ValueError("a bug"), KeyError("x")])
+def test_any_other_error_is_tried_again_a_bug_too(error: Exception) -> None:
+    decision = decide(error, _claim(2), _POLICY)
+
+    assert isinstance(decision, RetryIn)
+    assert 0 <= decision.seconds <= 2
+
+
+def test_the_last_try_is_the_last() -> None:
+    assert decide(UnavailableError("x"), _claim(3), _POLICY) == Fail()
+    assert decide(UnavailableError("x"), _claim(4), _POLICY) == Fail()
+
+
+def test_our_own_secrets_are_in_neither_message_nor_traceback(redactor: Redactor) -> None:
+    told = redactor.tell(_raised(OSError(f"no login with {_PASSWORD}-2, none with {_PASSWORD}, none with {'k' * 40}")))
+
+    assert told.message == "no login with ***, none with ***, none with ***"
+    assert told.traceback is not None
+    assert _PASSWORD not in told.traceback
+    assert told.error_class == "OSError"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=hunter22",
+        "PASSWORD: hunter22",
+        "{'password': 'hunter22'}",
+        '{"api_key": "hunter22"}',
+        "Authorization: Bearer hunter22",
+        "authorization: Basic hunter22",
+        "token=hunter22&next=1",
+        "https://x.example/activate#token=hunter22",
+        "client_secret='hunter22'",
+        "postgresql://app:hunter22@db.example/money",
+        "amqp://app:hunter22@127.0.0.1:5672/money_flow",
+    ],
+)
+def test_what_looks_like_a_secret_of_somebody_else_is_redacted(redactor: Redactor, text: str) -> None:
+    told = redactor.tell(_raised(ValueError(text)))
+
+    assert "hunter22" not in told.message
+    assert "hunter22" not in (told.traceback or "")
+
+
+def test_the_cause_is_told_and_redacted_too(redactor: Redactor) -> None:
+    told = redactor.tell(_raised(UnavailableError("outside"), OSError("password=hunter22 in the cause")))
+
+    assert "in the cause" in (told.traceback or "")
+    assert "hunter22" not in (told.traceback or "")
+
+
+def test_a_long_traceback_keeps_its_end_within_eight_kibibytes(redactor: Redactor) -> None:
+    told = redactor.tell(_raised(ValueError("€" * 10_000 + "the end")))
+
+    assert told.traceback is not None
+    assert len(told.traceback.encode()) <= 8 * 1024
+    assert told.traceback.rstrip().endswith("€the end")
+
+
+def test_a_long_message_is_cut(redactor: Redactor) -> None:
+    assert len(redactor.tell(ValueError("x" * 10_000)).message) == 2048
+
+
+def test_a_secret_at_the_cut_is_not_half_told(redactor: Redactor) -> None:
+    told = redactor.tell(ValueError("x" * 2040 + _PASSWORD))
+
+    assert told.message == "x" * 2040 + "***"
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"], ids=["NUL", "a lone surrogate"])
+def test_what_postgres_and_amqp_cannot_store_is_replaced(redactor: Redactor, text: str) -> None:
+    told = redactor.tell(_raised(ValueError(text)))
+
+    for stored in (told.message, told.traceback or ""):
+        assert "\x00" not in stored
+        assert stored.encode()
+
+
+def test_an_error_whose_text_fails_is_told_all_the_same(redactor: Redactor) -> None:
+    class Mute(Exception):  # noqa: N818
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    assert redactor.tell(_raised(Mute())).error_class == "Mute"
