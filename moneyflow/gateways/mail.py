@@ -1,10 +1,13 @@
 """Mail by SMTP: connections reused, every answer of the server turned into 'later' or 'never'."""
 
 import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -25,6 +28,7 @@ _TIMEOUT_SECONDS = 20.0
 #: A connection that idled for longer is asked whether it still works before a mail is trusted to it.
 _IDLE_SECONDS = 5.0
 _PERMANENT_FROM, _PERMANENT_TO = 500, 599
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 class Rendered(Protocol):
@@ -87,9 +91,9 @@ class Mailer:
         message = EmailMessage()  # Refuses a line break in any header, so nobody can add one of their own.
         try:
             message["Subject"] = rendered.subject
-            message["From"] = Address(self._settings.mail_from_name, addr_spec=sender)
-            message["To"] = Address(to.name, addr_spec=to.address)
-        except (ValueError, IndexError) as error:
+            message["From"] = _address(self._settings.mail_from_name, sender)
+            message["To"] = _address(to.name, to.address)
+        except (ValueError, IndexError, MessageError) as error:
             raise PermanentError(f"the mail's headers cannot be written: {error}") from error
         message["Date"] = format_datetime(clock.now())
         message["Message-ID"] = f"<{job_id}@{sender.rpartition('@')[2]}>"
@@ -99,6 +103,15 @@ class Mailer:
         return message
 
 
+def _address(name: str, spec: str) -> Address:
+    """Return a name with its address; `Address` itself reads no local part beyond ASCII, as RFC 6531 allows."""
+    local, _, domain = spec.rpartition("@")
+    if local.isascii():
+        return Address(name, addr_spec=spec)
+    Address(addr_spec=f"{_BEYOND_ASCII.sub('x', local)}@{domain}")  # Refuses what is no address otherwise.
+    return Address(name, username=local, domain=domain)
+
+
 class _Connections:
     """SMTP connections on an event loop in a thread of its own; one mail at a time on each, idle ones reused."""
 
@@ -106,7 +119,8 @@ class _Connections:
         self._settings = settings
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True)
+        self._thread.start()
 
     def send(self, message: EmailMessage) -> None:
         future = asyncio.run_coroutine_threadsafe(self._send(message), self._loop)
@@ -117,8 +131,13 @@ class _Connections:
             raise UnavailableError("the mail server did not answer in time") from error
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._quit(), self._loop).result(timeout=5)
+        try:
+            asyncio.run_coroutine_threadsafe(self._quit(), self._loop).result(timeout=5)
+        except TimeoutError:
+            log.warning("mail_server_does_not_say_goodbye")
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+        self._loop.close()
 
     async def _send(self, message: EmailMessage) -> None:
         client = await self._connected()
@@ -126,8 +145,11 @@ class _Connections:
             await client.send_message(message)
         except aiosmtplib.SMTPException as error:
             await self._after_error(client, error)
-        except (OSError, asyncio.CancelledError):
-            client.close()
+        except OSError as error:
+            _cut(client)
+            raise UnavailableError(f"the connection with the mail server broke: {error}") from error
+        except BaseException:  # What cannot be written, or a time-out: the connection may be in the middle of a mail.
+            _cut(client)
             raise
         else:
             self._idle.append((client, time.monotonic()))
@@ -137,7 +159,7 @@ class _Connections:
         if isinstance(error, aiosmtplib.SMTPResponseException | aiosmtplib.SMTPRecipientsRefused):
             self._idle.append((client, time.monotonic()))
         else:
-            client.close()
+            _cut(client)
         raise _meaning(error) from error
 
     async def _connected(self) -> aiosmtplib.SMTP:
@@ -148,7 +170,7 @@ class _Connections:
             try:
                 await client.noop()
             except (aiosmtplib.SMTPException, OSError):
-                client.close()
+                _cut(client)
             else:
                 return client
         return await self._connect()
@@ -168,18 +190,25 @@ class _Connections:
             await client.connect()
         except (aiosmtplib.SMTPException, OSError) as error:
             # Even a 5xx: a wrong password or a full server is ours to mend, and no mail's fault.
-            client.close()
+            _cut(client)
             where = f"{settings.mail_host}:{settings.mail_port}"
             raise UnavailableError(f"no connection with the mail server {where}: {error}") from error
         return client
 
     async def _quit(self) -> None:
         for client, _ in self._idle:
-            try:
-                await client.quit()
-            except (aiosmtplib.SMTPException, OSError):
-                client.close()
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await client.execute_command(b"QUIT")
+            _cut(client)
         self._idle.clear()
+
+
+def _cut(client: aiosmtplib.SMTP) -> None:
+    """Close the socket now: TLS would wait for the other side's goodbye, and outlive the loop."""
+    transport = client.transport
+    client.close()
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
 
 
 def _meaning(error: aiosmtplib.SMTPException) -> PermanentError | UnavailableError:
