@@ -1,0 +1,119 @@
+"""The schema's history: it runs up, down and up again, and what it makes is what the models say."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import NullPool, create_engine
+
+from moneyflow import settings as settings_module
+from moneyflow.models.metadata import METADATA
+from moneyflow.settings import Settings
+from ops.migrate import downgrade_schema, upgrade_schema
+
+_ALEMBIC = "alembic_version"
+
+
+@pytest.fixture
+def owner(settings: Settings) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
+        yield connection
+
+
+def _differences(settings: Settings) -> list[object]:
+    """Return what would have to change in the database to be as the models say."""
+    conninfo = settings.conninfo("owner", application_name="test")
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True, "include_schemas": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), METADATA))
+
+
+def _described(connection: psycopg.Connection[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Return every table, view, column, index, constraint and grant of the schema, in an order."""
+    return connection.execute(
+        """
+        with ours as (select nspname as name, oid from pg_namespace where nspname not like 'pg_%' and
+                      nspname <> 'information_schema')
+        select 'column', table_name, column_name, data_type || is_nullable || coalesce(column_default, '')
+        from information_schema.columns where table_schema in (select name from ours)
+        union all select 'index', tablename, indexname, indexdef from pg_indexes
+        where schemaname in (select name from ours)
+        union all select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+        from pg_constraint where connamespace in (select oid from ours)
+        union all select 'view', viewname, '', definition from pg_views where schemaname in (select name from ours)
+        union all select 'grant', table_name, grantee, string_agg(privilege_type, ',' order by privilege_type)
+        from information_schema.role_table_grants where table_schema in (select name from ours)
+        group by table_name, grantee
+        union all select 'function', proname, '', prosrc from pg_proc where pronamespace in (select oid from ours)
+        order by 1, 2, 3, 4
+        """
+    ).fetchall()
+
+
+def test_the_history_runs_down_and_up_again_and_ends_at_the_same_schema(
+    settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    before = _described(owner)
+
+    downgrade_schema(settings, revision="base")
+    left = {row[1] for row in _described(owner)}
+    upgrade_schema(settings)
+
+    assert left == {_ALEMBIC}
+    assert _described(owner) == before
+    assert {"jobs", "users", "outbox_events", "live_workers"} <= {row[1] for row in before}
+
+
+def test_the_models_are_the_migrated_schema(settings: Settings) -> None:
+    assert _differences(settings) == []
+
+
+def test_any_difference_between_models_and_schema_is_seen(
+    settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    changes = [
+        "alter table jobs drop column suspect cascade",
+        "alter table jobs add column colour text",
+        "alter table users alter column email drop not null",
+        "alter table jobs alter column max_attempts type bigint",
+        "alter table jobs alter column attempt set default 1",
+        "drop index jobs_due_idx",
+        "drop index users_email_key",
+        "alter table job_attempts drop constraint job_attempts_job_id_fkey",
+        "create table more (id integer primary key)",
+    ]
+
+    seen = [0]
+    for change in changes:
+        owner.execute(change)  # type: ignore[call-overload]
+        seen.append(len(_differences(settings)))
+
+    assert all(later > earlier for earlier, later in pairwise(seen)), list(zip(changes, seen[1:], strict=True))
+
+
+def test_what_is_migrated_already_stays_as_it_is(
+    settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    owner.execute("insert into users (id, email, name, password_hash) values (gen_random_uuid(), 'a@b.c', 'A', '')")
+
+    upgrade_schema(settings)
+
+    assert owner.execute("select count(*) from users").fetchone() == (1,)
+
+
+def test_the_roles_may_have_other_names(environment: dict[str, str], settings: Settings) -> None:
+    other = settings_module.load(environment | {"POSTGRES_USER": "relay", "POSTGRES_RELAY_USER": "audit"})
+    downgrade_schema(settings, revision="base")
+
+    upgrade_schema(other)
+
+    with psycopg.connect(settings.conninfo("owner", application_name="test")) as connection:
+        grantees = connection.execute(
+            "select distinct grantee from information_schema.role_table_grants where table_schema = 'public' "
+            "and grantee <> 'owner'"
+        ).fetchall()
+    assert set(grantees) == {("relay",), ("audit",)}

@@ -1,0 +1,204 @@
+"""A session is one transaction at most: its limits are set, and what follows a commit follows only a commit."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from moneyflow.database import SESSION_OPTIONS, Database, Session, is_outage
+from moneyflow.errors import PostgresDownError
+from moneyflow.settings import Settings, load
+from tests.support.processes import free_port
+from tests.support.waiting import eventually
+
+
+@contextmanager
+def _database(settings: Settings, *, options: str | None = None, size: int = 2) -> Iterator[Database]:
+    """Open a database of its own, with other session options when given."""
+    conninfo = settings.conninfo("app", application_name="test")
+    database = Database(conninfo, size=size, timeout_seconds=0.5)
+    if options is not None:
+        database._pool.kwargs["options"] = options
+    database.open()
+    yield database
+    database.close()
+
+
+def test_the_limits_are_set_on_every_session(database: Database) -> None:
+    expected = {
+        "statement_timeout": "30s",
+        "lock_timeout": "10s",
+        "idle_in_transaction_session_timeout": "1min",
+        "TimeZone": "UTC",
+        "synchronous_commit": "on",
+        "transaction_isolation": "read committed",
+    }
+
+    with database.transaction() as session:
+        rows = session.fetch_all("select name, current_setting(name) as value from pg_settings")
+
+    assert {row["name"]: row["value"] for row in rows if row["name"] in expected} == expected
+
+
+def test_a_statement_that_takes_too_long_is_ended(settings: Settings) -> None:
+    options = SESSION_OPTIONS.replace("statement_timeout=30s", "statement_timeout=50ms")
+    with (
+        _database(settings, options=options) as database,
+        pytest.raises(errors.QueryCanceled, match="statement timeout"),
+        database.transaction() as session,
+    ):
+        session.execute("select pg_sleep(10)")
+
+
+def test_a_transaction_that_is_forgotten_is_ended_and_its_connection_replaced(
+    settings: Settings, database: Database
+) -> None:
+    options = SESSION_OPTIONS.replace("session_timeout=60s", "session_timeout=50ms")
+    with _database(settings, options=options, size=1) as forgetful:
+        with forgetful.transaction() as session:
+            backend = _backend(session)
+            eventually(lambda: not _runs(database, backend), what="Postgres ended the session")
+            with pytest.raises(errors.IdleInTransactionSessionTimeout):
+                session.execute("select 1")
+            session.release()
+
+        with forgetful.transaction() as session:
+            assert _backend(session) != backend
+
+
+def _backend(session: Session) -> int:
+    row = session.fetch_one("select pg_backend_pid() as pid")
+    assert row is not None
+    return int(row["pid"])
+
+
+def _runs(database: Database, backend: int) -> bool:
+    with database.transaction() as session:
+        return bool(session.fetch_all("select 1 from pg_stat_activity where pid = %(pid)s", {"pid": backend}))
+
+
+def test_a_block_that_raises_leaves_nothing_and_calls_nobody(database: Database) -> None:
+    called: list[str] = []
+
+    def work() -> None:
+        with database.transaction() as session:
+            session.execute("insert into workers (name, lease_seconds) values ('x', 1)")
+            session.after_commit(lambda: called.append("after"))
+            raise OSError("broken")
+
+    with pytest.raises(OSError, match="broken"):
+        work()
+    with database.transaction() as session:
+        assert session.fetch_all("select * from workers") == []
+    assert called == []
+
+
+def test_a_callback_is_called_once_after_the_commit_and_its_error_hurts_nobody(database: Database) -> None:
+    called: list[str] = []
+
+    def broken() -> None:
+        called.append("broken")
+        raise OSError("broken")
+
+    def good() -> None:
+        called.append("good")
+
+    with database.transaction() as session:
+        session.execute("insert into workers (name, lease_seconds) values ('x', 1)")
+        for callback in (broken, good, good):
+            session.after_commit(callback)
+        assert called == []
+
+    with database.transaction() as session:
+        assert len(session.fetch_all("select * from workers")) == 1
+    assert called == ["broken", "good"]
+
+
+def test_a_session_that_runs_nothing_takes_no_connection(settings: Settings) -> None:
+    with _database(settings, size=1) as database, database.transaction() as held:
+        held.execute("select 1")
+
+        with database.transaction() as idle:
+            assert idle is not held
+
+
+def test_when_all_connections_are_taken_the_wait_is_bounded(settings: Settings) -> None:
+    with _database(settings, size=1) as database, database.transaction() as held:
+        held.execute("select 1")
+
+        with pytest.raises(PostgresDownError), database.transaction() as session:
+            session.execute("select 1")
+
+
+def test_a_released_connection_serves_the_next_and_keeps_no_transaction(settings: Settings) -> None:
+    with _database(settings, size=1) as database, database.transaction() as first:
+        first.execute("insert into workers (name, lease_seconds) values ('x', 1)")
+        first.release()
+
+        with database.transaction() as second:
+            assert second.fetch_all("select * from workers") == []
+
+
+def test_a_connection_that_was_cut_while_it_idled_is_replaced(settings: Settings, database: Database) -> None:
+    with _database(settings, size=1) as victim:
+        with victim.transaction() as session:
+            backend = _backend(session)
+        with database.transaction() as session:
+            session.execute("select pg_terminate_backend(%(pid)s)", {"pid": backend})
+        eventually(lambda: not _runs(database, backend), what="the session is gone")
+
+        with victim.transaction() as session:
+            assert session.fetch_one("select 1 as one") == {"one": 1}
+
+
+def test_a_postgres_that_is_away_makes_nobody_wait_at_the_start_and_is_an_outage() -> None:
+    away = load({"SECRET_KEY": "k" * 40, "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(free_port())})
+
+    with _database(away) as database:
+        with pytest.raises(PostgresDownError) as caught, database.transaction() as session:
+            session.execute("select 1")
+
+        assert is_outage(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sql", "outage"),
+    [
+        ("select pg_terminate_backend(pg_backend_pid())", True),
+        ("select 1 / 0", False),
+        ("select * from nowhere", False),
+        ("insert into workers (name) values (null)", False),
+    ],
+)
+def test_an_outage_is_told_from_a_refusal(sql: str, outage: bool, database: Database) -> None:
+    with pytest.raises(psycopg.Error) as caught, database.transaction() as session:
+        session.execute(sql)  # type: ignore[arg-type]
+
+    assert is_outage(caught.value) is outage
+
+
+def test_a_deadlock_is_no_outage_and_its_victim_leaves_nothing(database: Database) -> None:
+    with database.transaction() as session:
+        session.execute("insert into workers (name, lease_seconds) values ('a', 1), ('b', 1)")
+    both, caught = threading.Barrier(2, timeout=10), []
+
+    def lock(first: str, second: str) -> None:
+        try:
+            with database.transaction() as session:
+                session.execute("update workers set lease_seconds = 2 where name = %(name)s", {"name": first})
+                both.wait()
+                session.execute("update workers set lease_seconds = 2 where name = %(name)s", {"name": second})
+        except psycopg.Error as error:
+            caught.append(error)
+
+    threads = [threading.Thread(target=lock, args=names) for names in (("a", "b"), ("b", "a"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert [type(error) for error in caught] == [errors.DeadlockDetected]
+    assert not is_outage(caught[0])

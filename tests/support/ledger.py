@@ -1,0 +1,29 @@
+"""Workers as the ledger sees them: a connection that holds its lock and beats, or has stopped to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+
+from moneyflow.ledger import presence
+from moneyflow.settings import Settings
+
+
+@dataclass(frozen=True)
+class LedgerWorker:
+    """A worker that does nothing by itself."""
+
+    connection: Connection[DictRow]
+    number: int
+    name: str
+
+
+@contextmanager
+def ledger_worker(settings: Settings, name: str = "worker", *, lease_seconds: float = 60) -> Iterator[LedgerWorker]:
+    """Register a worker that lives until the end of the block, or until its connection is closed."""
+    conninfo = settings.conninfo("app", application_name="test worker")
+    with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
+        yield LedgerWorker(connection, presence.register(connection, name=name, lease_seconds=lease_seconds), name)
