@@ -1,7 +1,7 @@
 """Sessions and transactions on Postgres, and the SQL that stands in `.sql` files beside the code that runs it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString, cast
@@ -48,12 +48,12 @@ class Session:
 
     def execute(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> Cursor[DictRow]:
         """Run one statement in the session's transaction."""
-        if self._connection is None:
-            try:
-                self._connection = self._pool.getconn()
-            except PoolTimeout as error:
-                raise PostgresDownError("Postgres gives no connection; see whether it runs, and its log") from error
-        return self._connection.execute(query, parameters)
+        return self._connected().execute(query, parameters)
+
+    def execute_many(self, query: LiteralString, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run one statement for each row of parameters, all on their way at once."""
+        with self._connected().cursor() as cursor:
+            cursor.executemany(query, rows)
 
     def fetch_one(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> DictRow | None:
         """Run one statement and return its first row, if it has one."""
@@ -90,11 +90,20 @@ class Session:
             connection, self._connection = self._connection, None
             self._pool.putconn(connection)  # The pool rolls back what is not committed.
 
+    def _connected(self) -> Connection[DictRow]:
+        if self._connection is None:
+            try:
+                self._connection = self._pool.getconn()
+            except PoolTimeout as error:
+                raise PostgresDownError("Postgres gives no connection; see whether it runs, and its log") from error
+        return self._connection
+
 
 class Database:
     """A pool of connections of one role.
 
     `on_work` is called after each commit that leaves work for the relay. It is a hint: the relay polls as well.
+    `schema` is where names of tables without one are looked up, instead of `public`.
     """
 
     def __init__(
@@ -104,6 +113,7 @@ class Database:
         size: int,
         timeout_seconds: float = 10,
         on_work: Callable[[], object] = lambda: None,
+        schema: str | None = None,
     ) -> None:
         self._on_work = on_work
         self._pool: ConnectionPool[Connection[DictRow]] = ConnectionPool(
@@ -113,7 +123,10 @@ class Database:
             timeout=timeout_seconds,
             # A connection that broke while it lay in the pool, as at a restart of Postgres, is replaced before use.
             check=ConnectionPool.check_connection,
-            kwargs={"row_factory": dict_row, "options": SESSION_OPTIONS},
+            kwargs={
+                "row_factory": dict_row,
+                "options": SESSION_OPTIONS + (f" -c search_path={schema}" if schema else ""),
+            },
             open=False,
         )
 

@@ -36,13 +36,14 @@ class Process:
     log_path: Path
     popen: "subprocess.Popen[bytes] | None" = None
 
-    def start(self) -> Self:
-        """Start it and wait until it is ready."""
+    def start(self, *, wait_ready: bool = True) -> Self:
+        """Start it and, unless told not to, wait until it is ready."""
         with self.log_path.open("ab") as log:
             self.popen = subprocess.Popen(
                 [sys.executable, *self.command], env=self.environment, cwd=_ROOT, stdout=log, stderr=log
             )
-        eventually(self._is_ready, seconds=40, what=f"{self.command} ready; its log:\n{self.log_path}")
+        what = f"{self.command} {'ready' if wait_ready else 'answers'}; its log:\n{self.log_path}"
+        eventually(self._is_ready if wait_ready else self._answers, seconds=40, what=what)
         return self
 
     def kill(self) -> None:
@@ -80,8 +81,11 @@ class Process:
     def _is_ready(self) -> bool:
         if self._popen.poll() is not None:
             raise AssertionError(f"{self.command} ended with {self._popen.returncode}:\n{self.log()[-4000:]}")
+        return self._answers() and self.get("/readyz").status_code == httpx.codes.OK
+
+    def _answers(self) -> bool:
         try:
-            return self.get("/readyz").status_code == httpx.codes.OK
+            return bool(self.get("/healthz").content)
         except httpx.HTTPError:
             return False
 
@@ -123,9 +127,9 @@ class Processes:
         """Start a relay."""
         return self._start("workers.relay", "RELAY_METRICS_PORT", sabotage, environment)
 
-    def consumer(self, sink: str, *, sabotage: str = "nothing", **environment: str) -> Process:
+    def consumer(self, sink: str, *, sabotage: str = "nothing", wait_ready: bool = True, **environment: str) -> Process:
         """Start the consumer of a sink."""
-        return self._start("consumers", "CONSUMER_METRICS_PORT", sabotage, environment, sink)
+        return self._start("consumers", "CONSUMER_METRICS_PORT", sabotage, environment, sink, wait_ready=wait_ready)
 
     def api(self, **environment: str) -> Process:
         """Start the API under gunicorn."""
@@ -134,16 +138,24 @@ class Processes:
         return self._begin(command, environment | {"APP_PORT": str(port)}, port)
 
     def _start(
-        self, module: str, port_name: str, sabotage: str, environment: dict[str, str], *arguments: str
+        self,
+        module: str,
+        port_name: str,
+        sabotage: str,
+        environment: dict[str, str],
+        *arguments: str,
+        wait_ready: bool = True,
     ) -> Process:
         port = free_port()
         command = ("-m", "tests.support.sabotage", sabotage, module, *arguments)
-        return self._begin(command, environment | {port_name: str(port)}, port)
+        return self._begin(command, environment | {port_name: str(port)}, port, wait_ready=wait_ready)
 
-    def _begin(self, command: tuple[str, ...], environment: dict[str, str], port: int) -> Process:
+    def _begin(
+        self, command: tuple[str, ...], environment: dict[str, str], port: int, *, wait_ready: bool = True
+    ) -> Process:
         log_path = (
             self._folder / f"{len(self._started)}-{'-'.join(command[2:]).replace('.', '-').replace('/', '-')[:60]}.log"
         )
         process = Process(command, self._environment | environment, port, log_path)
         self._started.append(process)
-        return process.start()
+        return process.start(wait_ready=wait_ready)

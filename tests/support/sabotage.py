@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import tests.support.effects  # noqa: F401 - its jobs are known to every process that a test starts
+import tests.support.effects  # its jobs are known to every process that a test starts
+import tests.support.tally  # noqa: F401 - and so is its sink
 
 
 def die() -> None:
@@ -73,6 +74,49 @@ def without_claim() -> None:
     }
     assert weakened["claim_window"] != claim._QUERIES["claim_window"]
     claim._QUERIES = weakened
+
+
+def consumer_dies_before_mirror() -> None:
+    """Die when the sink and its position are committed and the group knows nothing of it."""
+    from consumers.runtime import Consumer
+
+    _die_after(Consumer, "_write")
+
+
+def without_gate() -> None:
+    """Let every record pass, and begin where the group's own offset says."""
+    from consumers.gate import Gate
+    from consumers.runtime import Consumer
+
+    take = Consumer._take
+
+    async def take_at_once(consumer: Any, partition: Any, records: Any) -> None:
+        if consumer._gate.position(partition) is None:
+            consumer._gate.open(partition, consumer._claim(partition))
+        await take(consumer, partition, records)
+
+    async def open_nothing(*_: Any) -> None:
+        """Leave it to the first records that come."""
+
+    Consumer._take, Consumer._open = take_at_once, open_nothing  # type: ignore[method-assign]
+    Gate.admit = lambda _, __, records: list(records)  # type: ignore[method-assign, assignment]
+
+
+def missed_soon() -> None:
+    """Let the group miss a frozen consumer as soon as Kafka allows."""
+    from consumers import runtime
+
+    runtime._SESSION_SECONDS = 6
+
+
+def without_epoch() -> None:
+    """Let whoever is last move a position, even in a partition that was taken over."""
+    from consumers import positions
+
+    missed_soon()
+    positions._QUERIES = {
+        name: query.replace("and epoch = %(epoch)s", "") for name, query in positions._QUERIES.items()
+    }
 
 
 def _die_after(owner: type, name: str) -> None:

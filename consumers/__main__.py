@@ -1,0 +1,62 @@
+"""`python -m consumers SINK`: the consumer of one sink; scale by starting more of them, up to one per partition."""
+
+import asyncio
+import signal
+import sys
+
+import structlog
+
+import consumers.sinks
+from consumers.runtime import Consumer
+from consumers.sink import Sink, registry
+from moneyflow import settings as settings_module
+from moneyflow.database import Database
+from moneyflow.errors import ConfigurationError
+from moneyflow.settings import Settings
+from moneyflow.telemetry import origin
+from moneyflow.telemetry.health import serve_health
+from moneyflow.telemetry.logs import configure_logging
+
+log = structlog.get_logger(__name__)
+
+
+async def _serve(settings: Settings, sink: Sink) -> None:
+    database = Database(
+        settings.conninfo(sink.role, application_name=f"consumer {sink.name}"), size=2, schema=sink.schema
+    )
+    database.open()
+    consumer = Consumer(settings, sink, database)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    serve_health(
+        host=settings.bind_host,
+        port=settings.consumer_metrics_port,
+        alive=[consumer.progress.is_alive],
+        ready=[database.check, consumer.progress.is_ready],
+    )
+    await consumer.run(stopping)
+    database.close()
+
+
+def main() -> int:
+    """Run one consumer until SIGTERM or SIGINT."""
+    assert consumers.sinks, "importing it declares the sinks"
+    name = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004 - the program and one name
+    if name not in registry:
+        print(f"usage: python -m consumers SINK, with one of {', '.join(sorted(registry))}", file=sys.stderr)
+        return 2
+    try:
+        settings = settings_module.load()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    configure_logging("consumer", level=settings.log_level)
+    origin.set_process("consumer")
+    asyncio.run(_serve(settings, registry[name]()))
+    log.info("consumer_stopped", sink=name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,10 @@
+-- name: claim
+-- Begin a new epoch.
+insert into positions as mine (topic, partition, epoch) values (%(topic)s, %(partition)s, 1)
+on conflict (topic, partition) do update set epoch = mine.epoch + 1
+returning epoch, next_offset;
+
+-- name: advance
+-- Move on, where the epoch is still ours.
+update positions set next_offset = %(next_offset)s
+where topic = %(topic)s and partition = %(partition)s and epoch = %(epoch)s;

@@ -1,0 +1,7 @@
+"""The sinks, one a file; importing this package declares them all."""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)

@@ -1,0 +1,134 @@
+"""Consumers that die, freeze or meet bad data: every record is written once, and none is lost."""
+
+import signal
+import uuid
+
+import pytest
+
+from moneyflow.events.topics import DEAD_LETTER, USER_EVENTS
+from moneyflow.settings import Settings
+from tests.support import tally
+from tests.support.kafka_records import everything_in, produce
+from tests.support.processes import Processes
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def ready(topics: Settings) -> Settings:
+    """Return the settings of a test with topics and the tables of the tally sink."""
+    tally.create_tables(topics)
+    return topics
+
+
+def _send(settings: Settings, count: int) -> None:
+    produce(settings, USER_EVENTS, [(uuid.uuid4().bytes, b"any") for _ in range(count)])
+
+
+def _until_written(settings: Settings, count: int) -> None:
+    eventually(
+        lambda: len(tally.tallied(settings)) == count,
+        seconds=40,
+        what=f"{count} records written; there are {len(tally.tallied(settings))}",
+    )
+
+
+def _killed_before_mirror(settings: Settings, processes: Processes, *, successor: str) -> int:
+    """Kill a consumer between the sink's commit and the mirror; return how often the most written record is there."""
+    _send(settings, 30)
+    first = processes.consumer("tally")
+    _until_written(settings, 30)
+    first.stop()
+    _send(settings, 30)
+    dying = processes.consumer("tally", sabotage="consumer_dies_before_mirror")
+    dying.wait()
+
+    processes.consumer("tally", sabotage=successor)
+    _until_written(settings, 60)
+    _send(settings, 1)
+    _until_written(settings, 61)
+    return max(tally.tallied(settings).values())
+
+
+def test_a_consumer_killed_between_commit_and_mirror_writes_nothing_twice(
+    ready: Settings, processes: Processes
+) -> None:
+    assert _killed_before_mirror(ready, processes, successor="nothing") == 1
+
+
+def test_without_the_gate_the_same_kill_doubles(ready: Settings, processes: Processes) -> None:
+    assert _killed_before_mirror(ready, processes, successor="without_gate") == 2
+
+
+def _frozen(settings: Settings, processes: Processes, *, sabotage: str) -> int:
+    """Freeze a consumer in the middle of a batch, let another take over, thaw the first."""
+    frozen = processes.consumer("tally", sabotage=sabotage, TALLY_SECONDS="1.5")
+    _send(settings, 1)
+    eventually(lambda: "tally_writing" in frozen.log(), what="the first consumer is in the middle of its batch")
+    frozen.signal(signal.SIGSTOP)
+    processes.consumer("tally", sabotage="missed_soon")
+    _until_written(settings, 1)
+
+    frozen.signal(signal.SIGCONT)
+    eventually(lambda: "fence_lost" in frozen.log() or "batch_written" in frozen.log(), what="the zombie's try ended")
+    return max(tally.tallied(settings).values())
+
+
+def test_a_thawed_consumer_whose_partition_was_taken_over_writes_nothing(ready: Settings, processes: Processes) -> None:
+    assert _frozen(ready, processes, sabotage="missed_soon") == 1
+
+
+def test_without_the_epoch_the_zombies_batch_is_there_too(ready: Settings, processes: Processes) -> None:
+    assert _frozen(ready, processes, sabotage="without_epoch") == 2
+
+
+def test_a_killed_consumers_partitions_go_to_the_other_one(ready: Settings, processes: Processes) -> None:
+    first = processes.consumer("tally", sabotage="missed_soon")
+    processes.consumer("tally", sabotage="missed_soon")
+    _send(ready, 60)
+    _until_written(ready, 60)
+
+    first.kill()
+    _send(ready, 60)
+    _until_written(ready, 120)
+
+    assert max(tally.tallied(ready).values()) == 1
+
+
+def test_a_bad_record_alone_goes_to_the_dead_letters_with_where_it_came_from(
+    topics: Settings, processes: Processes, environment: dict[str, str]
+) -> None:
+    produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", b'{"specversion": "1.0"}')])
+    consumer = processes.consumer("audit")
+
+    letters = eventually(
+        lambda: found if len(found := everything_in(topics, DEAD_LETTER)) == 2 else None, what="two dead letters"
+    )
+
+    headers = [{name: value.decode() for name, value in letter.headers} for letter in letters]
+    assert [(letter.key, letter.value) for letter in letters] == [
+        (b"one-key", b"no envelope"),
+        (b"one-key", b'{"specversion": "1.0"}'),
+    ]
+    assert [header["x-original-offset"] for header in headers] == ["0", "1"]
+    assert headers[0]["x-original-topic"] == "user.events"
+    assert headers[0]["x-sink"] == "audit"
+    assert headers[1]["x-error-class"] == "PoisonError"
+    assert headers[1]["x-error-message"] == "the envelope lacks id, source, type, subject, time"
+    eventually(lambda: 'moneyflow_consumer_events_total{outcome="dead_lettered",sink="audit"} 2.0' in
+               consumer.get("/metrics").text, what="both are counted")  # fmt: skip
+    assert consumer.get("/healthz").status_code == 200
+
+
+def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition_and_show_as_not_ready(
+    ready: Settings, processes: Processes
+) -> None:
+    first = processes.consumer("tally")
+    _send(ready, 12)
+    _until_written(ready, 12)
+    first.stop()
+    tally.set_positions(ready, 10_000)  # As a wiped Kafka looks: the sink is ahead of all that is there.
+
+    second = processes.consumer("tally", wait_ready=False)
+
+    eventually(lambda: "10000 is not in" in second.get("/readyz").text, what="the gap is told")
+    assert second.get("/readyz").status_code == 503

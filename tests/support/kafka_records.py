@@ -1,0 +1,38 @@
+"""What tests put into Kafka and read from it, by the contract's names of topics."""
+
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+
+from moneyflow.gateways.kafka import topic_name
+from moneyflow.settings import Settings
+
+
+def produce(settings: Settings, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
+    """Send records of key and value, and wait until Kafka has them."""
+
+    async def send() -> None:
+        async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all") as producer:
+            for key, value in records:
+                await producer.send_and_wait(topic_name(settings, topic), value, key=key)
+
+    asyncio.run(send())
+
+
+def everything_in(settings: Settings, topic: str) -> list[ConsumerRecord]:
+    """Return all records of a topic, partition by partition in their order."""
+
+    async def read() -> list[ConsumerRecord]:
+        name = topic_name(settings, topic)
+        consumer = AIOKafkaConsumer(name, bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
+        async with consumer:
+            partitions = list(consumer.assignment())
+            ends = await consumer.end_offsets(partitions)
+            found: list[ConsumerRecord] = []
+            while [tp for tp, end in ends.items() if await consumer.position(tp) < end]:
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found.extend(records)
+            return sorted(found, key=lambda record: (record.partition, record.offset))
+
+    return asyncio.run(read())

@@ -1,0 +1,65 @@
+"""A sink of the tests: a row for each record in a table without any constraint, so that a second one is seen."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import psycopg
+import structlog
+
+from consumers.sink import Record, sink
+from moneyflow.database import Session
+from moneyflow.events.topics import USER_EVENTS
+from moneyflow.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_TABLES = """
+create schema tally;
+create table tally.records (partition integer, kafka_offset bigint);
+create table tally.positions (topic text, partition integer, next_offset bigint, epoch bigint,
+                              primary key (topic, partition));
+grant usage on schema tally to audit;
+grant select, insert, update on all tables in schema tally to audit;
+"""
+
+
+@sink("tally")
+class TallySink:
+    """Counts; writes as slowly as TALLY_SECONDS says."""
+
+    name = "tally"
+    role: Literal["audit"] = "audit"
+    schema = "tally"
+    topics: Sequence[str] = (USER_EVENTS,)
+
+    def write(self, session: Session, records: Sequence[Record]) -> int:
+        for record in records:
+            session.execute(
+                "insert into records values (%(partition)s, %(offset)s)",
+                {"partition": record.partition, "offset": record.offset},
+            )
+        log.info("tally_writing")
+        time.sleep(float(os.environ.get("TALLY_SECONDS", "0")))
+        return len(records)
+
+
+def create_tables(settings: Settings) -> None:
+    """Make the sink's tables in this test's database."""
+    with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
+        connection.execute(_TABLES)
+
+
+def set_positions(settings: Settings, next_offset: int) -> None:
+    """Put the sink somewhere else in every partition that it knows."""
+    with psycopg.connect(settings.conninfo("audit", application_name="test"), autocommit=True) as connection:
+        connection.execute("update tally.positions set next_offset = %s", (next_offset,))
+
+
+def tallied(settings: Settings) -> Counter[tuple[int, int]]:
+    """Count how often each record was written, by partition and offset."""
+    with psycopg.connect(settings.conninfo("audit", application_name="test")) as connection:
+        rows = connection.execute("select partition, kafka_offset from tally.records").fetchall()
+    return Counter((row[0], row[1]) for row in rows)
