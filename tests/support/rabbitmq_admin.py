@@ -55,3 +55,51 @@ def take_messages(servers: RealServers, vhost: str, queue: str, count: int = 100
         answer = client.post(f"/queues/{vhost}/{queue}/get", json=request).raise_for_status()
     messages: list[dict[str, Any]] = answer.json()
     return messages
+
+
+def topology(servers: RealServers, vhost: str) -> dict[str, dict[str, Any]]:
+    """Return what was declared in a vhost: its queues, exchanges and bindings with all that makes them."""
+    with _client(servers) as client:
+        parts = {
+            part: client.get(f"/{part}/{vhost}").raise_for_status().json()
+            for part in ("queues", "exchanges", "bindings")
+        }
+    kept = ("durable", "auto_delete", "type", "arguments")
+    found = {f"queue {row['name']}": {key: row[key] for key in kept} for row in parts["queues"]}
+    for row in parts["exchanges"]:
+        if row["name"] and not row["name"].startswith("amq."):
+            found[f"exchange {row['name']}"] = {key: row[key] for key in kept}
+    for row in parts["bindings"]:
+        if row["source"]:
+            name = f"binding {row['source']} -> {row['destination']}"
+            found[name] = {key: row[key] for key in ("routing_key", "arguments")}
+    return found
+
+
+def declare_queue(servers: RealServers, vhost: str, queue: str, arguments: dict[str, Any]) -> None:
+    """Declare a durable queue as somebody else would."""
+    with _client(servers) as client:
+        request = {"durable": True, "auto_delete": False, "arguments": arguments}
+        client.put(f"/queues/{vhost}/{queue}", json=request).raise_for_status()
+
+
+def delete_queue(servers: RealServers, vhost: str, queue: str) -> None:
+    """Delete a queue with all that lies in it."""
+    with _client(servers) as client:
+        client.delete(f"/queues/{vhost}/{queue}").raise_for_status()
+
+
+def purge_queue(servers: RealServers, vhost: str, queue: str) -> None:
+    """Throw away all that lies ready in a queue."""
+    with _client(servers) as client:
+        client.delete(f"/queues/{vhost}/{queue}/contents").raise_for_status()
+
+
+def publish(
+    servers: RealServers, vhost: str, payload: str, properties: dict[str, Any], *, exchange: str = "jobs"
+) -> bool:
+    """Publish as a foreign tool does; return whether it was routed to a queue."""
+    request = {"routing_key": "jobs", "payload": payload, "payload_encoding": "string", "properties": properties}
+    with _client(servers) as client:
+        answer = client.post(f"/exchanges/{vhost}/{exchange}/publish", json=request).raise_for_status()
+    return bool(answer.json()["routed"])

@@ -1,0 +1,164 @@
+"""What the relay asks and tells Postgres: what is due, what was confirmed, and what a crash left behind."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.rows import DictRow, dict_row
+
+from moneyflow import outbox
+from moneyflow.database import Database
+from moneyflow.ledger import claim as claims
+from moneyflow.ledger.relay import QUERIES
+from moneyflow.settings import Settings
+from tests.support import jobs
+from tests.support.effects import LeaveEffect, Overrun
+from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.waiting import eventually
+
+Ask = Callable[..., list[DictRow]]
+
+
+@pytest.fixture
+def ask(settings: Settings) -> Iterator[Ask]:
+    """Return what runs a named query as the relay."""
+    conninfo = settings.conninfo("relay", application_name="test")
+    with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
+
+        def run(query: str, **parameters: Any) -> list[DictRow]:
+            cursor = connection.execute(QUERIES[query], parameters)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
+
+
+@pytest.fixture
+def worker(settings: Settings) -> Iterator[LedgerWorker]:
+    with ledger_worker(settings, "first") as running:
+        yield running
+
+
+def _some(database: Database, count: int) -> list[UUID]:
+    return jobs.enqueue(database, *[LeaveEffect() for _ in range(count)])
+
+
+def _set(database: Database, change: str, job_id: UUID) -> None:
+    with database.transaction() as session:
+        session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})  # type: ignore[arg-type]
+
+
+def _publish(ask: Ask, *ids: UUID, fence: int = 0) -> None:
+    ask("mark_published", ids=list(ids), fences=[fence] * len(ids))
+
+
+def test_what_is_due_comes_highest_priority_first_and_then_the_oldest(database: Database, ask: Ask) -> None:
+    ids = _some(database, 6)
+    for job_id, priority in zip(ids, (5, 0, 10, 5, 10, 3), strict=True):
+        _set(database, f"priority = {priority}", job_id)
+    _set(database, "due_at = now() + interval '1 hour'", ids[5])
+
+    assert [row["id"] for row in ask("due_jobs", limit=10)] == [ids[i] for i in (2, 4, 0, 3, 1)]
+    assert [row["id"] for row in ask("due_jobs", limit=3)] == [ids[i] for i in (2, 4, 0)]
+
+
+def test_the_next_due_time_is_known_and_none_when_nothing_waits(database: Database, ask: Ask) -> None:
+    before = ask("next_due_seconds")
+    with database.transaction() as session:
+        outbox.enqueue(session, LeaveEffect(), delay=timedelta(seconds=90))
+
+    assert before == [{"seconds": None}]
+    assert ask("next_due_seconds")[0]["seconds"] == pytest.approx(90, abs=5)
+
+
+def test_what_was_confirmed_is_queued_unless_a_worker_has_it_already(
+    database: Database, ask: Ask, worker: LedgerWorker
+) -> None:
+    waiting, claimed, other_fence = _some(database, 3)
+    claims.claim_window(worker.connection, [claimed], worker=worker.number)
+    _set(database, "fence = 4", other_fence)
+
+    _publish(ask, waiting, claimed, other_fence)
+
+    assert [jobs.job(database, i)["state"] for i in (waiting, claimed, other_fence)] == [
+        "queued", "running", "scheduled",
+    ]  # fmt: skip
+    assert jobs.job(database, waiting)["published_at"] is not None
+
+
+def test_only_what_nobody_holds_any_more_is_taken_back(
+    settings: Settings, database: Database, ask: Ask, worker: LedgerWorker
+) -> None:
+    held, lost, overrun, waiting = [*_some(database, 2), *jobs.enqueue(database, Overrun()), *_some(database, 1)]
+    claims.claim_window(worker.connection, [held, overrun], worker=worker.number)
+    _set(database, "lease_until = now() - interval '1 second'", overrun)
+    with ledger_worker(settings, "dead") as dead:
+        claims.claim_window(dead.connection, [lost], worker=dead.number)
+        while_it_lives = ask("take_back", limit=1)
+
+    taken = eventually(lambda: ask("take_back", limit=10), what="Postgres noticed that the worker is gone")
+
+    assert [row["id"] for row in while_it_lives] == [overrun]
+    assert [row["id"] for row in taken] == [lost]
+    assert [jobs.job(database, i)["state"] for i in (held, waiting)] == ["running", "scheduled"]
+    for job_id, worker_name in ((lost, "dead"), (overrun, "first")):
+        row = jobs.job(database, job_id)
+        assert (row["state"], row["suspect"], row["fence"], row["attempt"]) == ("scheduled", True, 2, 0)
+        (kept,) = jobs.attempts(database, job_id)
+        assert (kept["outcome"], kept["attempt"], kept["fence"], kept["worker"]) == ("lost", 0, 1, worker_name)
+
+
+def test_a_suspect_that_is_taken_back_has_lost_a_try_that_counts(
+    settings: Settings, database: Database, ask: Ask
+) -> None:
+    (job_id,) = _some(database, 1)
+    _set(database, "suspect = true", job_id)
+    with ledger_worker(settings, "dead") as dead:
+        assert claims.claim_suspect(dead.connection, job_id, worker=dead.number) is not None
+
+    eventually(lambda: ask("take_back", limit=10), what="Postgres noticed that the worker is gone")
+
+    assert jobs.job(database, job_id)["attempt"] == 1
+    assert [row["attempt"] for row in jobs.attempts(database, job_id)] == [1]
+
+
+def test_the_holder_of_what_was_taken_back_has_lost_its_fence(
+    database: Database, ask: Ask, worker: LedgerWorker
+) -> None:
+    (job_id,) = _some(database, 1)
+    (claim,) = claims.claim_window(worker.connection, [job_id], worker=worker.number)
+    _set(database, "lease_until = now() - interval '1 second'", job_id)
+    ask("take_back", limit=10)
+
+    assert claims.renew(worker.connection, claim) is False
+    claims.hand_back(worker.connection, [claim])
+    assert jobs.job(database, job_id)["state"] == "scheduled"
+
+
+def test_what_lay_in_the_queue_too_long_is_counted_and_published_again(database: Database, ask: Ask) -> None:
+    old, fresh = _some(database, 2)
+    _publish(ask, old, fresh)
+    _set(database, "published_at = now() - interval '1 minute'", old)
+
+    (counted,) = ask("queued_before", grace_seconds=30)
+    ask("publish_again", newest=counted["newest"])
+
+    assert counted["jobs"] == 1
+    assert [jobs.job(database, i)["state"] for i in (old, fresh)] == ["scheduled", "queued"]
+
+
+def test_what_waits_is_counted_by_kind_and_age(database: Database, ask: Ask) -> None:
+    first, second, _ = _some(database, 3)
+    _publish(ask, second)
+    _set(database, "due_at = now() - interval '1 minute'", first)
+
+    ages = {row["kind"]: (row["rows"], row["seconds"]) for row in ask("outbox_age")}
+    states = {row["state"]: row["jobs"] for row in ask("jobs_in_state")}
+
+    assert ages.keys() == {"job", "event", "dead_letter"}
+    assert ages["job"] == (2, pytest.approx(60, abs=5))
+    assert ages["event"] == (0, 0)
+    assert states == {"scheduled": 2, "queued": 1}
+    assert ask("oldest_due") == [{"priority": 5, "seconds": pytest.approx(60, abs=5)}]

@@ -1,0 +1,98 @@
+"""RabbitMQ's queues and Kafka's topics are exactly what the contracts say, however often they are declared."""
+
+import asyncio
+
+import pika.exceptions
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from moneyflow.gateways import kafka
+from moneyflow.settings import Settings
+from ops.migrate import declare_queues
+from tests.support import rabbitmq_admin
+from tests.support.servers import RealServers
+from tests.support.waiting import eventually
+
+_ARGUMENTS = {"x-max-priority": 10, "x-dead-letter-exchange": "jobs.dead"}
+_TOPICS = {"user.events", "auth.events", "transaction.events", "category.events", "system.events", "events.dead_letter"}
+
+
+def test_the_queues_are_those_of_the_contract(queues: Settings, servers: RealServers) -> None:
+    found = rabbitmq_admin.topology(servers, queues.rabbitmq_vhost)
+
+    assert found == {
+        "queue jobs": {
+            "durable": True, "auto_delete": False, "type": "classic",
+            "arguments": _ARGUMENTS,
+        },
+        "queue jobs_failed": {"durable": True, "auto_delete": False, "type": "classic", "arguments": {}},
+        "exchange jobs": {"durable": True, "auto_delete": False, "type": "direct", "arguments": {}},
+        "exchange jobs.dead": {"durable": True, "auto_delete": False, "type": "fanout", "arguments": {}},
+        "binding jobs -> jobs": {"routing_key": "jobs", "arguments": {}},
+        "binding jobs.dead -> jobs_failed": {"routing_key": "", "arguments": {}},
+    }  # fmt: skip
+
+
+def test_declaring_again_changes_nothing(queues: Settings, servers: RealServers) -> None:
+    before = rabbitmq_admin.topology(servers, queues.rabbitmq_vhost)
+
+    declare_queues(queues)
+
+    assert rabbitmq_admin.topology(servers, queues.rabbitmq_vhost) == before
+
+
+def test_a_queue_with_other_arguments_is_told_and_not_overlooked(queues: Settings, servers: RealServers) -> None:
+    rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
+    rabbitmq_admin.declare_queue(servers, queues.rabbitmq_vhost, "jobs", {**_ARGUMENTS, "x-max-priority": 5})
+
+    with pytest.raises(pika.exceptions.ChannelClosedByBroker, match=r"PRECONDITION_FAILED.*x-max-priority"):
+        declare_queues(queues)
+
+
+async def _described(settings: Settings) -> dict[str, tuple[int, str | None]]:
+    """Return partitions and retention of this test's topics."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        names = [name for name in await admin.list_topics() if name.startswith(settings.kafka_topic_prefix)]
+        topics = await admin.describe_topics(names)
+        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    finally:
+        await admin.close()
+    retention = {
+        name: {entry[0]: entry[1] for entry in entries}.get("retention.ms")
+        for answer in answers
+        for _, _, _, name, entries in answer.resources
+    }
+    return {
+        topic["topic"].removeprefix(settings.kafka_topic_prefix): (len(topic["partitions"]), retention[topic["topic"]])
+        for topic in topics
+    }
+
+
+def test_the_topics_are_those_of_the_contract_and_creating_them_again_creates_none(topics: Settings) -> None:
+    again = asyncio.run(kafka.create_topics(topics))
+
+    assert again == []
+    assert asyncio.run(_described(topics)) == dict.fromkeys(_TOPICS, (3, str(168 * 3_600_000)))
+
+
+def test_a_topic_that_is_missing_is_created_beside_the_others(topics: Settings) -> None:
+    gone = kafka.topic_name(topics, "user.events")
+    asyncio.run(_delete(topics, gone))
+    eventually(lambda: "user.events" not in asyncio.run(_described(topics)), what="Kafka has deleted the topic")
+
+    created = asyncio.run(kafka.create_topics(topics))
+
+    assert created == [gone]
+    eventually(lambda: asyncio.run(_described(topics)).keys() == _TOPICS, what="all topics are there")
+
+
+async def _delete(settings: Settings, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+    finally:
+        await admin.close()

@@ -1,0 +1,205 @@
+"""Sign up and activate: one account an address, one activation a person, and links that work once."""
+
+import threading
+from uuid import UUID
+
+import orjson
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.errors import InvalidInputError
+from moneyflow.ids import new_id
+from moneyflow.services import mails, tokens, users
+from moneyflow.settings import Settings
+from tests.support import jobs
+
+
+@pytest.fixture
+def owner(settings: Settings) -> Database:
+    """Return the database as the owner sees it, the outbox included."""
+    database = Database(settings.conninfo("owner", application_name="test"), size=2)
+    database.open()
+    yield database  # type: ignore[misc]
+    database.close()
+
+
+def _sign_up(database: Database, email: str = "zoe@example.com", name: str = "Zoë") -> UUID:
+    with database.transaction() as session:
+        return users.sign_up(session, email=email, name=name, password_hash="$argon2id$…")
+
+
+def _user(database: Database, email: str = "zoe@example.com") -> dict[str, object]:
+    with database.transaction() as session:
+        row = session.fetch_one("select * from users where email = %(email)s", {"email": email})
+    assert row is not None
+    return row
+
+
+def _token(database: Database, settings: Settings, job_id: UUID, email: str = "zoe@example.com") -> str:
+    """Return the token of the link in the mail that this job sends."""
+    user_id = _user(database, email)["id"]
+    assert isinstance(user_id, UUID)
+    with database.transaction() as session:
+        letter = mails.compose(session, settings, "activation", user_id=user_id, job_id=job_id)
+    assert letter is not None
+    return letter.values["link"].partition("#token=")[2]
+
+
+def _activate(database: Database, token: str) -> users.Activation:
+    with database.transaction() as session:
+        return users.activate(session, token)
+
+
+def _events(owner: Database) -> list[tuple[str, str]]:
+    with owner.transaction() as session:
+        rows = session.fetch_all("select value from outbox_events order by sequence")
+    return [(event["type"], event["sequence"]) for event in (orjson.loads(row["value"]) for row in rows)]
+
+
+def _kinds(database: Database) -> list[tuple[str, str | None]]:
+    with database.transaction() as session:
+        rows = session.fetch_all("select kind, payload ->> 'template' as template from jobs order by id")
+    return [(row["kind"], row["template"]) for row in rows]
+
+
+def test_a_sign_up_makes_an_account_an_event_and_a_mail(database: Database, owner: Database) -> None:
+    job_id = _sign_up(database)
+
+    user = _user(database)
+    assert (user["name"], user["activated_at"], user["version"]) == ("Zoë", None, 1)
+    assert _events(owner) == [("user.created", "1")]
+    assert jobs.job(database, job_id)["payload"] == {"template": "activation", "user_id": str(user["id"])}
+
+
+@pytest.mark.parametrize("again", ["zoe@example.com", "ZOE@Example.COM"])
+def test_a_second_sign_up_changes_nothing_and_tells_the_owner(again: str, database: Database, owner: Database) -> None:
+    _sign_up(database)
+    before = _user(database)
+
+    _sign_up(database, again, "Somebody else")
+
+    assert _user(database) == before
+    assert _events(owner) == [("user.created", "1")]
+    assert _kinds(database) == [("send_email", "activation"), ("send_email", "already_registered")]
+
+
+def test_two_sign_ups_at_once_make_one_account(database: Database, owner: Database) -> None:
+    threads = [threading.Thread(target=_sign_up, args=(database,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert _events(owner) == [("user.created", "1")]
+    assert sorted(_kinds(database)) == [("send_email", "activation")] + [("send_email", "already_registered")] * 5
+
+
+def test_the_link_activates_the_account_and_greets_its_owner(
+    settings: Settings, database: Database, owner: Database
+) -> None:
+    token = _token(database, settings, _sign_up(database))
+
+    activation = _activate(database, token)
+
+    user = _user(database)
+    assert (user["id"], user["activated_at"]) == (activation.user_id, activation.activated_at)
+    assert _events(owner) == [("user.created", "1"), ("user.activated", "2")]
+    assert _kinds(database) == [("send_email", "activation"), ("send_welcome", None)]
+
+
+def test_a_link_works_once_however_many_follow_it_at_the_same_time(
+    settings: Settings, database: Database, owner: Database
+) -> None:
+    token = _token(database, settings, _sign_up(database))
+    ends: list[str] = []
+
+    def follow() -> None:
+        try:
+            _activate(database, token)
+            ends.append("activated")
+        except InvalidInputError:
+            ends.append("refused")
+
+    threads = [threading.Thread(target=follow) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert sorted(ends) == ["activated", "refused", "refused", "refused"]
+    assert _events(owner) == [("user.created", "1"), ("user.activated", "2")]
+
+
+def test_a_mail_that_was_made_twice_carries_one_link(settings: Settings, database: Database) -> None:
+    job_id = _sign_up(database)
+
+    assert _token(database, settings, job_id) == _token(database, settings, job_id)
+    assert _token(database, settings, new_id()) != _token(database, settings, job_id)
+
+
+def test_the_first_link_that_is_followed_ends_the_others(settings: Settings, database: Database) -> None:
+    first = _token(database, settings, _sign_up(database))
+    second = _token(database, settings, new_id())
+    _activate(database, second)
+
+    with pytest.raises(InvalidInputError, match="does not work any more"):
+        _activate(database, first)
+
+
+def test_an_activated_account_is_not_activated_again(settings: Settings, database: Database, owner: Database) -> None:
+    first = _activate(database, _token(database, settings, _sign_up(database)))
+
+    second = _activate(database, _token(database, settings, new_id()))
+
+    assert second == first
+    assert _events(owner) == [("user.created", "1"), ("user.activated", "2")]
+    assert _kinds(database) == [("send_email", "activation"), ("send_welcome", None)]
+
+
+@pytest.mark.parametrize("reason", ["expired", "unknown", "of another purpose", "empty"])
+def test_a_link_that_does_not_work_tells_nobody_why(reason: str, settings: Settings, database: Database) -> None:
+    token = _token(database, settings, _sign_up(database))
+    with database.transaction() as session:
+        if reason == "expired":
+            session.execute("update user_tokens set expires_at = now() - interval '1 second'")
+        elif reason == "of another purpose":
+            session.execute("update user_tokens set purpose = 'password_reset'")
+    given = {"unknown": token[:-1], "empty": ""}.get(reason, token)
+
+    with pytest.raises(InvalidInputError) as caught:
+        _activate(database, given)
+
+    assert caught.value.errors == (("/token", "is unknown, used or expired"),)
+    assert _user(database)["activated_at"] is None
+
+
+def test_a_token_lives_for_48_hours_from_its_first_mail(settings: Settings, database: Database) -> None:
+    job_id = _sign_up(database)
+    _token(database, settings, job_id)
+    with database.transaction() as session:
+        session.execute("update user_tokens set expires_at = expires_at - interval '1 hour'")
+    _token(database, settings, job_id)
+
+    with database.transaction() as session:
+        (row,) = session.fetch_all("select extract(epoch from expires_at - now())::float as seconds from user_tokens")
+    assert row["seconds"] == pytest.approx((tokens.LIFETIME_HOURS - 1) * 3600, abs=60)
+
+
+def test_neither_token_nor_secret_is_in_the_database(settings: Settings, database: Database, owner: Database) -> None:
+    token = _token(database, settings, _sign_up(database))
+
+    with owner.transaction() as session:
+        everything = [
+            row["text"]
+            for table in ("user_tokens", "users", "jobs", "outbox_events")
+            for row in session.fetch_all(f"select t::text as text from {table} t")  # type: ignore[arg-type]
+        ]
+
+    assert len(everything) == 4
+    assert not any(token in text or token.encode().hex() in text for text in everything)
+
+
+def test_a_mail_to_an_account_that_is_gone_is_not_made(settings: Settings, database: Database) -> None:
+    with database.transaction() as session:
+        assert mails.compose(session, settings, "activation", user_id=new_id(), job_id=new_id()) is None
+        assert session.fetch_all("select 1 from user_tokens") == []
