@@ -1,0 +1,171 @@
+"""The stack as one Compose project: up, down, reset, and what its processes are."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from rich.console import Console
+
+from ops.stack.compose.engine import (
+    compose_command,
+    containers,
+    docker,
+    foreign_networks,
+    has_buildkit,
+    largest_process,
+)  # fmt: skip
+from ops.stack.compose.settings import given_settings, resolve, seen_from_host, write_env_file
+from ops.stack.compose.watch import Watch
+from ops.stack.contract import ProcessInfo, StackError
+from ops.stack.home import CHECKOUT, State, stack_home
+from ops.stack.processes import last_lines
+
+#: Its end must not be `docker kill`: the engine takes that for the user's wish and does not start it again.
+_KILL = """
+import os, pathlib, signal
+for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    if stat.read_text().rpartition(")")[2].split()[1] == "1":
+        os.kill(int(stat.parent.name), signal.SIGKILL)
+"""
+_PROCESSES = ("api", "worker", "relay", "consumer")
+
+
+class ComposeStack:
+    """All of `docker-compose.yml` with the profile `dev`, under a project name of this checkout."""
+
+    def __init__(self, home: Path | None = None, console: Console | None = None) -> None:
+        self._home = home or stack_home()
+        self._console = console or Console(stderr=True)
+        self._state = State(self._home)
+        self._env_file = self._home / "compose.env"
+        self._log = self._home / "logs" / "compose.log"
+        self.project = f"money-flow-{self._home.name.rpartition('-')[2].lower()}"
+
+    def up(self) -> None:
+        """Build, start, and wait until every service is ready.
+
+        Raises:
+            StackError: with the end of the failing service's log; what had started is stopped again.
+        """
+        self._choose_settings()
+        self._log.parent.mkdir(exist_ok=True)
+        self._log.unlink(missing_ok=True)
+        self._logged("building the images", "build")
+        watch = Watch(self.project, self._console, self._compose("config", "--services").split())
+        try:
+            with self._log.open("ab") as output, self._console.status("starting …"):
+                command = self._command("up", "--detach", "--no-build", "--remove-orphans")
+                starting = subprocess.Popen(
+                    command, cwd=CHECKOUT, env=self._environment(),
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                )  # fmt: skip
+                try:
+                    watch.until_ready(starting, self._log)
+                finally:
+                    starting.terminate()
+                    starting.wait()
+        except StackError:
+            self._compose("stop", "--timeout", "20")
+            raise
+
+    def down(self) -> None:
+        """Stop everything; the data stays."""
+        self._remove()
+
+    def reset(self) -> None:
+        """Stop everything and delete the data."""
+        self._remove("--volumes")
+        self._env_file.unlink(missing_ok=True)
+        for name in self._state.read().get("compose", {}):
+            self._state.change("compose", name, None)
+
+    def environment(self) -> dict[str, str]:
+        """Return the running stack's settings as a program on this machine needs them."""
+        return seen_from_host(self._settings())
+
+    def processes(self) -> list[ProcessInfo]:
+        """Return the application's running processes, each with the memory of the largest process in its container."""
+        found = []
+        for container in containers(self.project):
+            if container.runs and container.service.startswith(_PROCESSES):
+                largest = largest_process(container)
+                if largest:
+                    name = container.name.removeprefix(f"{self.project}-")
+                    found.append(ProcessInfo(name=name, pid=largest[0], resident_mib=largest[1]))
+        return found
+
+    def kill_worker(self) -> str:
+        """Kill one worker's process, as a crash would, and return its name; its container starts again by itself."""
+        workers = [
+            container for container in containers(self.project) if container.service == "worker" and container.runs
+        ]
+        if not workers:
+            raise StackError("no worker runs; `make up` starts one.")
+        docker("exec", workers[0].id, "python", "-IS", "-c", _KILL)
+        return workers[0].name.removeprefix(f"{self.project}-")
+
+    def logs_hint(self) -> str:
+        """Return the command that shows the application's log."""
+        command = " ".join(self._command("logs", "--follow", "api", "worker", "relay"))
+        return f"cd {CHECKOUT} && {command}"
+
+    def _choose_settings(self) -> None:
+        there = containers(self.project)
+        values = resolve(
+            given_settings(CHECKOUT / ".env"),
+            self._state,
+            published={port for container in there for port in container.ports},
+            taken=foreign_networks(self.project),
+        )
+        self._state.change("compose", "settings", values)
+        # Names that steer Compose itself: with them in the file, it is all that a command by hand needs.
+        steering = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_PROFILES": "dev", "ENV_FILE": str(self._env_file)}
+        write_env_file(self._env_file, values | steering)
+
+    def _settings(self) -> dict[str, str]:
+        values: dict[str, str] | None = self._state.value("compose", "settings")
+        if values is None or not self._env_file.exists():
+            raise StackError("no stack is set up here; `make up` starts it.")
+        return values
+
+    def _remove(self, *options: str) -> None:
+        if self._env_file.exists():
+            with self._console.status("stopping …"):
+                self._compose("down", "--remove-orphans", *options)
+
+    def _logged(self, what: str, *arguments: str) -> None:
+        with self._console.status(f"{what} …"), self._log.open("ab") as output:
+            done = subprocess.run(
+                self._command(*arguments), cwd=CHECKOUT, env=self._environment(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
+            )  # fmt: skip
+        if done.returncode:
+            raise StackError(
+                f"{what} failed; the end of {self._log}:\n{last_lines(self._log)}\nMend it and repeat the command."
+            )
+        self._console.print(f"[green]✓[/] {what}")
+
+    def _compose(self, *arguments: str) -> str:
+        done = subprocess.run(
+            self._command(*arguments),
+            cwd=CHECKOUT,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise StackError(f"docker compose {arguments[0]} failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def _command(self, *arguments: str) -> list[str]:
+        command = compose_command()
+        if command is None:
+            raise StackError("Docker Compose 2 or newer is needed, as `docker compose` or `docker-compose`.")
+        return [*command, "--env-file", str(self._env_file), *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        """Return this process's environment without what the file sets: Compose would let the environment win."""
+        hidden = {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_FILE", "ENV_FILE", *self._settings()}
+        kept = {name: value for name, value in os.environ.items() if name not in hidden}
+        return kept if has_buildkit() else kept | {"DOCKER_BUILDKIT": "0"}
