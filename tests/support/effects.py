@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import psycopg
 
@@ -15,11 +16,20 @@ _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
 
 
 class LeaveEffect(Job, kind="leave_effect", priority=5, retry=_QUICK, time_limit_seconds=60):
-    """Wait, then leave a row; fail the first `failures` tries, for good when `permanent`."""
+    """Wait, then leave a row; fail the first `failures` tries, for good when `permanent`.
+
+    It waits for `seconds`, and for as long as the file `held_by` is there.
+    """
 
     seconds: float = 0
+    held_by: str = ""
     failures: int = 0
     permanent: bool = False
+    rank: int = 5
+
+    def message_priority(self) -> int:
+        """Return the priority that the test gave."""
+        return self.rank
 
 
 class KillProcess(Job, kind="kill_process", priority=5, retry=_QUICK, time_limit_seconds=60):
@@ -40,6 +50,8 @@ def create_table(settings: Settings) -> None:
 @handles(LeaveEffect)
 def leave_effect(context: Context, job: LeaveEffect) -> Result:
     time.sleep(job.seconds)
+    while job.held_by and Path(job.held_by).exists():
+        time.sleep(0.02)
     if context.attempt <= job.failures:
         raise UnavailableError("password=hunter22 was refused for now")
     if job.permanent:

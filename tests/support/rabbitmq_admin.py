@@ -3,7 +3,11 @@
 from typing import Any
 
 import httpx
+import pika
+import pika.exceptions
 
+from moneyflow.gateways import rabbitmq
+from moneyflow.settings import Settings
 from tests.support.servers import RealServers
 
 
@@ -103,3 +107,15 @@ def publish(
     with _client(servers) as client:
         answer = client.post(f"/exchanges/{vhost}/{exchange}/publish", json=request).raise_for_status()
     return bool(answer.json()["routed"])
+
+
+def ready(settings: Settings, queue: str) -> int:
+    """Return how many messages lie ready in a queue, asked of the queue itself; -1 when there is no such queue."""
+    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
+    try:
+        count: int = connection.channel().queue_declare(queue, passive=True).method.message_count
+    except pika.exceptions.ChannelClosedByBroker:
+        return -1
+    finally:
+        connection.close()
+    return count

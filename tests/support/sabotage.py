@@ -52,6 +52,60 @@ def relay_dies_before_delete() -> None:
     _die_after(EventRelay, "_send")
 
 
+def relay_dies_before_forgetting_a_dead_letter() -> None:
+    """Die when RabbitMQ has confirmed a dead letter and its row is still there."""
+    from workers.relay.jobs import JobRelay
+
+    confirmed = JobRelay._confirmed
+
+    async def wrapped(relay: JobRelay, rows: Any, messages: Any) -> Any:
+        answer = await confirmed(relay, rows, messages)
+        if "letter_id" in rows[0]:
+            die()
+        return answer
+
+    JobRelay._confirmed = wrapped  # type: ignore[method-assign]
+
+
+def looks_often() -> None:
+    """Break nothing; let the relay look every half second for lost messages and frozen leaders."""
+    from workers.relay import leader, reconcile
+
+    reconcile._COUNT_EVERY_SECONDS = reconcile._QUEUED_GRACE_SECONDS = 0.5
+    reconcile._PRESENCE_GRACE_SECONDS = 1.0
+    leader._FROZEN_SECONDS = 3
+
+
+def without_confirm() -> None:
+    """Mark whatever was sent, confirmed or not; and let nobody look for what was lost by it."""
+    from workers.relay.publisher import Publisher
+    from workers.relay.reconcile import Reconciler
+
+    publish = Publisher.publish
+
+    async def hopeful(publisher: Publisher, messages: Any) -> list[bool]:
+        return [True for _ in await publish(publisher, messages)]
+
+    async def blind(_: Reconciler) -> None:
+        """See nothing."""
+
+    Publisher.publish = hopeful  # type: ignore[method-assign]
+    Reconciler._find_lost_messages = blind  # type: ignore[method-assign]
+
+
+def without_fenced_acks() -> None:
+    """Settle whatever is done, by whatever tag it had, on the consumer that there is now."""
+    from workers.broker import FencedConsumer
+
+    ack = FencedConsumer.ack
+
+    def anyhow(consumer: FencedConsumer, message: Any) -> None:
+        message.consumer = consumer
+        ack(consumer, message)
+
+    FencedConsumer.ack = FencedConsumer.nack = anyhow  # type: ignore[assignment, method-assign]
+
+
 def without_fence() -> None:
     """Let whoever is last finish a job, even one that was taken over."""
     from moneyflow.ledger import finish

@@ -1,0 +1,72 @@
+"""One relay publishes, the others stand by: for a leader that is killed, frozen or stopped another goes on."""
+
+import signal
+import time
+
+from moneyflow.database import Database
+from moneyflow.settings import Settings
+from tests.support import jobs
+from tests.support.effects import LeaveEffect
+from tests.support.processes import Process, Processes
+from tests.support.waiting import eventually
+
+
+def _leads(relay: Process) -> bool:
+    return "moneyflow_relay_leader 1.0" in relay.get("/metrics").text
+
+
+def _two(processes: Processes, sabotage: str = "nothing") -> tuple[Process, Process]:
+    """Start a leader and a standby, and a worker."""
+    leader = processes.relay(sabotage=sabotage, wait_ready=False)
+    processes.worker()
+    eventually(lambda: _leads(leader), what="the first relay leads")
+    standby = processes.relay(sabotage=sabotage)
+    eventually(lambda: "standing_by" in standby.log(), what="the second stands by")
+    return leader, standby
+
+
+def test_a_standby_goes_on_within_five_seconds_of_the_leaders_death(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    leader, standby = _two(processes)
+    stood_by = not _leads(standby)
+
+    leader.kill()
+    killed_at = time.monotonic()
+    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, ids, "succeeded")
+
+    assert stood_by
+    assert time.monotonic() - killed_at < 5
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+def test_a_frozen_leader_is_replaced_and_when_it_thaws_it_changes_nothing_and_stands_by(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    leader, standby = _two(processes, "looks_often")
+
+    leader.signal(signal.SIGSTOP)
+    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, ids, "succeeded")
+    leader.signal(signal.SIGCONT)
+    eventually(lambda: "standing_by" in leader.log(), what="the thawed relay stands by")
+    ids += jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, ids, "succeeded")
+
+    assert _leads(standby)
+    assert not _leads(leader)
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+def test_a_leader_that_is_asked_to_stop_ends_cleanly_and_hands_over(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    leader, standby = _two(processes)
+
+    exit_code = leader.stop()
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    jobs.until_all(database, [job_id], "succeeded", seconds=5)
+
+    assert exit_code == 0
+    assert _leads(standby)
