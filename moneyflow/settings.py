@@ -163,7 +163,7 @@ def known_names() -> frozenset[str]:
 
 
 def _is_default(value: SecretStr) -> bool:
-    return value.get_secret_value() in {"", _CHANGE_ME}
+    return value.get_secret_value() == "" or value.get_secret_value().startswith(_CHANGE_ME)
 
 
 def _told(problem: object) -> str:

@@ -208,7 +208,7 @@ def main() -> int:
     serve_web(mailbox, web_port)
     loop = asyncio.new_event_loop()
     controller = _Server(Catcher(mailbox), hostname="127.0.0.1", port=smtp_port, loop=loop)
-    controller.begin()
+    controller.begin()  # type: ignore[no-untyped-call]
     loop.run_forever()
     return 0
 

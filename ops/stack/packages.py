@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ops.stack.contract import StackError
 from ops.stack.home import is_root
 from ops.stack.processes import last_lines
 
@@ -35,10 +36,6 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.
 <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
 </dependencies></project>
 """
-
-
-class InstallError(Exception):
-    """Something could not be installed; the text says what to do."""
 
 
 def ensure(console: Console) -> None:
@@ -71,7 +68,7 @@ def _ensure_apt(console: Console, cache: Path) -> None:
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise InstallError(f"install {', '.join(missing)} by hand: this machine has no apt-get")
+        raise StackError(f"install {', '.join(missing)} by hand: this machine has no apt-get")
     names = [package for packages in missing.values() for package in packages]
     with _no_service_starts():
         _run(console, f"reading the package lists for {', '.join(missing)}", [*_sudo(), "apt-get", "update"], cache)
@@ -104,7 +101,7 @@ def _sudo() -> list[str]:
         return []
     if shutil.which("sudo"):
         return ["sudo"]
-    raise InstallError("packages are missing and you are neither root nor have sudo: run `make up` once as root")
+    raise StackError("packages are missing and you are neither root nor have sudo: run `make up` once as root")
 
 
 def _run(console: Console, what: str, command: Sequence[str], cache: Path) -> None:
@@ -112,7 +109,7 @@ def _run(console: Console, what: str, command: Sequence[str], cache: Path) -> No
     with console.status(f"{what} …"), log.open("ab") as output:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
     if done.returncode:
-        raise InstallError(f"{what} failed; the end of {log}:\n{last_lines(log)}\nMend it and repeat the command.")
+        raise StackError(f"{what} failed; the end of {log}:\n{last_lines(log)}\nMend it and repeat the command.")
     console.print(f"[green]✓[/] {what}")
 
 

@@ -24,11 +24,13 @@ def free_port() -> int:
         return port
 
 
-def kept_port(state: State, name: str) -> int:
+def kept_port(state: State, name: str, *, preferred: int | None = None) -> int:
     """Return the port of that name: the same as before, or another when somebody else has taken it meanwhile."""
-    port: int | None = state.value("ports", name)
+    kept: int | None = state.value("ports", name)
+    port = kept or preferred
     if port is None or not is_free(port):
         port = free_port()
+    if port != kept:
         state.change("ports", name, port)
     return port
 

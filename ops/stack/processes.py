@@ -49,6 +49,21 @@ def identify(pid: int) -> Identity | None:
     return None if started is None else Identity(pid, started)
 
 
+def processes_in(folder: Path) -> list[Identity]:
+    """Return the processes whose working folder is `folder` or below it, as far as this user may see them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                inside = (entry / "cwd").readlink().is_relative_to(folder)
+            except OSError:
+                continue
+            identity = identify(int(entry.name)) if inside else None
+            if identity:
+                found.append(identity)
+    return found
+
+
 def spawn(
     command: Sequence[str],
     *,

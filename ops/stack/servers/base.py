@@ -6,13 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from ops.stack.contract import StackError
 from ops.stack.home import State
 from ops.stack.ports import kept_port
-from ops.stack.processes import Identity, last_lines, spawn, stop, wait_until
+from ops.stack.processes import Identity, last_lines, processes_in, spawn, stop, wait_until
 
 
-class ServerError(Exception):
-    """A server did not come up; the text holds the end of its log and what to do."""
+def process_environment() -> dict[str, str]:
+    """Return what a process of ours needs of the environment of whoever starts it, and no setting of theirs."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
 
 
 class Server(ABC):
@@ -65,6 +67,9 @@ class Server(ABC):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(exist_ok=True)
+        for stray in processes_in(self.folder):  # Of a start that was killed before it could note its pid.
+            stray.signal(signal.SIGKILL)
+            stray.wait_gone(10)
         self.prepare()
         identity = spawn(
             self.command(), environment=self.environment(), log=self.log, folder=self.folder, user=self.user()
@@ -75,12 +80,12 @@ class Server(ABC):
         """Wait until it is ready.
 
         Raises:
-            ServerError: when it ended, or was not ready in time.
+            StackError: when it ended, or was not ready in time.
         """
         ready = wait_until(lambda: self.identity() is None or self.is_ready(), seconds=self.start_seconds)
         if not ready or self.identity() is None:
             what = "ended" if self.identity() is None else f"was not ready within {self.start_seconds:.0f} seconds"
-            raise ServerError(
+            raise StackError(
                 f"{self.name} {what}; the end of its log ({self.log}):\n{last_lines(self.log)}\n"
                 "Mend what it complains of and repeat the command; `make reset` begins anew, without the data."
             )

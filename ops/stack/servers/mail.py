@@ -31,7 +31,5 @@ class Mail(Server):
             "MAIL_MAILER": "smtp",
             "MAIL_HOST": "127.0.0.1",
             "MAIL_PORT": str(self.port()),
-            "MAIL_FROM_ADDRESS": "no-reply@money-flow.example",
-            "MAIL_FROM_NAME": "Money Flow",
             "MAIL_CATCHER_URL": f"http://127.0.0.1:{self.port('web')}",
         }

@@ -30,7 +30,8 @@ class RabbitMQ(Server):
 
     def environment(self) -> Mapping[str, str]:
         """Keep everything of this node apart from any other node of the machine."""
-        return super().environment() | {
+        return {
+            **super().environment(),
             "RABBITMQ_NODENAME": f"{self._node}@localhost",
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),

@@ -1,0 +1,47 @@
+# Everything that a checkout can do. `make help` lists it.
+# Each target makes .venv from the lock first; that takes no time when nothing has changed.
+
+PYTHON := .venv/bin/python
+# docker, native (servers from packages), or auto: docker when an engine answers.
+WITH ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up down reset env check bench format
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.venv: ; @ops/bootstrap
+.PHONY: .venv
+
+demo: .venv ## set up all that is needed, start everything, play the main job on real input, show what came of it
+	@$(PYTHON) -m ops.demo --with $(WITH)
+
+test: .venv ## set up all that is needed and run all tests against real servers (ARGS="-k name" for some)
+	@$(PYTHON) -m pytest $(ARGS)
+
+up: .venv ## start everything in the background and wait until it is ready
+	@$(PYTHON) -m ops.stack up --with $(WITH)
+
+down: .venv ## stop everything; the data stays
+	@$(PYTHON) -m ops.stack down
+
+reset: .venv ## stop everything and delete the data
+	@$(PYTHON) -m ops.stack reset
+
+env: .venv ## print the running stack's settings as NAME=value lines
+	@$(PYTHON) -m ops.stack env
+
+check: .venv ## what needs no servers: format, lint, types, import rules, .env.example against the settings
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON) -m pytest -q -p no:randomly tests/unit/test_env_example.py
+
+bench: .venv ## the benchmarks, on the running stack
+	@env $$($(PYTHON) -m ops.stack env) $(PYTHON) -m ops.bench.wake
+
+format: .venv ## format the code and put right what can be put right by itself
+	@$(PYTHON) -m ruff format .
+	@$(PYTHON) -m ruff check --fix .

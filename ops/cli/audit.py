@@ -1,0 +1,72 @@
+"""`moneyflow audit`: is the audit log what was written to it?"""
+
+import dataclasses
+import sys
+from typing import Annotated
+
+import orjson
+import psycopg
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from moneyflow import settings as settings_module
+from moneyflow.database import Database
+from moneyflow.errors import PostgresDownError
+from moneyflow.services import audit
+from moneyflow.services.audit import Chain
+
+app = typer.Typer(no_args_is_help=True, help="the audit log and its hash chains")
+
+
+@app.callback()
+def group() -> None:
+    """The audit log and its hash chains."""
+
+
+@app.command()
+def verify(
+    *, as_json: Annotated[bool, typer.Option("--json", help="print JSON, one object, instead of a table")] = False
+) -> None:
+    """Walk every chain, and name the first row of each that was changed, removed or put in.
+
+    Exits 1 when any chain is broken.
+    """
+    settings = settings_module.load()
+    database = Database(settings.conninfo("audit", application_name="moneyflow audit verify"), size=1)
+    database.open()
+    try:
+        chains = _walk(database)
+    except (psycopg.Error, PostgresDownError) as error:
+        raise PostgresDownError(f"the audit log could not be read: {error}") from error
+    finally:
+        database.close()
+    sound = all(chain.fault is None for chain in chains)
+    if as_json:
+        found = {"sound": sound, "chains": [dataclasses.asdict(chain) for chain in chains]}
+        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        _print(chains)
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _walk(database: Database) -> list[Chain]:
+    """Walk the chains as they are at one moment, whatever is appended meanwhile."""
+    chains = []
+    with database.transaction() as session, Progress(console=Console(stderr=True), transient=True) as progress:
+        session.execute("set transaction isolation level repeatable read, read only")
+        task = progress.add_task("walking", total=None)
+        for chain in audit.verify(session):
+            chains.append(chain)
+            progress.update(task, description=f"{chain.topic} {chain.partition}", advance=chain.rows)
+    return chains
+
+
+def _print(chains: list[Chain]) -> None:
+    table = Table("topic", "partition", "rows", "what was found")
+    for chain in chains:
+        found = f"[red]{chain.fault}[/]" if chain.fault else "[green]sound[/]"
+        table.add_row(chain.topic, str(chain.partition), str(chain.rows), found)
+    Console().print(table)

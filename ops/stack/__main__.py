@@ -1,0 +1,93 @@
+"""`python -m ops.stack up|down|reset|env`: the whole stack, by Docker when an engine answers, else on this machine."""
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ops.stack.choice import Stack, choose, forget_choice, remember
+from ops.stack.contract import StackError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+_console = Console(stderr=True)
+
+
+class With(StrEnum):
+    """How the stack runs."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    NATIVE = "native"
+
+
+_With = Annotated[With, typer.Option("--with", help="docker, native, or auto: docker when an engine answers")]
+
+
+@app.command()
+def up(how: _With = With.AUTO) -> None:
+    """Start everything in the background and wait until it is ready."""
+    stack = choose(_console, how)
+    remember(stack)
+    stack.up()
+    print_addresses(stack, _console)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; the data stays."""
+    choose(_console).down()
+    _console.print("stopped; the data stays until `make reset`")
+
+
+@app.command()
+def reset() -> None:
+    """Stop everything and delete the data."""
+    stack = choose(_console)
+    forget_choice()
+    stack.reset()
+    _console.print("stopped, and the data is gone")
+
+
+@app.command()
+def env() -> None:
+    """Print the running stack's settings as NAME=value lines."""
+    sys.stdout.writelines(f"{name}={value}\n" for name, value in sorted(choose(_console).environment().items()))
+
+
+def print_addresses(stack: Stack, console: Console) -> None:
+    """Say what can be looked at, and how to stop."""
+    found = stack.environment()
+    management = f"http://127.0.0.1:{found['RABBITMQ_MANAGEMENT_PORT']}"
+    console.print(
+        f"""
+  API              {found["APP_URL"]}  (health: /readyz, metrics: /metrics)
+  caught mails     {found["MAIL_CATCHER_URL"]}
+  RabbitMQ         {management}  (login: see RABBITMQ_USER and RABBITMQ_PASSWORD of `make env`)
+  PostgreSQL       127.0.0.1:{found["POSTGRES_PORT"]}, database {found["POSTGRES_DB"]}
+  Kafka            127.0.0.1:{found["KAFKA_PORT"]}
+  logs             {stack.logs_hint()}
+
+  stop: make down (data stays) · make reset (data goes) · all settings: make env""",
+        highlight=False,
+    )
+
+
+def main() -> int:
+    """Run a command; a failure is told in words, without a traceback."""
+    try:
+        app(standalone_mode=False)
+    except StackError as error:
+        _console.print(f"[red]✗[/] {error}", markup=True, highlight=False)
+        return 1
+    except typer.Exit as done:
+        return done.exit_code
+    except KeyboardInterrupt:
+        _console.print("interrupted; `make down` stops what was started already")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
