@@ -1,0 +1,157 @@
+"""A server that is cut off, stopped or restarted in the middle of work: nothing is lost and effects happen once."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import orjson
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.settings import Settings
+from tests.support import jobs, rabbitmq_admin
+from tests.support.effects import LeaveEffect
+from tests.support.kafka_records import everything_in
+from tests.support.processes import Process, Processes
+from tests.support.servers import RealServers
+from tests.support.waiting import eventually
+from tests.support.work import Stream, steady_work
+
+
+@pytest.fixture
+def breakable(servers: RealServers) -> Iterator[RealServers]:
+    """Return the servers, and bring back whatever the test has stopped."""
+    yield servers
+    for server in servers.all():
+        server.start()
+    for server in servers.all():
+        server.wait_ready()
+
+
+@pytest.fixture
+def worker(platform: Settings, processes: Processes) -> Process:
+    """Start a relay and a worker."""
+    processes.relay(wait_ready=False)
+    return processes.worker()
+
+
+def _done(database: Database, stream: Stream) -> int:
+    return jobs.states(database, stream.jobs)["succeeded"]
+
+
+def _grows(database: Database, stream: Stream, *, by: int = 10) -> None:
+    """Wait until so many more jobs are done."""
+    before = _done(database, stream)
+    eventually(lambda: _done(database, stream) >= before + by, seconds=30, what=f"{by} more jobs are done")
+
+
+def _all_jobs_once(database: Database, stream: Stream) -> None:
+    jobs.until_all(database, stream.jobs, "succeeded", seconds=40)
+    assert len(stream.jobs) > 10
+    assert jobs.effects(database, stream.jobs) == dict.fromkeys(stream.jobs, 1)
+
+
+def _sequences(settings: Settings, user_id: UUID) -> list[int]:
+    """Return the user's events in the order in which they first came."""
+    envelopes = [orjson.loads(record.value) for record in everything_in(settings, "user.events")]
+    ours = {event["id"]: int(event["sequence"]) for event in envelopes if event["subject"] == str(user_id)}
+    return list(ours.values())
+
+
+def _all_events_in_order(settings: Settings, stream: Stream) -> None:
+    eventually(lambda: len(_sequences(settings, stream.user_id)) >= stream.events, seconds=40, what="all events came")
+    found = _sequences(settings, stream.user_id)
+    assert found == sorted(found)
+    if not stream.unanswered:
+        assert found == list(range(1, stream.events + 1))
+
+
+def test_rabbitmq_connections_that_are_cut_in_the_middle_of_work(
+    platform: Settings, database: Database, worker: Process, servers: RealServers
+) -> None:
+    with steady_work(database) as stream:
+        for _ in range(3):
+            _grows(database, stream)
+            closed = eventually(
+                lambda: rabbitmq_admin.close_connections(servers, platform.rabbitmq_vhost),
+                what="RabbitMQ shows connections to cut",
+            )
+            assert closed >= 1
+        _grows(database, stream)
+
+    _all_jobs_once(database, stream)
+    assert worker.get("/healthz").status_code == 200
+
+
+def test_rabbitmq_stopped_and_started_while_events_go_on(
+    platform: Settings, database: Database, worker: Process, breakable: RealServers
+) -> None:
+    with steady_work(database) as stream:
+        _grows(database, stream)
+
+        breakable.rabbitmq.stop()
+        events_before = len(_sequences(platform, stream.user_id))
+        eventually(lambda: len(_sequences(platform, stream.user_id)) > events_before + 10, what="events go on")
+        eventually(lambda: worker.get("/readyz").status_code == 503, what="the worker says what it misses")
+        breakable.rabbitmq.start()
+        breakable.rabbitmq.wait_ready()
+        _grows(database, stream)
+
+    _all_jobs_once(database, stream)
+    _all_events_in_order(platform, stream)
+    eventually(lambda: worker.get("/readyz").status_code == 200, what="the worker is ready again")
+
+
+def test_kafka_stopped_and_started_while_jobs_go_on(
+    platform: Settings, database: Database, worker: Process, breakable: RealServers
+) -> None:
+    with steady_work(database) as stream:
+        _grows(database, stream)
+
+        breakable.kafka.stop()
+        _grows(database, stream, by=20)
+        breakable.kafka.start()
+        breakable.kafka.wait_ready()
+        _grows(database, stream)
+
+    _all_jobs_once(database, stream)
+    _all_events_in_order(platform, stream)
+
+
+@pytest.mark.parametrize("way", ["restart", "crash"])
+def test_postgres_restarted_in_the_middle_of_work(
+    way: str, platform: Settings, database: Database, worker: Process, breakable: RealServers
+) -> None:
+    with steady_work(database) as stream:
+        _grows(database, stream)
+
+        if way == "crash":
+            breakable.postgres.kill()
+        else:
+            breakable.postgres.stop()
+        breakable.postgres.start()
+        breakable.postgres.wait_ready()
+        eventually(lambda: _answers(database), what="Postgres answers")
+        _grows(database, stream)
+
+    _all_jobs_once(database, stream)
+    _all_events_in_order(platform, stream)
+    assert worker.is_running()
+
+
+def _answers(database: Database) -> bool:
+    try:
+        database.check()
+    except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+        return False
+    return True
+
+
+def test_redis_stopped_for_the_relay_polls_as_well(
+    platform: Settings, database: Database, worker: Process, breakable: RealServers
+) -> None:
+    breakable.redis.stop()
+
+    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, ids, "succeeded", seconds=10)
+
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
