@@ -26,7 +26,8 @@ class Watch:
     def __init__(self, project: str, console: Console, services: Sequence[str]) -> None:
         self._project = project
         self._console = console
-        self._waiting = set(services)
+        self._services = frozenset(services)
+        self._ready: set[str] = set()
         self._began = self._moved = time.monotonic()
         self._restarts = {container.id: container.restarts for container in containers(project)}
         self._old_runs = {container.id: container.started_at for container in containers(project)}
@@ -40,24 +41,34 @@ class Watch:
         while True:
             ended = starting.poll()  # Before the look, so that the look sees all that it did.
             found = containers(self._project)
-            self._tell_ready(found)
+            ready = self._ready_services(found, compose_ended=ended is not None)
+            self._tell(ready)
             for container in found:
                 self._refuse_broken(container)
             if ended:
                 raise StackError(f"docker compose up failed; the end of {log}:\n{last_lines(log)}\nMend it and repeat.")
-            if ended == 0 and not self._waiting:
+            if ended == 0 and ready == self._services:
                 return
             if time.monotonic() - self._moved > _STANDSTILL_SECONDS:
-                self._give_up(found)
+                self._give_up(found, self._services - ready)
             time.sleep(0.5)
 
-    def _tell_ready(self, found: Sequence[Container]) -> None:
-        for service in sorted(self._waiting):
+    def _ready_services(self, found: Sequence[Container], *, compose_ended: bool) -> frozenset[str]:
+        """Return the services that are ready; what ran before may still be replaced until Compose has ended."""
+        ready = set()
+        for service in self._services:
             of_service = [container for container in found if container.service == service]
+            if not compose_ended:
+                of_service = [container for container in of_service if self._is_new_run(container)]
             if of_service and all(map(self._is_done, of_service)):
-                self._waiting.discard(service)
-                self._moved = time.monotonic()
-                self._console.print(f"[green]✓[/] {service} [dim]{self._moved - self._began:.0f} s[/]")
+                ready.add(service)
+        return frozenset(ready)
+
+    def _tell(self, ready: frozenset[str]) -> None:
+        for service in sorted(ready - self._ready):
+            self._moved = time.monotonic()
+            self._console.print(f"[green]✓[/] {service} [dim]{self._moved - self._began:.0f} s[/]")
+        self._ready |= ready
 
     def _is_done(self, container: Container) -> bool:
         if container.service in _ONE_SHOT:
@@ -75,15 +86,15 @@ class Watch:
         else:
             restarts = container.restarts - self._restarts.get(container.id, 0)
             broken = restarts >= _RESTARTS or (self._is_new_run(container) and container.health == "unhealthy")
-            what = f"ends again and again, last with {container.exit_code}" if restarts else "stays unhealthy"
+            what = "ends again and again" if restarts else "stays unhealthy"
         if broken:
             raise StackError(_told(container, what))
 
-    def _give_up(self, found: Sequence[Container]) -> None:
-        late = [container for container in found if container.service in self._waiting]
-        if late:
-            raise StackError(_told(late[0], f"was not ready in time ({late[0].status} {late[0].health})"))
-        raise StackError(f"not started in time: {', '.join(sorted(self._waiting))}; repeat the command.")
+    def _give_up(self, found: Sequence[Container], late: frozenset[str]) -> None:
+        for container in found:
+            if container.service in late:
+                raise StackError(_told(container, f"was not ready in time ({container.status} {container.health})"))
+        raise StackError(f"not started in time: {', '.join(sorted(late))}; repeat the command.")
 
 
 def _told(container: Container, what: str) -> str:

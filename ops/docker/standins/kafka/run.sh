@@ -1,11 +1,11 @@
 #!/bin/bash
 # What Apache's scripts do: properties from the environment, a formatted folder, the server.
 set -euo pipefail
-java() { command java ${KAFKA_HEAP_OPTS:-} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '/opt/kafka/libs/*' "$@"; }
+read -ra options <<<"${KAFKA_HEAP_OPTS:-} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+options+=(-cp '/opt/kafka/libs/*')
 
-setup=$(java kafka.docker.KafkaDockerWrapper setup --default-configs-dir /etc/kafka/docker \
+setup=$(java "${options[@]}" kafka.docker.KafkaDockerWrapper setup --default-configs-dir /etc/kafka/docker \
     --mounted-configs-dir /mnt/shared/config --final-configs-dir /opt/kafka/config 2>&1) ||
     { grep -qi "already formatted" <<<"$setup" || { echo "$setup"; exit 1; }; }
 echo "$setup"
-exec java ${KAFKA_HEAP_OPTS:-} -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '/opt/kafka/libs/*' \
-    kafka.Kafka /opt/kafka/config/server.properties
+exec java "${options[@]}" kafka.Kafka /opt/kafka/config/server.properties
