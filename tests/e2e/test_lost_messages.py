@@ -1,0 +1,44 @@
+"""A queue that is purged or deleted behind our back: Postgres knows what should lie there, and sends it again."""
+
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.settings import Settings
+from tests.support import jobs, rabbitmq_admin
+from tests.support.effects import LeaveEffect
+from tests.support.processes import Processes
+from tests.support.servers import RealServers
+from tests.support.waiting import eventually
+
+
+@pytest.mark.parametrize("loss", [rabbitmq_admin.purge_queue, rabbitmq_admin.delete_queue])
+def test_messages_that_were_lost_while_they_waited_are_sent_again(
+    loss: object, platform: Settings, database: Database, processes: Processes, servers: RealServers
+) -> None:
+    processes.relay(sabotage="looks_often", wait_ready=False)
+    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(10)])
+    jobs.until_all(database, ids, "queued")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 10, what="all messages lie in RabbitMQ")
+
+    loss(servers, platform.rabbitmq_vhost, "jobs")  # type: ignore[operator]
+    processes.worker()
+
+    jobs.until_all(database, ids, "succeeded")
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+def test_a_queue_that_is_deleted_under_a_worker_is_there_again_and_the_worker_goes_on(
+    platform: Settings, database: Database, processes: Processes, servers: RealServers
+) -> None:
+    processes.relay(sabotage="looks_often", wait_ready=False)
+    worker = processes.worker()
+    before = jobs.enqueue(database, *[LeaveEffect(seconds=0.3) for _ in range(12)])
+    jobs.until_all(database, before[:1], "succeeded")
+
+    rabbitmq_admin.delete_queue(servers, platform.rabbitmq_vhost, "jobs")
+    after = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+
+    jobs.until_all(database, [*before, *after], "succeeded")
+    assert jobs.effects(database, [*before, *after]) == dict.fromkeys([*before, *after], 1)
+    assert worker.get("/healthz").status_code == 200
+    assert worker.get("/readyz").status_code == 200

@@ -1,0 +1,55 @@
+"""Messages that no relay of ours wrote: each ends on `jobs_failed`, and the good jobs behind them run."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.ids import new_id
+from moneyflow.settings import Settings
+from tests.support import jobs, rabbitmq_admin
+from tests.support.effects import LeaveEffect
+from tests.support.processes import Processes
+from tests.support.servers import RealServers
+from tests.support.waiting import eventually
+from workers.broker import encode
+
+
+def _changed(**fields: object) -> str:
+    job_id = new_id()
+    good: dict[str, Any] = orjson.loads(encode(job_id, "leave_effect", timestamp_milliseconds=1))
+    return orjson.dumps(good | fields).decode()
+
+
+_MALFORMED: dict[str, Callable[[], str]] = {
+    "options null": lambda: _changed(options=None),
+    "a list as actor_name": lambda: _changed(actor_name=["leave_effect"]),
+    "throws set by the sender": lambda: _changed(options={"throws": ["builtins.ValueError"]}),
+    "another queue's name": lambda: _changed(queue_name="other"),
+    "no JSON": lambda: "hello",
+    "a job that does not exist": _changed,
+}
+
+
+@pytest.mark.parametrize("name", _MALFORMED)
+def test_a_malformed_message_is_set_aside_and_the_good_jobs_behind_it_run(
+    name: str, platform: Settings, database: Database, processes: Processes, servers: RealServers
+) -> None:
+    body = _MALFORMED[name]()
+    for _ in range(8):  # More than the worker has threads: it would stop, were any of them to die of it.
+        assert rabbitmq_admin.publish(servers, platform.rabbitmq_vhost, body, {"priority": 10})
+    processes.relay(wait_ready=False)
+    worker = processes.worker()
+
+    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, ids, "succeeded")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 8, what="all eight are set aside")
+
+    refused = rabbitmq_admin.take_messages(servers, platform.rabbitmq_vhost, "jobs_failed")
+    assert {message["payload"] for message in refused} == {body}
+    (death,) = refused[0]["properties"]["headers"]["x-death"]
+    assert (death["queue"], death["reason"]) == ("jobs", "rejected")
+    assert worker.get("/healthz").status_code == 200
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)

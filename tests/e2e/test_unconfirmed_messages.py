@@ -1,0 +1,50 @@
+"""A message that RabbitMQ takes and drops, for no queue wants it: it is not marked, and sent again."""
+
+from uuid import UUID
+
+from moneyflow.database import Database
+from moneyflow.settings import Settings
+from tests.support import jobs, rabbitmq_admin
+from tests.support.effects import LeaveEffect
+from tests.support.processes import Processes
+from tests.support.servers import RealServers
+
+
+def _sent_into_nowhere(
+    sabotage: str, settings: Settings, database: Database, processes: Processes, servers: RealServers
+) -> list[UUID]:
+    """Take the queue away under a connected relay and enqueue jobs until all are marked; return the jobs."""
+    processes.relay(sabotage=sabotage, wait_ready=False)
+    (first,) = jobs.enqueue(database, LeaveEffect())
+    jobs.until_all(database, [first], "queued")
+
+    rabbitmq_admin.delete_queue(servers, settings.rabbitmq_vhost, "jobs")
+    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, ids, "queued")
+    return ids
+
+
+def test_what_no_queue_took_is_sent_again_before_it_is_marked(
+    platform: Settings, database: Database, processes: Processes, servers: RealServers
+) -> None:
+    ids = _sent_into_nowhere("nothing", platform, database, processes, servers)
+    in_the_queue = rabbitmq_admin.ready(platform, "jobs")
+    processes.worker()
+
+    jobs.until_all(database, ids, "succeeded")
+
+    assert in_the_queue >= len(ids)
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+def test_without_the_confirm_what_no_queue_took_is_marked_and_never_comes(
+    platform: Settings, database: Database, processes: Processes, servers: RealServers
+) -> None:
+    ids = _sent_into_nowhere("without_confirm", platform, database, processes, servers)
+    processes.worker(WORKER_THREADS="1")  # It declares the queue again, so that what follows is delivered.
+
+    (last,) = jobs.enqueue(database, LeaveEffect(rank=0))
+    jobs.until_all(database, [last], "succeeded")
+
+    assert jobs.states(database, ids) == {"queued": len(ids)}
+    assert jobs.effects(database, ids) == {}
