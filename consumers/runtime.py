@@ -198,7 +198,7 @@ class Consumer:
         try:
             await self._kafka.commit({tp: position.next_offset})
         except (KafkaError, IllegalStateError) as error:
-            log.info("mirror_failed", error=repr(error), consequence="Kafka's tools show too high a lag for a while")
+            log.info("mirror_failed", error=repr(error), consequence="tools show too high a lag for a while")
 
     def _measure(self) -> None:
         """Tell the lag of every open partition."""

@@ -25,6 +25,9 @@ _SECRET_LIKE = re.compile(
 #: A password in a URL, as in amqp://user:password@host.
 _URL_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/@]+(?=@)")
 
+#: Dead letters hold no personal data; the domain stays, for it tells whose server refuses.
+_MAIL_ADDRESS = re.compile(r"[^\s<>\"'(),:;@\[\]/]+@([\w-]+(?:\.[\w-]+)+)")
+
 
 @dataclass(frozen=True)
 class RetryIn:
@@ -46,7 +49,7 @@ def decide(error: BaseException, claim: Claim, policy: RetryPolicy) -> RetryIn |
 
 
 class Redactor:
-    """Tells an error in text that may be stored and sent: without secrets, and cut."""
+    """Tells an error in text that may be stored and sent: without secrets and personal addresses, and cut."""
 
     def __init__(self, settings: Settings) -> None:
         values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
@@ -65,6 +68,7 @@ class Redactor:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         text = _SECRET_LIKE.sub(r"\1***", _URL_PASSWORD.sub(r"\1***", text))
+        text = _MAIL_ADDRESS.sub(r"***@\1", text)
         # Postgres's text and AMQP's headers take neither NUL nor half of a surrogate pair.
         return text.replace("\x00", "�").encode("utf-8", "replace").decode()
 

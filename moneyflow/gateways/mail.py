@@ -213,13 +213,14 @@ def _cut(client: aiosmtplib.SMTP) -> None:
 
 def _meaning(error: aiosmtplib.SMTPException) -> PermanentError | UnavailableError:
     """Say whether the same mail may be taken later. A refused sender is our configuration, no fault of the mail."""
-    code = None
+    code, said = None, str(error)
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        code = max((refused.code for refused in error.recipients), default=None)
+        refused = max(error.recipients, key=lambda recipient: recipient.code)
+        code, said = refused.code, f"{refused.code} {refused.message}"
     elif isinstance(error, aiosmtplib.SMTPResponseException) and not isinstance(
         error, aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPAuthenticationError
     ):
         code = error.code
     if code is not None and _PERMANENT_FROM <= code <= _PERMANENT_TO:
-        return PermanentError(f"the mail server refuses this mail: {error}")
-    return UnavailableError(f"the mail server takes this mail later at best: {error}")
+        return PermanentError(f"the mail server refuses this mail: {said}")
+    return UnavailableError(f"the mail server takes this mail later at best: {said}")

@@ -46,7 +46,7 @@ class AuditChain(SQLModel, table=True):
     """The head of a chain: without it, nobody could tell that the last rows of a chain are gone."""
 
     __tablename__ = "chains"
-    __table_args__ = {"schema": _SCHEMA}  # noqa: RUF012 - SQLAlchemy's own way
+    __table_args__ = {"schema": _SCHEMA}
 
     topic: str = Field(sa_column=_key(Text))
     partition: int = Field(sa_column=_key(Integer))
@@ -58,7 +58,7 @@ class AuditPosition(SQLModel, table=True):
     """How far the sink has come in a partition, and the epoch of the consumer that may move it."""
 
     __tablename__ = "positions"
-    __table_args__ = {"schema": _SCHEMA}  # noqa: RUF012 - SQLAlchemy's own way
+    __table_args__ = {"schema": _SCHEMA}
 
     topic: str = Field(sa_column=_key(Text))
     partition: int = Field(sa_column=_key(Integer))

@@ -11,7 +11,7 @@ from ops.stack.choice import Stack, choose, forget_choice, remember
 from ops.stack.contract import StackError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
-_console = Console(stderr=True)
+_console = Console(stderr=True, soft_wrap=True)
 
 
 class With(StrEnum):
@@ -71,6 +71,7 @@ def print_addresses(stack: Stack, console: Console) -> None:
 
   stop: make down (data stays) · make reset (data goes) · all settings: make env""",
         highlight=False,
+        soft_wrap=True,
     )
 
 

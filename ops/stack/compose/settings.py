@@ -25,7 +25,7 @@ PORTS = {
 }
 #: Each secret, and its name in the state: the same as of the stack without Docker.
 _SECRETS = {
-    "SECRET_KEY": "secret_key",
+    "SECRET_KEY": "application",
     "POSTGRES_SUPERUSER_PASSWORD": "postgres",
     "POSTGRES_PASSWORD": "app",
     "POSTGRES_OWNER_PASSWORD": "owner",

@@ -7,35 +7,31 @@ from pathlib import Path
 from rich.console import Console
 
 from ops.stack.compose.engine import (
+    Container,
     compose_command,
     containers,
-    docker,
     foreign_networks,
     has_buildkit,
+    kill_inside,
     largest_process,
 )  # fmt: skip
 from ops.stack.compose.settings import given_settings, resolve, seen_from_host, write_env_file
 from ops.stack.compose.watch import Watch
 from ops.stack.contract import ProcessInfo, StackError
-from ops.stack.home import CHECKOUT, State, stack_home
+from ops.stack.home import CHECKOUT, State, exclusively, forget, stack_home
 from ops.stack.processes import last_lines
 
-#: Its end must not be `docker kill`: the engine takes that for the user's wish and does not start it again.
-_KILL = """
-import os, pathlib, signal
-for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-    if stat.read_text().rpartition(")")[2].split()[1] == "1":
-        os.kill(int(stat.parent.name), signal.SIGKILL)
-"""
-_PROCESSES = ("api", "worker", "relay", "consumer")
+_KINDS = frozenset({"api", "worker", "relay", "consumer"})
+#: As without Docker: two workers and a standby relay, so that one may be killed at any time.
+_SCALE = ("--scale", "worker=2", "--scale", "relay=2")
 
 
 class ComposeStack:
     """All of `docker-compose.yml` with the profile `dev`, under a project name of this checkout."""
 
-    def __init__(self, home: Path | None = None, console: Console | None = None) -> None:
+    def __init__(self, console: Console, *, home: Path | None = None) -> None:
+        self._console = console
         self._home = home or stack_home()
-        self._console = console or Console(stderr=True)
         self._state = State(self._home)
         self._env_file = self._home / "compose.env"
         self._log = self._home / "logs" / "compose.log"
@@ -47,37 +43,27 @@ class ComposeStack:
         Raises:
             StackError: with the end of the failing service's log; what had started is stopped again.
         """
-        self._choose_settings()
-        self._log.parent.mkdir(exist_ok=True)
-        self._log.unlink(missing_ok=True)
-        self._logged("building the images", "build")
-        watch = Watch(self.project, self._console, self._compose("config", "--services").split())
-        try:
-            with self._log.open("ab") as output, self._console.status("starting …"):
-                command = self._command("up", "--detach", "--no-build", "--remove-orphans")
-                starting = subprocess.Popen(
-                    command, cwd=CHECKOUT, env=self._environment(),
-                    stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                )  # fmt: skip
-                try:
-                    watch.until_ready(starting, self._log)
-                finally:
-                    starting.terminate()
-                    starting.wait()
-        except StackError:
-            self._compose("stop", "--timeout", "20")
-            raise
+        with exclusively(self._home):
+            self._choose_settings()
+            self._log.parent.mkdir(exist_ok=True)
+            self._log.unlink(missing_ok=True)
+            self._build()
+            try:
+                self._start()
+            except StackError:
+                self._compose("stop", "--timeout", "20")
+                raise
 
     def down(self) -> None:
         """Stop everything; the data stays."""
-        self._remove()
+        with exclusively(self._home):
+            self._remove()
 
     def reset(self) -> None:
         """Stop everything and delete the data."""
-        self._remove("--volumes")
-        self._env_file.unlink(missing_ok=True)
-        for name in self._state.read().get("compose", {}):
-            self._state.change("compose", name, None)
+        with exclusively(self._home):
+            self._remove("--volumes")
+        forget(self._home)
 
     def environment(self) -> dict[str, str]:
         """Return the running stack's settings as a program on this machine needs them."""
@@ -87,22 +73,22 @@ class ComposeStack:
         """Return the application's running processes, each with the memory of the largest process in its container."""
         found = []
         for container in containers(self.project):
-            if container.runs and container.service.startswith(_PROCESSES):
+            if container.runs and container.service.partition("-")[0] in _KINDS:
                 largest = largest_process(container)
                 if largest:
-                    name = container.name.removeprefix(f"{self.project}-")
-                    found.append(ProcessInfo(name=name, pid=largest[0], resident_mib=largest[1]))
+                    found.append(ProcessInfo(self._short_name(container), pid=largest[0], resident_mib=largest[1]))
         return found
 
-    def kill_worker(self) -> str:
-        """Kill one worker's process, as a crash would, and return its name; its container starts again by itself."""
-        workers = [
-            container for container in containers(self.project) if container.service == "worker" and container.runs
-        ]
-        if not workers:
-            raise StackError("no worker runs; `make up` starts one.")
-        docker("exec", workers[0].id, "python", "-IS", "-c", _KILL)
-        return workers[0].name.removeprefix(f"{self.project}-")
+    def kill(self, kind: str) -> str | None:
+        """Kill one process of that kind, `worker` or `relay`, as a crash would, and return its name.
+
+        Its container ends with it, and the restart policy starts it again.
+        """
+        for container in containers(self.project):
+            if container.runs and container.service.partition("-")[0] == kind:
+                kill_inside(container)
+                return self._short_name(container)
+        return None
 
     def logs_hint(self) -> str:
         """Return the command that shows the application's log."""
@@ -128,22 +114,38 @@ class ComposeStack:
             raise StackError("no stack is set up here; `make up` starts it.")
         return values
 
+    def _build(self) -> None:
+        what = "building the images"
+        with self._console.status(f"{what} …"), self._log.open("ab") as output:
+            done = subprocess.run(
+                self._command("build"), cwd=CHECKOUT, env=self._environment(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
+            )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"{what} failed; the end of {self._log}:\n{last_lines(self._log)}\nMend it and repeat.")
+        self._console.print(f"[green]✓[/] {what}")
+
+    def _start(self) -> None:
+        watch = Watch(self.project, self._console, self._compose("config", "--services").split())
+        command = self._command("up", "--detach", "--no-build", "--remove-orphans", *_SCALE)
+        with self._log.open("ab") as output, self._console.status("starting …"):
+            starting = subprocess.Popen(
+                command, cwd=CHECKOUT, env=self._environment(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+            try:
+                watch.until_ready(starting, self._log)
+            finally:
+                starting.terminate()
+                starting.wait()
+
     def _remove(self, *options: str) -> None:
         if self._env_file.exists():
             with self._console.status("stopping …"):
                 self._compose("down", "--remove-orphans", *options)
 
-    def _logged(self, what: str, *arguments: str) -> None:
-        with self._console.status(f"{what} …"), self._log.open("ab") as output:
-            done = subprocess.run(
-                self._command(*arguments), cwd=CHECKOUT, env=self._environment(),
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
-            )  # fmt: skip
-        if done.returncode:
-            raise StackError(
-                f"{what} failed; the end of {self._log}:\n{last_lines(self._log)}\nMend it and repeat the command."
-            )
-        self._console.print(f"[green]✓[/] {what}")
+    def _short_name(self, container: Container) -> str:
+        return container.name.removeprefix(f"{self.project}-")
 
     def _compose(self, *arguments: str) -> str:
         done = subprocess.run(
