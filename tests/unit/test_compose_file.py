@@ -1,0 +1,172 @@
+"""The compose file and what it is given, as far as both can be read without an engine."""
+
+import re
+import socket
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from moneyflow import settings as settings_module
+from ops.stack.compose.settings import OWN_NAMES, PORTS, given_settings, resolve, seen_from_host, write_env_file
+from ops.stack.contract import StackError
+from ops.stack.home import CHECKOUT, State
+
+_COMPOSE = (CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8")
+_VARIABLES = frozenset(re.findall(r"\$\{([A-Z_]+)", _COMPOSE))
+_STEERING = {"COMPOSE_PROJECT_NAME", "ENV_FILE"}
+
+
+def test_every_variable_of_the_compose_file_is_a_known_setting() -> None:
+    known = settings_module.known_names() | settings_module.COMPOSE_ONLY
+
+    assert known | OWN_NAMES | _STEERING >= _VARIABLES
+
+
+def test_every_secret_must_be_set_and_none_has_a_default() -> None:
+    secrets = {name for name in _VARIABLES if name.endswith(("_PASSWORD", "_KEY", "_TOKEN"))}
+
+    assert secrets
+    for name in secrets:
+        assert set(re.findall(rf"\${{{name}(.[^}}]*)}}", _COMPOSE)) == {":?set it in .env"}, name
+
+
+def test_every_port_is_published_on_this_machine_alone() -> None:
+    published = re.findall(r'"([^"\s]*):(\d+)"', "\n".join(re.findall(r"ports:.*(?:\n\s+- .*)*", _COMPOSE)))
+
+    assert len(published) == len(PORTS)
+    assert all(where.startswith("127.0.0.1:${") for where, _ in published)
+
+
+def test_each_published_port_has_one_default_in_the_file_and_in_the_stack() -> None:
+    defaults = dict(re.findall(r"127\.0\.0\.1:\$\{([A-Z_]+):-(\d+)\}", _COMPOSE))
+
+    assert {name: int(port) for name, port in defaults.items()} == PORTS
+
+
+def test_every_image_is_pinned_to_a_version() -> None:
+    files = [
+        _COMPOSE,
+        *(path.read_text(encoding="utf-8") for path in (CHECKOUT / "ops" / "docker").glob("*/Dockerfile")),
+    ]
+    pulled = [
+        image
+        for text in files
+        for image in re.findall(r"^(?:FROM|\s*image:) (\S+)", text, re.MULTILINE)
+        if "/" in image or ":" in image
+    ]
+    ours = "${COMPOSE_PROJECT_NAME}"
+
+    assert all(
+        re.fullmatch(r"[a-z/]+:v?\d+\.\d+(\.\d+)?[a-z-]*", image) for image in pulled if not image.startswith(ours)
+    )
+
+
+def test_the_user_s_settings_win_and_what_is_empty_counts_as_not_set(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=mine\nREDIS_PASSWORD=\nRABBITMQ_USER=file\n", encoding="utf-8")
+    given = given_settings(tmp_path / ".env", {"RABBITMQ_USER": "environment", "PATH": "/bin"})
+
+    values = resolve(given, State(tmp_path), published=(), taken=())
+
+    assert values["POSTGRES_PASSWORD"] == "mine"
+    assert values["RABBITMQ_USER"] == "environment"
+    assert len(values["REDIS_PASSWORD"]) >= 32
+    assert "PATH" not in values
+
+
+def test_secrets_and_ports_are_the_same_at_the_next_start(tmp_path: Path) -> None:
+    first = resolve({}, State(tmp_path), published=(), taken=())
+    second = resolve({}, State(tmp_path), published=(), taken=())
+
+    assert first == second
+
+
+def test_everything_that_a_process_must_be_given_is_there(tmp_path: Path) -> None:
+    values = resolve({}, State(tmp_path), published=(), taken=())
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", _COMPOSE))
+
+    assert required <= values.keys()
+    settings_module.load(values | {"BUILD_ENV": "prod"})
+
+
+def test_a_taken_port_is_replaced_when_nobody_asked_for_it(tmp_path: Path) -> None:
+    with _listening() as port:
+        State(tmp_path).change("compose_ports", "REDIS_PORT", port)
+
+        values = resolve({}, State(tmp_path), published=(), taken=())
+
+    assert values["REDIS_PORT"] != str(port)
+
+
+def test_a_taken_port_that_the_user_asked_for_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with _listening() as port, pytest.raises(StackError, match=rf"port {port} .* REDIS_PORT asks for it"):
+        resolve({"REDIS_PORT": str(port)}, State(tmp_path), published=(), taken=())
+
+
+def test_the_running_stack_s_own_ports_are_not_taken(tmp_path: Path) -> None:
+    with _listening() as port:
+        values = resolve({"REDIS_PORT": str(port)}, State(tmp_path), published={port}, taken=())
+
+    assert values["REDIS_PORT"] == str(port)
+
+
+def test_a_taken_subnet_is_replaced_and_fixed_addresses_move_with_it(tmp_path: Path) -> None:
+    taken = [IPv4Network("172.28.7.0/24"), IPv4Network("172.29.0.0/16")]
+
+    values = resolve({"POSTGRES_IP": "172.28.0.11"}, State(tmp_path), published=(), taken=taken)
+
+    assert values["DEVNET_PREFIX"] == "172.30.0"
+    assert values["POSTGRES_IP"] == "172.30.0.11"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_mail_server_on_this_machine_means_the_catcher_to_a_container(tmp_path: Path, host: str) -> None:
+    values = resolve({"MAIL_HOST": host, "MAIL_PORT": "2525"}, State(tmp_path), published=(), taken=())
+
+    assert (values["MAIL_HOST"], values["MAIL_PORT"]) == ("mailpit", "1025")
+
+
+def test_a_mail_server_elsewhere_stays(tmp_path: Path) -> None:
+    given = {"MAIL_HOST": "sandbox.smtp.mailtrap.io", "MAIL_PORT": "2525"}
+
+    values = resolve(given, State(tmp_path), published=(), taken=())
+
+    assert given.items() <= values.items()
+    assert given.items() <= seen_from_host(values).items()
+
+
+def test_a_program_on_this_machine_sees_published_ports(tmp_path: Path) -> None:
+    values = resolve({}, State(tmp_path), published=(), taken=())
+
+    seen = seen_from_host(values)
+
+    loaded = settings_module.load(seen)
+    assert {loaded.postgres_host, loaded.rabbitmq_host, loaded.kafka_host, loaded.redis_host} == {"127.0.0.1"}
+    assert seen["MAIL_PORT"] == values["MAIL_CATCHER_SMTP_PORT"]
+    assert seen["MAIL_CATCHER_URL"] == f"http://127.0.0.1:{values['MAIL_CATCHER_PORT']}"
+
+
+def test_the_env_file_is_for_its_owner_alone_and_keeps_special_characters(tmp_path: Path) -> None:
+    path = tmp_path / "compose.env"
+
+    write_env_file(path, {"A": "x #$y\\z", "B": 'it\'s "$q"'})
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text(encoding="utf-8") == 'A=\'x #$y\\z\'\nB="it\'s \\"\\$q\\""\n'
+
+
+def test_a_line_break_in_a_setting_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="SECRET_KEY"):
+        write_env_file(tmp_path / "compose.env", {"SECRET_KEY": "a\nb"})
+
+
+class _listening:  # noqa: N801 - reads as the condition that it makes
+    """A port on which somebody listens."""
+
+    def __enter__(self) -> int:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
