@@ -1,6 +1,6 @@
 """The product's own processes on this test's database and brokers."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +23,24 @@ def platform(queues: Settings, topics: Settings) -> Settings:
     assert queues is topics
     effects.create_table(queues)
     return queues
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Path:
+    """Return a file that holds jobs for as long as it is there."""
+    file = tmp_path / "hold"
+    file.touch()
+    return file
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what each of its processes said last."""
+    report = yield
+    started = getattr(item, "funcargs", {}).get("processes")
+    if report.when == "call" and report.failed and isinstance(started, Processes):
+        for process in started.all():
+            report.sections.append((" ".join(process.command), process.log()[-3000:]))
+    return report

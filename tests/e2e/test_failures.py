@@ -12,7 +12,7 @@ from tests.support.waiting import eventually
 def test_a_job_that_fails_twice_succeeds_at_its_third_try_and_keeps_all_three(
     platform: Settings, database: Database, processes: Processes
 ) -> None:
-    processes.relay()
+    processes.relay(wait_ready=False)
     processes.worker()
     (job_id,) = jobs.enqueue(database, LeaveEffect(failures=2))
 
@@ -29,7 +29,7 @@ def test_a_job_that_fails_twice_succeeds_at_its_third_try_and_keeps_all_three(
 def test_exhausted_and_permanent_failures_lie_on_jobs_failed_with_their_reason_and_no_secret(
     platform: Settings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
-    processes.relay()
+    processes.relay(wait_ready=False)
     processes.worker()
     exhausted, permanent = jobs.enqueue(database, LeaveEffect(failures=99), LeaveEffect(permanent=True))
     jobs.until_all(database, [exhausted, permanent], "failed")

@@ -2,13 +2,14 @@
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from moneyflow.database import Database
 from moneyflow.settings import Settings
 from tests.support import jobs
-from tests.support.effects import KillProcess, LeaveEffect, Overrun
+from tests.support.effects import KillProcess, LeaveEffect, Overrun, begun
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
@@ -17,7 +18,7 @@ from tests.support.waiting import eventually
 def test_a_job_whose_worker_is_killed_at_a_named_point_has_its_effect_once(
     point: str, platform: Settings, database: Database, processes: Processes
 ) -> None:
-    processes.relay()
+    processes.relay(wait_ready=False)
     dying = processes.worker(sabotage=point)
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     dying.wait()
@@ -29,11 +30,11 @@ def test_a_job_whose_worker_is_killed_at_a_named_point_has_its_effect_once(
 
 
 def test_the_jobs_of_a_killed_worker_start_elsewhere_within_two_seconds(
-    platform: Settings, database: Database, processes: Processes
+    platform: Settings, database: Database, processes: Processes, hold: Path
 ) -> None:
-    processes.relay()
+    processes.relay(wait_ready=False)
     first = processes.worker()
-    ids = jobs.enqueue(database, *[LeaveEffect(seconds=1.5) for _ in range(4)])
+    ids = jobs.enqueue(database, *[LeaveEffect(held_by=str(hold)) for _ in range(4)])
     jobs.until_all(database, ids, "running")
     second = processes.worker()
 
@@ -43,6 +44,7 @@ def test_the_jobs_of_a_killed_worker_start_elsewhere_within_two_seconds(
         lambda: any(jobs.job(database, job_id)["suspect"] for job_id in ids), seconds=5, what="a job was taken over"
     )
     taken_over_after = time.monotonic() - killed_at
+    hold.unlink()
     jobs.until_all(database, ids, "succeeded")
 
     assert taken_over_after < 2
@@ -53,7 +55,7 @@ def test_the_jobs_of_a_killed_worker_start_elsewhere_within_two_seconds(
 def test_a_job_that_kills_its_process_fails_after_its_attempts_and_its_neighbours_lose_none(
     platform: Settings, database: Database, processes: Processes
 ) -> None:
-    processes.relay()
+    processes.relay(wait_ready=False)
     neighbours = jobs.enqueue(database, *[LeaveEffect(seconds=0.2) for _ in range(6)])
     (killer,) = jobs.enqueue(database, KillProcess())
     neighbours += jobs.enqueue(database, *[LeaveEffect(seconds=0.2) for _ in range(6)])
@@ -81,13 +83,14 @@ def test_a_job_that_kills_its_process_fails_after_its_attempts_and_its_neighbour
     assert {jobs.job(database, job_id)["attempt"] for job_id in neighbours} == {1}
 
 
-def _a_frozen_worker_comes_back(sabotage: str, database: Database, processes: Processes) -> int:
+def _a_frozen_worker_comes_back(sabotage: str, database: Database, processes: Processes, hold: Path) -> int:
     """Freeze a worker in the middle of a job, let another take over, thaw the first; return the job's effects."""
-    processes.relay()
+    processes.relay(sabotage="looks_often", wait_ready=False)
     frozen = processes.worker(sabotage=sabotage)
-    (job_id,) = jobs.enqueue(database, LeaveEffect(seconds=1))
-    jobs.until_all(database, [job_id], "running")
+    (job_id,) = jobs.enqueue(database, LeaveEffect(held_by=str(hold)))
+    eventually(lambda: begun(hold), what="the job has begun")
     frozen.signal(signal.SIGSTOP)
+    hold.unlink()
     processes.worker()
     jobs.until_all(database, [job_id], "succeeded")
     frozen.signal(signal.SIGCONT)
@@ -98,21 +101,21 @@ def _a_frozen_worker_comes_back(sabotage: str, database: Database, processes: Pr
 
 
 def test_a_frozen_workers_job_runs_elsewhere_after_its_lease_and_the_zombie_changes_nothing(
-    platform: Settings, database: Database, processes: Processes
+    platform: Settings, database: Database, processes: Processes, hold: Path
 ) -> None:
-    assert _a_frozen_worker_comes_back("nothing", database, processes) == 1
+    assert _a_frozen_worker_comes_back("nothing", database, processes, hold) == 1
 
 
 def test_without_the_fence_the_zombies_effect_is_there_too(
-    platform: Settings, database: Database, processes: Processes
+    platform: Settings, database: Database, processes: Processes, hold: Path
 ) -> None:
-    assert _a_frozen_worker_comes_back("without_fence", database, processes) == 2
+    assert _a_frozen_worker_comes_back("without_fence", database, processes, hold) == 2
 
 
 def test_a_job_over_its_time_limit_is_taken_back_and_its_late_effect_is_dropped(
     platform: Settings, database: Database, processes: Processes
 ) -> None:
-    processes.relay()
+    processes.relay(sabotage="looks_often", wait_ready=False)
     processes.worker()
     (job_id,) = jobs.enqueue(database, Overrun())
 
@@ -123,13 +126,16 @@ def test_a_job_over_its_time_limit_is_taken_back_and_its_late_effect_is_dropped(
 
 
 def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_back_the_rest(
-    platform: Settings, database: Database, processes: Processes
+    platform: Settings, database: Database, processes: Processes, hold: Path
 ) -> None:
-    processes.relay()
+    processes.relay(wait_ready=False)
     worker = processes.worker()
-    ids = jobs.enqueue(database, *[LeaveEffect(seconds=0.8) for _ in range(8)])
-    eventually(lambda: jobs.states(database, ids)["running"] >= 4, what="four jobs run")
+    ids = jobs.enqueue(database, *[LeaveEffect(held_by=str(hold)) for _ in range(8)])
+    eventually(lambda: begun(hold) == 4, what="each thread has begun one")
 
+    worker.signal(signal.SIGTERM)
+    eventually(lambda: "worker_stopping" in worker.log(), what="the worker stops")
+    hold.unlink()
     exit_code = worker.stop()
 
     after = jobs.states(database, ids)

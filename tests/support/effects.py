@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 
@@ -18,7 +19,7 @@ _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
 class LeaveEffect(Job, kind="leave_effect", priority=5, retry=_QUICK, time_limit_seconds=60):
     """Wait, then leave a row; fail the first `failures` tries, for good when `permanent`.
 
-    It waits for `seconds`, and for as long as the file `held_by` is there.
+    It waits for `seconds`, and for as long as the file `held_by` is there; `begun` counts those that wait so.
     """
 
     seconds: float = 0
@@ -50,8 +51,8 @@ def create_table(settings: Settings) -> None:
 @handles(LeaveEffect)
 def leave_effect(context: Context, job: LeaveEffect) -> Result:
     time.sleep(job.seconds)
-    while job.held_by and Path(job.held_by).exists():
-        time.sleep(0.02)
+    if job.held_by:
+        _wait_until_gone(Path(job.held_by), context.job_id)
     if context.attempt <= job.failures:
         raise UnavailableError("password=hunter22 was refused for now")
     if job.permanent:
@@ -69,9 +70,20 @@ def kill_process(_context: Context, _job: KillProcess) -> Result:
 @handles(Overrun)
 def overrun(context: Context, _job: Overrun) -> Result:
     if context.attempt == 1:
-        time.sleep(5)
+        time.sleep(3)
     _leave(context)
     return None
+
+
+def begun(hold: Path) -> int:
+    """Count the jobs that have begun to wait for the file."""
+    return len(list(hold.parent.glob(f"{hold.name}.*")))
+
+
+def _wait_until_gone(hold: Path, job_id: UUID) -> None:
+    hold.with_name(f"{hold.name}.{job_id}").touch()
+    while hold.exists():
+        time.sleep(0.02)
 
 
 def _leave(context: Context) -> None:

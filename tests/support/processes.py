@@ -38,13 +38,17 @@ class Process:
 
     def start(self, *, wait_ready: bool = True) -> Self:
         """Start it and, unless told not to, wait until it is ready."""
+        self.launch()
+        what = f"{self.command} {'ready' if wait_ready else 'answers'}; its log:\n{self.log_path}"
+        eventually(self._is_ready if wait_ready else self._answers, seconds=40, what=what)
+        return self
+
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
         with self.log_path.open("ab") as log:
             self.popen = subprocess.Popen(
                 [sys.executable, *self.command], env=self.environment, cwd=_ROOT, stdout=log, stderr=log
             )
-        what = f"{self.command} {'ready' if wait_ready else 'answers'}; its log:\n{self.log_path}"
-        eventually(self._is_ready if wait_ready else self._answers, seconds=40, what=what)
-        return self
 
     def kill(self) -> None:
         """Kill it as a crash would, and wait until it is gone."""
@@ -117,6 +121,10 @@ class Processes:
                 process.popen.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+
+    def all(self) -> tuple[Process, ...]:
+        """Return every process of the test, those that have ended too."""
+        return tuple(self._started)
 
     def worker(self, *, sabotage: str = "nothing", wait_ready: bool = True, **environment: str) -> Process:
         """Start a worker; `sabotage` names a function of tests/support/sabotage.py that is called in it first."""
