@@ -188,11 +188,21 @@ class Consumer:
             positions.advance(session, position, next_offset=next_offset)
         position.next_offset = next_offset
         if not skip:
-            count = partial(metrics.consumer_events.labels, self._sink.name)
-            count("written").inc(new)
-            count("duplicate").inc(len(batch) - new)
-            log.info("batch_written", topic=position.topic, partition=position.partition, records=len(batch), new=new,
-                     first_offset=batch[0].offset, event_ids=[r.event_id() for r in batch[:_EVENTS_IN_LOG]])  # fmt: skip
+            self._tell(position, batch, new)
+
+    def _tell(self, position: Position, batch: Sequence[Record], new: int) -> None:
+        count = partial(metrics.consumer_events.labels, self._sink.name)
+        count("written").inc(new)
+        count("duplicate").inc(len(batch) - new)
+        log.info(
+            "batch_written",
+            topic=position.topic,
+            partition=position.partition,
+            first_offset=batch[0].offset,
+            records=len(batch),
+            new=new,
+            event_ids=[record.event_id() for record in batch[:_EVENTS_IN_LOG]],
+        )
 
     async def _mirror(self, tp: TopicPartition, position: Position) -> None:
         try:

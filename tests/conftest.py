@@ -84,6 +84,12 @@ def _sql(servers: RealServers, statement: str) -> None:
         connection.execute(statement)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the fault tests be repeated and made longer; see `make chaos`."""
+    parser.addoption("--chaos-seed", type=int, default=1, help="the seed of the first round of random faults")
+    parser.addoption("--chaos-rounds", type=int, default=1, help="rounds of random faults, each with the next seed")
+
+
 def pytest_configure() -> None:
     """Let no setting of the developer's shell reach a test."""
     for name in settings_module.known_names() & os.environ.keys():

@@ -23,6 +23,7 @@ from aiosmtpd.controller import UnthreadedController
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 _KEPT = 50_000
+_LONGEST_PAGE = 1000
 _SNIPPET = 120
 _BUSY_TIMES = 2
 
@@ -104,7 +105,8 @@ def serve_web(mailbox: Mailbox, port: int) -> ThreadingHTTPServer:  # noqa: C901
             query = {key: values[0] for key, values in parse_qs(url.query).items()}
             match url.path.strip("/").split("/"):
                 case ["api", "v1", "messages"]:
-                    self._json(mailbox.page(_number(query.get("start"), 0), _number(query.get("limit"), 50)))
+                    limit = min(_number(query.get("limit"), 50), _LONGEST_PAGE)
+                    self._json(mailbox.page(_number(query.get("start"), 0), limit))
                 case ["api", "v1", "info"]:
                     self._json({"Version": "money-flow", "Messages": mailbox.page(0, 0)["total"]})
                 case ["api", "v1", "message", number, *rest] if mail := mailbox.get(number):
@@ -175,7 +177,7 @@ def _addresses(message: EmailMessage, header: str) -> list[dict[str, str]]:
 
 
 def _number(text: str | None, otherwise: int) -> int:
-    return min(int(text), 1000) if text and text.isdigit() else otherwise
+    return int(text) if text and text.isdecimal() else otherwise
 
 
 def _list_page(page: dict[str, Any]) -> str:

@@ -1,0 +1,93 @@
+"""Whatever is killed whenever: who was accepted has an account, a mail and a line in the audit log, once."""
+
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.services import audit
+from moneyflow.settings import Settings
+from tests.support.killer import Killer
+from tests.support.processes import Processes
+from tests.support.waiting import eventually
+
+_PEOPLE = 1000
+_AT_ONCE = 12
+#: SMTP knows no exactly-once: a mail that was being sent by a worker that was killed goes out again.
+_SENT_TWICE_PER_KILL = 4
+
+
+def _sign_up_all(url: str, domain: str) -> None:
+    """Let everybody sign up; a request without an answer is repeated under its own key, as a good client does."""
+    client = httpx.Client(base_url=url, timeout=30, trust_env=False, limits=httpx.Limits(max_connections=_AT_ONCE))
+
+    def sign_up(number: int) -> None:
+        body = {"email": f"person{number}@{domain}", "name": f"Person {number}", "password": "correct horse"}
+        answer = client.post("/v1/users", json=body, headers={"Idempotency-Key": f"{domain}-{number}"})
+        assert answer.status_code == 202, answer.text
+
+    with client, ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(sign_up, range(_PEOPLE)))
+
+
+def _mails(settings: Settings, domain: str) -> Counter[str]:
+    """Count the caught mails to the domain by Message-ID."""
+    found: Counter[str] = Counter()
+    with httpx.Client(base_url=settings.mail_catcher_url, timeout=30, trust_env=False) as catcher:
+        start = 0
+        while page := catcher.get("/api/v1/messages", params={"start": start, "limit": 1000}).json()["messages"]:
+            found.update(mail["MessageID"] for mail in page if mail["To"][0]["Address"].endswith(domain))
+            start += len(page)
+    return found
+
+
+def _finished(database: Database) -> int:
+    with database.transaction() as session:
+        row = session.fetch_one("select count(*) as jobs from jobs where state = 'succeeded'")
+    assert row is not None
+    jobs: int = row["jobs"]
+    return jobs
+
+
+@pytest.mark.timeout(600)
+def test_a_thousand_people_sign_up_while_the_worker_and_the_relay_are_killed_every_two_seconds(
+    platform: Settings, database: Database, processes: Processes, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    domain = f"{uuid.uuid4().hex[:12]}.example"
+    api = processes.api()
+    processes.consumer("audit")
+    victims = [processes.relay(), processes.worker()]
+    log = Database(platform.conninfo("audit", application_name="test"), size=1)
+    log.open()
+
+    with Killer(victims, seconds=2, seed=seed) as killer:
+        _sign_up_all(f"http://127.0.0.1:{api.port}", domain)
+        eventually(lambda: _finished(database) == _PEOPLE, seconds=300, what=f"{_PEOPLE} jobs succeeded")
+
+    def rows() -> int:
+        with log.transaction() as session:
+            found = session.fetch_one("select count(*) as rows from audit.events where type = 'user.created'")
+        assert found is not None
+        return int(found["rows"])
+
+    eventually(lambda: rows() >= _PEOPLE, seconds=60, what=f"{_PEOPLE} audit rows")
+    with log.transaction() as session:
+        chains = list(audit.verify(session))
+    log.close()
+    with database.transaction() as session:
+        users = session.fetch_one("select count(*) as users from users")
+    mails = _mails(platform, domain)
+    twice = mails.total() - len(mails)
+    with capsys.disabled():
+        print(f"\n{_PEOPLE} sign-ups, seed {seed}: killed {dict(killer.kills)}, {twice} mails sent twice")
+
+    assert killer.kills.total() >= 3
+    assert users == {"users": _PEOPLE}
+    assert rows() == _PEOPLE
+    assert sum(chain.rows for chain in chains) == _PEOPLE
+    assert [chain.fault for chain in chains if chain.fault] == []
+    assert len(mails) == _PEOPLE
+    assert twice <= killer.kills["workers"] * _SENT_TWICE_PER_KILL

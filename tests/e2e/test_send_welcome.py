@@ -1,0 +1,21 @@
+"""`send_welcome`: one letter, once the account is active."""
+
+from moneyflow.database import Database
+from moneyflow.jobs.send_welcome import SendWelcome
+from moneyflow.settings import Settings
+from tests.support import jobs, mails, people
+from tests.support.processes import Processes
+
+
+def test_a_person_who_activates_gets_one_letter(platform: Settings, database: Database, processes: Processes) -> None:
+    processes.relay()
+    processes.worker()
+    person = people.sign_up(database, name="Zoë Ångström")
+    people.activate(platform, database, person)
+
+    again = jobs.enqueue(database, SendWelcome(user_id=person.user_id))
+    jobs.until_all(database, again, "succeeded")
+
+    (letter,) = mails.to(platform, person.email, subject="Welcome to Money Flow, Zoë Ångström")
+    assert "your account is active" in letter["Text"]
+    assert letter["MessageID"].startswith(str(again[0]))

@@ -1,0 +1,42 @@
+"""People as tests need them: signed up, and activated by the link in their mail."""
+
+import re
+import uuid
+from dataclasses import dataclass
+from uuid import UUID
+
+from moneyflow.database import Database
+from moneyflow.services import passwords, users
+from moneyflow.settings import Settings
+from tests.support import mails
+from tests.support.waiting import eventually
+
+_TOKEN = re.compile(r"#token=([A-Za-z0-9_-]+)")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account."""
+
+    user_id: UUID
+    email: str
+
+
+def sign_up(database: Database, *, name: str) -> Person:
+    """Sign somebody up whose address was never there before."""
+    email = f"{uuid.uuid4().hex}@mail.example"
+    password_hash = passwords.hash_password("correct horse battery")
+    with database.transaction() as session:
+        users.sign_up(session, email=email, name=name, password_hash=password_hash)
+        row = session.fetch_one("select id from users where email = %(email)s", {"email": email})
+    assert row is not None
+    return Person(user_id=row["id"], email=email)
+
+
+def activate(settings: Settings, database: Database, person: Person) -> None:
+    """Wait for the person's mail and follow its link."""
+    (mail,) = eventually(lambda: mails.to(settings, person.email), what=f"a mail to {person.email}")
+    token = _TOKEN.search(mail["Text"])
+    assert token is not None
+    with database.transaction() as session:
+        users.activate(session, token[1])

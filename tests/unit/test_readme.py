@@ -1,0 +1,42 @@
+"""The README tells the truth: its files are the files, its commands exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_README = (_ROOT / "README.md").read_text(encoding="utf-8")
+_DOCUMENTS = [
+    "README.md",
+    "ARCHITECTURE.md",
+    *(f"ops/runbooks/{path.name}" for path in _ROOT.glob("ops/runbooks/*.md")),
+]
+_FILES = re.findall(r"^```\w+\n(?:# |\{# )(\S+\.\w+)(?: #\})?\n(.*?)^```$", _README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_walk_through_shows_a_contract_a_handler_a_template_and_a_test() -> None:
+    assert [name.split("/")[0] for name, _ in _FILES] == ["moneyflow", "workers", "mail_templates", "tests"]
+
+
+@pytest.mark.parametrize(("name", "shown"), _FILES)
+def test_a_file_that_is_shown_is_the_file(name: str, shown: str) -> None:
+    assert shown == (_ROOT / name).read_text(encoding="utf-8")
+
+
+def test_the_line_that_enqueues_stands_in_the_service() -> None:
+    assert (
+        "outbox.enqueue(session, SendWelcome(user_id=user_id))" in (_ROOT / "moneyflow/services/users.py").read_text()
+    )
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS)
+def test_every_make_command_and_every_linked_file_exists(document: str) -> None:
+    text = (_ROOT / document).read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (_ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+    commands = set(re.findall(r"(?:^|`|\()make (?:-s )?([a-z-]+)", text, re.MULTILINE))
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+
+    assert commands <= targets
+    assert [link for link in links if not (_ROOT / document).parent.joinpath(link).exists()] == []
