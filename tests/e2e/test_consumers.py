@@ -130,5 +130,5 @@ def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition
 
     second = processes.consumer("tally", wait_ready=False)
 
-    eventually(lambda: "10000 is not in" in second.get("/readyz").text, what="the gap is told")
+    eventually(lambda: second.says("/readyz", "10000 is not in"), what="the gap is told")
     assert second.get("/readyz").status_code == 503

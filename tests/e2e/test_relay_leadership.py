@@ -12,7 +12,7 @@ from tests.support.waiting import eventually
 
 
 def _leads(relay: Process) -> bool:
-    return "moneyflow_relay_leader 1.0" in relay.get("/metrics").text
+    return relay.says("/metrics", "moneyflow_relay_leader 1.0")
 
 
 def _two(processes: Processes, sabotage: str = "nothing") -> tuple[Process, Process]:

@@ -63,7 +63,7 @@ def test_a_job_that_kills_its_process_fails_after_its_attempts_and_its_neighbour
 
     deaths = 0
     for _ in range(12):
-        worker = processes.worker()
+        worker = processes.worker(wait_ready=False)  # It may be dead before it is ready.
         eventually(
             lambda running=worker: (
                 not running.is_running()  # type: ignore[misc]
