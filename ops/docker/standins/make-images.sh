@@ -3,7 +3,7 @@
 #
 # For machines that reach package registries and no image registry: the compose file and the Dockerfiles then run as they
 # are. The servers are Debian's versions, so this checks the wiring, not the versions. Needs root, an engine without
-# images, debootstrap, Go (for Mailpit), and Kafka's jars (`make up` without Docker fetches them).
+# images, debootstrap, Go (for Mailpit), and the checkout's .venv, by which Kafka's jars come.
 # Usage: make-images.sh [SCRATCH_FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -50,6 +50,7 @@ mailpit() {
 kafka() {
     local jars=${XDG_CACHE_HOME:-$HOME/.cache}/money-flow/kafka-${1##*:}
     there "$1" && return
+    [ -d "$jars" ] || (cd ../../.. && .venv/bin/python -c 'from rich.console import Console; from ops.stack import packages; packages.ensure(Console())')
     rm -rf "$scratch/kafka" && mkdir -p "$scratch/kafka"
     cp -r "$jars" "$scratch/kafka/libs"
     cp kafka/run.sh "$scratch/kafka/"
