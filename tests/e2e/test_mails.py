@@ -1,0 +1,94 @@
+"""Mails from a worker to a mail server: sent, tried again, refused, and not sent to who is gone."""
+
+from uuid import UUID, uuid4
+
+import httpx
+
+from moneyflow import outbox
+from moneyflow.database import Database
+from moneyflow.jobs.send_email import SendEmail
+from moneyflow.jobs.send_welcome import SendWelcome
+from moneyflow.services import users
+from moneyflow.settings import Settings
+from tests.support import jobs
+from tests.support.processes import Processes
+from tests.support.waiting import eventually
+
+
+def _sign_up(database: Database, domain: str) -> tuple[UUID, str]:
+    """Sign somebody up and return the job that mails them, and their address."""
+    address = f"{uuid4().hex}@{domain}"
+    with database.transaction() as session:
+        return users.sign_up(session, email=address, name="Zoë", password_hash=""), address
+
+
+def _mails_to(settings: Settings, address: str) -> list[dict[str, object]]:
+    answer = httpx.get(f"{settings.mail_catcher_url}/api/v1/messages", params={"limit": 1000}, trust_env=False)
+    found = answer.raise_for_status().json()["messages"]
+    return [mail for mail in found if address in [to["Address"] for to in mail["To"]]]
+
+
+def test_a_mail_is_sent_once_and_bears_its_jobs_id(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay(wait_ready=False)
+    processes.worker()
+    job_id, address = _sign_up(database, "example.com")
+
+    jobs.until_all(database, [job_id], "succeeded")
+
+    (mail,) = _mails_to(platform, address)
+    assert str(mail["MessageID"]).startswith(str(job_id))
+    assert jobs.job(database, job_id)["result"] == {"sent": True}
+
+
+def test_a_mail_whose_worker_dies_before_it_is_marked_comes_twice_under_one_id(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay(wait_ready=False)
+    dying = processes.worker(sabotage="worker_dies_before_finish", wait_ready=False)
+    job_id, address = _sign_up(database, "example.com")
+    dying.wait()
+
+    processes.worker()
+    jobs.until_all(database, [job_id], "succeeded")
+
+    mails = eventually(lambda: _mails_to(platform, address), what="the mails are there")
+    assert len(mails) == 2
+    assert len({mail["MessageID"] for mail in mails}) == 1
+
+
+def test_later_means_another_try_and_never_means_a_dead_letter(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay(wait_ready=False)
+    processes.worker()
+    (busy, busy_address), (bounced, bounced_address) = (
+        _sign_up(database, domain) for domain in ("busy.example", "bounce.example")
+    )
+
+    jobs.until_all(database, [bounced], "failed")
+    jobs.until_all(database, [busy], "succeeded")
+
+    assert [attempt["outcome"] for attempt in jobs.attempts(database, busy)] == ["retried", "retried", "succeeded"]
+    (only,) = jobs.attempts(database, bounced)
+    assert (only["outcome"], only["error_class"]) == ("failed", "PermanentError")
+    assert len(_mails_to(platform, busy_address)) == 1
+    assert _mails_to(platform, bounced_address) == []
+
+
+def test_who_is_gone_gets_no_mail_and_the_job_says_so(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay(wait_ready=False)
+    processes.worker()
+    with database.transaction() as session:
+        ids = [
+            outbox.enqueue(session, SendEmail(template="activation", user_id=uuid4())),
+            outbox.enqueue(session, SendWelcome(user_id=uuid4())),
+        ]
+
+    jobs.until_all(database, ids, "succeeded")
+
+    for job_id in ids:
+        assert jobs.job(database, job_id)["result"] == {"sent": False, "reason": "the account is gone"}
