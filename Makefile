@@ -44,6 +44,7 @@ chaos: .venv ## the fault tests, long form (SEED=1 ROUNDS=5: random kills, each 
 
 bench: .venv ## the benchmarks, on the running stack
 	@env $$($(PYTHON) -m ops.stack env) $(PYTHON) -m ops.bench.wake
+	@env $$($(PYTHON) -m ops.stack env) $(PYTHON) -m ops.bench.journey
 
 format: .venv ## format the code and put right what can be put right by itself
 	@$(PYTHON) -m ruff format .

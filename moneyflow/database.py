@@ -169,6 +169,11 @@ def is_outage(error: BaseException) -> bool:
     return state is None or state.startswith(("08", "57P")) or state == "53300"
 
 
+def is_passing(error: BaseException) -> bool:
+    """Say whether the same statement may work in a moment: an outage, a deadlock, a lock that was not to be had."""
+    return is_outage(error) or isinstance(error, OperationalError)
+
+
 def _call(callback: Callable[[], object]) -> None:
     try:
         callback()

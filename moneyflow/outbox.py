@@ -1,9 +1,11 @@
 """Enqueue a job, emit an event: rows in the caller's own transaction. No transaction, no job."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from psycopg.types.json import Jsonb
 
 from moneyflow import clock
@@ -12,6 +14,8 @@ from moneyflow.events.base import Event
 from moneyflow.ids import new_id
 from moneyflow.jobs.base import Job
 from moneyflow.telemetry import metrics, origin
+
+log = structlog.get_logger(__name__)
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -47,7 +51,7 @@ def enqueue(session: Session, job: Job, *, at: datetime | None = None, delay: ti
     )
     assert row is not None, "the statement returns the new row or the one with its unique key"
     if row["inserted"]:
-        session.after_commit(metrics.jobs_enqueued.labels(job.kind).inc)
+        session.after_commit(partial(_enqueued, job.kind, str(row["id"])))
         session.leave_work()
     job_id: UUID = row["id"]
     return job_id
@@ -70,5 +74,11 @@ def emit(session: Session, event: Event) -> UUID:
             "value": event.envelope(event_id=event_id, source=origin.source(), origin=asked_by, time=clock.now()),
         },
     )
+    session.after_commit(partial(log.info, "event_emitted", event_id=str(event_id), event_type=event.type))
     session.leave_work()
     return event_id
+
+
+def _enqueued(kind: str, job_id: str) -> None:
+    metrics.jobs_enqueued.labels(kind).inc()
+    log.info("job_enqueued", job_id=job_id, job=kind)

@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from moneyflow.database import Database, is_outage
+from moneyflow.database import Database, is_outage, is_passing
 from moneyflow.errors import FenceLostError, PermanentError, PostgresDownError
 from moneyflow.jobs.base import RetryPolicy
 from moneyflow.jobs.base import registry as contracts
@@ -176,13 +176,13 @@ class Runtime:
         return outcome
 
     def _patiently(self, act: Callable[[], T]) -> T:
-        """Act, and again while Postgres is away: with nothing written down, nothing may be settled."""
+        """Act, and again while Postgres is away or cannot now: with nothing written down, nothing may be settled."""
         wait = 0.05
         while True:
             try:
                 return act()
             except (psycopg.Error, PostgresDownError) as error:
-                if not is_outage(error):
+                if not is_passing(error):
                     raise
                 log.warning("waiting_for_postgres", error=str(error), seconds=wait)
             if self._stopping.wait(wait):

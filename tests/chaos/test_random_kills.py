@@ -2,6 +2,7 @@
 
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -52,16 +53,28 @@ def _finished(database: Database) -> int:
     return jobs
 
 
+@pytest.fixture
+def log(settings: Settings) -> Iterator[Database]:
+    """Return this test's database, as the role that writes the audit log."""
+    database = Database(settings.conninfo("audit", application_name="test"), size=1)
+    database.open()
+    yield database
+    database.close()
+
+
 @pytest.mark.timeout(600)
 def test_a_thousand_people_sign_up_while_the_worker_and_the_relay_are_killed_every_two_seconds(
-    platform: Settings, database: Database, processes: Processes, seed: int, capsys: pytest.CaptureFixture[str]
+    platform: Settings,
+    database: Database,
+    log: Database,
+    processes: Processes,
+    seed: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     domain = f"{uuid.uuid4().hex[:12]}.example"
     api = processes.api()
     processes.consumer("audit")
     victims = [processes.relay(), processes.worker()]
-    log = Database(platform.conninfo("audit", application_name="test"), size=1)
-    log.open()
 
     with Killer(victims, seconds=2, seed=seed) as killer:
         _sign_up_all(f"http://127.0.0.1:{api.port}", domain)
@@ -76,7 +89,6 @@ def test_a_thousand_people_sign_up_while_the_worker_and_the_relay_are_killed_eve
     eventually(lambda: rows() >= _PEOPLE, seconds=60, what=f"{_PEOPLE} audit rows")
     with log.transaction() as session:
         chains = list(audit.verify(session))
-    log.close()
     with database.transaction() as session:
         users = session.fetch_one("select count(*) as users from users")
     mails = _mails(platform, domain)

@@ -11,7 +11,7 @@ import redis.exceptions
 import structlog
 
 from moneyflow import settings as settings_module
-from moneyflow.database import is_outage
+from moneyflow.database import is_passing
 from moneyflow.errors import ConfigurationError
 from moneyflow.gateways import wake
 from moneyflow.gateways.rabbitmq import connection_parameters
@@ -70,7 +70,7 @@ class RelayProcess:
                 async with leadership(self._conninfo("leader")) as connection:
                     await self._lead(connection)
             except* psycopg.Error as group:
-                if not all(is_outage(error) for error in group.exceptions):
+                if not all(is_passing(error) for error in group.exceptions):
                     raise
                 log.warning("waiting_for_postgres", error=str(group.exceptions[0]))
             self._turns = []

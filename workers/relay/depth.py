@@ -2,6 +2,8 @@
 
 import asyncio
 
+from pika.channel import Channel
+
 from moneyflow.errors import UnavailableError
 from workers.relay.publisher import Publisher
 
@@ -13,23 +15,26 @@ class Depths:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
+        self._watched: Channel | None = None
+        self._answer: asyncio.Future[int] | None = None
 
     async def ready(self, queue: str) -> int | None:
         """Return the number of ready messages, 0 for a queue that was deleted, None while RabbitMQ is away."""
         try:
             channel = await self._publisher.channel()
-            answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            channel.add_on_close_callback(lambda *_: _set(answer, 0))
-            channel.queue_declare(queue, passive=True, callback=lambda frame: _set(answer, frame.method.message_count))
-            return await asyncio.wait_for(answer, _ANSWER_SECONDS)
+            if channel is not self._watched:
+                channel.add_on_close_callback(lambda *_: self._set(0))
+                self._watched = channel
+            self._answer = asyncio.get_running_loop().create_future()
+            channel.queue_declare(queue, passive=True, callback=lambda frame: self._set(frame.method.message_count))
+            return await asyncio.wait_for(self._answer, _ANSWER_SECONDS)
         except (UnavailableError, TimeoutError):
             return None
+
+    def _set(self, count: int) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(count)
 
     def close(self) -> None:
         """Close the connection."""
         self._publisher.close()
-
-
-def _set(answer: "asyncio.Future[int]", count: int) -> None:
-    if not answer.done():
-        answer.set_result(count)

@@ -14,7 +14,7 @@ from moneyflow.events.base import CONTENT_TYPE
 from moneyflow.gateways.kafka import topic_name
 from moneyflow.ledger.relay import QUERIES
 from moneyflow.settings import Settings
-from moneyflow.telemetry import metrics
+from workers.relay.published import tell_published
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,8 @@ class EventRelay:
             return _POLL_SECONDS
         confirmed, error = await self._send(rows)
         await self._connection.execute(QUERIES["delete_events"], {"sequences": confirmed})
-        metrics.relay_published.labels("event").inc(len(confirmed))
+        sent = set(confirmed)
+        tell_published("event", [row["id"] for row in rows if row["sequence"] in sent])
         if error is not None:
             await self.close()
             raise UnavailableError(f"Kafka did not take all events: {error!r}") from error

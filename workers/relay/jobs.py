@@ -10,8 +10,8 @@ from moneyflow.clock import rfc3339
 from moneyflow.errors import UnavailableError
 from moneyflow.gateways.rabbitmq import DEAD_EXCHANGE, JOBS_EXCHANGE, JOBS_QUEUE
 from moneyflow.ledger.relay import QUERIES
-from moneyflow.telemetry import metrics
 from workers.broker import encode
+from workers.relay.published import tell_published
 from workers.relay.publisher import Outgoing, Publisher
 
 BATCH = 500
@@ -41,7 +41,7 @@ class JobRelay:
             QUERIES["mark_published"],
             {"ids": [row["id"] for row in confirmed], "fences": [row["fence"] for row in confirmed]},
         )
-        metrics.relay_published.labels("job").inc(len(confirmed))
+        tell_published("job", [row["id"] for row in confirmed])
         return len(rows)
 
     async def _publish_dead_letters(self) -> int:
@@ -50,7 +50,7 @@ class JobRelay:
             return 0
         confirmed = await self._confirmed(rows, [dead_letter_message(row) for row in rows])
         await self._connection.execute(QUERIES["delete_dead_letters"], {"ids": [row["letter_id"] for row in confirmed]})
-        metrics.relay_published.labels("dead_letter").inc(len(confirmed))
+        tell_published("dead_letter", [row["id"] for row in confirmed])
         return len(rows)
 
     async def _rows(self, query: str) -> list[DictRow]:
