@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from moneyflow.database import SESSION_OPTIONS, Database, Session, is_outage
+from moneyflow.database import SESSION_OPTIONS, Database, Session, is_outage, is_passing
 from moneyflow.errors import PostgresDownError
 from moneyflow.settings import Settings, load
 from tests.support.processes import free_port
@@ -178,6 +178,7 @@ def test_an_outage_is_told_from_a_refusal(sql: str, outage: bool, database: Data
         session.execute(sql)  # type: ignore[arg-type]
 
     assert is_outage(caught.value) is outage
+    assert is_passing(caught.value) is outage
 
 
 def test_a_deadlock_is_no_outage_and_its_victim_leaves_nothing(database: Database) -> None:
@@ -202,3 +203,4 @@ def test_a_deadlock_is_no_outage_and_its_victim_leaves_nothing(database: Databas
 
     assert [type(error) for error in caught] == [errors.DeadlockDetected]
     assert not is_outage(caught[0])
+    assert is_passing(caught[0]), "the same work may do in a moment"
