@@ -1,7 +1,9 @@
 """The stack as one Compose project: up, down, reset, and what its processes are."""
 
 import os
+import stat
 import subprocess
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -96,9 +98,12 @@ class ComposeStack:
         return f"cd {CHECKOUT} && {command}"
 
     def _choose_settings(self) -> None:
+        given = given_settings(CHECKOUT / ".env")
+        if given.get("BUILD_ENV", "dev") == "dev":
+            _refuse_unreadable_checkout()
         there = containers(self.project)
         values = resolve(
-            given_settings(CHECKOUT / ".env"),
+            given,
             self._state,
             published={port for container in there for port in container.ports},
             taken=foreign_networks(self.project),
@@ -171,3 +176,16 @@ class ComposeStack:
         hidden = {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_FILE", "ENV_FILE", *self._settings()}
         kept = {name: value for name, value in os.environ.items() if name not in hidden}
         return kept if has_buildkit() else kept | {"DOCKER_BUILDKIT": "0"}
+
+
+def _refuse_unreadable_checkout() -> None:
+    """Refuse what would only show as a strange error in every container: BUILD_ENV=dev mounts the source.
+
+    On Linux only: elsewhere the engine runs in a machine of its own, which gives the files to whoever asks.
+    """
+    others_may = stat.S_IROTH | stat.S_IXOTH
+    if sys.platform == "linux" and (CHECKOUT / "moneyflow").stat().st_mode & others_may != others_may:
+        raise StackError(
+            f"the containers' user cannot read {CHECKOUT}: its files are for their owner alone.\n"
+            "Let others read it (chmod -R go+rX .), or set BUILD_ENV=prod, which copies the source into the image."
+        )
