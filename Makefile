@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 WITH ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down reset env check chaos bench format
+.PHONY: help demo test up down reset env rabbitmqctl check chaos bench format
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -31,6 +31,9 @@ reset: .venv ## stop everything and delete the data
 
 env: .venv ## print the running stack's settings as NAME=value lines
 	@$(PYTHON) -m ops.stack env
+
+rabbitmqctl: .venv ## RabbitMQ's own command line (ARGS="list_queues -p money_flow name messages arguments")
+	@$(PYTHON) -m ops.stack rabbitmqctl $(ARGS)
 
 check: .venv ## what needs no servers: format, lint, types, import rules, .env.example against the settings
 	@$(PYTHON) -m ruff format --check .

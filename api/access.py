@@ -9,7 +9,7 @@ import structlog
 
 from moneyflow.ids import new_id
 from moneyflow.telemetry import metrics
-from moneyflow.telemetry.origin import Origin, working_for
+from moneyflow.telemetry.origin import Origin, child_traceparent, working_for
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +28,8 @@ class Access:
         request.context.request_id = request_id
         request.context.began = time.perf_counter()
         request.context.carried = ExitStack()
-        origin = Origin(correlation_id=request_id, traceparent=request.get_header("traceparent"))
+        traceparent = child_traceparent(request.get_header("traceparent"))
+        origin = Origin(correlation_id=request_id, traceparent=traceparent)
         request.context.carried.enter_context(working_for(origin))
         response.set_header("X-Request-Id", request_id)
         response.set_header("Cache-Control", "no-store")

@@ -1,5 +1,6 @@
 """Enqueue a job, emit an event: rows in the caller's own transaction. No transaction, no job."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -57,14 +58,17 @@ def enqueue(session: Session, job: Job, *, at: datetime | None = None, delay: ti
     return job_id
 
 
-def emit(session: Session, event: Event) -> UUID:
+def emit(session: Session, event: Event, *, actor_id: UUID | None = None) -> UUID:
     """Insert the event in the session's transaction and return its id.
 
     Change the aggregate, which locks its row, before you emit: then rows of one key are inserted in the order in
-    which their transactions commit, and the relay keeps it.
+    which their transactions commit, and the relay keeps it. `actor_id` says who acts, where nobody is signed in and
+    the use case knows it all the same.
     """
     event_id = new_id()
     asked_by = origin.current()
+    if actor_id is not None:
+        asked_by = replace(asked_by, actor_id=str(actor_id))
     session.execute(
         _QUERIES["emit"],
         {

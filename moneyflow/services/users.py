@@ -41,6 +41,7 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> U
     outbox.emit(
         session,
         UserCreated(sequence=1, user_id=user_id, email=email, name=name, created_at=row["created_at"]),
+        actor_id=user_id,
     )
     return outbox.enqueue(session, SendEmail(template="activation", user_id=user_id))
 
@@ -57,6 +58,7 @@ def activate(session: Session, token: str) -> Activation:
         row = session.fetch_one(_QUERIES["find_activation"], {"id": user_id})
         assert row is not None, "a token goes with its user"
         return Activation(user_id=user_id, activated_at=row["activated_at"])
-    outbox.emit(session, UserActivated(sequence=row["version"], user_id=user_id, activated_at=row["activated_at"]))
+    event = UserActivated(sequence=row["version"], user_id=user_id, activated_at=row["activated_at"])
+    outbox.emit(session, event, actor_id=user_id)
     outbox.enqueue(session, SendWelcome(user_id=user_id))
     return Activation(user_id=user_id, activated_at=row["activated_at"])

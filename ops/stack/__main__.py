@@ -56,6 +56,12 @@ def env() -> None:
     sys.stdout.writelines(f"{name}={value}\n" for name, value in sorted(choose(_console).environment().items()))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def rabbitmqctl(context: typer.Context) -> None:
+    """Run RabbitMQ's own command line on the stack's node, as in: rabbitmqctl list_queues -p money_flow."""
+    raise typer.Exit(choose(_console).rabbitmqctl(context.args))
+
+
 def print_addresses(stack: Stack, console: Console) -> None:
     """Say what can be looked at, and how to stop."""
     found = stack.environment()
@@ -78,16 +84,14 @@ def print_addresses(stack: Stack, console: Console) -> None:
 def main() -> int:
     """Run a command; a failure is told in words, without a traceback."""
     try:
-        app(standalone_mode=False)
+        code: int | None = app(standalone_mode=False)
     except StackError as error:
         _console.print(f"[red]✗[/] {error}", markup=True, highlight=False)
         return 1
-    except typer.Exit as done:
-        return done.exit_code
     except KeyboardInterrupt:
         _console.print("interrupted; `make down` stops what was started already")
         return 130
-    return 0
+    return code or 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Which kind of stack this checkout has: the one that was started, else what the machine offers."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from rich.console import Console
@@ -19,6 +20,7 @@ class Stack(Protocol):
     def processes(self) -> list[ProcessInfo]: ...
     def kill(self, kind: str) -> str | None: ...
     def logs_hint(self) -> str: ...
+    def rabbitmqctl(self, arguments: Sequence[str]) -> int: ...
 
 
 def choose(console: Console, how: str = "auto") -> Stack:

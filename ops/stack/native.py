@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import httpx
@@ -15,7 +15,7 @@ from ops.stack.application import Program, programs
 from ops.stack.contract import ProcessInfo, StackError
 from ops.stack.home import CHECKOUT, State, exclusively, forget, stack_home
 from ops.stack.processes import Identity, last_lines, spawn, stop, wait_until
-from ops.stack.servers import Server, all_servers
+from ops.stack.servers import RabbitMQ, Server, all_servers
 from ops.stack.servers.base import process_environment
 
 _READY_SECONDS = 60
@@ -91,6 +91,11 @@ class NativeStack:
                 Identity(*kept).signal(signal.SIGKILL)
                 return program.name
         return None
+
+    def rabbitmqctl(self, arguments: Sequence[str]) -> int:
+        """Run `rabbitmqctl` on this stack's node and return its exit code."""
+        node = next(server for server in self._servers if isinstance(server, RabbitMQ))
+        return node.control(arguments)
 
     def logs_hint(self) -> str:
         """Say where the logs are."""

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -91,6 +92,11 @@ class ComposeStack:
                 kill_inside(container)
                 return self._short_name(container)
         return None
+
+    def rabbitmqctl(self, arguments: Sequence[str]) -> int:
+        """Run `rabbitmqctl` in RabbitMQ's container and return its exit code."""
+        command = self._command("exec", "-T", "rabbitmq", "rabbitmqctl", *arguments)
+        return subprocess.run(command, cwd=CHECKOUT, env=self._environment(), check=False).returncode
 
     def logs_hint(self) -> str:
         """Return the command that shows the application's log."""

@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 
 import pika
@@ -15,6 +16,7 @@ from ops.stack.processes import Identity, spawn, wait_until
 from ops.stack.servers.base import Server
 
 _SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+_CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 _USER, _VHOST = "app", "money_flow"
 _PLUGINS = "[rabbitmq_management,rabbitmq_prometheus,rabbitmq_shovel,rabbitmq_shovel_management]."
 
@@ -98,9 +100,10 @@ class RabbitMQ(Server):
             "RABBITMQ_VHOST": _VHOST,
         }
 
-    def control_environment(self) -> dict[str, str]:
-        """Return the environment with which `rabbitmqctl` reaches this node."""
-        return dict(self.environment())
+    def control(self, arguments: Sequence[str]) -> int:
+        """Run `rabbitmqctl` on this node and return its exit code."""
+        command = [_CONTROL, *arguments]
+        return subprocess.run(command, env=dict(self.environment()), cwd=self.folder, check=False).returncode
 
     @property
     def _node(self) -> str:
