@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 WITH ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down reset env rabbitmqctl check chaos bench format
+.PHONY: help demo test up down reset env rabbitmqctl check compose-check chaos bench format
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -41,6 +41,9 @@ check: .venv ## what needs no servers: format, lint, types, import rules, .env.e
 	@$(PYTHON) -m mypy
 	@.venv/bin/lint-imports
 	@$(PYTHON) -m pytest -q -p no:randomly tests/unit/test_env_example.py
+
+compose-check: .venv ## run the compose file and see it work; with an engine and stand-in images of its own where none answers
+	@ops/docker/standins/check.sh
 
 chaos: .venv ## the fault tests, long form (SEED=1 ROUNDS=5: random kills, each round with the next seed)
 	@$(PYTHON) -m pytest tests/chaos --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) $(ARGS)

@@ -9,6 +9,7 @@ import time
 import httpx
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 
 from moneyflow import settings as settings_module
 from ops.demo import view
@@ -153,7 +154,7 @@ def main() -> int:
         failed.extend(group.exceptions)
     if failed:
         for error in failed:
-            console.print(f"[red]✗[/] {error}", highlight=False, markup=True)
+            console.print(f"[red]✗[/] {escape(str(error))}", highlight=False)
         return 1
     outcome.print(console)
     print_addresses(stack, console)

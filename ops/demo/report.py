@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from psycopg.rows import DictRow
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from moneyflow.services.audit import Chain
@@ -123,7 +124,7 @@ class Outcome:
         console.print(self._sums())
         console.print(self._memory())
         for complaint in self.complaints():
-            console.print(f"[red]✗[/] {complaint}", highlight=False)
+            console.print(f"[red]✗[/] {escape(complaint)}", highlight=False)
 
     def _sums(self) -> Table:
         seen, expected, crowd = self.seen, self.expected, self.crowd
@@ -144,7 +145,7 @@ class Outcome:
         sound = sum(chain.fault is None for chain in self.chains)
         rows = sum(chain.rows for chain in self.chains)
         table.add_row("chains verified", str(len(self.chains)), str(sound), f"{rows} rows in all")
-        reasons = "\n".join(f"{row['email']}: {row['error_message']}" for row in self.failures)
+        reasons = "\n".join(escape(f"{row['email']}: {row['error_message']}") for row in self.failures)
         table.add_row("failed, on jobs_failed", str(expected.failing), str(self.dead_letters), reasons)
         table.add_row("processes killed", "", str(self.kills), f"{self.lost_tries} jobs were in their hands")
         table.add_row("lost", "0", str(len(self.lost())), "; ".join(self.lost()), style="bold")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ops.stack.choice import Stack, choose, forget_choice, remember
 from ops.stack.contract import StackError
@@ -82,16 +83,12 @@ def print_addresses(stack: Stack, console: Console) -> None:
 
 
 def main() -> int:
-    """Run a command; a failure is told in words, without a traceback."""
+    """Run a command; a failure of the stack is told in words, without a traceback."""
     try:
-        code: int | None = app(standalone_mode=False)
+        app()
     except StackError as error:
-        _console.print(f"[red]✗[/] {error}", markup=True, highlight=False)
-        return 1
-    except KeyboardInterrupt:
-        _console.print("interrupted; `make down` stops what was started already")
-        return 130
-    return code or 0
+        _console.print(f"[red]✗[/] {escape(str(error))}", highlight=False)
+    return 1
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from moneyflow import settings as settings_module
-from ops.stack.compose.settings import OWN_NAMES, PORTS, given_settings, resolve, seen_from_host, write_env_file
+from ops.stack.compose.settings import PORTS, given_settings, resolve, seen_from_host, write_env_file
 from ops.stack.contract import StackError
 from ops.stack.home import CHECKOUT, State
 
@@ -20,7 +20,7 @@ _STEERING = {"COMPOSE_PROJECT_NAME", "ENV_FILE"}
 def test_every_variable_of_the_compose_file_is_a_known_setting() -> None:
     known = settings_module.known_names() | settings_module.COMPOSE_ONLY
 
-    assert known | OWN_NAMES | _STEERING >= _VARIABLES
+    assert known | _STEERING >= _VARIABLES
 
 
 def test_every_secret_must_be_set_and_none_has_a_default() -> None:

@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 from moneyflow import settings
 
 _FILE = Path(__file__).parents[2] / ".env.example"
-_DEFAULTS_THAT_DIFFER = {"app_url", "kafka_cluster_id", "secret_key"}
+_DEFAULTS_THAT_DIFFER = {"app_url", "mail_host", "mail_port"}
 
 
 def test_it_lists_every_setting_and_no_other() -> None:

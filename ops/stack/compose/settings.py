@@ -34,8 +34,6 @@ _SECRETS = {
     "RABBITMQ_PASSWORD": "rabbitmq",
     "REDIS_PASSWORD": "redis",
 }
-#: Variables of the compose file beside the settings.
-OWN_NAMES = frozenset({"DEVNET_PREFIX", "MAIL_CATCHER_PORT", "MAIL_CATCHER_SMTP_PORT"})
 _DEFAULT_PREFIX = "172.28.0"
 _PREFIXES = (_DEFAULT_PREFIX, *(f"172.{n}.0" for n in (29, 30, 31, 27, 26, 25, 24)), *(f"10.{n}.0" for n in (90, 91)))
 _CATCHER_HOST, _CATCHER_PORT = "mailpit", "1025"
@@ -45,7 +43,7 @@ _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 def given_settings(dotenv: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what the user has set: the environment over `.env`. Nothing is as if it were not there."""
     real = os.environ if environment is None else environment
-    ours = known_names() | COMPOSE_ONLY | OWN_NAMES
+    ours = known_names() | COMPOSE_ONLY
     values = dotenv_values(dotenv) | {name: real[name] for name in ours & real.keys()}
     return {name: value for name, value in values.items() if value}
 

@@ -17,15 +17,11 @@ from ops.stack.servers.base import Server
 ROLES = ("owner", "app", "relay", "audit")
 _DATABASE = "money_flow"
 _ROLES_SQL = CHECKOUT / "ops" / "docker" / "postgres" / "roles.sql"
-_CONFIGURATION = """
+_SHARED = CHECKOUT / "ops" / "docker" / "postgres" / "postgresql.conf"
+#: What differs on a machine that it shares with others.
+_OWN = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
-max_connections = 200
-shared_buffers = 128MB
-shared_preload_libraries = 'pg_stat_statements'
-password_encryption = scram-sha-256
-log_min_duration_statement = 1000
-log_line_prefix = '%m [%p] %q%u@%d %a '
 """
 
 
@@ -57,7 +53,7 @@ class Postgres(Server):
         self._run("initdb", "-D", str(scratch), "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8",
                   "--locale=C.UTF-8", f"--pwfile={password_file}")  # fmt: skip
         with (scratch / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write(_CONFIGURATION)
+            file.write(_SHARED.read_text(encoding="utf-8") + _OWN)
         scratch.rename(self._data)
 
     def is_ready(self) -> bool:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import redis
 
+from ops.stack.home import CHECKOUT
 from ops.stack.servers.base import Server
 
 _USER = "app"
+_ACL = CHECKOUT / "ops" / "docker" / "redis" / "users.acl.template"
 
 
 class Redis(Server):
@@ -24,8 +26,9 @@ class Redis(Server):
     def prepare(self) -> None:
         """Write the ACL."""
         acl = self.folder / "users.acl"
-        rules = "~money-flow:* &money-flow:* +@all -@dangerous -@admin +info"
-        acl.write_text(f"user default off\nuser {_USER} on >{self.state.secret('redis')} {rules}\n", encoding="utf-8")
+        rules = _ACL.read_text(encoding="utf-8")
+        rules = rules.replace("@USER@", _USER).replace("@PASSWORD@", f">{self.state.secret('redis')}")
+        acl.write_text(rules, encoding="utf-8")
         acl.chmod(0o600)
 
     def is_ready(self) -> bool:
