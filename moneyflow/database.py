@@ -44,6 +44,7 @@ class Session:
         self._pool = pool
         self._on_work = on_work
         self._connection: Connection[DictRow] | None = None
+        self._touched = False
         self._after_commit: list[Callable[[], object]] = []
 
     def execute(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> Cursor[DictRow]:
@@ -75,11 +76,17 @@ class Session:
         """Note that this transaction leaves work for the relay: it is woken after the commit."""
         self.after_commit(self._on_work)
 
+    @property
+    def is_untouched(self) -> bool:
+        """Say whether no statement has run since the last commit, so that nothing is there to be committed."""
+        return not self._touched
+
     def commit(self) -> None:
         """Commit what was done so far; the next statement begins a new transaction."""
         callbacks, self._after_commit = self._after_commit, []
         if self._connection is not None:
             self._connection.commit()
+        self._touched = False
         for callback in callbacks:
             _call(callback)
 
@@ -96,6 +103,7 @@ class Session:
                 self._connection = self._pool.getconn()
             except PoolTimeout as error:
                 raise PostgresDownError("Postgres gives no connection; see whether it runs, and its log") from error
+        self._touched = True
         return self._connection
 
 

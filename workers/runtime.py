@@ -4,6 +4,7 @@
 2. A job that was not there to be claimed is finished, held by a live worker or due later: the message is acked and
    does nothing. One whose process died is a suspect: it is claimed alone and counted before it starts.
 3. The handler runs with a session. What it writes and `succeeded` commit together, where the fence is still ours.
+   Jobs that wrote nothing are finished together, many in one commit.
 4. An error rolls all of it back; the try is kept with its reason, and the job waits for its next due time or fails.
 5. Then the message is acked, and not before. The worker publishes nothing, so no failing publish can lose a job.
 """
@@ -25,9 +26,11 @@ from moneyflow.jobs.base import registry as contracts
 from moneyflow.ledger import claim as claims
 from moneyflow.ledger import finish
 from moneyflow.ledger.claim import Claim, Standing
+from moneyflow.ledger.finish import Success
 from moneyflow.telemetry import metrics
 from moneyflow.telemetry.origin import Origin, working_for
 from workers.broker import Delivery, Verdict
+from workers.finisher import Finisher
 from workers.gate import Gate
 from workers.handlers import Context, Handler, Result, Tools
 from workers.outcome import Fail, Redactor, decide
@@ -64,6 +67,7 @@ class Runtime:
         self._redactor = Redactor(tools.settings)
         self._gate = Gate()
         self._stopping = threading.Event()
+        self._finisher = Finisher(self._succeed_many)
         self.window = Window(self._claim_many)
 
     def run(self, delivery: Delivery) -> None:
@@ -72,6 +76,11 @@ class Runtime:
             verdict = self._settle(delivery)
         except StoppingError:
             return
+        except Exception:
+            # A bug outside of any handler. The row decides: its lease ends, or its message is missed; either way the
+            # relay publishes it again. A message that nobody settles would take a place in the window for ever.
+            log.exception("unexpected_error", job_id=str(delivery.job_id))
+            verdict = Verdict.ACK
         delivery.verdict = verdict
 
     def stop(self) -> None:
@@ -158,7 +167,12 @@ class Runtime:
         with self._database.transaction() as session:
             context = Context(session=session, job_id=claim.id, attempt=claim.attempt, tools=self._tools)
             result: Result = handler(context, payload)
-            finish.succeed(session, claim, worker=self._presence.name, result=result)
+            success = Success(claim=claim, result=result)
+            writes = not session.is_untouched
+            if writes:
+                finish.succeed(session, success, worker=self._presence.name)
+        if not writes:
+            self._patiently(partial(self._finisher.succeed, success))  # And not the handler once more.
         return "succeeded"
 
     def _give_up(self, claim: Claim, error: Exception) -> str:
@@ -188,6 +202,10 @@ class Runtime:
             if self._stopping.wait(wait):
                 raise StoppingError
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+
+    def _succeed_many(self, successes: Sequence[Success]) -> set[UUID]:
+        with self._database.transaction() as session:
+            return finish.succeed_many(session, successes, worker=self._presence.name)
 
     def _claim_many(self, ids: Sequence[UUID]) -> list[Claim]:
         with self._presence.acting() as (connection, number):

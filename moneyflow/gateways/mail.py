@@ -221,6 +221,8 @@ def _meaning(error: aiosmtplib.SMTPException) -> PermanentError | UnavailableErr
         error, aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPAuthenticationError
     ):
         code = error.code
+    if isinstance(error, aiosmtplib.SMTPNotSupported):
+        return PermanentError(f"the mail server cannot write to such an address: {said}")
     if code is not None and _PERMANENT_FROM <= code <= _PERMANENT_TO:
         return PermanentError(f"the mail server refuses this mail: {said}")
     return UnavailableError(f"the mail server takes this mail later at best: {said}")

@@ -21,7 +21,7 @@ def connection_parameters(settings: Settings, *, name: str) -> pika.ConnectionPa
         port=settings.rabbitmq_port,
         virtual_host=settings.rabbitmq_vhost,
         credentials=pika.PlainCredentials(settings.rabbitmq_user, settings.rabbitmq_password.get_secret_value()),
-        heartbeat=30,
+        heartbeat=15,  # RabbitMQ ends the connection of a frozen process after two of them.
         # pika waits for ever by default, even through a memory alarm.
         blocked_connection_timeout=60,
         socket_timeout=5,

@@ -1,8 +1,10 @@
 """End a try: succeeded, to be tried again, or failed for good. Only the holder of the fence can."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -22,14 +24,34 @@ class Failure:
     traceback: str | None = None
 
 
-def succeed(session: Session, claim: Claim, *, worker: str, result: dict[str, Any] | None = None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Success:
+    """A try that did what it should; `result` is kept with the job."""
+
+    claim: Claim
+    result: dict[str, Any] | None = None
+
+
+def succeed(session: Session, success: Success, *, worker: str) -> None:
     """Finish the job in the transaction of its effects.
 
     Raises:
         FenceLostError: when the job was taken over; the transaction must be rolled back.
     """
-    parameters = _of(claim, worker) | {"result": Jsonb(result) if result is not None else None}
-    _held(session.execute(_QUERIES["succeed"], parameters).rowcount, claim)
+    _held(len(succeed_many(session, [success], worker=worker)), success.claim)
+
+
+def succeed_many(session: Session, successes: Sequence[Success], *, worker: str) -> set[UUID]:
+    """Finish jobs that touched no table together; return the ids of those that were not taken over."""
+    claims = [success.claim for success in successes]
+    parameters = {
+        "ids": [claim.id for claim in claims],
+        "fences": [claim.fence for claim in claims],
+        "attempts": [claim.attempt for claim in claims],
+        "results": [Jsonb(success.result) if success.result is not None else None for success in successes],
+        "worker": worker,
+    }
+    return {row["id"] for row in session.fetch_all(_QUERIES["succeed"], parameters)}
 
 
 def retry(session: Session, claim: Claim, failure: Failure, *, worker: str, wait_seconds: float) -> None:

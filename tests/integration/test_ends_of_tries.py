@@ -11,7 +11,7 @@ from moneyflow.errors import FenceLostError
 from moneyflow.ledger import claim as claims
 from moneyflow.ledger import finish
 from moneyflow.ledger.claim import Claim
-from moneyflow.ledger.finish import Failure
+from moneyflow.ledger.finish import Failure, Success
 from moneyflow.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
@@ -21,7 +21,9 @@ _WHY = Failure(error_class="UnavailableError", message="not now", traceback="Tra
 
 End = Callable[[Session, Claim], None]
 _ENDS: dict[str, End] = {
-    "succeeded": lambda session, claim: finish.succeed(session, claim, worker="w", result={"left": True}),
+    "succeeded": lambda session, claim: finish.succeed(
+        session, Success(claim=claim, result={"left": True}), worker="w"
+    ),
     "retrying": lambda session, claim: finish.retry(session, claim, _WHY, worker="w", wait_seconds=30),
     "failed": lambda session, claim: finish.fail(session, claim, _WHY, worker="w"),
 }

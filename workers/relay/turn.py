@@ -11,7 +11,7 @@ from moneyflow.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_BACK_OFF_SECONDS = 10.0
+_LONGEST_BACK_OFF_SECONDS = 5.0
 
 
 class Turns:

@@ -34,11 +34,10 @@ class Kafka(Server):
         (self.folder / "server.properties").write_text(self._configuration(), encoding="utf-8")
         if (self.folder / "data" / "meta.properties").exists():
             return
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         with self.log.open("ab") as output:
             subprocess.run(
-                [*self._java("-Xmx128m"), "kafka.tools.StorageTool", "format", "-t", cluster, "-c",
-                 str(self.folder / "server.properties"), "--ignore-formatted"],
+                [*self._java("-Xmx128m"), "kafka.tools.StorageTool", "format", f"--cluster-id={_new_cluster_id()}",
+                 "-c", str(self.folder / "server.properties"), "--ignore-formatted"],
                 check=True, env=dict(self.environment()), stdout=output, stderr=output, cwd=self.folder,
             )  # fmt: skip
 
@@ -77,6 +76,11 @@ class Kafka(Server):
                 "",
             )
         )
+
+
+def _new_cluster_id() -> str:
+    """Return a fresh id as Kafka wants it: 16 bytes in URL-safe base64, without the padding."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
 
 
 async def _lists_topics(address: str) -> bool:
