@@ -9,12 +9,10 @@ from api.problems import install_problems
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.jobs import Job
 from api.resources.users import Activation, Users
-from moneyflow import settings as settings_module
 from moneyflow.database import Database
 from moneyflow.gateways.wake import Waker
 from moneyflow.settings import Settings
-from moneyflow.telemetry import origin
-from moneyflow.telemetry.logs import configure_logging
+from moneyflow.telemetry.start import begin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +40,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
 
 def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the application for a WSGI server, with the settings of the environment."""
-    settings = settings_module.load()
-    configure_logging("api", level=settings.log_level)
-    origin.set_process("api")
+    settings = begin("api")
     database = Database(
         settings.conninfo("app", application_name="api"),
         size=settings.api_threads,

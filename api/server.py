@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 import tempfile
 
 # Before anything imports prometheus_client, which decides by this name how it keeps its values.
@@ -12,14 +11,9 @@ from typing import Any  # noqa: E402
 
 from prometheus_client import multiprocess  # noqa: E402
 
-from moneyflow import settings as settings_module  # noqa: E402
-from moneyflow.errors import ConfigurationError  # noqa: E402
+from moneyflow.telemetry.start import load_settings  # noqa: E402
 
-try:
-    _settings = settings_module.load()
-except ConfigurationError as error:
-    sys.stderr.write(f"{error}\n")
-    sys.exit(2)
+_settings = load_settings()
 
 wsgi_app = f"api.app:wsgi({_DIRECTORY!r})"
 bind = f"{_settings.bind_host}:{_settings.app_port}"

@@ -9,13 +9,10 @@ import structlog
 import consumers.sinks
 from consumers.runtime import Consumer
 from consumers.sink import Sink, registry
-from moneyflow import settings as settings_module
 from moneyflow.database import Database
-from moneyflow.errors import ConfigurationError
 from moneyflow.settings import Settings
-from moneyflow.telemetry import origin
 from moneyflow.telemetry.health import serve_health
-from moneyflow.telemetry.logs import configure_logging
+from moneyflow.telemetry.start import begin
 
 log = structlog.get_logger(__name__)
 
@@ -46,13 +43,7 @@ def main() -> int:
     if name not in registry:
         print(f"usage: python -m consumers SINK, with one of {', '.join(sorted(registry))}", file=sys.stderr)
         return 2
-    try:
-        settings = settings_module.load()
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    configure_logging("consumer", level=settings.log_level)
-    origin.set_process("consumer")
+    settings = begin("consumer")
     asyncio.run(_serve(settings, registry[name]()))
     log.info("consumer_stopped", sink=name)
     return 0

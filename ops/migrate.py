@@ -13,12 +13,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, NullPool, create_engine, text
 
-from moneyflow import settings as settings_module
-from moneyflow.errors import ConfigurationError
 from moneyflow.gateways import kafka, rabbitmq
 from moneyflow.models.metadata import METADATA
 from moneyflow.settings import Settings
-from moneyflow.telemetry.logs import configure_logging
+from moneyflow.telemetry.start import begin
 
 log = structlog.get_logger(__name__)
 
@@ -75,12 +73,7 @@ def declare_queues(settings: Settings) -> None:
 
 def main() -> int:
     """Migrate everything; 0 when all of it is done."""
-    try:
-        settings = settings_module.load()
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    configure_logging("migrate", level=settings.log_level)
+    settings = begin("migrate")
     upgrade_schema(settings)
     log.info("schema_migrated")
     declare_queues(settings)

@@ -15,16 +15,13 @@ import structlog
 
 import mail_templates
 import workers.jobs
-from moneyflow import settings as settings_module
 from moneyflow.database import Database
-from moneyflow.errors import ConfigurationError
 from moneyflow.gateways.mail import Mailer
 from moneyflow.gateways.rabbitmq import connection_parameters
 from moneyflow.gateways.wake import Waker
 from moneyflow.settings import Settings
-from moneyflow.telemetry import origin
 from moneyflow.telemetry.health import serve_health
-from moneyflow.telemetry.logs import configure_logging
+from moneyflow.telemetry.start import begin
 from workers import handlers
 from workers.broker import JobsBroker, declare_actors
 from workers.presence import Presence
@@ -116,13 +113,7 @@ class _HandBack(dramatiq.Middleware):
 
 def main() -> int:
     """Run one worker process until SIGTERM or SIGINT."""
-    try:
-        settings = settings_module.load()
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    configure_logging("worker", level=settings.log_level)
-    origin.set_process("worker")
+    settings = begin("worker")
     assert workers.jobs, "importing it declares the handlers"
     process = WorkerProcess(settings)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,15 +10,12 @@ import redis.asyncio
 import redis.exceptions
 import structlog
 
-from moneyflow import settings as settings_module
 from moneyflow.database import is_passing
-from moneyflow.errors import ConfigurationError
 from moneyflow.gateways import wake
 from moneyflow.gateways.rabbitmq import connection_parameters
 from moneyflow.settings import Settings
-from moneyflow.telemetry import origin
 from moneyflow.telemetry.health import serve_health
-from moneyflow.telemetry.logs import configure_logging
+from moneyflow.telemetry.start import begin
 from workers.relay.depth import Depths
 from workers.relay.events import EventRelay
 from workers.relay.jobs import JobRelay
@@ -135,13 +132,7 @@ async def _serve(settings: Settings) -> None:
 
 def main() -> int:
     """Run one relay until SIGTERM or SIGINT."""
-    try:
-        settings = settings_module.load()
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        return 2
-    configure_logging("relay", level=settings.log_level)
-    origin.set_process("relay")
+    settings = begin("relay")
     asyncio.run(_serve(settings))
     log.info("relay_stopped")
     return 0
