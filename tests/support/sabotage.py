@@ -28,7 +28,7 @@ def worker_dies_before_finish() -> None:
     """Die when the effects are written and nothing is committed."""
     from moneyflow.ledger import finish
 
-    finish.succeed = lambda *_, **__: die()  # type: ignore[assignment]
+    finish.succeed_many = lambda *_, **__: die()  # type: ignore[assignment]
 
 
 def worker_dies_before_ack() -> None:
