@@ -7,7 +7,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../../.."
 python=.venv/bin/python
 
-if docker info >/dev/null 2>&1; then exec "$python" -m ops.stack.compose.check; fi
+# What is run on the engine; with arguments, those: check.sh make demo
+[ $# -gt 0 ] || set -- "$python" -m ops.stack.compose.check
+
+if docker info >/dev/null 2>&1; then exec "$@"; fi
 
 [ "$(id -u)" = 0 ] || { echo "no Docker engine answers, and only root can start one" >&2; exit 1; }
 folder=${CHECK_FOLDER:-/var/tmp/money-flow-engine}
@@ -58,4 +61,4 @@ for _ in $(seq 150); do
 done
 
 ops/docker/standins/make-images.sh "$folder/standins" >"$folder/images.log" 2>&1 || { tail "$folder/images.log" >&2; exit 1; }
-"$python" -m ops.stack.compose.check
+"$@"
