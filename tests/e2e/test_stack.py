@@ -1,0 +1,68 @@
+"""A checkout of its own: the stack starts after a start that was killed, the demo's sums hold, nothing is left."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.stack.processes import processes_in
+from tests.support.servers import RealServers
+from tests.support.waiting import eventually
+
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, servers: RealServers) -> Iterator[Path]:
+    """Return a second checkout on this machine; what it starts is stopped and its data deleted."""
+    assert servers, "they run beside this stack, and so does whatever else is on this machine"
+    folder = tmp_path / "checkout"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=_ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        if (_ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(_ROOT / name, folder / name)
+    yield folder
+    _run(folder, "ops.stack", "reset")
+
+
+def _command(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
+
+
+def _run(folder: Path, module: str, *arguments: str) -> str:
+    done = subprocess.run(
+        _command(module, *arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=170
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.timeout(400)
+def test_a_stack_starts_after_a_killed_start_the_demo_holds_and_a_reset_leaves_nothing(checkout: Path) -> None:
+    log = checkout / "killed.log"
+    with log.open("w") as output:
+        killed = subprocess.Popen(_command("ops.stack", "up", "--with", "native"), cwd=checkout, stderr=output)
+    eventually(lambda: "✓ postgres" in log.read_text(), seconds=60, what="the start is half-way")
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+
+    shown = _run(checkout, "ops.demo", "--with", "native")
+    environment = dict(line.split("=", 1) for line in _run(checkout, "ops.stack", "env").splitlines())
+    home = (checkout / ".stack").resolve()
+    running = processes_in(home)
+    _run(checkout, "ops.stack", "reset")
+
+    assert "every sum holds" in shown
+    assert environment["APP_URL"] == f"http://127.0.0.1:{environment['APP_PORT']}"
+    assert running, "the demo leaves the stack running"
+    assert not any(process.is_alive() for process in running)
+    assert not home.exists()
