@@ -7,7 +7,7 @@ from consumers.sink import Record
 from moneyflow import clock
 from moneyflow.errors import UnavailableError
 from moneyflow.events.topics import DEAD_LETTER
-from moneyflow.gateways.kafka import topic_name
+from moneyflow.gateways.kafka import MAX_DEAD_LETTER_BYTES, topic_name
 from moneyflow.settings import Settings
 
 _MESSAGE_LIMIT = 1024
@@ -41,8 +41,9 @@ class DeadLetters:
             await producer.send_and_wait(
                 topic_name(self._settings, DEAD_LETTER),
                 record.value,
-                key=record.key,
-                headers=[(name, text.encode()) for name, text in headers.items()],
+                # Kafka's client takes no record of nothing at all; an empty key stands for that.
+                key=record.key if record.key is not None or record.value is not None else b"",
+                headers=[(name, text.encode(errors="backslashreplace")) for name, text in headers.items()],
             )
         except (KafkaError, OSError) as failure:
             await self.close()
@@ -62,6 +63,7 @@ class DeadLetters:
                 enable_idempotence=True,
                 acks="all",
                 request_timeout_ms=10_000,
+                max_request_size=MAX_DEAD_LETTER_BYTES,
             )
             try:
                 await producer.start()

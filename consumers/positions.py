@@ -17,13 +17,22 @@ class Position:
     partition: int
     epoch: int
     next_offset: int | None
+    #: Why the partition stands still until somebody decides; None when it does not.
+    gap: str | None = None
 
 
 def claim(session: Session, *, topic: str, partition: int) -> Position:
     """Begin a new epoch in a partition: whoever had it before can move its position no more."""
     row = session.fetch_one(_QUERIES["claim"], {"topic": topic, "partition": partition})
     assert row is not None, "the statement returns the row, new or old"
-    return Position(topic=topic, partition=partition, epoch=row["epoch"], next_offset=row["next_offset"])
+    return Position(
+        topic=topic, partition=partition, epoch=row["epoch"], next_offset=row["next_offset"], gap=row["gap"]
+    )
+
+
+def stop(session: Session, position: Position, gap: str) -> None:
+    """Let the partition stand still, also for whoever reads it after us, until an operator clears the gap."""
+    session.execute(_QUERIES["stop"], {"topic": position.topic, "partition": position.partition, "gap": gap})
 
 
 def advance(session: Session, position: Position, *, next_offset: int) -> None:

@@ -2,9 +2,13 @@
 -- Begin a new epoch.
 insert into positions as mine (topic, partition, epoch) values (%(topic)s, %(partition)s, 1)
 on conflict (topic, partition) do update set epoch = mine.epoch + 1
-returning epoch, next_offset;
+returning epoch, next_offset, gap;
 
 -- name: advance
 -- Move on, where the epoch is still ours.
 update positions set next_offset = %(next_offset)s
 where topic = %(topic)s and partition = %(partition)s and epoch = %(epoch)s;
+
+-- name: stop
+-- Note why the partition stands still.
+update positions set gap = %(gap)s where topic = %(topic)s and partition = %(partition)s;

@@ -49,7 +49,7 @@ class Progress:
         self._lag = sum(lags.values())
         for (topic, partition), lag in lags.items():
             metrics.consumer_lag.labels(self._sink, topic, str(partition)).set(lag)
-        if self._lag == 0:
+        if self._lag == 0 and not self._gaps:
             self.moved()
 
     def is_alive(self) -> str | None:

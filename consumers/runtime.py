@@ -10,13 +10,14 @@
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
 from functools import partial
 
 import psycopg
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from consumers import positions
 from consumers.dead_letter import DeadLetters
@@ -39,6 +40,12 @@ _TAKEN_OVER_SECONDS = 1.5 * _SESSION_SECONDS
 _GAP_SECONDS = 30.0
 _LONGEST_BACK_OFF_SECONDS = 5.0
 _EVENTS_IN_LOG = 50
+_STOP_SECONDS = 5.0
+_MIRROR_SECONDS = 5.0
+#: A client that has failed in every turn for so long may be broken for good.
+_REBUILD_SECONDS = 60.0
+#: What says that a record is bad, whoever reads it and whenever; all else is the sink's or ours.
+_BAD_DATA = (PoisonError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeError)
 
 
 class Consumer:
@@ -57,20 +64,31 @@ class Consumer:
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set, then leave the group."""
         await self._join(stopping)
-        back_off = 0.1
+        back_off, good = 0.1, time.monotonic()
         try:
             while not stopping.is_set():
                 try:
                     await self._turn()
-                    back_off = 0.1
+                    back_off, good = 0.1, time.monotonic()
                 except Exception as error:  # noqa: BLE001 - a bug too is logged whole and tried again; the lag tells
                     self._report(error)
                     await _wait(stopping, back_off)
                     back_off = min(back_off * 2, _LONGEST_BACK_OFF_SECONDS)
+                if time.monotonic() - good > _REBUILD_SECONDS:
+                    log.warning("kafka_client_rebuilt", failing_for_seconds=_REBUILD_SECONDS)
+                    await self._leave()
+                    await self._join(stopping)
+                    good = time.monotonic()
         finally:
-            if self._kafka is not None:
-                await self._kafka.stop()
+            await self._leave()
             await self._dead_letters.close()
+
+    async def _leave(self) -> None:
+        """Leave the group and throw the client away; while Kafka is away it is not waited for."""
+        try:
+            await asyncio.wait_for(self._kafka.stop(), _STOP_SECONDS)
+        except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
+            log.info("left_without_goodbye", error=repr(error))
 
     async def _join(self, stopping: asyncio.Event) -> None:
         """Connect to Kafka and join the group, however long Kafka is away."""
@@ -82,7 +100,7 @@ class Consumer:
             except (KafkaError, OSError) as error:
                 self.progress.waiting_for(f"Kafka: {error!r}")
                 log.warning("waiting_for_kafka", error=repr(error))
-                await self._kafka.stop()
+                await self._leave()
                 await _wait(stopping, 1.0)
             else:
                 topics = [self._prefix + topic for topic in self._sink.topics]
@@ -111,6 +129,9 @@ class Consumer:
             batches = await self._kafka.getmany(timeout_ms=_POLL_MILLISECONDS)
         except NoOffsetForPartitionError:
             return  # A partition came whose position is not claimed yet.
+        except OffsetOutOfRangeError:
+            self._gate.close_all(self._gate.positions())  # Opening them anew shows which one has the gap.
+            raise
         left = dict(batches)
         try:
             for tp, records in batches.items():
@@ -123,15 +144,17 @@ class Consumer:
 
     async def _open(self, tp: TopicPartition) -> None:
         position = await asyncio.to_thread(self._claim, tp)
+        if position.gap is not None:
+            self._stand_still(tp, position.gap)
+            return
         oldest = (await self._kafka.beginning_offsets([tp]))[tp]
         newest = (await self._kafka.end_offsets([tp]))[tp]
         if position.next_offset is None:
             position.next_offset = oldest
         if not oldest <= position.next_offset <= newest:
-            log.error("gap", topic=tp.topic, partition=tp.partition, expected=position.next_offset, oldest=oldest,
-                      newest=newest, consequence="this partition stands still; see the runbook on gaps")  # fmt: skip
-            self.progress.gap(tp, f"{tp.topic} {tp.partition}: {position.next_offset} is not in {oldest}..{newest}")
-            self._gate.close(tp, for_seconds=_GAP_SECONDS)
+            gap = f"{position.topic} {tp.partition}: {position.next_offset} is not in {oldest}..{newest}"
+            await asyncio.to_thread(self._stop, position, gap)
+            self._stand_still(tp, gap)
             return
         self.progress.no_gap(tp)
         try:
@@ -140,6 +163,11 @@ class Consumer:
             return  # Revoked meanwhile.
         self._gate.open(tp, position)
         await self._mirror(tp, position)
+
+    def _stand_still(self, tp: TopicPartition, gap: str) -> None:
+        log.error("gap", gap=gap, consequence="this partition stands still; see ops/runbooks/events.md")
+        self.progress.gap(tp, gap)
+        self._gate.close(tp, for_seconds=_GAP_SECONDS)
 
     async def _take(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
         position, admitted = self._gate.position(tp), self._gate.admit(tp, records)
@@ -161,7 +189,7 @@ class Consumer:
     async def _write(self, position: Position, batch: Sequence[Record]) -> None:
         try:
             await asyncio.to_thread(self._commit, position, batch)
-        except (PoisonError, psycopg.DataError) as error:
+        except _BAD_DATA as error:
             if len(batch) > 1:
                 for record in batch:
                     await self._write(position, [record])
@@ -180,6 +208,10 @@ class Consumer:
     def _claim(self, tp: TopicPartition) -> Position:
         with self._database.transaction() as session:
             return positions.claim(session, topic=tp.topic.removeprefix(self._prefix), partition=tp.partition)
+
+    def _stop(self, position: Position, gap: str) -> None:
+        with self._database.transaction() as session:
+            positions.stop(session, position, gap)
 
     def _commit(self, position: Position, batch: Sequence[Record], *, skip: bool = False) -> None:
         next_offset = batch[-1].offset + 1
@@ -206,8 +238,8 @@ class Consumer:
 
     async def _mirror(self, tp: TopicPartition, position: Position) -> None:
         try:
-            await self._kafka.commit({tp: position.next_offset})
-        except (KafkaError, IllegalStateError) as error:
+            await asyncio.wait_for(self._kafka.commit({tp: position.next_offset}), _MIRROR_SECONDS)
+        except (KafkaError, IllegalStateError, TimeoutError) as error:
             log.info("mirror_failed", error=repr(error), consequence="tools show too high a lag for a while")
 
     def _measure(self) -> None:

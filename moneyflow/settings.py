@@ -136,6 +136,11 @@ class Settings(BaseSettings):
             password=password.get_secret_value(),
             application_name=application_name,
             connect_timeout=5,
+            # A server whose machine vanished says nothing: without these, whoever waits for it waits for hours.
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=20_000,
         )
 
 

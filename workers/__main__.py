@@ -30,6 +30,11 @@ from workers.runtime import Runtime
 log = structlog.get_logger(__name__)
 
 
+#: How long a job may overrun its time limit before its process ends.
+_HANGING_SECONDS = 10.0
+_EXIT_HANGING = 70
+
+
 class WorkerProcess:
     """Everything that one worker process is made of, wired in one place."""
 
@@ -48,6 +53,7 @@ class WorkerProcess:
             name=name,
             lease_seconds=settings.worker_lease_seconds,
             parent_died=self.stopping.set,
+            each_beat=self._end_when_a_job_hangs,
         )
         self.runtime = Runtime(
             database=self.database,
@@ -94,6 +100,17 @@ class WorkerProcess:
             if connection is None or not connection.is_open:
                 return "no connection with RabbitMQ"
         return None
+
+    def _end_when_a_job_hangs(self) -> None:
+        """End the process when a handler does not come back long after its time limit: no thread can be killed.
+
+        Its job is taken over as a suspect, and hangs elsewhere no more often than it has attempts; its neighbours begin
+        anew and lose none.
+        """
+        hanging = self.runtime.attempts.overdue(_HANGING_SECONDS)
+        if hanging is not None:
+            log.critical("job_hangs", job_id=str(hanging.id), job=hanging.kind, consequence="this worker ends")
+            os._exit(_EXIT_HANGING)
 
     def threads(self) -> list[threading.Thread]:
         """Return the threads without which this worker does nothing."""

@@ -26,6 +26,9 @@ from moneyflow.jobs.base import PRIORITIES
 
 log = structlog.get_logger(__name__)
 
+#: On a dead letter: which failure it tells of, so that it begins the job anew once and not twice.
+FENCE_HEADER = "x-fence"
+
 _KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
 _CONNECTION_ERRORS = (pika.exceptions.AMQPConnectionError, pika.exceptions.AMQPChannelError, AssertionError)
@@ -45,6 +48,8 @@ class Delivery:
 
     job_id: UUID
     priority: int
+    #: Of a dead letter that was moved here: the fence of the failure that it tells of.
+    letter_fence: int | None = None
     verdict: Verdict = Verdict.KEEP
 
 
@@ -104,6 +109,8 @@ class FencedConsumer(_RabbitmqConsumer):
             log.warning("message_refused", reason=error.detail, consequence="it is on jobs_failed now")
             self.channel.basic_reject(method.delivery_tag, requeue=False)
             return None
+        fence = (properties.headers or {}).get(FENCE_HEADER)
+        delivery.letter_fence = fence if isinstance(fence, int) else None
         self.broker.arrived(delivery)
         return JobMessage(delivery, consumer=self, tag=method.delivery_tag)
 

@@ -31,17 +31,21 @@ class Gate:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Pass when nobody else is inside."""
+    def alone(self, *, wait_seconds: float) -> Iterator[bool]:
+        """Pass when nobody else is inside; False when that was not so in time, and then nobody is kept outside."""
         with self._changed:
             self._want_alone += 1
             try:
-                self._changed.wait_for(lambda: not self._alone and not self._together)
+                free = self._changed.wait_for(lambda: not self._alone and not self._together, wait_seconds)
             finally:
                 self._want_alone -= 1
-            self._alone = True
+                self._changed.notify_all()
+            self._alone = self._alone or free
+        if not free:
+            yield False
+            return
         try:
-            yield
+            yield True
         finally:
             with self._changed:
                 self._alone = False

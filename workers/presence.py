@@ -20,6 +20,10 @@ log = structlog.get_logger(__name__)
 _OPTIONS = f"{SESSION_OPTIONS} -c synchronous_commit=off"
 
 
+#: Whoever came back after Postgres was away must show it before others take its jobs.
+_AFTER_FAILURE_SECONDS = 0.2
+
+
 class Presence:
     """A worker's number and the connection that stands for its life.
 
@@ -27,11 +31,20 @@ class Presence:
     is frozen, its heart stops, and they may after `lease_seconds`.
     """
 
-    def __init__(self, conninfo: str, *, name: str, lease_seconds: float, parent_died: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        *,
+        name: str,
+        lease_seconds: float,
+        parent_died: Callable[[], None],
+        each_beat: Callable[[], None],
+    ) -> None:
         self.name = name
         self._conninfo = conninfo
         self._lease_seconds = lease_seconds
         self._parent_died = parent_died
+        self._each_beat = each_beat
         self._parent = os.getppid()
         self._lock = threading.Lock()
         self._connection: Connection[DictRow] | None = None
@@ -68,10 +81,8 @@ class Presence:
         if self._connection is None:
             connection = psycopg.connect(self._conninfo, autocommit=True, row_factory=dict_row, options=_OPTIONS)
             try:
-                if self._number is None:
+                if self._number is None or not ledger.hold(connection, self._number):
                     self._number = ledger.register(connection, name=self.name, lease_seconds=self._lease_seconds)
-                else:
-                    ledger.hold(connection, self._number)
             except BaseException:
                 connection.close()
                 raise
@@ -86,14 +97,20 @@ class Presence:
             self._connection = None
 
     def _beat_until_stopped(self) -> None:
-        pause = min(self._lease_seconds / 4, 2.0)
+        pause = usual = min(self._lease_seconds / 4, 2.0)
         while not self._stopped.wait(pause):
             if os.getppid() != self._parent:
                 log.warning("parent_died", consequence="this worker finishes what it runs and stops")
                 self._parent_died()
             try:
                 with self.acting() as (connection, number):
-                    ledger.beat(connection, number)
+                    known = ledger.beat(connection, number)
+                    if not known:  # Postgres lost the row in a crash: without a new number, nobody would trust us.
+                        log.warning("number_lost", number=number)
+                        self._drop()
                 self.last_beat = time.monotonic()
+                pause = usual
             except psycopg.Error as error:
                 log.warning("heartbeat_failed", error=str(error))
+                pause = _AFTER_FAILURE_SECONDS
+            self._each_beat()

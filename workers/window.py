@@ -36,6 +36,13 @@ class Window:
                 self._claim_all()
             return self._claims.pop(delivery, None)
 
+    def forget(self, delivery: Delivery) -> None:
+        """Note that nobody will take the delivery any more."""
+        with self._claiming, self._arriving:
+            if delivery in self._waiting:
+                self._waiting.remove(delivery)
+            self._claims.pop(delivery, None)
+
     def drain(self) -> list[Claim]:
         """Forget everything, and return the claims that no thread has taken."""
         with self._claiming:

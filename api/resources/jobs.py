@@ -32,4 +32,6 @@ class Job:
 
 
 def _written(moment: datetime | None) -> str | None:
-    return rfc3339(moment) if moment else None
+    # SECURITY: to the second, for finer times would tell what kind of mail a sign-up led to, and so whether the address
+    # has an account.
+    return rfc3339(moment.replace(microsecond=0)) if moment else None

@@ -44,6 +44,7 @@ create table audit.positions (
     partition integer not null,
     next_offset bigint,
     epoch bigint not null,
+    gap text,
     primary key (topic, partition)
 );
 """

@@ -10,6 +10,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 from moneyflow.errors import PoisonError
 
+#: Of an attribute; what is longer fits into no index.
+_LONGEST = 255
 _DEMANDED = ("specversion", "id", "source", "type", "subject", "time")
 
 
@@ -42,15 +44,14 @@ def read(value: bytes | None) -> Envelope:
     time, subject = event.get_time(), event.get_subject()
     if time is None or time.tzinfo is None:
         raise PoisonError("the attribute time has no time zone")
-    assert subject is not None, "it was demanded"
     return Envelope(
-        id=event.get_id(),
-        source=event.get_source(),
-        type=event.get_type(),
-        subject=subject,
+        id=_text("id", event.get_id()),
+        source=_text("source", event.get_source()),
+        type=_text("type", event.get_type()),
+        subject=_text("subject", subject),
         time=time,
-        actor_id=_text(event.get_extension("actorid")),
-        correlation_id=_text(event.get_extension("correlationid")),
+        actor_id=_optional_text("actorid", event.get_extension("actorid")),
+        correlation_id=_optional_text("correlationid", event.get_extension("correlationid")),
         data=event.get_data(),
     )
 
@@ -67,5 +68,13 @@ def _there(attributes: Mapping[str, Any], name: str) -> bool:
     return attributes.get(name) not in {None, ""}
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+def _text(name: str, value: Any) -> str:
+    """Return an attribute as text that any store can keep and index."""
+    text = str(value)
+    if not text.isprintable() or len(text) > _LONGEST:
+        raise PoisonError(f"the attribute {name} must be at most {_LONGEST} printable characters")
+    return text
+
+
+def _optional_text(name: str, value: Any) -> str | None:
+    return None if value is None else _text(name, value)

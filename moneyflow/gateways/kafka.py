@@ -3,8 +3,11 @@
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from moneyflow.events.topics import ALL_TOPICS
+from moneyflow.events.topics import ALL_TOPICS, DEAD_LETTER
 from moneyflow.settings import Settings
+
+#: A record of the largest size that Kafka takes by default, and what is told about it.
+MAX_DEAD_LETTER_BYTES = 2 * 1024 * 1024
 
 _MILLISECONDS_PER_HOUR = 3_600_000
 
@@ -29,13 +32,14 @@ async def create_topics(settings: Settings) -> list[str]:
 
 
 def _new_topic(settings: Settings, name: str) -> NewTopic:
+    larger = {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)} if name.endswith(DEAD_LETTER) else {}
     retention = str(settings.kafka_log_retention_hours * _MILLISECONDS_PER_HOUR)
     return NewTopic(
         name,
         num_partitions=settings.kafka_num_partitions,
         replication_factor=-1,  # The cluster's own default.
         replica_assignments={},  # aiokafka asks for it beside a -1; empty, the broker assigns.
-        topic_configs={"retention.ms": retention, "cleanup.policy": "delete"},
+        topic_configs={"retention.ms": retention, "cleanup.policy": "delete"} | larger,
     )
 
 

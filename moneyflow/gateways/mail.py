@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 _TIMEOUT_SECONDS = 20.0
 #: A connection that idled for longer is asked whether it still works before a mail is trusted to it.
 _IDLE_SECONDS = 5.0
+_LAST_MOMENT_SECONDS = 0.05
 _PERMANENT_FROM, _PERMANENT_TO = 500, 599
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -201,6 +202,8 @@ class _Connections:
                 await client.execute_command(b"QUIT")
             _cut(client)
         self._idle.clear()
+        # A transport that was cut, or whose handshake failed, closes its socket in turns of the loop to come.
+        await asyncio.sleep(_LAST_MOMENT_SECONDS)
 
 
 def _cut(client: aiosmtplib.SMTP) -> None:

@@ -4,6 +4,8 @@ A hint and no more. Postgres's NOTIFY would do the same, but takes one lock for 
 `ops/bench/wake.py` measures the two side by side.
 """
 
+import time
+
 import redis
 import structlog
 from redis.backoff import NoBackoff
@@ -17,28 +19,33 @@ log = structlog.get_logger(__name__)
 PREFIX = "money-flow:"
 
 
+#: While Redis is away or hangs, one hint in so many seconds is tried.
+_SILENT_SECONDS = 5.0
+
+
 def channel(settings: Settings) -> str:
     """Return the channel of this database, so that stacks which share a Redis do not wake one another."""
     return f"{PREFIX}wake:{settings.postgres_db}"
 
 
 class Waker:
-    """Tells the relay that there is work; says so once in the log when it cannot, and then keeps quiet."""
+    """Tells the relay that there is work; when it cannot, it says so and keeps quiet for a while."""
 
     def __init__(self, settings: Settings) -> None:
         self._channel = channel(settings)
         self._redis = connect(settings)
-        self._works = True
+        self._silent_until = 0.0
 
     def __call__(self) -> None:
-        """Publish the hint; never raises."""
+        """Publish the hint; never raises. After a failure, nobody waits for another one for a while."""
+        now = time.monotonic()
+        if now < self._silent_until:
+            return
         try:
             self._redis.publish(self._channel, b"1")
-            self._works = True
         except redis.RedisError as error:
-            if self._works:
-                log.warning("wake_failed", error=str(error), consequence="the relay finds work by polling")
-            self._works = False
+            log.warning("wake_failed", error=str(error), consequence="the relay finds work by polling")
+            self._silent_until = now + _SILENT_SECONDS
 
     def check(self) -> str | None:
         """Say what is wrong with Redis, or None."""

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from moneyflow.jobs.base import Job, RetryPolicy
 
-#: Mails that somebody sits and waits for.
-_URGENT = frozenset({"activation"})
+#: Mails that somebody sits and waits for. SECURITY: both answers to a sign-up, or the wait would tell them apart.
+_URGENT = frozenset({"activation", "already_registered"})
 
 
 class SendEmail(

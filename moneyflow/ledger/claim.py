@@ -1,7 +1,8 @@
 """Take jobs before any work: one statement for the whole window of a worker, or one job alone that is suspect."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ class Claim:
     correlation_id: str | None
     traceparent: str | None
     wait_seconds: float
+    time_limit_seconds: int
+    #: By this process's monotonic clock.
+    claimed_at: float = field(default_factory=time.monotonic)
 
 
 class Standing(Enum):
@@ -37,6 +41,7 @@ class Standing(Enum):
 
     UNKNOWN = auto()  #: No such job.
     SETTLED = auto()  #: Finished, held by a live worker, or due later: the message has nothing to do.
+    FAILED = auto()  #: It failed for good: only its dead letter may begin it anew.
     WAITING = auto()  #: It can be claimed now.
     SUSPECT = auto()  #: A process died while it held the job: claim it alone.
 
@@ -48,9 +53,26 @@ def claim_window(connection: Connection[DictRow], ids: Sequence[UUID], *, worker
 
 
 def claim_suspect(connection: Connection[DictRow], job_id: UUID, *, worker: int) -> Claim | None:
-    """Claim one job that a process died with, and count this try before it starts."""
-    row = connection.execute(_QUERIES["claim_suspect"], {"id": job_id, "worker": worker}).fetchone()
+    """Claim one job that a process died with, and count this try before it starts: durably, as no other claim is."""
+    with connection.transaction():
+        connection.execute(_QUERIES["durably"])
+        row = connection.execute(_QUERIES["claim_suspect"], {"id": job_id, "worker": worker}).fetchone()
     return Claim(**row) if row else None
+
+
+def postpone(connection: Connection[DictRow], job_id: UUID, *, seconds: float) -> None:
+    """Let a suspect come again later, by way of the relay."""
+    connection.execute(_QUERIES["postpone"], {"id": job_id, "seconds": seconds})
+
+
+def replay(connection: Connection[DictRow], job_id: UUID, *, fence: int) -> bool:
+    """Begin a failed job anew, with all its attempts before it; once for each time that it failed.
+
+    `fence` is the one of the failure that the dead letter tells of. False when the job is not in that failure any more.
+    """
+    with connection.transaction():
+        connection.execute(_QUERIES["durably"])
+        return connection.execute(_QUERIES["replay"], {"id": job_id, "fence": fence}).rowcount == 1
 
 
 def standing(connection: Connection[DictRow], job_id: UUID) -> Standing:

@@ -10,3 +10,7 @@ select pg_advisory_lock(%(lock_class)s, %(number)s);
 -- name: beat
 -- Say that the worker moves.
 update workers set heartbeat_at = clock_timestamp() where number = %(number)s;
+
+-- name: durably
+-- Let this transaction's commit wait for the disk, on a connection whose others do not.
+set local synchronous_commit = on;

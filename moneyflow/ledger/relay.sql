@@ -17,17 +17,19 @@ from generate_series(10, 0, -1) as level (priority), lateral (
 ) next;
 
 -- name: mark_published
--- Mark what RabbitMQ confirmed. A job that was claimed meanwhile has another fence and stays as it is.
+-- Mark what RabbitMQ confirmed. A job that was claimed meanwhile has another fence and stays as it is; one that
+-- somebody has locked is published again later, which is harmless, and holds up nobody.
 with confirmed as (
     select jobs.id from jobs
     join unnest(%(ids)s::uuid[], %(fences)s::bigint[]) as sent (id, fence) using (id, fence)
-    where state in ('scheduled', 'retrying') order by id for update of jobs
+    where state in ('scheduled', 'retrying') order by id for update of jobs skip locked
 )
-update jobs set state = 'queued', published_at = clock_timestamp() from confirmed where jobs.id = confirmed.id;
+update jobs set state = 'queued', published_at = clock_timestamp() from confirmed where jobs.id = confirmed.id
+returning jobs.id;
 
 -- name: dead_letters
 -- Failed jobs that are not on jobs_failed yet, with their reason.
-select letter.id as letter_id, jobs.id, kind, priority, traceparent, enqueued_at, try.attempt, try.worker,
+select letter.id as letter_id, jobs.id, letter.fence, kind, priority, traceparent, enqueued_at, try.attempt, try.worker,
     try.error_class, try.error_message, try.error_traceback, try.ended_at
 from job_dead_letters letter
 join jobs on jobs.id = letter.job_id
@@ -41,7 +43,8 @@ delete from job_dead_letters where id = any(%(ids)s);
 -- name: outbox_events
 -- Events in the order of their keys. Rows of one key are inserted under the lock of their aggregate, so the lower
 -- number was committed first; a row that is committed late is simply seen later, for none is ever skipped.
-select sequence, id, topic, key, value from outbox_events order by sequence limit %(limit)s;
+select sequence, id, topic, key, value from outbox_events where topic <> all(%(refused)s::text[])
+order by sequence limit %(limit)s;
 
 -- name: delete_events
 -- Drop the events that Kafka confirmed.
@@ -67,13 +70,14 @@ returning jobs.id;
 
 -- name: queued_before
 -- How many jobs should lie in RabbitMQ for a while already, and the moment that was asked for.
-select count(*) as jobs, max(published_at) as newest from jobs
-where state = 'queued' and published_at < clock_timestamp() - make_interval(secs => %(grace_seconds)s);
+select count(*) as jobs, max(coalesce(published_at, enqueued_at)) as newest from jobs
+where state = 'queued' and coalesce(published_at, enqueued_at) < clock_timestamp() - make_interval(secs => %(grace_seconds)s);
 
 -- name: publish_again
 -- Let the relay publish once more what RabbitMQ no longer holds. One message too many is harmless.
 with missing as (
-    select id from jobs where state = 'queued' and published_at <= %(newest)s order by id for update
+    select id from jobs where state = 'queued' and coalesce(published_at, enqueued_at) <= %(newest)s
+    order by id limit %(limit)s for update skip locked
 )
 update jobs set state = 'scheduled' from missing where jobs.id = missing.id;
 

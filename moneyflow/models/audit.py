@@ -65,3 +65,5 @@ class AuditPosition(SQLModel, table=True):
     #: None until the first batch is written.
     next_offset: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
+    #: Why it stands still until an operator has decided.
+    gap: str | None = Field(default=None, sa_type=Text)

@@ -95,7 +95,7 @@ def test_a_finished_job_is_claimed_by_nobody(state: str, database: Database, wor
 
     assert _claim(worker, job_id) == []
     assert claims.claim_suspect(worker.connection, job_id, worker=worker.number) is None
-    assert _standing(worker, job_id) is Standing.SETTLED
+    assert _standing(worker, job_id) is (Standing.FAILED if state == "failed" else Standing.SETTLED)
 
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "retrying"])

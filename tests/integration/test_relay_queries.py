@@ -143,7 +143,7 @@ def test_what_lay_in_the_queue_too_long_is_counted_and_published_again(database:
     _set(database, "published_at = now() - interval '1 minute'", old)
 
     (counted,) = ask("queued_before", grace_seconds=30)
-    ask("publish_again", newest=counted["newest"])
+    ask("publish_again", newest=counted["newest"], limit=10)
 
     assert counted["jobs"] == 1
     assert [jobs.job(database, i)["state"] for i in (old, fresh)] == ["scheduled", "queued"]

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 _TABLES = """
 create schema tally;
 create table tally.records (partition integer, kafka_offset bigint);
-create table tally.positions (topic text, partition integer, next_offset bigint, epoch bigint,
+create table tally.positions (topic text, partition integer, next_offset bigint, epoch bigint, gap text,
                               primary key (topic, partition));
 grant usage on schema tally to audit;
 grant select, insert, update on all tables in schema tally to audit;

@@ -18,7 +18,7 @@ from workers.finisher import Finisher
 def _success() -> Success:
     claim = Claim(
         id=uuid.uuid4(), kind="leave_effect", version=1, priority=5, payload={}, attempt=1, max_attempts=3, fence=7,
-        correlation_id=None, traceparent=None, wait_seconds=0.0,
+        correlation_id=None, traceparent=None, wait_seconds=0.0, time_limit_seconds=60,
     )  # fmt: skip
     return Success(claim=claim)
 

@@ -10,15 +10,19 @@ from tests.support.waiting import eventually
 from workers.gate import Gate
 
 
+def _alone(gate: Gate) -> "Callable[[], AbstractContextManager[object]]":
+    return lambda: gate.alone(wait_seconds=10)
+
+
 class Visitor:
     """A thread that passes the gate and stays inside until it is told to leave."""
 
-    def __init__(self, way: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, way: Callable[[], AbstractContextManager[object]]) -> None:
         self.inside, self.leave, self.left = threading.Event(), threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._visit, args=(way,), daemon=True)
         self.thread.start()
 
-    def _visit(self, way: Callable[[], AbstractContextManager[None]]) -> None:
+    def _visit(self, way: Callable[[], AbstractContextManager[object]]) -> None:
         with way():
             self.inside.set()
             assert self.leave.wait(10)
@@ -38,10 +42,10 @@ def gate() -> Gate:
 
 
 @pytest.fixture
-def visit() -> Iterator[Callable[[Callable[[], AbstractContextManager[None]]], Visitor]]:
+def visit() -> Iterator[Callable[[Callable[[], AbstractContextManager[object]]], Visitor]]:
     visitors: list[Visitor] = []
 
-    def begin(way: Callable[[], AbstractContextManager[None]]) -> Visitor:
+    def begin(way: Callable[[], AbstractContextManager[object]]) -> Visitor:
         visitors.append(Visitor(way))
         return visitors[-1]
 
@@ -52,7 +56,7 @@ def visit() -> Iterator[Callable[[Callable[[], AbstractContextManager[None]]], V
         visitor.thread.join(5)
 
 
-Visit = Callable[[Callable[[], AbstractContextManager[None]]], Visitor]
+Visit = Callable[[Callable[[], AbstractContextManager[object]]], Visitor]
 
 
 def test_ordinary_jobs_are_inside_together(gate: Gate, visit: Visit) -> None:
@@ -64,7 +68,7 @@ def test_ordinary_jobs_are_inside_together(gate: Gate, visit: Visit) -> None:
 def test_a_suspect_waits_until_all_others_are_out(gate: Gate, visit: Visit) -> None:
     others = [visit(gate.together) for _ in range(2)]
     assert all(other.is_inside() for other in others)
-    suspect = visit(gate.alone)
+    suspect = visit(_alone(gate))
     eventually(lambda: gate._want_alone, what="the suspect waits")
 
     assert others[0].goes()
@@ -76,7 +80,7 @@ def test_a_suspect_waits_until_all_others_are_out(gate: Gate, visit: Visit) -> N
 def test_newcomers_wait_behind_a_suspect_that_waits(gate: Gate, visit: Visit) -> None:
     first = visit(gate.together)
     assert first.is_inside()
-    suspect = visit(gate.alone)
+    suspect = visit(_alone(gate))
     eventually(lambda: gate._want_alone, what="the suspect waits")
     newcomer = visit(gate.together)
 
@@ -88,9 +92,9 @@ def test_newcomers_wait_behind_a_suspect_that_waits(gate: Gate, visit: Visit) ->
 
 
 def test_two_suspects_are_inside_one_after_the_other(gate: Gate, visit: Visit) -> None:
-    first = visit(gate.alone)
+    first = visit(_alone(gate))
     assert first.is_inside()
-    second = visit(gate.alone)
+    second = visit(_alone(gate))
     eventually(lambda: gate._want_alone, what="the second waits")
 
     assert not second.inside.is_set()
@@ -100,7 +104,17 @@ def test_two_suspects_are_inside_one_after_the_other(gate: Gate, visit: Visit) -
 
 @pytest.mark.parametrize("way", ["together", "alone"])
 def test_an_error_inside_leaves_the_gate_open(gate: Gate, visit: Visit, way: str) -> None:
-    with pytest.raises(OSError, match="broken"), getattr(gate, way)():
+    passing = gate.together() if way == "together" else gate.alone(wait_seconds=1)
+    with pytest.raises(OSError, match="broken"), passing:
         raise OSError("broken")
 
-    assert visit(gate.alone).is_inside()
+    assert visit(_alone(gate)).is_inside()
+
+
+def test_a_suspect_gives_up_after_its_time_and_newcomers_pass_again(gate: Gate, visit: Visit) -> None:
+    long = visit(gate.together)
+    assert long.is_inside()
+
+    with gate.alone(wait_seconds=0.05) as is_alone:
+        assert not is_alone
+        assert visit(gate.together).is_inside()

@@ -82,7 +82,16 @@ def test_a_payload_that_does_not_fit_fails_for_good_and_names_the_place(payload:
 
 def test_a_mail_that_somebody_waits_for_goes_before_the_others() -> None:
     assert SendEmail(template="activation", user_id=uuid4()).message_priority() == 9
-    assert SendEmail(template="already_registered", user_id=uuid4()).message_priority() == 5
+    assert SendEmail(template="welcome", user_id=uuid4()).message_priority() == 5
+
+
+def test_both_answers_to_a_sign_up_go_at_one_priority_so_that_the_wait_tells_nothing() -> None:
+    activation, already_registered = (
+        SendEmail(template=template, user_id=uuid4()).message_priority()
+        for template in ("activation", "already_registered")
+    )
+
+    assert activation == already_registered
 
 
 def test_one_welcome_per_user_is_unique_and_mails_are_not() -> None:

@@ -29,7 +29,7 @@ def redactor() -> Redactor:
 def _claim(attempt: int) -> Claim:
     return Claim(
         id=UUID(int=1), kind="x", version=1, priority=5, payload={}, attempt=attempt, max_attempts=3, fence=1,
-        correlation_id=None, traceparent=None, wait_seconds=0,
+        correlation_id=None, traceparent=None, wait_seconds=0, time_limit_seconds=60,
     )  # fmt: skip
 
 

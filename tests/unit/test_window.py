@@ -27,7 +27,7 @@ class Ledger:
 def _claim(job_id: UUID) -> Claim:
     return Claim(
         id=job_id, kind="x", version=1, priority=5, payload={}, attempt=1, max_attempts=3, fence=1,
-        correlation_id=None, traceparent=None, wait_seconds=0,
+        correlation_id=None, traceparent=None, wait_seconds=0, time_limit_seconds=60,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class RelayProcess:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._turns: list[Turns] = []
-        self._postgres_seen = time.monotonic()
+        self._moved = time.monotonic()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Lead or stand by until asked to stop, and begin anew whenever Postgres was away."""
@@ -52,8 +52,14 @@ class RelayProcess:
 
     def is_alive(self) -> str | None:
         """Say which part has stopped going round."""
-        stuck = [t.name for t in self._turns if time.monotonic() - t.last_turn > _STUCK_SECONDS]
+        now = time.monotonic()
+        if not self._turns and now - self._moved > _STUCK_SECONDS:
+            return f"neither leading nor standing by for {now - self._moved:.0f} seconds"
+        stuck = [t.name for t in self._turns if now - t.last_turn > _STUCK_SECONDS]
         return f"no turn for {_STUCK_SECONDS:.0f} seconds: {', '.join(stuck)}" if stuck else None
+
+    def _move(self) -> None:
+        self._moved = time.monotonic()
 
     def is_ready(self) -> str | None:
         """Say whether Postgres answers; brokers that are away are waited for and reported by the metrics."""
@@ -64,13 +70,14 @@ class RelayProcess:
     async def _lead_for_ever(self) -> None:
         while True:
             try:
-                async with leadership(self._conninfo("leader")) as connection:
+                async with leadership(self._conninfo("leader"), on_poll=self._move) as connection:
                     await self._lead(connection)
             except* psycopg.Error as group:
                 if not all(is_passing(error) for error in group.exceptions):
                     raise
                 log.warning("waiting_for_postgres", error=str(group.exceptions[0]))
             self._turns = []
+            self._move()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _lead(self, connection: "psycopg.AsyncConnection[psycopg.rows.DictRow]") -> None:
@@ -78,7 +85,14 @@ class RelayProcess:
         depths = Depths(Publisher(connection_parameters(self.settings, name="relay depths")))
         events = EventRelay(connection, self.settings)
         jobs = Turns("jobs", JobRelay(connection, publisher).turn)
-        turns = [jobs, Turns("events", events.turn), Turns("reconcile", Reconciler(connection, depths).turn)]
+        reconciler = Reconciler(connection, depths)
+        turns = [
+            jobs,
+            Turns("events", events.turn),
+            Turns("take back", reconciler.turn),
+            Turns("look", reconciler.look),
+            Turns("show life", reconciler.show_life),
+        ]
         self._turns = turns
         try:
             async with asyncio.TaskGroup() as group:
@@ -86,6 +100,7 @@ class RelayProcess:
                     group.create_task(turn.run(), name=turn.name)
                 group.create_task(self._listen(turns[:2]), name="wake")
         finally:
+            reconciler.forget()
             publisher.close()
             depths.close()
             await events.close()

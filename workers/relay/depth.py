@@ -3,11 +3,13 @@
 import asyncio
 
 from pika.channel import Channel
+from pika.exceptions import ChannelClosedByBroker
 
 from moneyflow.errors import UnavailableError
 from workers.relay.publisher import Publisher
 
 _ANSWER_SECONDS = 10.0
+_NOT_FOUND = 404
 
 
 class Depths:
@@ -16,25 +18,35 @@ class Depths:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._watched: Channel | None = None
-        self._answer: asyncio.Future[int] | None = None
+        self._answer: asyncio.Future[int | None] | None = None
 
     async def ready(self, queue: str) -> int | None:
         """Return the number of ready messages, 0 for a queue that was deleted, None while RabbitMQ is away."""
         try:
             channel = await self._publisher.channel()
             if channel is not self._watched:
-                channel.add_on_close_callback(lambda *_: self._set(0))
+                channel.add_on_close_callback(self._closed)
                 self._watched = channel
-            self._answer = asyncio.get_running_loop().create_future()
-            channel.queue_declare(queue, passive=True, callback=lambda frame: self._set(frame.method.message_count))
-            return await asyncio.wait_for(self._answer, _ANSWER_SECONDS)
+            answer = self._answer = asyncio.get_running_loop().create_future()
+            # Bound to its own question: an answer that comes too late must not be taken for the next one's.
+            channel.queue_declare(
+                queue, passive=True, callback=lambda frame: _settle(answer, frame.method.message_count)
+            )
+            return await asyncio.wait_for(answer, _ANSWER_SECONDS)
         except (UnavailableError, TimeoutError):
             return None
 
-    def _set(self, count: int) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(count)
+    def _closed(self, _: Channel, reason: Exception) -> None:
+        """Answer: RabbitMQ closes the channel of who asks for a queue that is not there."""
+        missing = isinstance(reason, ChannelClosedByBroker) and reason.reply_code == _NOT_FOUND
+        if self._answer is not None:
+            _settle(self._answer, 0 if missing else None)
 
     def close(self) -> None:
         """Close the connection."""
         self._publisher.close()
+
+
+def _settle(answer: "asyncio.Future[int | None]", count: int | None) -> None:
+    if not answer.done():
+        answer.set_result(count)

@@ -1,6 +1,7 @@
 """Events go to Kafka in the order of their keys; what Kafka confirmed leaves the outbox."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -22,6 +23,8 @@ BATCH = 500
 _POLL_SECONDS = 0.5
 _SEND_SECONDS = 30.0
 _STOP_SECONDS = 5.0
+#: A topic that refused an event, while others took theirs, is left alone for so long.
+_REFUSED_SECONDS = 5.0
 _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 
 
@@ -36,19 +39,25 @@ class EventRelay:
         self._connection = connection
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        self._refused: dict[str, float] = {}
 
     async def turn(self) -> float:
         """Publish one batch; 0 when there may be more."""
-        rows = await (await self._connection.execute(QUERIES["outbox_events"], {"limit": BATCH})).fetchall()
+        now = time.monotonic()
+        self._refused = {topic: until for topic, until in self._refused.items() if until > now}
+        parameters = {"limit": BATCH, "refused": list(self._refused)}
+        rows = await (await self._connection.execute(QUERIES["outbox_events"], parameters)).fetchall()
         if not rows:
             return _POLL_SECONDS
-        confirmed, error = await self._send(rows)
+        confirmed, errors = await self._send(rows)
         await self._connection.execute(QUERIES["delete_events"], {"sequences": confirmed})
         sent = set(confirmed)
         tell_published("event", [row["id"] for row in rows if row["sequence"] in sent])
-        if error is not None:
+        if errors:
             await self.close()
-            raise UnavailableError(f"Kafka did not take all events: {error!r}") from error
+            self._refused |= dict.fromkeys(errors, time.monotonic() + _REFUSED_SECONDS) if confirmed else {}
+            topic, error = next(iter(errors.items()))
+            raise UnavailableError(f"Kafka did not take all events, as of {topic}: {error!r}") from error
         return 0
 
     async def close(self) -> None:
@@ -60,20 +69,30 @@ class EventRelay:
             except (TimeoutError, KafkaError) as error:
                 log.warning("producer_stop_failed", error=repr(error))
 
-    async def _send(self, rows: Sequence[DictRow]) -> tuple[list[int], BaseException | None]:
-        """Send all in order; return the rows that Kafka has, and the first error if there was one."""
+    async def _send(self, rows: Sequence[DictRow]) -> tuple[list[int], dict[str, BaseException]]:
+        """Send all in order; return the rows that Kafka has, and the first error of each topic.
+
+        A topic that refuses one event holds up its own others, which come after it, and no other topic's.
+        """
+        errors: dict[str, BaseException] = {}
+        futures: dict[int, asyncio.Future[object]] = {}
         try:
             producer = await self._started()
             async with asyncio.timeout(_SEND_SECONDS):
-                futures = [await self._hand_over(producer, row) for row in rows]
-                results = await asyncio.gather(*futures, return_exceptions=True)
+                for row in rows:
+                    if row["topic"] not in errors:
+                        try:
+                            futures[row["sequence"]] = await self._hand_over(producer, row)
+                        except KafkaError as error:
+                            errors[row["topic"]] = error
+                await asyncio.wait(futures.values()) if futures else None
         except (KafkaError, OSError, TimeoutError) as error:
-            return [], error
-        errors = [result for result in results if isinstance(result, BaseException)]
-        confirmed = [
-            row["sequence"] for row, result in zip(rows, results, strict=True) if not isinstance(result, BaseException)
-        ]
-        return confirmed, errors[0] if errors else None
+            errors |= {row["topic"]: error for row in rows if not _has(futures.get(row["sequence"]))}
+        for row in rows:
+            future = futures.get(row["sequence"])
+            if future is not None and future.done() and not future.cancelled() and future.exception():
+                errors.setdefault(row["topic"], future.exception() or KafkaError())
+        return [sequence for sequence, future in futures.items() if _has(future)], errors
 
     async def _hand_over(self, producer: AIOKafkaProducer, row: DictRow) -> "asyncio.Future[object]":
         topic = topic_name(self._settings, row["topic"])
@@ -99,3 +118,8 @@ class EventRelay:
                 raise
             self._producer = producer
         return self._producer
+
+
+def _has(future: "asyncio.Future[object] | None") -> bool:
+    """Say whether Kafka has confirmed the record."""
+    return future is not None and future.done() and not future.cancelled() and future.exception() is None

@@ -1,6 +1,8 @@
 """Jobs that are due go to `jobs`, jobs that failed go to `jobs_failed`; what RabbitMQ confirmed is marked."""
 
+import time
 from collections.abc import Sequence
+from uuid import UUID
 
 import pika
 from psycopg import AsyncConnection
@@ -10,7 +12,7 @@ from moneyflow.clock import rfc3339
 from moneyflow.errors import UnavailableError
 from moneyflow.gateways.rabbitmq import DEAD_EXCHANGE, JOBS_EXCHANGE, JOBS_QUEUE
 from moneyflow.ledger.relay import QUERIES
-from workers.broker import encode
+from workers.broker import FENCE_HEADER, encode
 from workers.relay.published import tell_published
 from workers.relay.publisher import Outgoing, Publisher
 
@@ -18,6 +20,8 @@ BATCH = 500
 #: Whoever commits also wakes the relay; polling is the net below that.
 _POLL_SECONDS = 0.5
 _SHORTEST_PAUSE_SECONDS = 0.005
+#: A job whose row somebody else had locked when it was to be marked is not published again before.
+_HELD_UP_SECONDS = 1.0
 
 
 class JobRelay:
@@ -26,6 +30,7 @@ class JobRelay:
     def __init__(self, connection: AsyncConnection[DictRow], publisher: Publisher) -> None:
         self._connection = connection
         self._publisher = publisher
+        self._held_up: dict[UUID, float] = {}
 
     async def turn(self) -> float:
         """Publish one batch of each; return how long nothing will be due."""
@@ -33,14 +38,18 @@ class JobRelay:
         return 0 if sent else await self._until_due()
 
     async def _publish_due(self) -> int:
-        rows = await self._rows("due_jobs")
+        now = time.monotonic()
+        self._held_up = {job: until for job, until in self._held_up.items() if until > now}
+        rows = [row for row in await self._rows("due_jobs") if row["id"] not in self._held_up]
         if not rows:
             return 0
         confirmed = await self._confirmed(rows, [job_message(row) for row in rows])
-        await self._connection.execute(
+        cursor = await self._connection.execute(
             QUERIES["mark_published"],
             {"ids": [row["id"] for row in confirmed], "fences": [row["fence"] for row in confirmed]},
         )
+        marked = {row["id"] for row in await cursor.fetchall()}
+        self._held_up |= {row["id"]: now + _HELD_UP_SECONDS for row in confirmed if row["id"] not in marked}
         tell_published("job", [row["id"] for row in confirmed])
         return len(rows)
 
@@ -75,7 +84,7 @@ def job_message(row: DictRow) -> Outgoing:
 
 
 def dead_letter_message(row: DictRow) -> Outgoing:
-    """Return the message that tells operators why a job failed; moved to `jobs` as it is, it replays the job."""
+    """Return the message that tells operators why a job failed; moved to `jobs` as it is, it replays the job, once."""
     reason = {
         "x-error-class": row["error_class"],
         "x-error-message": row["error_message"],
@@ -83,6 +92,7 @@ def dead_letter_message(row: DictRow) -> Outgoing:
         "x-attempts": row["attempt"],
         "x-failed-at": rfc3339(row["ended_at"]),
         "x-worker": row["worker"],
+        FENCE_HEADER: row["fence"],
     }
     return Outgoing(
         exchange=DEAD_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(row), properties=_properties(row, **reason)

@@ -1,7 +1,7 @@
 """Who publishes: the relay that holds an advisory lock of Postgres, on the very connection that marks what it sent."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -30,11 +30,12 @@ where usename = current_user and state = 'idle'
 
 
 @asynccontextmanager
-async def leadership(conninfo: str) -> AsyncIterator[AsyncConnection[DictRow]]:
+async def leadership(conninfo: str, *, on_poll: Callable[[], None]) -> AsyncIterator[AsyncConnection[DictRow]]:
     """Wait until this process is the leader and yield the connection that makes it so.
 
     A killed leader's connection ends with it, so a standby takes over within half a second; a frozen one's is ended
-    by a standby. Either way nothing that the old leader still publishes can be marked by it.
+    by a standby. Either way nothing that the old leader still publishes can be marked by it. `on_poll` is called
+    while this process stands by, to show that it moves.
     """
     connection = await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row, options=SESSION_OPTIONS)
     try:
@@ -43,6 +44,7 @@ async def leadership(conninfo: str) -> AsyncIterator[AsyncConnection[DictRow]]:
             if not waiting:
                 log.info("standing_by")
                 waiting = True
+            on_poll()
             await asyncio.sleep(_STANDBY_POLL_SECONDS)
         log.info("leading")
         metrics.relay_leader.set(1)

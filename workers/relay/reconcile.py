@@ -15,11 +15,13 @@ log = structlog.get_logger(__name__)
 
 _TAKE_BACK_EVERY_SECONDS = 1.0
 _COUNT_EVERY_SECONDS = 5.0
+_SHOW_LIFE_EVERY_SECONDS = 1.0
 #: After Postgres was away, workers need a moment to take their locks again.
-_PRESENCE_GRACE_SECONDS = 3.0
+_PRESENCE_GRACE_SECONDS = 6.0
 #: A message is on its way for at most this long before it is missed.
 _QUEUED_GRACE_SECONDS = 5.0
 _TAKE_BACK_LIMIT = 1000
+_PUBLISH_AGAIN_LIMIT = 50_000
 
 
 class Reconciler:
@@ -29,20 +31,34 @@ class Reconciler:
         self._connection = connection
         self._depths = depths
         self._leading_since = time.monotonic()
-        self._counted_at = 0.0
         self._missed_before = False
 
     async def turn(self) -> float:
-        """Look once; returns when to look again."""
+        """Take back what is held by nobody; returns when to look again."""
         if time.monotonic() - self._leading_since > _PRESENCE_GRACE_SECONDS:
             await self._take_back()
-        else:
-            await self._connection.execute("select 1")  # The standbys see that this leader lives.
-        if time.monotonic() - self._counted_at > _COUNT_EVERY_SECONDS:
-            self._counted_at = time.monotonic()
-            await self._count()
-            await self._find_lost_messages()
         return _TAKE_BACK_EVERY_SECONDS
+
+    async def look(self) -> float:
+        """Compare Postgres with RabbitMQ, which may be slow to answer, and tell the metrics."""
+        await self._count()
+        await self._find_lost_messages()
+        return _COUNT_EVERY_SECONDS
+
+    async def show_life(self) -> float:
+        """Let the standbys see that this leader lives, whatever its other parts wait for."""
+        await self._connection.execute("select 1")
+        return _SHOW_LIFE_EVERY_SECONDS
+
+    def forget(self) -> None:
+        """Tell nothing any more: what the next leader counts is what counts."""
+        for gauge in (
+            metrics.jobs_in_state,
+            metrics.job_oldest_due_seconds,
+            metrics.outbox_unpublished,
+            metrics.outbox_oldest_seconds,
+        ):
+            gauge.clear()
 
     async def _take_back(self) -> None:
         rows = await self._fetch("take_back", limit=_TAKE_BACK_LIMIT)
@@ -58,7 +74,9 @@ class Reconciler:
         (queued,) = await self._fetch("queued_before", grace_seconds=_QUEUED_GRACE_SECONDS)
         missing = depth is not None and queued["jobs"] > depth
         if missing and self._missed_before:
-            cursor = await self._connection.execute(QUERIES["publish_again"], {"newest": queued["newest"]})
+            cursor = await self._connection.execute(
+                QUERIES["publish_again"], {"newest": queued["newest"], "limit": _PUBLISH_AGAIN_LIMIT}
+            )
             log.warning("messages_lost", in_postgres=queued["jobs"], in_rabbitmq=depth, sent_again=cursor.rowcount)
         self._missed_before = missing and not self._missed_before
 
