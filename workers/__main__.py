@@ -30,8 +30,6 @@ from workers.runtime import Runtime
 log = structlog.get_logger(__name__)
 
 
-#: How long a job may overrun its time limit before its process ends.
-_HANGING_SECONDS = 10.0
 _EXIT_HANGING = 70
 
 
@@ -107,7 +105,7 @@ class WorkerProcess:
         Its job is taken over as a suspect, and hangs elsewhere no more often than it has attempts; its neighbours begin
         anew and lose none.
         """
-        hanging = self.runtime.attempts.overdue(_HANGING_SECONDS)
+        hanging = self.runtime.attempts.overdue()
         if hanging is not None:
             log.critical("job_hangs", job_id=str(hanging.id), job=hanging.kind, consequence="this worker ends")
             os._exit(_EXIT_HANGING)

@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 #: How often a try that Postgres interrupted by going away begins anew without being counted.
 _INTERRUPTIONS = 5
+#: How long a job may overrun its time limit before it is said to hang.
+_HANGING_SECONDS = 10.0
 
 
 class HandlerExitError(Exception):
@@ -71,11 +73,11 @@ class Attempts:
                 del self._running[threading.get_ident()]
         return True
 
-    def overdue(self, grace_seconds: float) -> Claim | None:
-        """Return a job that runs for longer than its time limit and the grace: it hangs, and its thread with it."""
+    def overdue(self) -> Claim | None:
+        """Return a job that runs for much longer than its time limit: it hangs, and its thread with it."""
         now = time.monotonic()
         for claim, started in list(self._running.values()):
-            if now - started > claim.time_limit_seconds + grace_seconds:
+            if now - started > claim.time_limit_seconds + _HANGING_SECONDS:
                 return claim
         return None
 

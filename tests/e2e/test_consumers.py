@@ -119,6 +119,29 @@ def test_a_bad_record_alone_goes_to_the_dead_letters_with_where_it_came_from(
     assert consumer.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"specversion":"1.0","id":"1","source":"/x","type":"user.x","subject":"\\ud800","time":"2026-01-01T00:00:00Z"}',
+        b'{"specversion":"1.0","id":"%s","source":"/x","type":"x","subject":"s","time":"2026-01-01T00:00:00Z"}'
+        % (b"7" * 6000),
+        b'{"specversion":"1.0","id":"1","source":"/x","type":"x","subject":"a\\u0000b","time":"2026-01-01T00:00:00Z"}',
+        b"x" * 1_000_000,
+    ],
+    ids=["half a surrogate pair", "an id too long for an index", "a NUL", "almost too large"],
+)  # fmt: skip
+def test_what_no_store_could_keep_is_poison_and_the_good_record_behind_it_is_written(
+    topics: Settings, processes: Processes, bad: bytes
+) -> None:
+    good = b'{"specversion":"1.0","id":"2","source":"/x","type":"user.x","subject":"s","time":"2026-01-01T00:00:00Z"}'
+    produce(topics, USER_EVENTS, [(b"one-key", bad), (b"one-key", good)])
+
+    consumer = processes.consumer("audit")
+
+    eventually(lambda: consumer.says("/metrics", 'total{outcome="written",sink="audit"} 1.0'), what="the good one")
+    assert [letter.value for letter in everything_in(topics, DEAD_LETTER)] == [bad]
+
+
 def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition_and_show_as_not_ready(
     ready: Settings, processes: Processes
 ) -> None:
@@ -132,3 +155,8 @@ def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition
 
     eventually(lambda: second.says("/readyz", "10000 is not in"), what="the gap is told")
     assert second.get("/readyz").status_code == 503
+
+    tally.set_positions(ready, 2)  # As when new records reach the old position: nobody has decided yet.
+    second.stop()
+    third = processes.consumer("tally", wait_ready=False)
+    eventually(lambda: third.says("/readyz", "10000 is not in"), what="it stands still until somebody clears the gap")

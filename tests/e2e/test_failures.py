@@ -54,3 +54,21 @@ def test_exhausted_and_permanent_failures_lie_on_jobs_failed_with_their_reason_a
     assert properties[str(permanent)]["type"] == "leave_effect"  # type: ignore[index]
     assert properties[str(permanent)]["delivery_mode"] == 2  # type: ignore[index]
     assert "hunter22" not in str(found)
+
+
+def test_a_dead_letter_that_is_moved_back_replays_its_job_once_however_many_copies_are_moved(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    processes.relay()
+    processes.worker()
+    (job_id,) = jobs.enqueue(database, LeaveEffect(permanent=True))
+    jobs.until_all(database, [job_id], "failed")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 1, what="its dead letter is there")
+
+    assert rabbitmq_admin.move(platform, "jobs_failed", "jobs", copies=2) == 1
+    eventually(lambda: len(jobs.attempts(database, job_id)) == 2, what="it was tried once more")
+
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 1, what="it failed again, and tells so")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 0, what="the copy was settled too")
+    assert len(jobs.attempts(database, job_id)) == 2
+    assert jobs.job(database, job_id)["state"] == "failed"

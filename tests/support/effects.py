@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sys
+import threading
 import time
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import psycopg
@@ -39,6 +42,12 @@ class KillProcess(Job, kind="kill_process", priority=5, retry=_QUICK, time_limit
 
 class Overrun(Job, kind="overrun", priority=5, retry=_QUICK, time_limit_seconds=1):
     """Take longer than the time limit on the first try."""
+
+
+class Misbehave(Job, kind="misbehave", priority=5, retry=_QUICK, time_limit_seconds=1):
+    """Hang for ever, ask the process to exit, or lose the connection with Postgres, each time."""
+
+    how: Literal["hang", "exit", "lose_connection"]
 
 
 def create_table(settings: Settings) -> None:
@@ -84,6 +93,16 @@ def _wait_until_gone(hold: Path, job_id: UUID) -> None:
     hold.with_name(f"{hold.name}.{job_id}").touch()
     while hold.exists():
         time.sleep(0.02)
+
+
+@handles(Misbehave)
+def misbehave(context: Context, job: Misbehave) -> Result:
+    if job.how == "hang":
+        threading.Event().wait()
+    if job.how == "exit":
+        sys.exit("the handler has had enough")
+    context.session.execute("select pg_terminate_backend(pg_backend_pid())")
+    return None
 
 
 def _leave(context: Context) -> None:

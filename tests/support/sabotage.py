@@ -76,6 +76,13 @@ def looks_often() -> None:
     leader._FROZEN_SECONDS = 3
 
 
+def hangs_soon() -> None:
+    """Break nothing; let a worker end soon after one of its jobs has overrun its time limit."""
+    from workers import attempt
+
+    attempt._HANGING_SECONDS = 1.0
+
+
 def without_confirm() -> None:
     """Mark whatever was sent, confirmed or not; and let nobody look for what was lost by it."""
     from workers.relay.publisher import Publisher
