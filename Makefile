@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 WITH ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down reset env rabbitmqctl check compose-check chaos bench format
+.PHONY: help demo test up down reset env status psql rabbitmqctl check compose-check chaos bench format
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -31,6 +31,12 @@ reset: .venv ## stop everything and delete the data
 
 env: .venv ## print the running stack's settings as NAME=value lines
 	@$(PYTHON) -m ops.stack env
+
+status: .venv ## ask every server and process how it is; fails when one is not ready
+	@$(PYTHON) -m ops.stack status
+
+psql: .venv ## PostgreSQL's own command line (ROLE=app|owner|relay|audit, ARGS="-c 'select 1'")
+	@$(PYTHON) -m ops.stack psql --role $(or $(ROLE),app) $(ARGS)
 
 rabbitmqctl: .venv ## RabbitMQ's own command line (ARGS="list_queues -p money_flow name messages arguments")
 	@$(PYTHON) -m ops.stack rabbitmqctl $(ARGS)

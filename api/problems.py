@@ -31,6 +31,7 @@ _STATUS: tuple[tuple[type[MoneyFlowError], HTTPStatus], ...] = (
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 _RETRY_AFTER_SECONDS = 2
+_AWAY = "it is not known whether anything was written; repeat the request with the same Idempotency-Key"
 
 
 def install_problems(app: falcon.App[falcon.Request, falcon.Response]) -> None:
@@ -47,9 +48,11 @@ def _on_expected(request: falcon.Request, response: falcon.Response, error: Mone
         wait = error.retry_after_seconds if isinstance(error, BusyError) else _RETRY_AFTER_SECONDS
         response.set_header("Retry-After", str(wait))
         log.warning("unavailable", error=error.detail)
+    # What is away is for operators to know.
+    detail = _AWAY if isinstance(error, UnavailableError) else error.detail
     errors = error.errors if isinstance(error, InvalidInputError) else ()
     extra = {"errors": [{"pointer": pointer, "detail": detail} for pointer, detail in errors]} if errors else {}
-    _answer(request, response, status, title=error.title, detail=error.detail, **extra)
+    _answer(request, response, status, title=error.title, detail=detail, **extra)
 
 
 def _on_http_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: object) -> None:
@@ -66,8 +69,7 @@ def _on_postgres(request: falcon.Request, response: falcon.Response, error: psyc
         return
     log.warning("unavailable", error=str(error))
     response.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
-    detail = "nothing was written, or it is not known; repeat the request with the same Idempotency-Key"
-    _answer(request, response, HTTPStatus.SERVICE_UNAVAILABLE, title=UnavailableError.title, detail=detail)
+    _answer(request, response, HTTPStatus.SERVICE_UNAVAILABLE, title=UnavailableError.title, detail=_AWAY)
 
 
 def _on_bug(request: falcon.Request, response: falcon.Response, error: Exception, _: object) -> None:

@@ -19,6 +19,8 @@ class Progress:
         self._turned = self._moved = time.monotonic()
         self._lag = 0
         self._waiting: str | None = "Kafka: not joined yet"
+        self._failing: str | None = None
+        self._failing_since = 0.0
         self._gaps: dict[TopicPartition, str] = {}
 
     def turned(self) -> None:
@@ -34,6 +36,12 @@ class Progress:
     def waiting_for(self, what: str) -> None:
         """Note that a server is away: standing still is right then, and no reason to be killed."""
         self._waiting = what
+        metrics.consumer_lag.clear()  # Nobody knows it now.
+
+    def failing(self, what: str) -> None:
+        """Note that a turn met what nobody expected: a bug, or a schema that is not ours."""
+        self._failing_since = self._failing_since if self._failing else time.monotonic()
+        self._failing = what
 
     def gap(self, partition: TopicPartition, what: str) -> None:
         """Note that records are gone which the sink has not seen."""
@@ -45,7 +53,7 @@ class Progress:
 
     def lags(self, lags: Mapping[tuple[str, int], int]) -> None:
         """Note how many records each partition is behind its end, after a turn in which every server answered."""
-        self._waiting = None
+        self._waiting = self._failing = None
         self._lag = sum(lags.values())
         for (topic, partition), lag in lags.items():
             metrics.consumer_lag.labels(self._sink, topic, str(partition)).set(lag)
@@ -57,10 +65,12 @@ class Progress:
         now = time.monotonic()
         if now - self._turned > _STUCK_SECONDS:
             return f"the loop has not turned for {now - self._turned:.0f} seconds"
+        if self._failing and now - self._failing_since > _STUCK_SECONDS:
+            return f"every turn fails: {self._failing}"
         if self._lag and not self._waiting and now - self._moved > _STUCK_SECONDS:
             return f"{self._lag} records behind and nothing written for {now - self._moved:.0f} seconds"
         return None
 
     def is_ready(self) -> str | None:
         """Say what it waits for, or where records are missing."""
-        return self._waiting or "; ".join(self._gaps.values()) or None
+        return self._waiting or self._failing or "; ".join(self._gaps.values()) or None

@@ -42,6 +42,8 @@ _LONGEST_BACK_OFF_SECONDS = 5.0
 _EVENTS_IN_LOG = 50
 _STOP_SECONDS = 5.0
 _MIRROR_SECONDS = 5.0
+_MEASURE_EVERY_SECONDS = 1.0
+_ANSWER_SECONDS = 5.0
 #: A client that has failed in every turn for so long may be broken for good.
 _REBUILD_SECONDS = 60.0
 #: What says that a record is bad, whoever reads it and whenever; all else is the sink's or ours.
@@ -60,6 +62,7 @@ class Consumer:
         self._dead_letters = DeadLetters(settings, sink=sink.name)
         self.progress = Progress(sink.name)
         self._kafka: AIOKafkaConsumer = None
+        self._measured = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set, then leave the group."""
@@ -140,7 +143,7 @@ class Consumer:
         except BaseException:
             self._gate.close_all(left)  # What was polled and not written is polled again.
             raise
-        self._measure()
+        await self._measure()
 
     async def _open(self, tp: TopicPartition) -> None:
         position = await asyncio.to_thread(self._claim, tp)
@@ -242,13 +245,22 @@ class Consumer:
         except (KafkaError, IllegalStateError, TimeoutError) as error:
             log.info("mirror_failed", error=repr(error), consequence="tools show too high a lag for a while")
 
-    def _measure(self) -> None:
-        """Tell the lag of every open partition."""
-        lags = {}
-        for tp, position in self._gate.positions().items():
-            end = self._kafka.highwater(tp)
-            if end is not None and position.next_offset is not None:
-                lags[position.topic, tp.partition] = max(0, end - position.next_offset)
+    async def _measure(self) -> None:
+        """Ask Kafka where the partitions end, now and then: it tells the lag, and whether Kafka answers at all."""
+        now = time.monotonic()
+        if now - self._measured < _MEASURE_EVERY_SECONDS:
+            return
+        self._measured = now
+        open_now = self._gate.positions()
+        ask = self._kafka.end_offsets(list(open_now)) if open_now else self._kafka.topics()
+        try:
+            ends = await asyncio.wait_for(ask, _ANSWER_SECONDS)
+        except (KafkaError, TimeoutError) as error:
+            raise UnavailableError(f"Kafka does not answer: {error!r}") from error
+        lags = {
+            (position.topic, tp.partition): max(0, ends[tp] - (position.next_offset or 0))
+            for tp, position in open_now.items()
+        }
         self.progress.lags(lags)
 
     def _report(self, error: Exception) -> None:
@@ -256,6 +268,7 @@ class Consumer:
             self.progress.waiting_for(repr(error))
             log.warning("waiting", error=repr(error))
         else:
+            self.progress.failing(repr(error))
             log.error("unexpected_error", exc_info=error)
 
     def _record(self, record: ConsumerRecord) -> Record:

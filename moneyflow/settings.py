@@ -12,7 +12,7 @@ from typing import Literal
 
 from dotenv import dotenv_values
 from psycopg.conninfo import make_conninfo
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from moneyflow.errors import ConfigurationError
@@ -29,6 +29,8 @@ COMPOSE_ONLY = frozenset(
 )  # fmt: skip
 
 _CHANGE_ME = "change-me"
+#: A mail server may ask for no login.
+_MAY_BE_EMPTY = frozenset({"mail_password"})
 
 
 class Settings(BaseSettings):
@@ -97,16 +99,6 @@ class Settings(BaseSettings):
     mail_from_name: str = "Money Flow"
     mail_catcher_url: str = ""
 
-    @model_validator(mode="after")
-    def _prod_has_real_secrets(self) -> "Settings":
-        if self.build_env == "prod":
-            weak = [name for name, value in self if isinstance(value, SecretStr) and _is_default(value)]
-            if weak:
-                names = ", ".join(name.upper() for name in weak if name != "mail_password")
-                if names:
-                    raise ValueError(f"{names}: BUILD_ENV=prod refuses a default secret; set a random one")
-        return self
-
     @classmethod
     def settings_customise_sources(
         cls,
@@ -145,12 +137,13 @@ class Settings(BaseSettings):
 
 
 def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> Settings:
-    """Read the settings from the environment over `.env`.
+    """Read the settings from the environment over `.env`; of an `environment` that is given, over `dotenv` if any.
 
     Raises:
         ConfigurationError: with every problem, one a line, each naming the variable and what to do.
     """
-    file_values = {k: v or "" for k, v in dotenv_values(dotenv or Path(".env")).items()} if environment is None else {}
+    file = Path(".env") if environment is None and dotenv is None else dotenv
+    file_values = {name: value or "" for name, value in dotenv_values(file).items()} if file else {}
     real = dict(os.environ if environment is None else environment)
     problems = _unknown_names(file_values, real)
     values = {k.lower(): v for k, v in {**file_values, **real}.items() if k in known_names()}
@@ -158,6 +151,7 @@ def load(environment: Mapping[str, str] | None = None, dotenv: Path | None = Non
         settings = Settings(**values)  # type: ignore[arg-type] # pydantic turns the texts into their types
     except ValidationError as error:
         problems += [_told(problem) for problem in error.errors()]
+    problems += _weak_secrets(values)
     if problems:
         raise ConfigurationError("the settings do not fit:\n" + "\n".join(f"  - {line}" for line in problems))
     return settings
@@ -168,8 +162,19 @@ def known_names() -> frozenset[str]:
     return frozenset(name.upper() for name in Settings.model_fields)
 
 
-def _is_default(value: SecretStr) -> bool:
-    return value.get_secret_value() == "" or value.get_secret_value().startswith(_CHANGE_ME)
+def _weak_secrets(values: Mapping[str, str]) -> list[str]:
+    """Name the secrets that BUILD_ENV=prod refuses, beside whatever else is wrong."""
+    if values.get("build_env") != "prod":
+        return []
+    secrets = {
+        name: field.default
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.default, SecretStr) and name not in _MAY_BE_EMPTY
+    }
+    given = {name: values.get(name) or default.get_secret_value() for name, default in secrets.items()}
+    given["secret_key"] = values.get("secret_key", "set, or missed by itself")
+    weak = [name.upper() for name, value in given.items() if value.startswith(_CHANGE_ME)]
+    return [f"{', '.join(sorted(weak))}: BUILD_ENV=prod refuses a default secret; set a random one"] if weak else []
 
 
 def _told(problem: object) -> str:
@@ -177,6 +182,8 @@ def _told(problem: object) -> str:
     name = ".".join(str(part) for part in problem["loc"]).upper()
     if problem["type"] == "missing":
         return f"{name} is not set; add it to the environment or to .env (see .env.example)"
+    if problem["type"] == "too_short":
+        return f"{name} must have at least {problem['ctx']['min_length']} characters"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return f"{name}: {message}" if name else message
 

@@ -7,6 +7,8 @@ and the event as it came, so whoever changes, removes or puts in a row must reco
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain as chained
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ def append(session: Session, *, topic: str, partition: int, entries: Sequence[En
 
 def verify(session: Session) -> Iterator[Chain]:
     """Walk every chain from its first row to its head and yield what was found, chain by chain."""
-    for chain in session.fetch_all(_QUERIES["chains"]):
+    for chain in session.fetch_all(_QUERIES["chains"], {"genesis": GENESIS}):
         yield _walk(session, chain)
 
 
@@ -109,10 +111,12 @@ def _walk(session: Session, chain: DictRow) -> Chain:
     place = {"topic": chain["topic"], "partition": chain["partition"]}
     expected, previous, before = 1, GENESIS, None
     fault: str | None = None
-    for row in _rows(session, place):
-        fault = _fault(row, expected=expected, previous=previous, before=before)
-        if fault is None and row["position"] > chain["height"]:
+    for row, following in pairwise(chained(_rows(session, place), (None,))):
+        assert row is not None, "only the last one is"
+        if row["position"] > chain["height"] and row["position"] == expected:
             fault = _named(row, "put in behind the end of the chain")
+        else:
+            fault = _fault(row, following, expected=expected, previous=previous, before=before)
         if fault:
             break
         expected, previous, before = expected + 1, bytes(row["hash"]), previous
@@ -121,24 +125,39 @@ def _walk(session: Session, chain: DictRow) -> Chain:
     return Chain(**place, rows=expected - 1, fault=fault)
 
 
-def _fault(row: DictRow, *, expected: int, previous: bytes, before: bytes | None) -> str | None:
+def _fault(
+    row: DictRow, following: DictRow | None, *, expected: int, previous: bytes, before: bytes | None
+) -> str | None:
     """Say what is wrong with a row that should stand at `expected`, behind rows whose hashes are given."""
-    if row["position"] != expected:
+    if row["position"] < expected:
+        return _named(row, "put in")
+    if row["position"] > expected:
         return f"position {expected} was removed"
-    link, intact = bytes(row["previous_hash"]), bytes(row["hash"]) == _hash(row)
-    if link != previous:
-        if link == before:
-            return f"position {expected - 1} was put in"
-        return f"position {expected - 1} was changed" if intact else _named(row, "changed or put in")
-    if not intact or not _columns_agree(row):
-        return _named(row, "changed")
-    return None
+    intact = bytes(row["hash"]) == _hash(row)
+    if bytes(row["previous_hash"]) != previous:
+        return _fault_of_link(row, following, previous=previous, before=before, intact=intact)
+    return None if intact and _columns_agree(row) else _named(row, "changed")
+
+
+def _fault_of_link(
+    row: DictRow, following: DictRow | None, *, previous: bytes, before: bytes | None, intact: bool
+) -> str:
+    """Say which row is to blame when one does not follow the row that stands before it."""
+    if following is not None and bytes(following["previous_hash"]) == previous:
+        return _named(row, "put in")  # The next one still follows the one before.
+    if bytes(row["previous_hash"]) == before:
+        return f"position {row['position'] - 1} was put in"
+    return f"position {row['position'] - 1} was changed" if intact else _named(row, "changed or put in")
 
 
 def _fault_at_end(chain: DictRow, *, rows: int, last: bytes) -> str | None:
     if rows < chain["height"]:
         return f"position {rows + 1} was removed"
-    return f"position {rows} was changed" if last != bytes(chain["head_hash"]) else None
+    if last != bytes(chain["head_hash"]):
+        return f"position {rows} does not fit the head: it was changed, or what stood behind it was removed"
+    if rows == 0 and (chain["next_offset"] or 0) > 0:
+        return f"no chain, where {chain['next_offset']} records were read: it was removed, or every one of them was bad"
+    return None
 
 
 def _columns_agree(row: DictRow) -> bool:

@@ -22,9 +22,12 @@ update audit.chains set height = %(height)s, head_hash = %(head_hash)s
 where topic = %(topic)s and partition = %(partition)s;
 
 -- name: chains
--- Every chain, also one that has rows and no head.
-select topic, partition, coalesce(height, 0) as height, coalesce(head_hash, ''::bytea) as head_hash
-from audit.chains full join (select distinct topic, partition from audit.events) used using (topic, partition)
+-- Every chain, also one that has rows and no head, or neither of them where the sink has read something.
+select topic, partition, coalesce(height, 0) as height, coalesce(head_hash, %(genesis)s) as head_hash, next_offset
+from audit.chains
+full join (select distinct topic, partition from audit.events) used using (topic, partition)
+full join (select topic, partition, next_offset from audit.positions where next_offset > 0) read
+    using (topic, partition)
 order by topic, partition;
 
 -- name: page

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import orjson
@@ -52,7 +53,8 @@ def serve_health(
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # Whoever asked has gone meanwhile.
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Keep health checks out of the log."""

@@ -33,8 +33,10 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("pika", "aiokafka", "dramatiq"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    # While a broker is away its client says so many times a second; our own lines say it once and with what follows.
+    for noisy in ("pika", "aiokafka"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL if root.level > logging.DEBUG else logging.DEBUG)
+    logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
 
 
 def _named(process: str) -> structlog.types.Processor:

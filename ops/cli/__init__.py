@@ -7,7 +7,7 @@ import typer
 from moneyflow.errors import MoneyFlowError
 from ops.cli import audit
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(audit.app, name="audit")
 
 

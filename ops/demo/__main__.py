@@ -15,7 +15,7 @@ from moneyflow import settings as settings_module
 from ops.demo import view
 from ops.demo.crowd import Crowd
 from ops.demo.people import read_people
-from ops.demo.report import UNFINISHED, Expected, Outcome
+from ops.demo.report import Expected, Outcome, promised, unfinished
 from ops.demo.watch import Watch
 from ops.stack.__main__ import With, print_addresses
 from ops.stack.choice import Stack, choose, remember
@@ -88,7 +88,7 @@ class Play:
                     live.update(view.draw(self._crowd, self._watch.seen, self._happened))
                 elif time.monotonic() - told > _LINE_SECONDS:
                     told = time.monotonic()
-                    self._console.print(view.line(self._crowd, self._watch.seen), highlight=False)
+                    self._console.print(view.line(self._crowd, self._watch.seen), highlight=False, soft_wrap=True)
                 if len(self._crowd.answers) == len(self._people):
                     deadline = deadline or time.monotonic() + _REST_SECONDS
                     if self._is_at_rest() or time.monotonic() > deadline:
@@ -101,9 +101,9 @@ class Play:
     def _is_at_rest(self) -> bool:
         seen, expected = self._watch.seen, Expected.of(self._people)
         return (
-            not any(count for (_, state), count in seen.jobs.items() if state in UNFINISHED)
+            not unfinished(seen)
             and seen.activated == expected.activated
-            and seen.jobs.total() >= expected.accepted + expected.activated
+            and promised(seen) >= expected.accepted + expected.activated
             and sum(row["events"] for row in seen.audited.values()) == sum(expected.events.values())
             and len(seen.types) == sum(expected.events.values())
         )

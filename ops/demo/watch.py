@@ -23,6 +23,8 @@ from moneyflow.settings import Settings
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 _PAGE = 500
+#: The jobs that this play promises; whatever else a sign-up leaves is shown, and counted by nobody.
+KINDS = frozenset({"send_email", "send_welcome"})
 
 OnMail = Callable[[str], Awaitable[None]]
 
@@ -84,7 +86,7 @@ class Watch:
 
     def failures(self) -> list[DictRow]:
         """Return the jobs that failed for good, and why."""
-        return self._ask(self._app, "failures")
+        return [row for row in self._ask(self._app, "failures") if row["kind"] in KINDS]
 
     def lost_tries(self) -> int:
         """Return how many claims ended with a killed process."""
@@ -93,7 +95,7 @@ class Watch:
 
     def mail_jobs(self) -> list[DictRow]:
         """Return the jobs that say that they have sent their mail."""
-        return [row for row in self._ask(self._app, "mail_jobs") if row["kind"] in {"send_email", "send_welcome"}]
+        return [row for row in self._ask(self._app, "mail_jobs") if row["kind"] in KINDS]
 
     def chains(self) -> list[Chain]:
         """Walk the audit log."""

@@ -1,5 +1,6 @@
 """`python -m ops.stack up|down|reset|env`: the whole stack, by Docker when an engine answers, else on this machine."""
 
+import subprocess
 import sys
 from enum import StrEnum
 from typing import Annotated
@@ -7,11 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
+from moneyflow import settings as settings_module
 from ops.stack.choice import Stack, choose, forget_choice, remember
 from ops.stack.contract import StackError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 _console = Console(stderr=True, soft_wrap=True)
 
 
@@ -57,6 +60,28 @@ def env() -> None:
     sys.stdout.writelines(f"{name}={value}\n" for name, value in sorted(choose(_console).environment().items()))
 
 
+@app.command()
+def status() -> None:
+    """Ask every server and process how it is; 1 when one of them is not ready."""
+    statuses = choose(_console).statuses()
+    table = Table("what", "where", "how it is")
+    for one in statuses:
+        table.add_row(one.name, one.where, f"[red]{escape(one.problem)}[/]" if one.problem else "[green]ready[/]")
+    Console().print(table)
+    if not statuses or any(one.problem for one in statuses):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context, role: Annotated[str, typer.Option(help="app, owner, relay or audit")] = "app") -> None:
+    """Open psql on the stack's database as one of its roles, or run a statement: psql --role relay -c 'select 1'."""
+    settings = settings_module.load(choose(_console).environment())
+    if role not in ("app", "owner", "relay", "audit"):
+        raise StackError(f"there is no role {role}: it is app, owner, relay or audit")
+    conninfo = settings.conninfo(role, application_name="psql")  # type: ignore[arg-type] # held just above
+    raise typer.Exit(subprocess.run(["psql", conninfo, *context.args], check=False).returncode)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def rabbitmqctl(context: typer.Context) -> None:
     """Run RabbitMQ's own command line on the stack's node, as in: rabbitmqctl list_queues -p money_flow."""
@@ -71,12 +96,13 @@ def print_addresses(stack: Stack, console: Console) -> None:
         f"""
   API              {found["APP_URL"]}  (health: /readyz, metrics: /metrics)
   caught mails     {found["MAIL_CATCHER_URL"]}
-  RabbitMQ         {management}  (login: see RABBITMQ_USER and RABBITMQ_PASSWORD of `make env`)
+  RabbitMQ         {management}  (login: RABBITMQ_… of `make env`)
   PostgreSQL       127.0.0.1:{found["POSTGRES_PORT"]}, database {found["POSTGRES_DB"]}
   Kafka            127.0.0.1:{found["KAFKA_PORT"]}
   logs             {stack.logs_hint()}
 
-  stop: make down (data stays) · make reset (data goes) · all settings: make env""",
+  how it is: make status · all settings: make env
+  stop: make down (data stays) · make reset (data goes)""",
         highlight=False,
         soft_wrap=True,
     )

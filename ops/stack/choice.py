@@ -5,7 +5,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from ops.stack.contract import ProcessInfo
+from ops.stack.contract import ProcessInfo, Status
 from ops.stack.home import State, stack_home
 from ops.stack.native import NativeStack
 
@@ -20,6 +20,7 @@ class Stack(Protocol):
     def processes(self) -> list[ProcessInfo]: ...
     def kill(self, kind: str) -> str | None: ...
     def logs_hint(self) -> str: ...
+    def statuses(self) -> list[Status]: ...
     def rabbitmqctl(self, arguments: Sequence[str]) -> int: ...
 
 

@@ -8,6 +8,17 @@ class StackError(Exception):
 
 
 @dataclass(frozen=True)
+class Status:
+    """How one server or process of the stack is."""
+
+    name: str
+    #: Its pid and port, or its container.
+    where: str
+    #: What is wrong with it; None when it is ready.
+    problem: str | None
+
+
+@dataclass(frozen=True)
 class ProcessInfo:
     """One of the application's own processes: api, worker, relay or a consumer."""
 

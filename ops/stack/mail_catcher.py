@@ -11,6 +11,7 @@ import json
 import sys
 import threading
 from collections import Counter, OrderedDict
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -139,7 +140,8 @@ def serve_web(mailbox: Mailbox, port: int) -> ThreadingHTTPServer:  # noqa: C901
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # Whoever asked has gone meanwhile.
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing: the log is for trouble."""
@@ -155,12 +157,12 @@ def _described(number: str, message: EmailMessage, content: bytes, recipients: l
     text = plain.get_content() if plain else ""
     return {
         "ID": number,
-        "MessageID": str(message.get("Message-ID", "")).strip("<>"),
+        "MessageID": _readable(message.get("Message-ID", "")).strip("<>"),
         "From": _addresses(message, "From")[:1][0] if message.get("From") else {"Name": "", "Address": ""},
         "To": _addresses(message, "To"),
         "Bcc": [{"Name": "", "Address": address} for address in recipients],
-        "Subject": str(message.get("Subject", "")),
-        "Date": str(message.get("Date", "")),
+        "Subject": _readable(message.get("Subject", "")),
+        "Date": _readable(message.get("Date", "")),
         "Created": datetime.now(UTC).isoformat(),
         "Snippet": " ".join(text.split())[:_SNIPPET],
         "Size": len(content),
@@ -173,7 +175,12 @@ def _described(number: str, message: EmailMessage, content: bytes, recipients: l
 def _addresses(message: EmailMessage, header: str) -> list[dict[str, str]]:
     value = message.get(header)
     found = getattr(value, "addresses", ())
-    return [{"Name": address.display_name, "Address": address.addr_spec} for address in found]
+    return [{"Name": _readable(address.display_name), "Address": _readable(address.addr_spec)} for address in found]
+
+
+def _readable(text: object) -> str:
+    """Return a header's text; what came as raw UTF-8 (RFC 6532), Python's parser keeps as halves of surrogate pairs."""
+    return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _number(text: str | None, otherwise: int) -> int:
@@ -191,8 +198,9 @@ def _list_page(page: dict[str, Any]) -> str:
 
 
 def _mail_page(mail: dict[str, Any]) -> str:
-    # SECURITY: a mail's HTML is shown in a frame that may run nothing and reach nothing.
-    frame = f'<iframe sandbox srcdoc="{html.escape(mail["HTML"])}"></iframe>'
+    # SECURITY: a mail's HTML is shown in a frame that may run nothing; its links open beside it.
+    content = html.escape('<base target="_blank">' + mail["HTML"])
+    frame = f'<iframe sandbox="allow-popups" srcdoc="{content}"></iframe>'
     to = ", ".join(f"{html.escape(person['Name'])} &lt;{html.escape(person['Address'])}&gt;" for person in mail["To"])
     text = f"<pre>{html.escape(mail['Text'])}</pre>"
     return f'<p><a href="/">all mails</a></p><h1>{html.escape(mail["Subject"])}</h1><p>to {to}</p>{frame}{text}'

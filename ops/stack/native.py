@@ -8,11 +8,14 @@ from functools import partial
 
 import httpx
 import psutil
+from dotenv import dotenv_values
 from rich.console import Console
 
+from moneyflow import settings as settings_module
+from moneyflow.errors import ConfigurationError
 from ops.stack import packages
 from ops.stack.application import Program, programs
-from ops.stack.contract import ProcessInfo, StackError
+from ops.stack.contract import ProcessInfo, StackError, Status
 from ops.stack.home import CHECKOUT, State, exclusively, forget, stack_home
 from ops.stack.processes import Identity, last_lines, spawn, stop, wait_until
 from ops.stack.servers import RabbitMQ, Server, all_servers
@@ -37,6 +40,7 @@ class NativeStack:
         Raises:
             StackError: something did not come up; the text holds the end of its log.
         """
+        self._check_dotenv()
         packages.ensure(self._console)
         with exclusively(self._state.home):
             for server in self._servers:
@@ -92,9 +96,27 @@ class NativeStack:
                 return program.name
         return None
 
+    def statuses(self) -> list[Status]:
+        """Ask every server and process how it is."""
+        found = []
+        for server in self._servers:
+            identity = server.identity()
+            problem = None if identity and server.is_ready() else "does not answer" if identity else "does not run"
+            found.append(
+                Status(server.name, f"pid {identity.pid if identity else '-'}, {self._where(server)}", problem)
+            )
+        for program in programs(self._state):
+            kept = self._state.value("pids", program.name)
+            alive = kept and Identity(*kept).is_alive()
+            problem = _not_ready(program.port) if alive else "does not run"
+            found.append(Status(program.name, f"pid {kept[0] if alive else '-'}, 127.0.0.1:{program.port}", problem))
+        return found
+
     def rabbitmqctl(self, arguments: Sequence[str]) -> int:
         """Run `rabbitmqctl` on this stack's node and return its exit code."""
         node = next(server for server in self._servers if isinstance(server, RabbitMQ))
+        if not node.identity():
+            raise StackError("RabbitMQ does not run here; start it with `make up`")
         return node.control(arguments)
 
     def logs_hint(self) -> str:
@@ -113,6 +135,18 @@ class NativeStack:
             "APP_PORT": str(api.port),
             "APP_URL": f"http://127.0.0.1:{api.port}",
         }
+
+    def _check_dotenv(self) -> None:
+        """Refuse a `.env` that does not fit before anything starts, and name what of it this stack does not use."""
+        given = {name: value or "" for name, value in dotenv_values(CHECKOUT / ".env").items()}
+        ours = self._environment()
+        unused = sorted(name for name in given.keys() & ours.keys() if given[name] != ours[name])
+        if unused:
+            self._console.print(f"not used of .env, for this stack sets them itself: {', '.join(unused)}")
+        try:
+            settings_module.load(ours, dotenv=CHECKOUT / ".env")
+        except ConfigurationError as error:
+            raise StackError(str(error)) from error
 
     def _step(self, what: str, act: Callable[[], None]) -> None:
         with self._console.status(f"{what} …"):
@@ -143,7 +177,7 @@ class NativeStack:
         self._state.change("pids", "supervisor", (identity.pid, identity.started))
 
     def _wait_ready(self, program: Program) -> None:
-        if not wait_until(lambda: _answers_ready(program.port), seconds=_READY_SECONDS):
+        if not wait_until(lambda: _not_ready(program.port) is None, seconds=_READY_SECONDS):
             log = self._state.home / "logs" / f"{program.name}.log"
             raise StackError(
                 f"{program.name} was not ready within {_READY_SECONDS} seconds; the end of its log ({log}):\n"
@@ -162,8 +196,10 @@ class NativeStack:
                 self._step(f"{server.name} stopped", server.stop)
 
 
-def _answers_ready(port: int) -> bool:
+def _not_ready(port: int) -> str | None:
+    """Return what the process on the port says is wrong; None when it is ready."""
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5, trust_env=False)
+    except httpx.HTTPError as error:
+        return f"/readyz does not answer: {error}"
+    return None if answer.is_success else answer.text

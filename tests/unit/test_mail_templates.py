@@ -10,8 +10,6 @@ from moneyflow.jobs import send_email
 from moneyflow.services import mails
 
 _VALUES = {"name": "Zoë", "app_url": "https://money.example", "link": "https://money.example/activate#token=abc"}
-#: The templates that code names, wherever it does.
-_NAMED = {"activation", "already_registered", "welcome"}
 _VOID = {"meta", "br", "hr", "img"}
 
 
@@ -40,10 +38,9 @@ class Reader(html.parser.HTMLParser):
         self.text += data
 
 
-def test_every_mail_that_code_names_is_there_and_no_other() -> None:
-    assert set(mail_templates.names()) == _NAMED
-    assert send_email._URGENT <= _NAMED
-    assert mails._TOKEN_PATHS.keys() <= _NAMED
+def test_the_mails_that_somebody_waits_for_and_those_with_a_link_are_there() -> None:
+    assert set(mail_templates.names()) >= send_email._URGENT
+    assert mails._TOKEN_PATHS.keys() <= set(mail_templates.names())
 
 
 @pytest.mark.parametrize("name", mail_templates.names())

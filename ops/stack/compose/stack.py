@@ -20,7 +20,7 @@ from ops.stack.compose.engine import (
 )  # fmt: skip
 from ops.stack.compose.settings import given_settings, resolve, seen_from_host, write_env_file
 from ops.stack.compose.watch import Watch
-from ops.stack.contract import ProcessInfo, StackError
+from ops.stack.contract import ProcessInfo, StackError, Status
 from ops.stack.home import CHECKOUT, State, exclusively, forget, stack_home
 from ops.stack.processes import last_lines
 
@@ -92,6 +92,14 @@ class ComposeStack:
                 kill_inside(container)
                 return self._short_name(container)
         return None
+
+    def statuses(self) -> list[Status]:
+        """Ask every container how it is."""
+        return [
+            Status(self._short_name(container), container.name, None if container.is_ready else _problem(container))
+            for container in containers(self.project)
+            if container.runs or container.exit_code != 0
+        ]
 
     def rabbitmqctl(self, arguments: Sequence[str]) -> int:
         """Run `rabbitmqctl` in RabbitMQ's container and return its exit code."""
@@ -195,3 +203,7 @@ def _refuse_unreadable_checkout() -> None:
             f"the containers' user cannot read {CHECKOUT}: its files are for their owner alone.\n"
             "Let others read it (chmod -R go+rX .), or set BUILD_ENV=prod, which copies the source into the image."
         )
+
+
+def _problem(container: Container) -> str:
+    return f"is {container.health}" if container.runs else f"is {container.status}, exit code {container.exit_code}"

@@ -28,6 +28,7 @@ class Server(ABC):
         self.state = state
         self.folder = state.home / self.name
         self.log = state.home / "logs" / f"{self.name}.log"
+        self._ran_before = False
 
     @abstractmethod
     def command(self) -> Sequence[str]:
@@ -63,7 +64,8 @@ class Server(ABC):
 
     def start(self) -> None:
         """Begin to start it, unless it runs."""
-        if self.identity():
+        self._ran_before = self.identity() is not None
+        if self._ran_before:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(exist_ok=True)
@@ -83,6 +85,9 @@ class Server(ABC):
             StackError: when it ended, or was not ready in time.
         """
         ready = wait_until(lambda: self.identity() is None or self.is_ready(), seconds=self.start_seconds)
+        if self.identity() is None and self._ran_before:  # It was on its way down, as after a Ctrl-C in `make down`.
+            self.start()
+            ready = wait_until(lambda: self.identity() is None or self.is_ready(), seconds=self.start_seconds)
         if not ready or self.identity() is None:
             what = "ended" if self.identity() is None else f"was not ready within {self.start_seconds:.0f} seconds"
             raise StackError(

@@ -1,0 +1,115 @@
+"""The audit log: every event once, and whoever changes, removes or puts in a row is found out, at that row."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from moneyflow.database import Database
+from moneyflow.events import envelope
+from moneyflow.events.user import UserActivated
+from moneyflow.ids import new_id
+from moneyflow.services import audit
+from moneyflow.services.audit import Chain, Entry
+from moneyflow.settings import Settings
+from moneyflow.telemetry.origin import Origin
+from tests.support.servers import RealServers
+
+_ROWS = 6
+_PLACE = {"topic": "user.events", "partition": 0}
+
+
+@pytest.fixture
+def log(settings: Settings) -> Iterator[Database]:
+    """Return the log with one chain of six rows, as its own role."""
+    database = Database(settings.conninfo("audit", application_name="test"), size=1)
+    database.open()
+    with database.transaction() as session:
+        audit.append(session, **_PLACE, entries=[_entry(offset) for offset in range(_ROWS)])
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def tamper(servers: RealServers, settings: Settings) -> Callable[[str], None]:
+    """Return what runs a statement past every right, as a superuser could."""
+
+    def run(statement: str) -> None:
+        conninfo = psycopg.conninfo.make_conninfo(servers.postgres.superuser_conninfo(), dbname=settings.postgres_db)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+
+    return run
+
+
+def _entry(offset: int) -> Entry:
+    event = UserActivated(sequence=1, user_id=uuid4(), activated_at=datetime.now(UTC))
+    value = event.envelope(event_id=new_id(), source="/money-flow/test", origin=Origin(), time=datetime.now(UTC))
+    return Entry(offset=offset, key=b"key", value=value, envelope=envelope.read(value))
+
+
+def _verified(log: Database) -> list[Chain]:
+    with log.transaction() as session:
+        return list(audit.verify(session))
+
+
+def test_a_log_that_nobody_touched_is_sound(log: Database) -> None:
+    assert _verified(log) == [Chain(**_PLACE, rows=_ROWS, fault=None)]
+
+
+def test_an_event_that_comes_again_is_kept_once_and_the_chain_goes_on(log: Database) -> None:
+    again, fresh = _entry(6), _entry(7)
+    with log.transaction() as session:
+        first = audit.append(session, **_PLACE, entries=[again])
+        second = audit.append(session, **_PLACE, entries=[again, fresh, fresh])
+
+    assert (first, second) == (1, 1)
+    assert _verified(log) == [Chain(**_PLACE, rows=_ROWS + 2, fault=None)]
+
+
+_COPY = "insert into audit.events select (jsonb_populate_record(e, jsonb_build_object('id', 'new', 'position', {}))).*"
+_SHIFT = """
+update audit.events set position = position + 1000 where position > 3;
+update audit.events set position = position - 999 where position > 1000;
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("update audit.events set value = replace(encode(value, 'escape'), 'test', 'fake')::bytea where position = 3",
+         "position 3 was changed"),
+        ("update audit.events set subject = 'somebody else' where position = 3", "position 3 was changed"),
+        ("update audit.events set hash = sha256('x') where position = 3", "position 3 was changed"),
+        ("delete from audit.events where position = 3", "position 3 was removed"),
+        ("delete from audit.events where position = 1", "position 1 was removed"),
+        ("delete from audit.events where position = 6", "position 6 was removed"),
+        (_SHIFT + _COPY.format(4) + " from audit.events e where position = 3", "position 4 was put in"),
+        (_COPY.format(7) + " from audit.events e where position = 6", "position 7 was put in behind the end"),
+        (_COPY.format(0) + " from audit.events e where position = 1", "position 0 was put in"),
+        ("update audit.chains set height = 5; delete from audit.events where position = 6",
+         "position 5 does not fit the head"),
+        ("insert into audit.positions values ('user.events', 0, 6, 1); truncate audit.events, audit.chains",
+         "no chain, where 6 records were read"),
+    ],
+)  # fmt: skip
+def test_the_first_row_that_was_changed_removed_or_put_in_is_named(
+    log: Database, tamper: Callable[[str], None], statement: str, fault: str
+) -> None:
+    tamper(statement)
+
+    (chain,) = _verified(log)
+
+    assert chain.fault is not None
+    assert chain.fault.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    "act", ["update audit.events set type = 'x'", "delete from audit.events", "truncate audit.events"]
+)
+def test_the_role_that_writes_can_change_and_remove_nothing(log: Database, act: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), log.transaction() as session:
+        session.execute(act)  # type: ignore[arg-type]
