@@ -41,9 +41,10 @@ stop_engine() {
     for _ in $(seq 100); do [ -e "$run/docker.pid" ] && sleep 0.2; done
     umount "$run/exec/netns/default" 2>/dev/null
     [ "$had_chains" = 0 ] || return
-    ip link delete docker0 2>/dev/null
+    # The stack's own bridge is there still when what was run left the stack up.
+    for link in $(ip -o link | sed -n 's/^[0-9]*: \(docker0\|br-[0-9a-f]\{12\}\):.*/\1/p'); do ip link delete "$link" 2>/dev/null; done
     for table in filter nat; do
-        iptables -t "$table" -S | sed -n 's/^-A \(PREROUTING\|OUTPUT\|FORWARD\|POSTROUTING\) \(.*\(DOCKER\|docker0\|172\.17\.0\.0\).*\)/-D \1 \2/p' |
+        iptables -t "$table" -S | sed -n 's/^-A \(PREROUTING\|OUTPUT\|FORWARD\|POSTROUTING\) \(.*\(DOCKER\|docker0\|br-[0-9a-f]\{12\}\|172\.17\.0\.0\).*\)/-D \1 \2/p' |
             while read -r rule; do eval "iptables -t $table $rule"; done
         for chain in $(iptables -t "$table" -S | sed -n 's/^-N \(DOCKER.*\)/\1/p'); do iptables -t "$table" -F "$chain"; done
         for chain in $(iptables -t "$table" -S | sed -n 's/^-N \(DOCKER.*\)/\1/p'); do iptables -t "$table" -X "$chain"; done
