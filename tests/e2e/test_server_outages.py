@@ -155,3 +155,16 @@ def test_redis_stopped_for_the_relay_polls_as_well(
     jobs.until_all(database, ids, "succeeded", seconds=10)
 
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+def test_a_consumer_says_that_kafka_is_away_and_stops_cleanly_all_the_same(
+    topics: Settings, processes: Processes, breakable: RealServers
+) -> None:
+    consumer = processes.consumer("audit")
+
+    breakable.kafka.stop()
+    eventually(lambda: consumer.says("/readyz", "Kafka does not answer"), seconds=40, what="readiness tells it")
+    alive = consumer.get("/healthz").status_code
+
+    assert alive == 200
+    assert consumer.stop() == 0
