@@ -1,7 +1,8 @@
 # Everything that a checkout can do. `make help` lists it.
-# Each target makes .venv from the lock first; that takes no time when nothing has changed.
+# Each target makes .venv from the lock first; that takes no time when nothing has changed. PYTHON=python3.13 chooses another
+# interpreter than python3 for it.
 
-PYTHON := .venv/bin/python
+RUN := .venv/bin/python
 # docker, native (servers from packages), or auto: docker when an engine answers.
 WITH ?= auto
 
@@ -15,49 +16,49 @@ help: ## list these commands
 .PHONY: .venv
 
 demo: .venv ## set up all that is needed, start everything, play the main job on real input, show what came of it
-	@$(PYTHON) -m ops.demo --with $(WITH)
+	@$(RUN) -m ops.demo --with $(WITH)
 
 test: .venv ## set up all that is needed and run all tests against real servers (ARGS="-k name" for some)
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(RUN) -m pytest $(ARGS)
 
 up: .venv ## start everything in the background and wait until it is ready
-	@$(PYTHON) -m ops.stack up --with $(WITH)
+	@$(RUN) -m ops.stack up --with $(WITH)
 
 down: .venv ## stop everything; the data stays
-	@$(PYTHON) -m ops.stack down
+	@$(RUN) -m ops.stack down
 
 reset: .venv ## stop everything and delete the data
-	@$(PYTHON) -m ops.stack reset
+	@$(RUN) -m ops.stack reset
 
 env: .venv ## print the running stack's settings as NAME=value lines
-	@$(PYTHON) -m ops.stack env
+	@$(RUN) -m ops.stack env
 
 status: .venv ## ask every server and process how it is; fails when one is not ready
-	@$(PYTHON) -m ops.stack status
+	@$(RUN) -m ops.stack status
 
 psql: .venv ## PostgreSQL's own command line (ROLE=app|owner|relay|audit, ARGS="-c 'select 1'")
-	@$(PYTHON) -m ops.stack psql --role $(or $(ROLE),app) $(ARGS)
+	@$(RUN) -m ops.stack psql --role $(or $(ROLE),app) $(ARGS)
 
 rabbitmqctl: .venv ## RabbitMQ's own command line (ARGS="list_queues -p money_flow name messages arguments")
-	@$(PYTHON) -m ops.stack rabbitmqctl $(ARGS)
+	@$(RUN) -m ops.stack rabbitmqctl $(ARGS)
 
 check: .venv ## what needs no servers: format, lint, types, import rules, .env.example against the settings
-	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m ruff check .
-	@$(PYTHON) -m mypy
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m ruff check .
+	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
-	@$(PYTHON) -m pytest -q -p no:randomly tests/unit/test_env_example.py
+	@$(RUN) -m pytest -q -p no:randomly tests/unit/test_env_example.py
 
 compose-check: .venv ## run the compose file and see it work; with an engine and stand-in images of its own where none answers
 	@ops/docker/standins/check.sh
 
 chaos: .venv ## the fault tests, long form (SEED=1 ROUNDS=5: random kills, each round with the next seed)
-	@$(PYTHON) -m pytest tests/chaos --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) $(ARGS)
+	@$(RUN) -m pytest tests/chaos --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) $(ARGS)
 
 bench: .venv ## the benchmarks, on the running stack
-	@env $$($(PYTHON) -m ops.stack env) $(PYTHON) -m ops.bench.wake
-	@env $$($(PYTHON) -m ops.stack env) $(PYTHON) -m ops.bench.journey
+	@env $$($(RUN) -m ops.stack env) $(RUN) -m ops.bench.wake
+	@env $$($(RUN) -m ops.stack env) $(RUN) -m ops.bench.journey
 
 format: .venv ## format the code and put right what can be put right by itself
-	@$(PYTHON) -m ruff format .
-	@$(PYTHON) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+	@$(RUN) -m ruff check --fix .
