@@ -3,9 +3,24 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
+
+_PREFIX = "money-flow-api-"
+
+
+def _fresh_directory() -> str:
+    """Return a folder for the values of our processes, and delete those of masters that were killed."""
+    for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        pid = old.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
+
 
 # Before anything imports prometheus_client, which decides by this name how it keeps its values.
-_DIRECTORY = os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="money-flow-api-"))
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _fresh_directory()
+_DIRECTORY = os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
 from typing import Any  # noqa: E402
 
