@@ -45,6 +45,11 @@ class Gate(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no t
             if partition in self._open:
                 self.close(partition)
 
+    def forget(self) -> None:
+        """Know of no partition any more: a new client joins the group, and is told which ones are its own."""
+        self._open.clear()
+        self._closed.clear()
+
     def waiting(self) -> list[TopicPartition]:
         """Return the partitions that are ours and may be opened now."""
         now = time.monotonic()

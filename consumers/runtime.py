@@ -88,6 +88,8 @@ class Consumer:
 
     async def _leave(self) -> None:
         """Leave the group and throw the client away; while Kafka is away it is not waited for."""
+        if self._kafka is None:
+            return  # Asked to stop before it had joined.
         try:
             await asyncio.wait_for(self._kafka.stop(), _STOP_SECONDS)
         except (KafkaError, OSError, TimeoutError, asyncio.CancelledError) as error:
@@ -97,6 +99,7 @@ class Consumer:
         """Connect to Kafka and join the group, however long Kafka is away."""
         while not stopping.is_set():
             self.progress.turned()
+            self._gate.forget()  # To claim what is another's by now would take it away from them.
             self._kafka = self._new_kafka()
             try:
                 await self._kafka.start()

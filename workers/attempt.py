@@ -82,13 +82,8 @@ class Attempts:
         return None
 
     def renew(self, claim: Claim) -> bool:
-        """Begin the claim's lease anew; False when the job was taken over."""
-
-        def act() -> bool:
-            with self._presence.acting() as (connection, _):
-                return claims.renew(connection, claim)
-
-        return self._patiently(act)
+        """Begin the claim's lease anew, however long Postgres is away; False when the job was taken over."""
+        return self._patiently(partial(self._renew_now, claim))
 
     def _timed(self, claim: Claim) -> None:
         """Run the handler, and write how it ended."""
@@ -127,12 +122,15 @@ class Attempts:
         def act() -> bool:
             nonlocal asked
             asked += 1
-            with self._presence.acting() as (connection, _):
-                return claims.renew(connection, claim)
+            return self._renew_now(claim)
 
         if not self._patiently(act):
             raise FenceLostError(f"job {claim.id} was taken over from fence {claim.fence} while Postgres was away")
         return asked > 1
+
+    def _renew_now(self, claim: Claim) -> bool:
+        with self._presence.acting() as (connection, _):
+            return claims.renew(connection, claim)
 
     def _execute(self, claim: Claim) -> str:
         """Run the handler: its effects and the end of its job are one transaction."""

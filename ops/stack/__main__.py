@@ -1,4 +1,4 @@
-"""`python -m ops.stack up|down|reset|env`: the whole stack, by Docker when an engine answers, else on this machine."""
+"""`python -m ops.stack COMMAND`: the whole stack, by Docker when an engine answers, else on this machine."""
 
 import subprocess
 import sys

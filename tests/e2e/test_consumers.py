@@ -142,6 +142,19 @@ def test_what_no_store_could_keep_is_poison_and_the_good_record_behind_it_is_wri
     assert [letter.value for letter in everything_in(topics, DEAD_LETTER)] == [bad]
 
 
+def test_a_consumer_killed_between_a_dead_letter_and_its_position_loses_neither_record(
+    topics: Settings, processes: Processes
+) -> None:
+    good = b'{"specversion":"1.0","id":"2","source":"/x","type":"user.x","subject":"s","time":"2026-01-01T00:00:00Z"}'
+    produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", good)])
+    processes.consumer("audit", sabotage="consumer_dies_before_skip", wait_ready=False).wait()
+
+    consumer = processes.consumer("audit")
+
+    eventually(lambda: consumer.says("/metrics", 'total{outcome="written",sink="audit"} 1.0'), what="the good one")
+    assert [letter.value for letter in everything_in(topics, DEAD_LETTER)] == [b"no envelope"] * 2
+
+
 def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition_and_show_as_not_ready(
     ready: Settings, processes: Processes
 ) -> None:

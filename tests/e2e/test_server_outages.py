@@ -168,3 +168,22 @@ def test_a_consumer_says_that_kafka_is_away_and_stops_cleanly_all_the_same(
 
     assert alive == 200
     assert consumer.stop() == 0
+
+
+def test_a_consumer_that_threw_its_client_away_reads_on_with_a_new_one(
+    platform: Settings, database: Database, processes: Processes, breakable: RealServers
+) -> None:
+    processes.relay()
+    consumer = processes.consumer("audit", sabotage="rebuilds_soon")
+    with steady_work(database) as before:
+        eventually(lambda: before.events >= 3, what="some events")
+    breakable.kafka.stop()
+    eventually(lambda: "kafka_client_rebuilt" in consumer.log(), seconds=60, what="the client was thrown away")
+    breakable.kafka.start()
+    breakable.kafka.wait_ready()
+
+    with steady_work(database) as after:
+        eventually(lambda: after.events >= 3, what="more events")
+
+    written = f'total{{outcome="written",sink="audit"}} {before.events + after.events}.0'
+    eventually(lambda: consumer.says("/metrics", written), seconds=60, what="all of them are written, once")

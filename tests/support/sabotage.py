@@ -150,6 +150,20 @@ def consumer_dies_before_mirror() -> None:
     _die_after(Consumer, "_write")
 
 
+def rebuilds_soon() -> None:
+    """Break nothing; let a consumer throw its Kafka client away after a second of failures."""
+    from consumers import runtime
+
+    runtime._REBUILD_SECONDS = 1.0
+
+
+def consumer_dies_before_skip() -> None:
+    """Die when the bad record is on the dead letter topic and the sink's position still stands before it."""
+    from consumers.dead_letter import DeadLetters
+
+    _die_after(DeadLetters, "put")
+
+
 def without_gate() -> None:
     """Let every record pass, and begin where the group's own offset says."""
     from consumers.gate import Gate

@@ -85,13 +85,14 @@ class EventRelay:
                             futures[row["sequence"]] = await self._hand_over(producer, row)
                         except KafkaError as error:
                             errors[row["topic"]] = error
-                await asyncio.wait(futures.values()) if futures else None
+                await asyncio.gather(*futures.values(), return_exceptions=True)
         except (KafkaError, OSError, TimeoutError) as error:
             errors |= {row["topic"]: error for row in rows if not _has(futures.get(row["sequence"]))}
         for row in rows:
             future = futures.get(row["sequence"])
-            if future is not None and future.done() and not future.cancelled() and future.exception():
-                errors.setdefault(row["topic"], future.exception() or KafkaError())
+            failure = future.exception() if future is not None and future.done() and not future.cancelled() else None
+            if failure is not None:
+                errors.setdefault(row["topic"], failure)
         return [sequence for sequence, future in futures.items() if _has(future)], errors
 
     async def _hand_over(self, producer: AIOKafkaProducer, row: DictRow) -> "asyncio.Future[object]":

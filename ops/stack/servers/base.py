@@ -111,12 +111,6 @@ class Server(ABC):
             identity.wait_gone(10)
         self.state.change("pids", self.name, None)
 
-    def restart(self) -> None:
-        """Stop it, start it, and wait until it is ready."""
-        self.stop()
-        self.start()
-        self.wait_ready()
-
     def port(self, name: str = "") -> int:
         """Return one of its ports; while it runs, the one that it has."""
         key = f"{self.name}{name and '_'}{name}"
