@@ -52,12 +52,12 @@ check: .venv ## what needs no servers: format, lint, types, import rules, .env.e
 compose-check: .venv ## run the compose file and see it work; with an engine and stand-in images of its own where none answers
 	@ops/docker/standins/check.sh
 
-chaos: .venv ## the fault tests, long form (SEED=1 ROUNDS=5: random kills, each round with the next seed)
-	@$(RUN) -m pytest tests/chaos --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) $(ARGS)
+chaos: .venv ## the fault suite, long form: storms, failpoints, controls, a report (SEED=1 ROUNDS=5 RESULTS=a folder)
+	@$(RUN) -m pytest tests/chaos -v --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) \
+		--chaos-results $(or $(RESULTS),tests/chaos/results) $(ARGS)
 
-bench: .venv ## the benchmarks, on the running stack
-	@env $$($(RUN) -m ops.stack env) $(RUN) -m ops.bench.wake
-	@env $$($(RUN) -m ops.stack env) $(RUN) -m ops.bench.journey
+bench: .venv ## the benchmarks, beside the peers and on servers of their own (ARGS="throughput --rounds 5 --jobs 2000")
+	@$(RUN) -m ops.bench.jobs $(ARGS)
 
 format: .venv ## format the code and put right what can be put right by itself
 	@$(RUN) -m ruff format .

@@ -6,6 +6,7 @@ import falcon
 
 from api.access import Access
 from api.problems import install_problems
+from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.jobs import Job
 from api.resources.users import Activation, Users
@@ -32,6 +33,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     app.add_route("/v1/users", Users(database, secret_key=services.settings.secret_key.get_secret_value()))
     app.add_route("/v1/users/activation", Activation(database))
     app.add_route("/v1/jobs/{job_id}", Job(database))
+    app.add_route("/v1/files/{file_id}", File(database))
     app.add_route("/healthz", Alive())
     app.add_route("/readyz", Ready([database.check]))
     app.add_route("/metrics", Metrics(services.multiprocess_directory))

@@ -27,6 +27,7 @@ from consumers.progress import Progress
 from consumers.sink import Record, Sink
 from moneyflow.database import Database
 from moneyflow.errors import FenceLostError, PoisonError, UnavailableError
+from moneyflow.failpoints import reach
 from moneyflow.settings import Settings
 from moneyflow.telemetry import metrics
 
@@ -206,6 +207,7 @@ class Consumer:
     async def _bury(self, position: Position, record: Record, error: Exception) -> None:
         """Put the bad record aside first and move on second: a crash in between buries it twice, and loses nothing."""
         await self._dead_letters.put(record, error)
+        reach("consumer.buried")
         await asyncio.to_thread(self._commit, position, [record], skip=True)
         metrics.consumer_events.labels(self._sink.name, "dead_lettered").inc()
         log.error("dead_lettered", topic=record.topic, partition=record.partition, offset=record.offset,
@@ -224,6 +226,7 @@ class Consumer:
         with self._database.transaction() as session:
             new = 0 if skip else self._sink.write(session, batch)
             positions.advance(session, position, next_offset=next_offset)
+        reach("consumer.committed")
         position.next_offset = next_offset
         if not skip:
             self._tell(position, batch, new)

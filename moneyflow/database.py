@@ -1,17 +1,23 @@
 """Sessions and transactions on Postgres, and the SQL that stands in `.sql` files beside the code that runs it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from types import TracebackType
+from typing import Any, Literal, LiteralString, Self, cast
+from uuid import UUID
 
 import structlog
-from psycopg import Connection, Cursor, InterfaceError, OperationalError
+from psycopg import Connection, Cursor, Error, InterfaceError, OperationalError
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from moneyflow.errors import PostgresDownError
+from moneyflow.failpoints import reach
 
 log = structlog.get_logger(__name__)
 
@@ -20,9 +26,19 @@ STATEMENT_TIMEOUT_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 60
 
+#: A connection that was in use within so long is not asked whether it still works.
+_TRUSTED_SECONDS = 0.2
+
 SESSION_OPTIONS = (
     f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s "
     f"-c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_SECONDS}s -c timezone=UTC"
+)
+
+#: PERF: half of the time of a small statement is its planning, and with arrays Postgres would plan it anew each time.
+#: A plan that is kept must suit a table that has grown since: by its keys, whatever was cheaper while it was empty.
+BY_KEYS = (
+    "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off "
+    "-c jit=off"
 )
 
 _NAMED_QUERY = re.compile(r"^-- name: (\w+)\n((?:-- [^\n]*\n)+)(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
@@ -37,15 +53,58 @@ def load_queries(path: Path) -> Mapping[str, LiteralString]:
     return cast("Mapping[str, LiteralString]", queries)
 
 
+def array(values: Iterable[UUID | int]) -> str:
+    """Write an array as Postgres reads it. PERF: psycopg writes one element by element, in five times the time."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+#: What a transaction leaves to be done: something for the relay to do in jobs or in events, or jobs that are ready.
+Work = Literal["jobs", "events", "ready"]
+#: Called with all of that, and with the jobs that are ready, each with its priority.
+OnWork = Callable[[Collection[Work], Sequence[tuple[int, UUID]]], object]
+
+
+class _Connection(Connection[DictRow]):
+    """A connection that knows when it was in use."""
+
+    used_at: float = 0.0
+
+
+def _check(connection: Connection[DictRow]) -> None:
+    """Let the pool replace a connection that broke while it lay there, as at a restart of Postgres.
+
+    PERF: not one that was in use a moment ago, for the question takes as long as a statement.
+    """
+    assert isinstance(connection, _Connection)
+    if time.monotonic() - connection.used_at > _TRUSTED_SECONDS:
+        ConnectionPool.check_connection(connection)
+
+
 class Session:
     """One transaction at most, on a connection that is taken from the pool when the first statement runs."""
 
-    def __init__(self, pool: ConnectionPool[Connection[DictRow]], on_work: Callable[[], object]) -> None:
+    def __init__(self, pool: ConnectionPool[_Connection], on_work: OnWork, *, autocommit: bool = False) -> None:
         self._pool = pool
+        self._autocommit = autocommit
         self._on_work = on_work
-        self._connection: Connection[DictRow] | None = None
+        self._connection: _Connection | None = None
         self._touched = False
         self._after_commit: list[Callable[[], object]] = []
+        self._work: set[Work] = set()
+        self._ready: list[tuple[int, UUID]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Commit at the end of the block, roll back when it raises; then give the connection back."""
+        try:
+            if error is None:
+                self.commit()
+        finally:
+            self.release()
 
     def execute(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> Cursor[DictRow]:
         """Run one statement in the session's transaction."""
@@ -69,12 +128,16 @@ class Session:
 
         A hint only: the process may die between the commit and the call.
         """
-        if callback not in self._after_commit:
-            self._after_commit.append(callback)
+        self._after_commit.append(callback)
 
-    def leave_work(self) -> None:
+    def leave_work(self, work: Work = "jobs") -> None:
         """Note that this transaction leaves work for the relay: it is woken after the commit."""
-        self.after_commit(self._on_work)
+        self._work.add(work)
+
+    def leave_ready(self, jobs: Iterable[tuple[int, UUID]]) -> None:
+        """Note jobs, each with its priority, that an idle worker may take as soon as they are committed."""
+        self._ready.extend(jobs)
+        self._work.add("ready")
 
     @property
     def is_untouched(self) -> bool:
@@ -84,25 +147,41 @@ class Session:
     def commit(self) -> None:
         """Commit what was done so far; the next statement begins a new transaction."""
         callbacks, self._after_commit = self._after_commit, []
+        if self._work:
+            # Before what others may take long for.
+            callbacks.insert(0, partial(self._on_work, self._work, self._ready))
+            self._work, self._ready = set(), []
         if self._connection is not None:
+            reach("session.before_commit")
             self._connection.commit()
+            reach("session.after_commit")
         self._touched = False
         for callback in callbacks:
             _call(callback)
 
     def release(self) -> None:
         """Give the connection back without a commit, before a long call to the outside."""
-        self._after_commit = []
+        self._after_commit, self._work, self._ready = [], set(), []
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            self._pool.putconn(connection)  # The pool rolls back what is not committed.
+            connection.used_at = time.monotonic()
+            if connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
+                with suppress(Error):
+                    connection.rollback()  # The pool would do it too, and warn of it.
+            if self._autocommit and connection.info.transaction_status is TransactionStatus.IDLE:
+                connection.autocommit = False
+            elif self._autocommit:
+                connection.close()  # It broke: the pool makes another.
+            self._pool.putconn(connection)
 
-    def _connected(self) -> Connection[DictRow]:
+    def _connected(self) -> _Connection:
         if self._connection is None:
             try:
                 self._connection = self._pool.getconn()
             except PoolTimeout as error:
                 raise PostgresDownError("Postgres gives no connection; see whether it runs, and its log") from error
+            if self._autocommit:
+                self._connection.autocommit = True
         self._touched = True
         return self._connection
 
@@ -110,8 +189,9 @@ class Session:
 class Database:
     """A pool of connections of one role.
 
-    `on_work` is called after each commit that leaves work for the relay. It is a hint: the relay polls as well.
-    `schema` is where names of tables without one are looked up, instead of `public`.
+    `on_work` is called after each commit that leaves work. It is a hint: the relay polls as well.
+    `schema` is where names of tables without one are looked up, instead of `public`. With `by_keys` Postgres
+    plans each statement once, for access by keys: right where all statements go by them.
     """
 
     def __init__(
@@ -120,20 +200,22 @@ class Database:
         *,
         size: int,
         timeout_seconds: float = 10,
-        on_work: Callable[[], object] = lambda: None,
+        on_work: OnWork = lambda *_: None,
         schema: str | None = None,
+        by_keys: bool = False,
     ) -> None:
         self._on_work = on_work
-        self._pool: ConnectionPool[Connection[DictRow]] = ConnectionPool(
+        options = SESSION_OPTIONS + (f" -c search_path={schema}" if schema else "")
+        self._pool: ConnectionPool[_Connection] = ConnectionPool(
             conninfo,
             min_size=min(2, size),
             max_size=size,
             timeout=timeout_seconds,
-            # A connection that broke while it lay in the pool, as at a restart of Postgres, is replaced before use.
-            check=ConnectionPool.check_connection,
+            connection_class=_Connection,
+            check=_check,
             kwargs={
                 "row_factory": dict_row,
-                "options": SESSION_OPTIONS + (f" -c search_path={schema}" if schema else ""),
+                "options": options + (f" {BY_KEYS}" if by_keys else ""),
             },
             open=False,
         )
@@ -146,15 +228,16 @@ class Database:
         """Close every connection."""
         self._pool.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """Yield a session; commit at the end of the block, roll back when it raises."""
-        session = Session(self._pool, self._on_work)
-        try:
-            yield session
-            session.commit()
-        finally:
-            session.release()
+    def transaction(self) -> Session:
+        """Return a session for a `with` block: committed at its end, rolled back when it raises."""
+        return self._session()
+
+    def autocommit(self) -> Session:
+        """Return a session whose every statement is a transaction of its own: one round trip and not three."""
+        return self._session(autocommit=True)
+
+    def _session(self, *, autocommit: bool = False) -> Session:
+        return Session(self._pool, self._on_work, autocommit=autocommit)
 
     def check(self) -> str | None:
         """Say what is wrong with Postgres, or None."""

@@ -65,6 +65,18 @@ class PermanentError(MoneyFlowError):
     title = "Refused for good"
 
 
+class UnknownVersionError(MoneyFlowError):
+    """What was stored is of a version that nobody here can read; it is kept until somebody can."""
+
+    title = "Unknown version"
+
+
+class JobCancelledError(MoneyFlowError):
+    """Somebody asked to cancel the job that runs; its handler stops here and what it did is dropped."""
+
+    title = "Cancelled"
+
+
 class PoisonError(MoneyFlowError):
     """A record or message is itself bad: whoever reads it, whenever, cannot use it."""
 

@@ -1,18 +1,37 @@
+-- name: release_expired
+-- Free the unique keys whose time is over.
+update jobs set unique_key = null where unique_key = any(%(keys)s) and unique_until <= clock_timestamp();
+
 -- name: enqueue
--- Insert a job that waits for its due time; with a unique key that is taken, return the job that has it.
+-- Insert jobs that wait for their due time; of one whose unique key is taken, return the job that has it.
 with fresh as (
-    insert into jobs (id, kind, version, priority, payload, state, due_at, unique_key, max_attempts,
-                      time_limit_seconds, correlation_id, traceparent)
-    values (%(id)s, %(kind)s, %(version)s, %(priority)s, %(payload)s, 'scheduled',
-            coalesce(%(at)s::timestamptz, clock_timestamp() + make_interval(secs => %(delay_seconds)s)),
-            %(unique_key)s, %(max_attempts)s, %(time_limit_seconds)s, %(correlation_id)s, %(traceparent)s)
+    insert into jobs (id, kind, version, priority, payload, state, due_at, unique_key, unique_until,
+                      unique_while_unfinished, limit_name, limit_key, held, max_attempts, time_limit_seconds, batch_id,
+                      correlation_id, traceparent)
+    select id, kind, version, coalesce(%(priority)s, priority), payload, 'scheduled',
+        coalesce(%(at)s::timestamptz, clock_timestamp() + make_interval(secs => %(delay_seconds)s)),
+        unique_key, clock_timestamp() + make_interval(secs => unique_seconds), unique_while_unfinished, limit_name,
+        limit_key, %(held)s or limit_name is not null, max_attempts, time_limit_seconds, %(batch_id)s,
+        %(correlation_id)s, traceparent
+    -- One document and not an array for each column: it is planned once, and quicker to write than thirteen arrays.
+    from json_to_recordset(%(jobs)s::json) as asked (
+        id uuid, kind text, version smallint, priority smallint, payload jsonb, unique_key text,
+        unique_seconds double precision, unique_while_unfinished boolean, limit_name text, limit_key text,
+        max_attempts integer, time_limit_seconds integer, traceparent text
+    )
     -- An update that changes nothing, and not `do nothing`: it waits for and returns a row that another
     -- transaction inserts at this very moment.
     on conflict (unique_key) where unique_key is not null do update set unique_key = excluded.unique_key
-    returning id
+    returning id, unique_key
 )
-select id, id = %(id)s as inserted from fresh;
+select id, unique_key from fresh;
 
 -- name: emit
 -- Insert an event for the relay.
 insert into outbox_events (id, topic, key, value) values (%(id)s, %(topic)s, %(key)s, %(value)s);
+
+-- name: next_sequence
+-- Return the next sequence of an aggregate that has no row of its own; it is locked until the transaction ends.
+insert into event_sequences (key, sequence) values (%(key)s, 1)
+on conflict (key) do update set sequence = event_sequences.sequence + 1
+returning sequence;

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +13,7 @@ import pytest
 from moneyflow import settings as settings_module
 from moneyflow.database import Database
 from moneyflow.gateways import kafka
+from moneyflow.gateways.wake import Waker
 from moneyflow.settings import Settings
 from ops.migrate import declare_queues, upgrade_schema
 from tests.support import rabbitmq_admin
@@ -20,6 +22,11 @@ from tests.support.servers import RealServers, real_servers
 _TEMPLATE = "money_flow_template"
 #: So that a test of time-outs does not take them: see `settings` below.
 _FAST = {"WORKER_LEASE_SECONDS": "3", "WORKER_THREADS": "4", "WORKER_SHUTDOWN_SECONDS": "10"}
+
+
+def pytest_sessionstart() -> None:
+    """Let SIGTERM end the run as Ctrl-C does: every fixture cleans up, and no process is left."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +73,15 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture
+def told(settings: Settings) -> Iterator[Database]:
+    """Return the database as a process has it that tells workers and the relay."""
+    database = Database(settings.conninfo("app", application_name="test"), size=2, on_work=Waker(settings))
+    database.open()
+    yield database
+    database.close()
+
+
+@pytest.fixture
 def queues(settings: Settings) -> Settings:
     """Declare RabbitMQ's topology in this test's vhost."""
     declare_queues(settings)
@@ -87,7 +103,9 @@ def _sql(servers: RealServers, statement: str) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the fault tests be repeated and made longer; see `make chaos`."""
     parser.addoption("--chaos-seed", type=int, default=1, help="the seed of the first round of random faults")
-    parser.addoption("--chaos-rounds", type=int, default=1, help="rounds of random faults, each with the next seed")
+    parser.addoption("--chaos-rounds", type=int, default=0, help="rounds of the long form, each with the next seed")
+    parser.addoption("--chaos-results", default="", help="the folder to write the report of all rounds to")
+    parser.addoption("--chaos-without", default="nothing", help="a safeguard to take out: see it turn red")
 
 
 def pytest_configure() -> None:

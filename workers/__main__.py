@@ -1,5 +1,6 @@
 """`python -m workers`: one worker process, Dramatiq's threads on the queue `jobs`; scale by starting more of them."""
 
+import gc
 import os
 import signal
 import socket
@@ -17,15 +18,18 @@ import mail_templates
 import workers.jobs
 from moneyflow.database import Database
 from moneyflow.gateways.mail import Mailer
-from moneyflow.gateways.rabbitmq import connection_parameters
-from moneyflow.gateways.wake import Waker
+from moneyflow.gateways.rabbitmq import JOBS_QUEUE, connection_parameters
+from moneyflow.gateways.wake import ReadyJobs, Waker
 from moneyflow.settings import Settings
 from moneyflow.telemetry.health import serve_health
 from moneyflow.telemetry.start import begin
 from workers import handlers
-from workers.broker import JobsBroker, declare_actors
+from workers.acks import Credit
+from workers.broker import Delivery, JobMessage, JobsBroker, declare_actors
+from workers.pace import Pace
 from workers.presence import Presence
 from workers.runtime import Runtime
+from workers.shortcut import Shortcut
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +44,17 @@ class WorkerProcess:
         self.settings = settings
         self.stopping = threading.Event()
         name = f"{socket.gethostname()}:{os.getpid()}"
+        waker = Waker(settings)
         self.database = Database(
             settings.conninfo("app", application_name=f"worker {name}"),
             size=settings.worker_threads + 1,
-            on_work=Waker(settings),
+            on_work=waker,
+        )
+        self.finishes = Database(
+            settings.conninfo("app", application_name=f"worker {name} finishes"),
+            size=1,
+            on_work=waker,
+            by_keys=True,
         )
         self.mailer = Mailer(settings, mail_templates.render)
         self.presence = Presence(
@@ -55,35 +66,64 @@ class WorkerProcess:
         )
         self.runtime = Runtime(
             database=self.database,
+            finishes=self.finishes,
             presence=self.presence,
             handlers=handlers.registry,
             tools=handlers.Tools(settings=settings, mailer=self.mailer),
         )
+        credit = Credit()
+        pace = Pace(
+            self.runtime,
+            self.runtime.window,
+            threads=settings.worker_threads,
+            has_credit=credit.is_spare,
+        )
         self.broker = JobsBroker(
-            connection_parameters(settings, name=f"worker {name}"), arrived=self.runtime.window.arrived
+            connection_parameters(settings, name=f"worker {name}"),
+            arrived=self.runtime.window.arrived,
+            wanted_window=pace.wanted,
+            hoards=pace.hoards,
+            gather_seconds=pace.gather_seconds,
+            give_back=self.runtime.give_back,
+            credit=credit,
         )
         declare_actors(self.broker, self.runtime.run)
         self.broker.add_middleware(_HandBack(self.runtime))
         self.worker = dramatiq.Worker(self.broker, worker_threads=settings.worker_threads)
+        self.shortcut = Shortcut(
+            ReadyJobs(settings),
+            self.runtime.window,
+            pace,
+            wait_until_freed=self.runtime.wait_until_freed,
+            is_open=lambda: self.is_consuming() is None,
+            start=self._start_without_message,
+        )
 
     def run(self) -> None:
         """Work until asked to stop; then finish what runs and hand back the rest."""
+        gc.collect()
+        gc.freeze()  # PERF: what is there from the start stays, and is not looked through again and again.
         self.database.open()
+        self.finishes.open()
         self.presence.start()
+        self.runtime.start()
         self.worker.start()
+        self.shortcut.start()
         log.info("worker_ready", worker=self.presence.name, threads=self.settings.worker_threads)
         self.stopping.wait()
         log.info("worker_stopping")
+        self.shortcut.stop()
         self.worker.stop(timeout=int(self.settings.worker_shutdown_seconds * 1000))
         self.broker.close()
         self.presence.stop()
         self.mailer.close()
         self.database.close()
+        self.finishes.close()
         log.info("worker_stopped")
 
     def is_alive(self) -> str | None:
         """Say what does not move any more: a thread that died, or the heart."""
-        dead = [thread.name for thread in self.threads() if not thread.is_alive()]
+        dead = [thread.name for thread in self.threads() if thread.ident is not None and not thread.is_alive()]
         if dead and not self.stopping.is_set():
             return f"threads died: {', '.join(dead)}"
         silent = time.monotonic() - self.presence.last_beat
@@ -112,7 +152,12 @@ class WorkerProcess:
 
     def threads(self) -> list[threading.Thread]:
         """Return the threads without which this worker does nothing."""
-        return [*self.worker.workers, *self.worker.consumers.values()]
+        own = [self.runtime.attempts.finisher.thread, self.shortcut.thread]
+        return [*self.worker.workers, *self.worker.consumers.values(), *own]
+
+    def _start_without_message(self, delivery: Delivery) -> None:
+        """Let the next free thread have it, in the order of the priorities."""
+        self.worker.consumers[JOBS_QUEUE].handle_message(JobMessage(delivery))
 
 
 class _HandBack(dramatiq.Middleware):

@@ -2,25 +2,24 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from functools import partial
 from uuid import UUID
 
 import structlog
 
 from moneyflow.database import Database, is_outage
-from moneyflow.errors import FenceLostError, PermanentError
-from moneyflow.jobs.base import RetryPolicy
-from moneyflow.jobs.base import registry as contracts
+from moneyflow.errors import FenceLostError
+from moneyflow.failpoints import reach
 from moneyflow.ledger import claim as claims
-from moneyflow.ledger import finish
 from moneyflow.ledger.claim import Claim
-from moneyflow.ledger.finish import Success
 from moneyflow.telemetry import metrics
+from moneyflow.telemetry.logs import in_lines
 from moneyflow.telemetry.origin import Origin, working_for
-from workers.finisher import Finisher
-from workers.handlers import Context, Handler, Result, Tools
-from workers.outcome import Fail, Redactor, decide
+from workers.execution import Endings, execute
+from workers.finisher import Finish, Finisher
+from workers.handlers import Handlers, Tools
 from workers.patience import Patience, StoppingError
 from workers.presence import Presence
 
@@ -36,6 +35,14 @@ class HandlerExitError(Exception):
     """A handler raised what is meant to end a process or a thread, such as SystemExit; it ends its try and no more."""
 
 
+class Settled(Enum):
+    """How far a try has come when its thread is done with it."""
+
+    WRITTEN = auto()  #: Its end is committed.
+    HANDED_OVER = auto()  #: It has run well and wrote nothing; the finisher commits its end.
+    LOST = auto()  #: It was taken over meanwhile, or given back.
+
+
 class Attempts:
     """Runs tries for the threads of one worker, and knows which of them run right now."""
 
@@ -43,8 +50,9 @@ class Attempts:
         self,
         *,
         database: Database,
+        finishes: Database,
         presence: Presence,
-        handlers: Mapping[str, Handler],
+        handlers: Handlers,
         tools: Tools,
         patience: Patience,
     ) -> None:
@@ -53,25 +61,35 @@ class Attempts:
         self._handlers = handlers
         self._tools = tools
         self._patiently = patience
-        self._redactor = Redactor(tools.settings)
-        self._finisher = Finisher(self._succeed_many)
+        self.endings = Endings(database, tools.settings, finishes=finishes, worker=presence.name)
+        self.finisher = Finisher(self.endings.succeed_many, patience, tell=_tell_succeeded)
         self._running: dict[int, tuple[Claim, float]] = {}
+        #: Whose end is not written yet, though some of them run no more.
+        self._unended: set[UUID] = set()
+        #: How long a handler has taken of late, in seconds: what the size of the window goes by.
+        self.usual_seconds: float | None = None
 
-    def run(self, claim: Claim) -> bool:
-        """Run the job to the end of this try; False when it was taken over meanwhile."""
+    def run(self, claim: Claim, *, acknowledge: Callable[[], None] | None) -> Settled:
+        """Run the job to the end of this try.
+
+        With `acknowledge`, the end of a job that wrote nothing is left to the finisher, which calls it once that is
+        committed; without, it is written here as every other end is.
+        """
         origin = Origin(correlation_id=claim.correlation_id, traceparent=claim.traceparent)
         fields = {"job_id": str(claim.id), "job": claim.kind, "attempt": claim.attempt}
         self._running[threading.get_ident()] = (claim, time.monotonic())
+        self._unended.add(claim.id)
+        settled = Settled.LOST
         with working_for(origin, **fields):
             try:
-                self._timed(claim)
+                settled = self._timed(claim, acknowledge)
             except FenceLostError as error:
-                log.warning("fence_lost", detail=error.detail)
-                metrics.jobs_finished.labels(claim.kind, "fence_lost").inc()
-                return False
+                self._lost(claim, error.detail)
             finally:
                 del self._running[threading.get_ident()]
-        return True
+                if settled is not Settled.HANDED_OVER:
+                    self._unended.discard(claim.id)
+        return settled
 
     def overdue(self) -> Claim | None:
         """Return a job that runs for much longer than its time limit: it hangs, and its thread with it."""
@@ -81,39 +99,99 @@ class Attempts:
                 return claim
         return None
 
+    def running(self) -> int:
+        """Return how many jobs run right now."""
+        return len(self._running)
+
+    def unended(self) -> set[UUID]:
+        """Return the jobs whose end is not written yet."""
+        return set(self._unended)
+
     def renew(self, claim: Claim) -> bool:
         """Begin the claim's lease anew, however long Postgres is away; False when the job was taken over."""
         return self._patiently(partial(self._renew_now, claim))
 
-    def _timed(self, claim: Claim) -> None:
+    def _timed(self, claim: Claim, acknowledge: Callable[[], None] | None) -> Settled:
         """Run the handler, and write how it ended."""
         wait_seconds = claim.wait_seconds + time.monotonic() - claim.claimed_at
-        metrics.job_wait_seconds.labels(claim.kind, str(claim.priority)).observe(max(wait_seconds, 0))
+        wait, run = metrics.of_job(claim.kind, claim.priority)
+        wait.observe(max(wait_seconds, 0))
         started = time.monotonic()
-        outcome = self._until_ended(claim)
+        outcome = self._until_ended(claim, acknowledge)
         seconds = time.monotonic() - started
-        metrics.job_run_seconds.labels(claim.kind).observe(seconds)
-        metrics.jobs_finished.labels(claim.kind, outcome).inc()
-        log.info("job_ended", outcome=outcome, seconds=round(seconds, 4))
+        usual = self.usual_seconds
+        self.usual_seconds = seconds if usual is None else 0.9 * usual + 0.1 * seconds
+        run.observe(seconds)
+        if outcome is None:
+            return Settled.HANDED_OVER
+        self._ended(claim, outcome, seconds)
+        return Settled.WRITTEN
 
-    def _until_ended(self, claim: Claim) -> str:
+    def _until_ended(self, claim: Claim, acknowledge: Callable[[], None] | None) -> str | None:
         """Run the handler once; once more only where Postgres was away and the job is still ours."""
         for _ in range(_INTERRUPTIONS):
             try:
-                return self._execute(claim)
+                return self._execute(claim, acknowledge)
             except (FenceLostError, StoppingError):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its try
                 if not is_outage(error):
-                    return self._patiently(partial(self._give_up, claim, error))
+                    return self._give_up(claim, error)
                 interrupted, was_away = error, self._wait_for_postgres(claim)
             except BaseException as error:  # noqa: BLE001 - a handler may end its try, never a thread
                 wrapped = HandlerExitError(f"the handler raised {error!r}")
                 wrapped.__cause__ = error
-                return self._patiently(partial(self._give_up, claim, wrapped))
+                return self._give_up(claim, wrapped)
             if not was_away:
                 break  # It answers at once: the handler itself loses its connection, and that counts.
-        return self._patiently(partial(self._give_up, claim, interrupted))
+        return self._give_up(claim, interrupted)
+
+    def _execute(self, claim: Claim, acknowledge: Callable[[], None] | None) -> str | None:
+        """Run the handler; None when the finisher is left to write the end."""
+        report = partial(self._report, claim)
+        success = execute(claim, self._database, self._handlers, self._tools, report, worker=self._presence.name)
+        if success is None:
+            self.endings.succeeded(claim)
+            return "succeeded"
+        finish = Finish(
+            success=success,
+            committed=lambda held: self._finished(claim, acknowledge, held=held),
+            refused=lambda error: self._refused(claim, error, acknowledge),
+        )
+        if acknowledge is not None:
+            self.finisher.hand_over(finish)
+            return None
+        held = self._patiently(lambda: self.endings.succeed_many([success]))  # And not the handler once more.
+        if claim.id not in held:
+            raise FenceLostError(_taken_over(claim))
+        reach("worker.finished")
+        self.endings.succeeded(claim)
+        return "succeeded"
+
+    def _finished(self, claim: Claim, acknowledge: Callable[[], None] | None, *, held: bool) -> None:
+        """Let the message of what the finisher has committed go: who took the job over has one of its own."""
+        reach("worker.finished")
+        self._unended.discard(claim.id)
+        if held:
+            self.endings.succeeded(claim)
+        else:
+            self._lost(claim, _taken_over(claim))
+        if acknowledge is not None:
+            acknowledge()
+
+    def _refused(self, claim: Claim, error: Exception, acknowledge: Callable[[], None] | None) -> None:
+        """Postgres cannot store this success: the try has failed, as if the handler had raised it."""
+        try:
+            outcome = self._give_up(claim, error)
+            self._ended(claim, outcome, 0, **_named(claim))
+        except FenceLostError as lost:
+            self._lost(claim, lost.detail)
+        self._unended.discard(claim.id)
+        if acknowledge is not None:
+            acknowledge()
+
+    def _give_up(self, claim: Claim, error: Exception) -> str:
+        return self._patiently(partial(self.endings.give_up, claim, error))
 
     def _wait_for_postgres(self, claim: Claim) -> bool:
         """Wait until Postgres answers and the job is seen to be ours still; True when it was away."""
@@ -132,39 +210,39 @@ class Attempts:
         with self._presence.acting() as (connection, _):
             return claims.renew(connection, claim)
 
-    def _execute(self, claim: Claim) -> str:
-        """Run the handler: its effects and the end of its job are one transaction."""
-        if claim.attempt > claim.max_attempts:
-            raise PermanentError(f"the process that ran it died, {claim.max_attempts} times and once more")
-        contract, handler = contracts.get(claim.kind), self._handlers.get(claim.kind)
-        if contract is None or handler is None:
-            raise PermanentError(f"no handler for {claim.kind} here: deploy workers that know it, then replay the job")
-        payload = contract.from_payload(claim.payload, claim.version)
-        with self._database.transaction() as session:
-            context = Context(session=session, job_id=claim.id, attempt=claim.attempt, tools=self._tools)
-            result: Result = handler(context, payload)
-            success = Success(claim=claim, result=result)
-            writes = not session.is_untouched
-            if writes:
-                finish.succeed(session, success, worker=self._presence.name)
-        if not writes:
-            self._patiently(partial(self._finisher.succeed, success))  # And not the handler once more.
-        return "succeeded"
+    def _report(self, claim: Claim, progress: "dict[str, object] | None") -> bool:
+        with self._presence.acting() as (connection, _):
+            return claims.report(connection, claim, progress)
 
-    def _give_up(self, claim: Claim, error: Exception) -> str:
-        """Write that this try failed, and what follows."""
-        contract = contracts.get(claim.kind)
-        decision = decide(error, claim, contract.retry if contract else RetryPolicy())
-        failure = self._redactor.tell(error)
-        with self._database.transaction() as session:
-            if isinstance(decision, Fail):
-                finish.fail(session, claim, failure, worker=self._presence.name)
-            else:
-                finish.retry(session, claim, failure, worker=self._presence.name, wait_seconds=decision.seconds)
-        outcome = "failed" if isinstance(decision, Fail) else "retried"
-        log.warning("job_failed", outcome=outcome, error_class=failure.error_class, error=failure.message)
-        return outcome
+    def _ended(self, claim: Claim, outcome: str, seconds: float, **fields: object) -> None:
+        metrics.finished(claim.kind, outcome).inc()
+        log.info("job_ended", outcome=outcome, seconds=round(seconds, 4), **fields)
 
-    def _succeed_many(self, successes: Sequence[Success]) -> set[UUID]:
-        with self._database.transaction() as session:
-            return finish.succeed_many(session, successes, worker=self._presence.name)
+    def _lost(self, claim: Claim, detail: str) -> None:
+        log.warning("fence_lost", detail=detail)
+        metrics.finished(claim.kind, "fence_lost").inc()
+
+
+def _tell_succeeded(succeeded: Sequence[Claim]) -> None:
+    """Count jobs that were finished together, and log them in lines that stay readable."""
+    for claim in succeeded:
+        metrics.finished(claim.kind, "succeeded").inc()
+    if len(succeeded) == 1:
+        log.info("job_ended", outcome="succeeded", **_named(succeeded[0]))
+        return
+    for part in in_lines([claim.id for claim in succeeded]):
+        log.info("jobs_ended", outcome="succeeded", count=len(part), job_ids=part)
+
+
+def _taken_over(claim: Claim) -> str:
+    return f"job {claim.id} was taken over from fence {claim.fence}, or is finished already"
+
+
+def _named(claim: Claim) -> dict[str, object]:
+    """Return what a log line of the job's own thread says by itself."""
+    return {
+        "job_id": str(claim.id),
+        "job": claim.kind,
+        "attempt": claim.attempt,
+        "correlation_id": claim.correlation_id,
+    }

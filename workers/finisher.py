@@ -1,7 +1,7 @@
-"""Finishes of jobs that touched no table, many in one commit.
+"""Finishes of jobs that touched no table, many in one commit, by a thread of its own.
 
-Such a job has nothing to commit but its end, and a commit waits for the disk. The first thread to come writes what has
-gathered while the one before it waited; the others find themselves served.
+Such a job has nothing to commit but its end, and a commit waits for the disk. The thread that ran it goes on to the
+next job at once; this one writes whatever has gathered while it wrote the last, and then lets the messages be acked.
 """
 
 import threading
@@ -9,58 +9,101 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from moneyflow.errors import FenceLostError
+import structlog
+
+from moneyflow.ledger.claim import Claim
 from moneyflow.ledger.finish import Success
+from workers.patience import Patience, StoppingError
+
+log = structlog.get_logger(__name__)
 
 SucceedMany = Callable[[Sequence[Success]], Collection[UUID]]
 
+#: As many go into one statement.
+_MOST_AT_ONCE = 500
 
-@dataclass(eq=False)
-class _Entry:
+
+def _tell_nobody(_: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """A job that has run well, and what is to be told once that is committed."""
+
     success: Success
-    is_settled: bool = False
-    is_held: bool = False
-    error: Exception | None = None
+    #: Called with True when the job was still ours, with False when it was taken over.
+    committed: Callable[[bool], None]
+    #: Called when Postgres refuses to store this very success.
+    refused: Callable[[Exception], None]
 
 
 class Finisher:
-    """Gathers the finishes of one process; `succeed_many` writes them in a transaction and returns what was held."""
+    """Writes what is handed over, in the order in which it came, until it is stopped.
 
-    def __init__(self, succeed_many: SucceedMany) -> None:
+    `succeed_many` writes successes in a transaction and returns the ids of those that were held; `tell` is called with
+    these jobs together.
+    """
+
+    def __init__(
+        self, succeed_many: SucceedMany, patience: Patience, *, tell: Callable[[Sequence[Claim]], None] = _tell_nobody
+    ) -> None:
         self._succeed_many = succeed_many
-        self._gathering = threading.Lock()
-        self._writing = threading.Lock()
-        self._gathered: list[_Entry] = []
+        self._tell = tell
+        self._patiently = patience
+        self._changed = threading.Condition()
+        self._gathered: list[Finish] = []
+        self._writing = False
+        self._thread = threading.Thread(target=self._run, name="finisher", daemon=True)
 
-    def succeed(self, success: Success) -> None:
-        """Finish one job and return when that is committed.
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
 
-        Raises:
-            FenceLostError: the job was taken over.
-            psycopg.Error, PostgresDownError: it is not known to be committed; the same call may be repeated.
-        """
-        entry = _Entry(success)
-        with self._gathering:
-            self._gathered.append(entry)
-        with self._writing:
-            if not entry.is_settled:
-                self._write()
-        if entry.error is not None:
-            raise entry.error
-        if not entry.is_held:
-            claim = success.claim
-            raise FenceLostError(f"job {claim.id} was taken over from fence {claim.fence}, or is finished already")
+    @property
+    def thread(self) -> threading.Thread:
+        """Return the thread without which nothing is written."""
+        return self._thread
 
-    def _write(self) -> None:
-        with self._gathering:
-            entries, self._gathered = self._gathered, []
+    def hand_over(self, finish: Finish) -> None:
+        """Have the job finished soon; returns at once."""
+        with self._changed:
+            self._gathered.append(finish)
+            if not self._writing:
+                self._changed.notify()
+
+    def wait_until_written(self, seconds: float) -> bool:
+        """Wait until nothing is left to be written; False when that takes longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._gathered and not self._writing, seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: bool(self._gathered))
+                finishes, self._gathered = self._gathered[:_MOST_AT_ONCE], self._gathered[_MOST_AT_ONCE:]
+                self._writing = True
+            try:
+                self._write(finishes)
+            except StoppingError:
+                log.warning("finishes_not_written", jobs=len(finishes), consequence="they are run again elsewhere")
+            except Exception:
+                log.exception("unexpected_error", consequence="these jobs are taken over when their leases end")
+
+    def _write(self, finishes: Sequence[Finish]) -> None:
         try:
-            held = self._succeed_many([entry.success for entry in entries])
-        except Exception as error:  # noqa: BLE001 - each thread raises it for its own job
-            for entry in entries:
-                entry.error = error
-        else:
-            for entry in entries:
-                entry.is_held = entry.success.claim.id in held
-        for entry in entries:
-            entry.is_settled = True
+            held = self._patiently(lambda: self._succeed_many([finish.success for finish in finishes]))
+        except StoppingError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one that cannot be stored must not keep the others from it
+            if len(finishes) == 1:
+                finishes[0].refused(error)
+                return
+            for finish in finishes:
+                self._write([finish])
+            return
+        self._tell([finish.success.claim for finish in finishes if finish.success.claim.id in held])
+        for finish in finishes:
+            finish.committed(finish.success.claim.id in held)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class Gate:
-    """Many may pass together, or one alone; who waits to be alone goes before newcomers."""
+    """Many may pass together (`with gate:`), or one alone; who waits to be alone goes before newcomers."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -17,18 +17,20 @@ class Gate:
         self._alone = False
         self._want_alone = 0
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Pass beside others."""
         with self._changed:
             self._changed.wait_for(lambda: not self._alone and not self._want_alone)
             self._together += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._together -= 1
-                self._changed.notify_all()
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._together -= 1
+            self._changed.notify_all()
+
+    def is_closed(self) -> bool:
+        """Say whether newcomers have to wait."""
+        return self._alone or bool(self._want_alone)
 
     @contextmanager
     def alone(self, *, wait_seconds: float) -> Iterator[bool]:

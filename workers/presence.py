@@ -11,13 +11,13 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow.database import SESSION_OPTIONS, is_outage
+from moneyflow.database import BY_KEYS, SESSION_OPTIONS, is_outage
 from moneyflow.ledger import presence as ledger
 
 log = structlog.get_logger(__name__)
 
 #: A claim that a crash of Postgres loses is harmless, its finish would not be: only this connection commits so.
-_OPTIONS = f"{SESSION_OPTIONS} -c synchronous_commit=off"
+_OPTIONS = f"{SESSION_OPTIONS} {BY_KEYS} -c synchronous_commit=off"
 
 
 #: Whoever came back after Postgres was away must show it before others take its jobs.

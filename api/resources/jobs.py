@@ -4,11 +4,11 @@ from datetime import datetime
 
 import falcon
 import orjson
+from psycopg.rows import DictRow
 
+from api.paths import id_of
 from moneyflow.clock import rfc3339
 from moneyflow.database import Database
-from moneyflow.errors import NotFoundError
-from moneyflow.ids import parse_id
 from moneyflow.ledger import reading
 
 _TIMES = ("enqueued_at", "due_at", "started_at", "finished_at")
@@ -21,14 +21,20 @@ class Job:
         self._database = database
 
     def on_get(self, _: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Return state and times, and nothing that the job works on."""
-        parsed = parse_id(job_id)
-        if parsed is None:
-            raise NotFoundError("an id of a job is a UUID, as in the header Location of the answer that made it")
+        """Return state, attempt, progress, times, and the result or the error; nothing that the job works on."""
+        named = id_of("job", job_id, found="the header Location of the answer that made it")
         with self._database.transaction() as session:
-            status = reading.job_status(session, parsed)
+            status = reading.job_status(session, named)
         times = {name: _written(status[name]) for name in _TIMES}
-        response.data = orjson.dumps({"id": str(status["id"]), "state": status["state"], **times})
+        outcome = {name: status[name] for name in ("state", "attempt", "progress", "result")}
+        response.data = orjson.dumps({"id": str(status["id"]), **outcome, "error": _error(status), **times})
+
+
+def _error(status: DictRow) -> dict[str, str] | None:
+    """Return why the last try failed; the text is redacted and cut already. A job that succeeded has none."""
+    if status["error_class"] is None:
+        return None
+    return {"class": status["error_class"], "message": status["error_message"]}
 
 
 def _written(moment: datetime | None) -> str | None:

@@ -6,9 +6,9 @@ Importing this package fills the registry: a job is one file here and its handle
 import importlib
 import pkgutil
 
-from moneyflow.jobs.base import Job, RetryPolicy, registry
+from moneyflow.jobs.base import Job, registry
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)
 
-__all__ = ["Job", "RetryPolicy", "registry"]
+__all__ = ["Job", "registry"]

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from moneyflow.jobs.base import Job, RetryPolicy
+from moneyflow.jobs.base import Job
+from moneyflow.jobs.policy import RetryPolicy
 
 #: Mails that somebody sits and waits for. SECURITY: both answers to a sign-up, or the wait would tell them apart.
 _URGENT = frozenset({"activation", "already_registered"})

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from moneyflow.jobs.base import Job, RetryPolicy
+from moneyflow.jobs.base import Job
+from moneyflow.jobs.policy import RetryPolicy
 
 
 class SendWelcome(

@@ -1,7 +1,7 @@
 """Take jobs before any work: one statement for the whole window of a worker, or one job alone that is suspect."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
@@ -10,8 +10,10 @@ from uuid import UUID
 
 from psycopg import Connection
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
-from moneyflow.database import load_queries
+from moneyflow.database import Session, array, load_queries
+from moneyflow.errors import FenceLostError
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -32,6 +34,9 @@ class Claim:
     traceparent: str | None
     wait_seconds: float
     time_limit_seconds: int
+    limit_name: str | None = None
+    #: Its kind has paused itself, and this job is to show whether it works again.
+    is_probe: bool = False
     #: By this process's monotonic clock.
     claimed_at: float = field(default_factory=time.monotonic)
 
@@ -42,14 +47,20 @@ class Standing(Enum):
     UNKNOWN = auto()  #: No such job.
     SETTLED = auto()  #: Finished, held by a live worker, or due later: the message has nothing to do.
     FAILED = auto()  #: It failed for good: only its dead letter may begin it anew.
+    PAUSED = auto()  #: Its kind is paused: it waits in Postgres until that is over.
     WAITING = auto()  #: It can be claimed now.
     SUSPECT = auto()  #: A process died while it held the job: claim it alone.
 
 
-def claim_window(connection: Connection[DictRow], ids: Sequence[UUID], *, worker: int) -> list[Claim]:
+def claim_window(connection: Connection[DictRow] | Session, ids: Sequence[UUID], *, worker: int) -> list[Claim]:
     """Claim those of the jobs that wait to be run and are not suspect, in one statement."""
-    rows = connection.execute(_QUERIES["claim_window"], {"ids": list(ids), "worker": worker}).fetchall()
+    rows = connection.execute(_QUERIES["claim_window"], {"ids": array(ids), "worker": worker}).fetchall()
     return [Claim(**row) for row in rows]
+
+
+def let_go(connection: Connection[DictRow], ids: Iterable[UUID], *, worker: int) -> None:
+    """Put back those of the jobs that a claim took for this worker without its hearing of it."""
+    connection.execute(_QUERIES["let_go"], {"ids": array(ids), "worker": worker})
 
 
 def claim_suspect(connection: Connection[DictRow], job_id: UUID, *, worker: int) -> Claim | None:
@@ -58,6 +69,25 @@ def claim_suspect(connection: Connection[DictRow], job_id: UUID, *, worker: int)
         connection.execute(_QUERIES["durably"])
         row = connection.execute(_QUERIES["claim_suspect"], {"id": job_id, "worker": worker}).fetchone()
     return Claim(**row) if row else None
+
+
+def set_aside(connection: Connection[DictRow], job_id: UUID) -> None:
+    """Let a published job of a paused kind wait in Postgres."""
+    connection.execute(_QUERIES["set_aside"], {"id": job_id})
+
+
+def report(connection: Connection[DictRow] | Session, claim: Claim, progress: dict[str, Any] | None) -> bool:
+    """Keep how far the job is, if that is given; return whether somebody asked to cancel it.
+
+    Raises:
+        FenceLostError: the job was taken over.
+    """
+    parameters = {"id": claim.id, "fence": claim.fence, "progress": Jsonb(progress) if progress else None}
+    row = connection.execute(_QUERIES["report"], parameters).fetchone()
+    if row is None:
+        raise FenceLostError(f"job {claim.id} was taken over from fence {claim.fence}; what this try did is dropped")
+    is_cancelled: bool = row["is_cancelled"]
+    return is_cancelled
 
 
 def postpone(connection: Connection[DictRow], job_id: UUID, *, seconds: float) -> None:
@@ -86,8 +116,15 @@ def renew(connection: Connection[DictRow], claim: Claim) -> bool:
     return connection.execute(_QUERIES["renew"], {"id": claim.id, "fence": claim.fence}).rowcount == 1
 
 
-def hand_back(connection: Connection[DictRow], claims: Sequence[Claim]) -> None:
-    """Give back jobs that were claimed and not started; RabbitMQ delivers their messages again by itself."""
+def hand_back(connection: Connection[DictRow], carried: Sequence[Claim], uncarried: Sequence[Claim] = ()) -> None:
+    """Give back jobs that were claimed and not started.
+
+    RabbitMQ delivers the messages of the `carried` ones again by itself; the others, which were claimed without one,
+    wait for the relay.
+    """
+    claims = (*carried, *uncarried)
+    states = ["queued"] * len(carried) + ["scheduled"] * len(uncarried)
     connection.execute(
-        _QUERIES["hand_back"], {"ids": [claim.id for claim in claims], "fences": [claim.fence for claim in claims]}
+        _QUERIES["hand_back"],
+        {"ids": [claim.id for claim in claims], "fences": [claim.fence for claim in claims], "states": states},
     )

@@ -20,3 +20,12 @@ class OutboxEvent(SQLModel, table=True):
     key: str = Field(sa_type=Text)
     value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = moment(default_now=True)
+
+
+class EventSequence(SQLModel, table=True):
+    """The last sequence of an aggregate that has no row of its own, such as a process that warns."""
+
+    __tablename__ = "event_sequences"
+
+    key: str = Field(primary_key=True, sa_type=Text)
+    sequence: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -1,4 +1,4 @@
-"""Requests under an `Idempotency-Key`: done once, and answered with the first answer ever after."""
+"""Requests under an `Idempotency-Key`: done once, and answered with the first answer for two days."""
 
 import hashlib
 import hmac

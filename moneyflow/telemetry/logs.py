@@ -2,32 +2,42 @@
 
 import logging
 import sys
+from collections.abc import Iterator, Sequence
+from uuid import UUID
 
 import orjson
 import structlog
+
+from moneyflow.telemetry.origin import add_to_line
+
+_IDS_A_LINE = 50
 
 
 def configure_logging(process: str, *, level: str = "info") -> None:
     """Send every log line of this process to stdout as one JSON object, those of libraries too."""
     shared: list[structlog.types.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_to_line,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(process),
         structlog.processors.format_exc_info,
     ]
-    renderer = structlog.processors.JSONRenderer(serializer=_serialize)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, structlog.processors.JSONRenderer(serializer=_serialize)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        # PERF: straight to the stream. By way of the standard library a line takes three times as long, and a worker
+        # writes one for each job.
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(serializer=_serialize_text),
+            ],
         )
     )
     root = logging.getLogger()
@@ -39,6 +49,12 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
 
 
+def in_lines(ids: Sequence[UUID]) -> Iterator[list[str]]:
+    """Yield the ids as texts, as many at a time as stay readable in one line of the log."""
+    for start in range(0, len(ids), _IDS_A_LINE):
+        yield [str(one) for one in ids[start : start + _IDS_A_LINE]]
+
+
 def _named(process: str) -> structlog.types.Processor:
     def add(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
         event["process"] = process
@@ -47,5 +63,9 @@ def _named(process: str) -> structlog.types.Processor:
     return add
 
 
-def _serialize(value: object, **_: object) -> str:
-    return orjson.dumps(value, default=str).decode()
+def _serialize(value: object, **_: object) -> bytes:
+    return orjson.dumps(value, default=str)
+
+
+def _serialize_text(value: object, **_: object) -> str:
+    return _serialize(value).decode()

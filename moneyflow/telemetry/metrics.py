@@ -1,5 +1,7 @@
 """The Prometheus metrics of all processes, by the names that dashboards rely on."""
 
+from functools import cache
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
@@ -28,6 +30,10 @@ outbox_unpublished = Gauge(
 outbox_oldest_seconds = Gauge(
     "moneyflow_outbox_oldest_seconds", "Age of the oldest waiting row", ["kind"], multiprocess_mode="mostrecent"
 )
+schedule_ticks = Counter(
+    "moneyflow_schedule_ticks_total", "Ticks of schedules by what became of them", ["schedule", "outcome"]
+)
+purged_rows = Counter("moneyflow_purged_rows_total", "Rows deleted because they are over", ["table"])
 relay_published = Counter("moneyflow_relay_published_total", "Confirmed by the broker", ["kind"])
 relay_leader = Gauge("moneyflow_relay_leader", "1 on the relay that publishes", multiprocess_mode="mostrecent")
 consumer_lag = Gauge(
@@ -41,6 +47,19 @@ consumer_last_progress = Gauge(
     multiprocess_mode="mostrecent",
 )
 emails = Counter("moneyflow_emails_total", "Mails by what became of them", ["template", "outcome"])
+
+
+@cache
+def of_job(kind: str, priority: int) -> tuple[Histogram, Histogram]:
+    """Return a job's wait and run. PERF: to look a labelled metric up takes longer than to count with it."""
+    return job_wait_seconds.labels(kind, str(priority)), job_run_seconds.labels(kind)
+
+
+@cache
+def finished(kind: str, outcome: str) -> Counter:
+    """Return the count of a kind's ends of attempts, looked up once as above."""
+    return jobs_finished.labels(kind, outcome)
+
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 

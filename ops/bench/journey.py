@@ -21,7 +21,9 @@ from rich.table import Table
 from moneyflow import settings as settings_module
 
 SIGN_UPS = 50
-_RESULTS = Path(__file__).parent / "results" / "journey.json"
+#: The one argument, when it is given, is the folder for the JSON.
+_FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "results"
+_RESULTS = _FOLDER / "journey.json"
 _POLL_SECONDS = 0.005
 _LONGEST_SECONDS = 30.0
 
@@ -74,7 +76,7 @@ def _report(console: Console, taken: dict[str, list[float]]) -> int:
         result[name] = dict(zip(("median_ms", "p90_ms", "worst_ms"), (round(f, 1) for f in figures), strict=True))
         table.add_row(name, *(f"{figure:.0f}" for figure in figures))
     console.print(table)
-    _RESULTS.parent.mkdir(exist_ok=True)
+    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
     _RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0 if result["mail caught"]["median_ms"] < 1000 and result["audited"]["median_ms"] < 2000 else 1  # noqa: PLR2004
 

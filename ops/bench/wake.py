@@ -1,7 +1,9 @@
-"""`python -m ops.bench.wake`: how to wake the relay after a commit — Postgres's NOTIFY, or a Redis publish.
+"""`python -m ops.bench.wake`: how to tell of a commit — by Postgres's NOTIFY, a Redis publish, or as the product does.
 
 Measures what each costs those who commit (one insert a transaction, many clients at once) and how soon a listener
-hears of it. The variants take turns, round by round, so that a noisy machine is noisy for all of them.
+hears of it. `redis, with ids` is what the product does: the id of the job that is ready goes onto a list in the same
+round trip, and who hears is a worker that takes it from there. The variants take turns, round by round, so that a noisy
+machine is noisy for all of them.
 """
 
 import json
@@ -10,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -18,7 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from moneyflow import settings as settings_module
-from moneyflow.gateways.wake import PREFIX, connect
+from moneyflow.gateways.wake import PREFIX, ReadyJobs, Waker, connect
+from moneyflow.ids import new_id
 from moneyflow.settings import Settings
 
 CLIENTS = 16
@@ -26,7 +30,9 @@ SECONDS = 2.0
 ROUNDS = 5
 LATENCIES = 300
 _CHANNEL = "bench_wake"
-_RESULTS = Path(__file__).parent / "results" / "wake.json"
+#: The one argument, when it is given, is the folder for the JSON.
+_FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "results"
+_RESULTS = _FOLDER / "wake.json"
 
 Commit = Callable[[psycopg.Connection[tuple[object, ...]], redis.Redis], None]
 
@@ -49,6 +55,17 @@ def commit_and_publish(connection: psycopg.Connection[tuple[object, ...]], clien
     connection.execute("insert into bench_wake default values")
     connection.commit()
     client.publish(PREFIX + _CHANNEL, b"1")
+
+
+def commit_and_tell(waker: Waker) -> Commit:
+    """Commit one row, then do as after a commit with one job that is ready."""
+
+    def commit(connection: psycopg.Connection[tuple[object, ...]], _: redis.Redis) -> None:
+        connection.execute("insert into bench_wake default values")
+        connection.commit()
+        waker(["ready"], [(5, new_id())])
+
+    return commit
 
 
 VARIANTS: dict[str, Commit] = {
@@ -97,6 +114,15 @@ def redis_latencies(settings: Settings) -> list[float]:
         return _latencies(settings, commit_and_publish, lambda: subscription.get_message(timeout=5))
 
 
+def ready_latencies(settings: Settings) -> list[float]:
+    """Return the milliseconds from the end of a commit until a worker has the id of its job."""
+    ready = ReadyJobs(settings)
+    while ready.take([5], most=1000, wait_seconds=0.1):
+        pass
+    heard = partial(ready.take, [5], most=1, wait_seconds=5)
+    return _latencies(settings, commit_and_tell(Waker(settings)), heard)
+
+
 def _latencies(settings: Settings, commit: Commit, heard: Callable[[], object]) -> list[float]:
     """Commit one by one; a listener in a thread of its own notes when it hears."""
     moments: list[float] = []
@@ -134,12 +160,17 @@ def main() -> int:
         connection.execute(
             "create table bench_wake (id bigint generated always as identity, at timestamptz default now())"
         )
-        rates: dict[str, list[float]] = {name: [] for name in VARIANTS}
+        variants = VARIANTS | {"redis, with ids": commit_and_tell(Waker(settings))}
+        rates: dict[str, list[float]] = {name: [] for name in variants}
         for number in range(ROUNDS):
             console.print(f"round {number + 1} of {ROUNDS}")
-            for name, commit in VARIANTS.items():
+            for name, commit in variants.items():
                 rates[name].append(commits_per_second(settings, commit))
-        latencies = {"notify": notify_latencies(settings), "redis": redis_latencies(settings)}
+        latencies = {
+            "notify": notify_latencies(settings),
+            "redis": redis_latencies(settings),
+            "redis, with ids": ready_latencies(settings),
+        }
         connection.execute("drop table bench_wake")
     _report(console, rates, latencies)
     return 0
@@ -159,7 +190,7 @@ def _report(console: Console, rates: dict[str, list[float]], latencies: dict[str
             name, f"{rate:.0f}", f"{rate / base:.2f}", *("-" if p is None else f"{p:.2f}" for p in (p50, p99))
         )
     console.print(table)
-    _RESULTS.parent.mkdir(exist_ok=True)
+    _RESULTS.parent.mkdir(parents=True, exist_ok=True)
     _RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 

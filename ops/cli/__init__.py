@@ -1,19 +1,47 @@
-"""`moneyflow`: the operators' command line. Each file here is one group of commands."""
+"""`moneyflow`: the operators' command line. Each file here that is named below is one group of commands."""
 
+import importlib
+import logging
 import sys
+from typing import Any
 
+import structlog
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from moneyflow.errors import MoneyFlowError
-from ops.cli import audit
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-app.add_typer(audit.app, name="audit")
+_GROUPS = ("audit", "batches", "failed", "jobs", "new", "queue", "schedules")
+
+
+class _Groups(TyperGroup):
+    """Imports the group that is called and no other, for an operator waits for every import."""
+
+    def list_commands(self, _: Any) -> list[str]:
+        return list(_GROUPS)
+
+    def get_command(self, _: Any, cmd_name: str) -> Any:
+        if cmd_name not in _GROUPS:
+            return None
+        group = get_command(importlib.import_module(f"{__name__}.{cmd_name}").app)
+        group.name = cmd_name
+        return group
+
+
+app = typer.Typer(
+    cls=_Groups, add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
 
 
 @app.callback()
 def moneyflow() -> None:
     """Look at Money Flow and put it right. The servers are found by the environment or .env."""
+    # Standard output is for the answer, which programs read too.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
 
 
 def main() -> None:

@@ -37,8 +37,30 @@ def test_a_sign_up_is_answered_with_the_address_of_its_job(api: httpx.Client, da
     assert job["id"] == answer.json()["job_id"]
     assert job["state"] == "scheduled"
     assert job["enqueued_at"].endswith("Z")
-    assert job.keys() == {"id", "state", "enqueued_at", "due_at", "started_at", "finished_at"}
+    assert job.keys() == {
+        "id", "state", "attempt", "progress", "result", "error", "enqueued_at", "due_at", "started_at", "finished_at",
+    }  # fmt: skip
     assert (_count(database, "users"), _count(database, "jobs"), _count(database, "job_attempts")) == (1, 1, 0)
+
+
+def test_a_job_tells_its_progress_its_result_and_its_error_and_nothing_of_its_payload(
+    api: httpx.Client, database: Database
+) -> None:
+    location = api.post("/v1/users", json=_PERSON).headers["Location"]
+
+    def told(**columns: object) -> dict[str, object]:
+        with database.transaction() as session:
+            for name, value in columns.items():
+                session.execute(f"update jobs set {name} = %(value)s", {"value": value})  # type: ignore[arg-type]
+        answer: dict[str, object] = api.get(location).json()
+        return answer
+
+    running = told(state="running", attempt=2, progress='{"done": 1, "total": 4, "note": "rows"}')
+    assert running["progress"] == {"done": 1, "total": 4, "note": "rows"}
+    assert (running["attempt"], running["result"], running["error"]) == (2, None, None)
+    failed = told(state="failed", error_class="UnavailableError", error_message="the server says: later")
+    assert failed["error"] == {"class": "UnavailableError", "message": "the server says: later"}
+    assert told(error_class=None, state="succeeded", result='{"sent": true}')["result"] == {"sent": True}
 
 
 def test_a_known_and_an_unknown_address_get_the_same_answer(api: httpx.Client, database: Database) -> None:

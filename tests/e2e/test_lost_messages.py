@@ -1,7 +1,10 @@
 """A queue that is purged or deleted behind our back: Postgres knows what should lie there, and sends it again."""
 
+import time
+
 import pytest
 
+from moneyflow import outbox
 from moneyflow.database import Database
 from moneyflow.settings import Settings
 from tests.support import jobs, rabbitmq_admin
@@ -24,6 +27,26 @@ def test_messages_that_were_lost_while_they_waited_are_sent_again(
     processes.worker()
 
     jobs.until_all(database, ids, "succeeded")
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.timeout(300)
+def test_ten_thousand_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_once_within_two_minutes(
+    platform: Settings, database: Database, processes: Processes, servers: RealServers
+) -> None:
+    processes.relay(wait_ready=False)
+    with database.transaction() as session:
+        ids = outbox.enqueue_many(session, [LeaveEffect() for _ in range(10_000)])
+    jobs.until_all(database, ids, "queued", seconds=60)
+
+    rabbitmq_admin.delete_vhost(servers, platform.rabbitmq_vhost)
+    rabbitmq_admin.create_vhost(servers, platform.rabbitmq_vhost)
+    returned_at = time.monotonic()
+    for _ in range(2):
+        processes.worker()
+
+    jobs.until_all(database, ids, "succeeded", seconds=120)
+    assert time.monotonic() - returned_at < 120
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 

@@ -46,7 +46,7 @@ def test_a_mail_whose_worker_dies_before_it_is_marked_comes_twice_under_one_id(
     platform: Settings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
-    dying = processes.worker(sabotage="worker_dies_before_finish", wait_ready=False)
+    dying = processes.worker(sabotage="dies_at:worker.before_finish:1", wait_ready=False)
     job_id, address = _sign_up(database, "example.com")
     dying.wait()
 

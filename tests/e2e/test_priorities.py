@@ -3,12 +3,15 @@
 from pathlib import Path
 from uuid import UUID
 
+import orjson
 import pytest
 
+from moneyflow import outbox
 from moneyflow.database import Database
 from moneyflow.settings import Settings
-from tests.support import jobs, rabbitmq_admin
+from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
+from tests.support.kafka_records import everything_in
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
@@ -27,24 +30,42 @@ def _order(database: Database, ids: list[UUID]) -> list[UUID]:
     return sorted(ids, key=lambda job_id: jobs.job(database, job_id)["finished_at"])
 
 
-def test_a_high_job_overtakes_a_low_one_inside_one_workers_window(
+def test_a_high_job_overtakes_a_low_one_that_a_worker_has_taken_ahead(
     platform: Settings, database: Database, processes: Processes, holds: list[Path]
 ) -> None:
     processes.relay(wait_ready=False)
-    processes.worker(WORKER_THREADS="2")  # Two run, and two more lie in the window.
+    processes.worker(WORKER_THREADS="2")
+    quick = jobs.enqueue(database, *[LeaveEffect() for _ in range(40)])
+    jobs.until_all(database, quick, "succeeded")  # By now it reads far ahead.
     running = jobs.enqueue(database, *[LeaveEffect(held_by=str(hold)) for hold in holds])
     jobs.until_all(database, running, "running")
-    waiting = []
-    for rank in (0, 10):
-        waiting += jobs.enqueue(database, LeaveEffect(rank=rank))
-        jobs.until_all(database, waiting, "queued")
-        eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 0, what="the worker has all there is")
+    waiting = jobs.enqueue(database, *[LeaveEffect(rank=rank) for rank in (0, 3, 10)])
 
     holds[0].unlink()
     jobs.until_all(database, waiting, "succeeded")
 
     assert _order(database, waiting) == waiting[::-1]
-    assert jobs.states(database, running) == {"running": 1, "succeeded": 1}, "one thread has done both"
+    assert jobs.states(database, running) == {"running": 1, "succeeded": 1}, "one thread has done them all"
+
+
+def test_what_a_busy_worker_has_taken_ahead_goes_to_one_that_is_idle(
+    platform: Settings, database: Database, processes: Processes, hold: Path
+) -> None:
+    processes.relay(wait_ready=False)
+    busy = processes.worker(WORKER_THREADS="2")
+    quick = jobs.enqueue(database, *[LeaveEffect() for _ in range(40)])
+    jobs.until_all(database, quick, "succeeded")
+    with database.transaction() as session:
+        slow = outbox.enqueue_many(session, [LeaveEffect(held_by=str(hold)) for _ in range(6)])
+    eventually(lambda: effects.begun(hold) == 2, what="two of six run here, the others have come with them")
+
+    processes.worker(WORKER_THREADS="4")
+
+    eventually(lambda: effects.begun(hold) == 6, what="all six run, for the first worker gave back what it held")
+    assert "handed_back" in busy.log()
+    hold.unlink()
+    jobs.until_all(database, slow, "succeeded")
+    assert set(jobs.effects(database, slow).values()) == {1}
 
 
 def test_a_high_job_overtakes_low_ones_that_wait_in_the_queue(
@@ -63,3 +84,20 @@ def test_a_high_job_overtakes_low_ones_that_wait_in_the_queue(
     jobs.until_all(database, [*low, high], "succeeded")
 
     assert _order(database, [*low, high]).index(high) <= 1, "at most what the window held already goes before it"
+
+
+def test_a_low_priority_that_is_starved_is_told_of_once(
+    platform: Settings, database: Database, processes: Processes
+) -> None:
+    relay = processes.relay(sabotage="starves_soon", wait_ready=False)
+    (starved,) = jobs.enqueue(database, LeaveEffect(rank=2))
+
+    (told,) = eventually(lambda: everything_in(platform, "system.events"), what="a warning is on system.events")
+
+    warning = orjson.loads(told.value)
+    assert (warning["type"], warning["data"]["code"]) == ("system.warning", "jobs_starved")
+    assert warning["data"]["details"]["priority"] == 2
+    looked_at = relay.get("/metrics").text
+    eventually(lambda: relay.get("/metrics").text != looked_at, what="the relay has looked again")
+    assert len(everything_in(platform, "system.events")) == 1
+    assert jobs.states(database, [starved]) == {"queued": 1}

@@ -54,7 +54,7 @@ def test_jobs_whose_relay_dies_between_confirm_and_mark_are_sent_twice_and_run_o
     platform: Settings, database: Database, processes: Processes
 ) -> None:
     ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(10)])
-    processes.relay(sabotage="relay_dies_before_mark", wait_ready=False).wait()
+    processes.relay(sabotage="dies_at:relay.confirmed:1", wait_ready=False).wait()
     after_death = (jobs.states(database, ids), rabbitmq_admin.ready(platform, "jobs"))
 
     processes.relay(wait_ready=False)
@@ -70,7 +70,7 @@ def test_jobs_whose_relay_dies_between_confirm_and_mark_are_sent_twice_and_run_o
 def test_a_dead_letter_whose_relay_dies_before_it_forgets_it_is_sent_again(
     platform: Settings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
-    dying = processes.relay(sabotage="relay_dies_before_forgetting_a_dead_letter", wait_ready=False)
+    dying = processes.relay(sabotage="dies_at:relay.letters_confirmed:1", wait_ready=False)
     processes.worker()
     (job_id,) = jobs.enqueue(database, LeaveEffect(permanent=True))
     dying.wait()
@@ -87,7 +87,7 @@ def test_events_whose_relay_dies_between_confirm_and_delete_come_twice_and_in_or
 ) -> None:
     users = [uuid4() for _ in range(3)]
     _emit(database, users, first=1, count=10)
-    processes.relay(sabotage="relay_dies_before_delete", wait_ready=False).wait()
+    processes.relay(sabotage="dies_at:relay.events_confirmed:1", wait_ready=False).wait()
     left = _waiting_events(platform)
 
     processes.relay(wait_ready=False)

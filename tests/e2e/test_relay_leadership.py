@@ -8,6 +8,8 @@ from moneyflow.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Process, Processes
+from tests.support.proxy import Proxies
+from tests.support.servers import RealServers
 from tests.support.waiting import eventually
 
 
@@ -70,3 +72,21 @@ def test_a_leader_that_is_asked_to_stop_ends_cleanly_and_hands_over(
 
     assert exit_code == 0
     assert _leads(standby)
+
+
+def test_a_leader_that_is_asked_to_stop_while_postgres_answers_nothing_stops_all_the_same(
+    platform: Settings, servers: RealServers, processes: Processes
+) -> None:
+    with Proxies() as proxies:
+        proxy = proxies.to(servers.postgres.port)
+        leader = processes.relay(wait_ready=False, POSTGRES_PORT=str(proxy.port))
+        eventually(lambda: _leads(leader), what="it leads")
+        proxy.stall()
+        time.sleep(1)  # So that it waits for answers.
+
+        code = leader.stop(seconds=40)
+        proxy.flow()  # What it has left behind ends.
+        eventually(lambda: proxy.connections() == 0, what="Postgres has let go of it")
+
+    assert code == 0
+    assert "relay_cut_off" in leader.log()

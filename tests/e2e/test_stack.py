@@ -1,7 +1,6 @@
 """A checkout of its own: the stack starts after a start that was killed, the demo's sums hold, nothing is left."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,25 +10,16 @@ from pathlib import Path
 import pytest
 
 from ops.stack.processes import processes_in
+from tests.support.checkout import copy_of_checkout
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
-
-_ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, servers: RealServers) -> Iterator[Path]:
     """Return a second checkout on this machine; what it starts is stopped and its data deleted."""
     assert servers, "they run beside this stack, and so does whatever else is on this machine"
-    folder = tmp_path / "checkout"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=_ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
-        if (_ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(_ROOT / name, folder / name)
+    folder = copy_of_checkout(tmp_path / "checkout")
     yield folder
     _run(folder, "ops.stack", "reset")
 

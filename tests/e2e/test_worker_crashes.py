@@ -14,7 +14,7 @@ from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
 
-@pytest.mark.parametrize("point", ["worker_dies_before_finish", "worker_dies_before_ack"])
+@pytest.mark.parametrize("point", ["dies_at:worker.before_finish:1", "dies_at:worker.finished:1"])
 def test_a_job_whose_worker_is_killed_at_a_named_point_has_its_effect_once(
     point: str, platform: Settings, database: Database, processes: Processes
 ) -> None:

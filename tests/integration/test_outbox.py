@@ -67,7 +67,9 @@ def test_a_transaction_that_is_rolled_back_leaves_no_job_no_event_and_wakes_nobo
     settings: Settings, owner: Database
 ) -> None:
     woken: list[str] = []
-    database = Database(settings.conninfo("app", application_name="test"), size=1, on_work=lambda: woken.append("now"))
+    database = Database(
+        settings.conninfo("app", application_name="test"), size=1, on_work=lambda *_: woken.append("now")
+    )
     database.open()
 
     def work(*, fail: bool) -> None:

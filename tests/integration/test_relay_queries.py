@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow import outbox
-from moneyflow.database import Database
+from moneyflow import clock, outbox
+from moneyflow.database import BY_KEYS, Database
+from moneyflow.ids import new_id
 from moneyflow.ledger import claim as claims
 from moneyflow.ledger.relay import QUERIES
 from moneyflow.settings import Settings
@@ -48,6 +49,51 @@ def _some(database: Database, count: int) -> list[UUID]:
 def _set(database: Database, change: str, job_id: UUID) -> None:
     with database.transaction() as session:
         session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def history(settings: Settings, database: Database) -> None:
+    """Let there be many jobs that are over, and few that are not."""
+    _some(database, 20)
+    with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as owner:
+        owner.execute(
+            "insert into jobs (id, kind, version, priority, payload, max_attempts, time_limit_seconds, state, due_at,"
+            " finished_at) select gen_random_uuid(), 'leave_effect', 1, n % 11, '{}', 3, 60, 'succeeded', now(), now()"
+            " from generate_series(1, 20000) n"
+        )
+        owner.execute("analyze jobs")
+
+
+_ASKED_BY_ITSELF: dict[str, dict[str, Any]] = {
+    "due_jobs": {"limit": 500},
+    "next_due_seconds": {},
+    "mark_published": {"ids": [new_id()], "fences": [1]},
+    "dead_letters": {"limit": 500},
+    "take_back": {"limit": 1000},
+    "admit": {
+        "names": ["smtp"], "concurrency": [1], "per_key": [1], "rate_limits": [1], "rate_seconds": [1.0], "limit": 500,
+    },
+    "held_elsewhere": {"names": ["smtp"]},
+    "choose_probes": {},
+    "queued_before": {"grace_seconds": 5},
+    "publish_again": {"newest": clock.now(), "limit": 1000},
+    "jobs_in_state": {},
+    "oldest_due": {},
+    "outbox_age": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("query", _ASKED_BY_ITSELF)
+def test_what_the_relay_asks_again_and_again_reads_no_job_that_is_over(
+    query: str, settings: Settings, history: None
+) -> None:
+    conninfo = settings.conninfo("relay", application_name="test")
+    with psycopg.connect(conninfo, autocommit=True, options=BY_KEYS) as connection:
+        explain: Any = f"explain {QUERIES[query]}"
+        plan = "\n".join(line for (line,) in connection.execute(explain, _ASKED_BY_ITSELF[query]))
+
+    assert "jobs" in plan
+    assert "Seq Scan on jobs" not in plan, plan
 
 
 def _publish(ask: Ask, *ids: UUID, fence: int = 0) -> None:

@@ -27,9 +27,7 @@ _OF_THE_OWNER = [
 _PEOPLE = ["select * from users", "select * from user_tokens", "select * from idempotency_keys"]
 _NOT_OF_THE_RELAY = [
     *_PEOPLE,
-    "insert into jobs (id) values (gen_random_uuid())",
     "delete from jobs",
-    "insert into outbox_events (topic) values ('x')",
     "update outbox_events set topic = 'x'",
     "insert into job_dead_letters (fence) values (1)",
     "update workers set heartbeat_at = now()",
@@ -42,6 +40,9 @@ _NOT_OF_THE_APPLICATION = [
     "delete from outbox_events",
     "select * from job_dead_letters",
     "delete from job_dead_letters",
+    # Who did what to which jobs, and why, stays.
+    "delete from operations",
+    "delete from operation_items",
 ]
 _NOT_OF_THE_AUDITOR = [
     *_PEOPLE,

@@ -1,6 +1,7 @@
 """A session is one transaction at most: its limits are set, and what follows a commit follows only a commit."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from moneyflow.database import SESSION_OPTIONS, Database, Session, is_outage, is_passing
+from moneyflow.database import _TRUSTED_SECONDS, SESSION_OPTIONS, Database, Session, is_outage, is_passing
 from moneyflow.errors import PostgresDownError
 from moneyflow.settings import Settings, load
 from tests.support.processes import free_port
@@ -108,7 +109,7 @@ def test_a_callback_is_called_once_after_the_commit_and_its_error_hurts_nobody(d
 
     with database.transaction() as session:
         session.execute("insert into workers (name, lease_seconds) values ('x', 1)")
-        for callback in (broken, good, good):
+        for callback in (broken, good):
             session.after_commit(callback)
         assert called == []
 
@@ -149,6 +150,8 @@ def test_a_connection_that_was_cut_while_it_idled_is_replaced(settings: Settings
         with database.transaction() as session:
             session.execute("select pg_terminate_backend(%(pid)s)", {"pid": backend})
         eventually(lambda: not _runs(database, backend), what="the session is gone")
+        cut_at = time.monotonic()
+        eventually(lambda: time.monotonic() - cut_at > _TRUSTED_SECONDS, what="it is no longer trusted unasked")
 
         with victim.transaction() as session:
             assert session.fetch_one("select 1 as one") == {"one": 1}
@@ -204,3 +207,20 @@ def test_a_deadlock_is_no_outage_and_its_victim_leaves_nothing(database: Databas
     assert [type(error) for error in caught] == [errors.DeadlockDetected]
     assert not is_outage(caught[0])
     assert is_passing(caught[0]), "the same work may do in a moment"
+
+
+def test_a_connection_that_breaks_in_autocommit_is_an_outage_and_is_replaced(
+    settings: Settings, database: Database
+) -> None:
+    with _database(settings, size=1) as victim:
+        with pytest.raises(psycopg.OperationalError) as caught, victim.autocommit() as session:
+            session.execute("select pg_terminate_backend(pg_backend_pid())")
+        assert is_outage(caught.value)
+
+        with victim.autocommit() as session:
+            assert session.fetch_one("select 1 as one") == {"one": 1}
+        with victim.transaction() as session:
+            session.execute("insert into workers (name, lease_seconds) values ('dropped', 1)")
+            session.release()
+    with database.transaction() as session:
+        assert session.fetch_all("select * from workers") == [], "an ordinary transaction is one again"

@@ -12,14 +12,15 @@ from uuid import UUID
 import psycopg
 
 from moneyflow.errors import PermanentError, UnavailableError
-from moneyflow.jobs.base import Job, RetryPolicy
+from moneyflow.jobs.base import Job
+from moneyflow.jobs.policy import RetryPolicy
 from moneyflow.settings import Settings
 from workers.handlers import Context, Result, handles
 
 _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
 
 
-class LeaveEffect(Job, kind="leave_effect", priority=5, retry=_QUICK, time_limit_seconds=60):
+class LeaveEffect(Job, kind="leave_effect", priority=5, retry=_QUICK, time_limit_seconds=60, breaker=None):
     """Wait, then leave a row; fail the first `failures` tries, for good when `permanent`.
 
     It waits for `seconds`, and for as long as the file `held_by` is there; `begun` counts those that wait so.
@@ -66,7 +67,7 @@ def leave_effect(context: Context, job: LeaveEffect) -> Result:
         raise UnavailableError("password=hunter22 was refused for now")
     if job.permanent:
         raise PermanentError("this will never work")
-    _leave(context)
+    leave(context)
     return {"left": True}
 
 
@@ -80,7 +81,7 @@ def kill_process(_context: Context, _job: KillProcess) -> Result:
 def overrun(context: Context, _job: Overrun) -> Result:
     if context.attempt == 1:
         time.sleep(3)
-    _leave(context)
+    leave(context)
     return None
 
 
@@ -105,7 +106,8 @@ def misbehave(context: Context, job: Misbehave) -> Result:
     return None
 
 
-def _leave(context: Context) -> None:
+def leave(context: Context) -> None:
+    """Leave the effect of the job that runs."""
     context.session.execute(
         "insert into effects values (%(id)s, %(attempt)s)", {"id": context.job_id, "attempt": context.attempt}
     )

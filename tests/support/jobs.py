@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from psycopg.rows import DictRow
@@ -34,6 +35,21 @@ def job(database: Database, job_id: UUID) -> DictRow:
         row = session.fetch_one("select * from jobs where id = %(id)s", {"id": job_id})
     assert row is not None
     return row
+
+
+def change(database: Database, job_id: UUID, *, state: str) -> None:
+    """Put a job into a state as if it had come there."""
+    with database.transaction() as session:
+        session.execute("update jobs set state = %(state)s where id = %(id)s", {"id": job_id, "state": state})
+
+
+def now(database: Database) -> datetime:
+    """Return the moment by Postgres's clock."""
+    with database.transaction() as session:
+        row = session.fetch_one("select clock_timestamp() as now")
+    assert row is not None
+    moment: datetime = row["now"]
+    return moment
 
 
 def attempts(database: Database, job_id: UUID) -> list[DictRow]:

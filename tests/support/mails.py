@@ -1,5 +1,6 @@
 """What tests ask the mail catcher."""
 
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -19,3 +20,14 @@ def to(settings: Settings, address: str, *, subject: str | None = None) -> list[
             for brief in reversed(briefs)
             if address in {person["Address"] for person in brief["To"]} and subject in {None, brief["Subject"]}
         ]
+
+
+def ids_to(settings: Settings, domain: str) -> Counter[str]:
+    """Count the caught mails to a domain by Message-ID."""
+    found: Counter[str] = Counter()
+    with httpx.Client(base_url=settings.mail_catcher_url, timeout=30, trust_env=False) as catcher:
+        start = 0
+        while page := catcher.get("/api/v1/messages", params={"start": start, "limit": 1000}).json()["messages"]:
+            found.update(mail["MessageID"] for mail in page if mail["To"][0]["Address"].endswith(domain))
+            start += len(page)
+    return found

@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
+import psutil
 
 from tests.support.waiting import eventually
 
@@ -40,7 +42,7 @@ class Process:
         """Start it and, unless told not to, wait until it is ready."""
         self.launch()
         if wait_ready:
-            eventually(self._is_ready, seconds=40, what=f"{self.command} ready; its log:\n{self.log_path}")
+            eventually(self.is_ready, seconds=40, what=f"{self.command} ready; its log:\n{self.log_path}")
         return self
 
     def launch(self) -> None:
@@ -56,8 +58,24 @@ class Process:
         self._popen.wait(10)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        os.kill(self._popen.pid, number)
+        """Send it a signal; one that has ended gets none, for its pid may be somebody else's by now."""
+        self._popen.send_signal(number)
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to it and to all that it has started, as gunicorn its workers."""
+        for child in self._children():
+            with suppress(psutil.NoSuchProcess):
+                child.send_signal(number)
+        self.signal(signal.Signals(number))
+
+    def kill_all(self) -> None:
+        """Kill it and all that it has started at one time, as the crash of a machine would."""
+        children = self._children()
+        self.kill()
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=10)
 
     def stop(self, seconds: float = 30) -> int:
         """Ask it to stop and return its exit code; one that does not within `seconds` is killed and fails the test."""
@@ -74,6 +92,10 @@ class Process:
         """Say whether it still runs."""
         return self.popen is not None and self.popen.poll() is None
 
+    def exit_code(self) -> int | None:
+        """Return how it has ended, or None."""
+        return self._popen.poll()
+
     def log(self) -> str:
         """Return all that it has logged."""
         return self.log_path.read_text(errors="replace")
@@ -89,15 +111,32 @@ class Process:
         except httpx.HTTPError:
             return False
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Say whether it is ready to work; fail when it has ended."""
         if self._popen.poll() is not None:
             raise AssertionError(f"{self.command} ended with {self._popen.returncode}:\n{self.log()[-4000:]}")
         return self.says("/readyz", '"ok":true')
+
+    def _children(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self._popen.pid).children(recursive=True) if self.is_running() else []
+        except psutil.NoSuchProcess:
+            return []
 
     @property
     def _popen(self) -> "subprocess.Popen[bytes]":
         assert self.popen is not None, "not started"
         return self.popen
+
+
+class PlainProcess(Process):
+    """A process without health checks: ready as long as it runs."""
+
+    def is_ready(self) -> bool:
+        return self.is_running()
+
+    def says(self, _path: str, _text: str) -> bool:
+        return self.is_running()
 
 
 class Processes:
@@ -114,7 +153,7 @@ class Processes:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         for process in reversed(self._started):
             if process.is_running():
-                process.signal(signal.SIGKILL)  # A clean stop takes its time, and has tests of its own.
+                process.signal_all(signal.SIGKILL)  # A clean stop takes its time, and has tests of its own.
         deadline = time.monotonic() + 20
         for process in self._started:
             try:
@@ -139,11 +178,14 @@ class Processes:
         """Start the consumer of a sink."""
         return self._start("consumers", "CONSUMER_METRICS_PORT", sabotage, environment, sink, wait_ready=wait_ready)
 
-    def api(self, **environment: str) -> Process:
+    def api(self, *, sabotage: str = "nothing", wait_ready: bool = True, **environment: str) -> Process:
         """Start the API under gunicorn."""
-        port = free_port()
-        command = ("-m", "gunicorn", "--config", "python:api.server")
-        return self._begin(command, environment | {"APP_PORT": str(port)}, port)
+        arguments = ("--config", "python:api.server")
+        return self._start("gunicorn", "APP_PORT", sabotage, environment, *arguments, wait_ready=wait_ready)
+
+    def plain(self, *command: str, **environment: str) -> Process:
+        """Start a process that is not of the product and has no health checks."""
+        return self._begin(command, environment, 0, wait_ready=False, kind=PlainProcess)
 
     def _start(
         self,
@@ -159,11 +201,16 @@ class Processes:
         return self._begin(command, environment | {port_name: str(port)}, port, wait_ready=wait_ready)
 
     def _begin(
-        self, command: tuple[str, ...], environment: dict[str, str], port: int, *, wait_ready: bool = True
+        self,
+        command: tuple[str, ...],
+        environment: dict[str, str],
+        port: int,
+        *,
+        wait_ready: bool = True,
+        kind: type[Process] = Process,
     ) -> Process:
-        log_path = (
-            self._folder / f"{len(self._started)}-{'-'.join(command[2:]).replace('.', '-').replace('/', '-')[:60]}.log"
-        )
-        process = Process(command, self._environment | environment, port, log_path)
+        name = "-".join(command[2:]).replace(".", "-").replace("/", "-")[:60]
+        log_path = self._folder / f"{len(self._started)}-{name}.log"
+        process = kind(command, self._environment | environment, port, log_path)
         self._started.append(process)
         return process.start(wait_ready=wait_ready)

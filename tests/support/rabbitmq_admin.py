@@ -23,11 +23,17 @@ def _client(servers: RealServers) -> httpx.Client:
 
 def create_vhost(servers: RealServers, name: str) -> None:
     """Make a vhost in which the application's user may do everything."""
-    user = servers.environment["RABBITMQ_USER"]
     with _client(servers) as client:
         client.put(f"/vhosts/{name}").raise_for_status()
-        everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        client.put(f"/permissions/{name}/{user}", json=everything).raise_for_status()
+    permit(servers, name, ".*")
+
+
+def permit(servers: RealServers, vhost: str, names: str) -> None:
+    """Let the application's user configure, write and read what `names` matches in a vhost, and nothing else."""
+    user = servers.environment["RABBITMQ_USER"]
+    rights = {"configure": names, "write": names, "read": names}
+    with _client(servers) as client:
+        client.put(f"/permissions/{vhost}/{user}", json=rights).raise_for_status()
 
 
 def delete_vhost(servers: RealServers, name: str) -> None:
@@ -94,9 +100,11 @@ def delete_queue(servers: RealServers, vhost: str, queue: str) -> None:
 
 
 def purge_queue(servers: RealServers, vhost: str, queue: str) -> None:
-    """Throw away all that lies ready in a queue."""
+    """Throw away all that lies ready in a queue; nothing lies in one that was deleted and is not there again."""
     with _client(servers) as client:
-        client.delete(f"/queues/{vhost}/{queue}/contents").raise_for_status()
+        answer = client.delete(f"/queues/{vhost}/{queue}/contents")
+    if answer.status_code != httpx.codes.NOT_FOUND:
+        answer.raise_for_status()
 
 
 def publish(
@@ -119,6 +127,22 @@ def ready(settings: Settings, queue: str) -> int:
     finally:
         connection.close()
     return count
+
+
+def double(settings: Settings, queue: str) -> int:
+    """Let all that lies ready in a queue come once more, behind itself; return how many messages that is."""
+    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
+    try:
+        channel = connection.channel()
+        count: int = channel.queue_declare(queue, passive=True).method.message_count
+        taken = [message for message in (channel.basic_get(queue) for _ in range(count)) if message[0] is not None]
+        for _, properties, body in taken * 2:
+            channel.basic_publish(queue, queue, body, properties)
+        for method, _, _ in taken:
+            channel.basic_ack(method.delivery_tag)
+    finally:
+        connection.close()
+    return len(taken)
 
 
 def move(settings: Settings, source: str, target: str, *, copies: int = 1) -> int:

@@ -1,18 +1,26 @@
-"""`python -m tests.support.sabotage NAME MODULE …`: run a process of the product with one thing broken in it.
+"""`python -m tests.support.sabotage NAMES MODULE …`: run a process of the product with something broken in it.
 
-Each function here is one sabotage: a crash at a named point, or a safeguard taken out. The product itself has no
-switch for either.
+Each function here is one sabotage: a safeguard taken out, or with `dies_at:POINT:COUNT` a crash when a failpoint is
+reached for the COUNT-th time; `one+another` does both. The product itself has no switch for either.
 """
 
+import importlib
 import os
 import runpy
 import signal
 import sys
-from collections.abc import Callable
+import threading
 from typing import Any
 
-import tests.support.effects  # its jobs are known to every process that a test starts
-import tests.support.tally  # noqa: F401 - and so is its sink
+if "gunicorn" in sys.argv:  # It says where its processes keep their metrics, before anything imports the library.
+    importlib.import_module("api.server")
+
+import tests.support.deeds
+import tests.support.effects  # their jobs are known to every process that a test starts
+import tests.support.kinds
+import tests.support.members
+import tests.support.tally
+from moneyflow.jobs import schedules
 
 
 def die() -> None:
@@ -24,47 +32,42 @@ def nothing() -> None:
     """Break nothing."""
 
 
-def worker_dies_before_finish() -> None:
-    """Die when the effects are written and nothing is committed."""
-    from moneyflow.ledger import finish
+def keeps_its_schedules() -> None:
+    """Break nothing; tick as the product does."""
+    from moneyflow.jobs import purge
 
-    finish.succeed_many = lambda *_, **__: die()  # type: ignore[assignment]
-
-
-def worker_dies_before_ack() -> None:
-    """Die when all is committed and the message is not acked."""
-    from workers.broker import FencedConsumer
-
-    FencedConsumer.ack = lambda *_: die()  # type: ignore[assignment, method-assign]
+    schedules.declare(purge.PURGE)
 
 
-def relay_dies_before_mark() -> None:
-    """Die when RabbitMQ has confirmed and nothing is marked."""
-    from workers.relay.jobs import JobRelay
-
-    _die_after(JobRelay, "_confirmed")
-
-
-def relay_dies_before_delete() -> None:
-    """Die when Kafka has confirmed and the events are still in the outbox."""
-    from workers.relay.events import EventRelay
-
-    _die_after(EventRelay, "_send")
+def ticks_each_second(point: str = "", count: str = "1") -> None:
+    """Let a job come each second, and every one that was missed; die at a failpoint when one is named."""
+    job = tests.support.effects.LeaveEffect()
+    schedules.declare(
+        schedules.Schedule(name="each_second", cron="* * * * * *", job=job, overlap="allow", catch_up="all")
+    )
+    if point:
+        dies_at(point, count)
 
 
-def relay_dies_before_forgetting_a_dead_letter() -> None:
-    """Die when RabbitMQ has confirmed a dead letter and its row is still there."""
-    from workers.relay.jobs import JobRelay
+def dies_at(point: str, count: str) -> None:
+    """Die when the failpoint is reached for the `count`-th time, and the process that this one was forked of too."""
+    from moneyflow import failpoints
 
-    confirmed = JobRelay._confirmed
+    if point not in failpoints.POINTS:
+        raise ValueError(f"{point} is no failpoint; there are {', '.join(failpoints.POINTS)}")
+    first, left, counting = os.getpid(), int(count), threading.Lock()
 
-    async def wrapped(relay: JobRelay, rows: Any, messages: Any) -> Any:
-        answer = await confirmed(relay, rows, messages)
-        if "letter_id" in rows[0]:
-            die()
-        return answer
+    def count_down(reached: str) -> None:
+        nonlocal left
+        with counting:
+            left -= reached == point
+            if reached == point and left <= 0:
+                os.write(sys.stderr.fileno(), f"dies at {point}\n".encode())
+                if os.getpid() != first:  # A process of gunicorn: its master would start one anew.
+                    os.kill(first, signal.SIGKILL)
+                die()
 
-    JobRelay._confirmed = wrapped  # type: ignore[method-assign]
+    failpoints.set_hook(count_down)
 
 
 def looks_often() -> None:
@@ -74,6 +77,14 @@ def looks_often() -> None:
     reconcile._COUNT_EVERY_SECONDS = reconcile._QUEUED_GRACE_SECONDS = 0.5
     reconcile._PRESENCE_GRACE_SECONDS = 1.0
     leader._FROZEN_SECONDS = 3
+
+
+def starves_soon() -> None:
+    """Break nothing; let the relay warn of jobs that have been due for a second."""
+    from workers.relay import reconcile
+
+    looks_often()
+    reconcile.STARVED_SECONDS = 1.0
 
 
 def hangs_soon() -> None:
@@ -86,22 +97,66 @@ def hangs_soon() -> None:
 def without_confirm() -> None:
     """Mark whatever was sent, confirmed or not; and let nobody look for what was lost by it."""
     from workers.relay.publisher import Publisher
-    from workers.relay.reconcile import Reconciler
 
     publish = Publisher.publish
 
     async def hopeful(publisher: Publisher, messages: Any) -> list[bool]:
         return [True for _ in await publish(publisher, messages)]
 
+    Publisher.publish = hopeful  # type: ignore[method-assign]
+    without_look()
+
+
+def without_look() -> None:
+    """Let nobody look for what RabbitMQ should hold and does not."""
+    from workers.relay.reconcile import Reconciler
+
     async def blind(_: Reconciler) -> None:
         """See nothing."""
 
-    Publisher.publish = hopeful  # type: ignore[method-assign]
     Reconciler._find_lost_messages = blind  # type: ignore[method-assign]
+
+
+def without_take_back() -> None:
+    """Let the relay leave the jobs of the dead to them."""
+    from workers.relay.reconcile import Reconciler
+
+    async def indifferent(_: Reconciler) -> None:
+        """Take nothing."""
+
+    Reconciler._take_back = indifferent  # type: ignore[method-assign]
+
+
+def without_one_transaction() -> None:
+    """Commit a job's effects first and its end a moment later, as whoever acks after the work does."""
+    import time
+
+    import workers.jobs  # noqa: F401 - the handlers of the product
+    from workers import handlers
+
+    def torn(handler: Any) -> Any:
+        def run(context: Any, job: Any) -> Any:
+            result = handler(context, job)
+            context.session.commit()
+            time.sleep(0.2)
+            return result
+
+        return run
+
+    for kind, handler in handlers.registry.items():
+        handlers.registry[kind] = torn(handler)
+
+
+def reads_ahead() -> None:
+    """Break nothing; let a worker always hold one message more than it has threads, however slow its jobs are."""
+    from workers.pace import Pace
+
+    Pace.wanted = lambda pace: pace._threads + 1  # type: ignore[method-assign]
 
 
 def without_fenced_acks() -> None:
     """Settle whatever is done, by whatever tag it had, on the consumer that there is now."""
+    reads_ahead()
     from workers.broker import FencedConsumer
 
     ack = FencedConsumer.ack
@@ -126,6 +181,8 @@ def without_fence() -> None:
             weakened[name] = weakened[name].replace(fence, "")  # type: ignore[assignment]
         for before, after in history.items():
             weakened[name] = weakened[name].replace(before, after)  # type: ignore[assignment]
+        if query.endswith("from done") and not query.endswith("select id from done"):
+            weakened[name] += " on conflict do nothing"  # type: ignore[operator]
         assert weakened[name] != query
     finish._QUERIES = weakened
     finish._held = lambda *_: None
@@ -143,25 +200,11 @@ def without_claim() -> None:
     claim._QUERIES = weakened
 
 
-def consumer_dies_before_mirror() -> None:
-    """Die when the sink and its position are committed and the group knows nothing of it."""
-    from consumers.runtime import Consumer
-
-    _die_after(Consumer, "_write")
-
-
 def rebuilds_soon() -> None:
     """Break nothing; let a consumer throw its Kafka client away after a second of failures."""
     from consumers import runtime
 
     runtime._REBUILD_SECONDS = 1.0
-
-
-def consumer_dies_before_skip() -> None:
-    """Die when the bad record is on the dead letter topic and the sink's position still stands before it."""
-    from consumers.dead_letter import DeadLetters
-
-    _die_after(DeadLetters, "put")
 
 
 def without_gate() -> None:
@@ -200,20 +243,13 @@ def without_epoch() -> None:
     }
 
 
-def _die_after(owner: type, name: str) -> None:
-    original: Callable[..., Any] = getattr(owner, name)
-
-    async def wrapped(*args: Any, **kwargs: Any) -> None:
-        await original(*args, **kwargs)
-        die()
-
-    setattr(owner, name, wrapped)
-
-
 def main() -> None:
     """Sabotage, then become the process."""
-    name, module, *arguments = sys.argv[1:]
-    globals()[name]()
+    names, module, *arguments = sys.argv[1:]
+    schedules.registry.clear()  # A test has the jobs that it asks for, and no others at some minute.
+    for name in names.split("+"):
+        function, *parameters = name.split(":")
+        globals()[function](*parameters)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

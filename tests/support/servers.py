@@ -16,6 +16,33 @@ from rich.console import Console
 from ops.stack import packages
 from ops.stack.home import State
 from ops.stack.servers import Kafka, Mail, Postgres, RabbitMQ, Redis, Server
+from tests.support.proxy import Proxies
+
+
+class ProxiedKafka(Kafka):
+    """A Kafka that can be reached through a proxy too.
+
+    Its clients go where it says that it is, so what listens behind the proxy must say the proxy's address.
+    """
+
+    def __init__(self, state: State, proxies: Proxies) -> None:
+        super().__init__(state)
+        self.proxy = proxies.to(lambda: self.port("proxied"))
+
+    def _configuration(self) -> str:
+        lines = super()._configuration().splitlines()
+        also = {
+            "listeners": f",PROXIED://127.0.0.1:{self.port('proxied')}",
+            "advertised.listeners": f",PROXIED://127.0.0.1:{self.proxy.port}",
+        }
+        return "\n".join(
+            (
+                *(line + also.get(line.partition("=")[0], "") for line in lines),
+                "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
+                "inter.broker.listener.name=PLAINTEXT",
+                "",
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -24,7 +51,7 @@ class RealServers:
 
     postgres: Postgres
     rabbitmq: RabbitMQ
-    kafka: Kafka
+    kafka: ProxiedKafka
     redis: Redis
     mail: Mail
     folder: Path
@@ -49,9 +76,11 @@ def real_servers() -> Iterator[RealServers]:
     folder = Path(tempfile.mkdtemp(prefix="money-flow-tests-", dir="/var/tmp"))
     folder.chmod(0o711)  # PostgreSQL's own user must pass through.
     state = State(folder)
-    servers = RealServers(Postgres(state), RabbitMQ(state), Kafka(state), Redis(state), Mail(state), folder)
+    proxies = Proxies()
+    kafka = ProxiedKafka(state, proxies)
+    servers = RealServers(Postgres(state), RabbitMQ(state), kafka, Redis(state), Mail(state), folder)
     # A test run that is killed runs nothing of the below; the guardian does it for it.
-    guardian = subprocess.Popen([sys.executable, "-m", "tests.support.guardian", str(os.getpid()), str(folder)])
+    guardian = subprocess.Popen([sys.executable, "-m", "ops.stack.guardian", str(os.getpid()), str(folder)])
     atexit.register(_end, servers)
     try:
         for server in servers.all():
@@ -61,6 +90,7 @@ def real_servers() -> Iterator[RealServers]:
         yield servers
     finally:
         _end(servers)
+        proxies.close()
         atexit.unregister(_end)
         guardian.kill()
         guardian.wait()

@@ -6,13 +6,14 @@ import pytest
 
 from moneyflow.events import registry as events
 from moneyflow.jobs import registry as jobs
+from moneyflow.jobs.schedules import registry as schedules
 
 
 @pytest.fixture
 def contracts() -> Iterator[None]:
     """Put the registries back to what the product declares."""
-    before = (dict(jobs), dict(events))
+    before = (dict(jobs), dict(events), dict(schedules))
     yield
-    for registry, kept in zip((jobs, events), before, strict=True):
+    for registry, kept in zip((jobs, events, schedules), before, strict=True):
         registry.clear()
         registry.update(kept)  # type: ignore[arg-type]

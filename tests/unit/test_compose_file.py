@@ -62,6 +62,18 @@ def test_every_image_is_pinned_to_a_version() -> None:
     )
 
 
+def test_processes_reload_in_dev_and_are_the_container_s_own_in_prod() -> None:
+    of_the_application = {
+        build: (CHECKOUT / "ops" / "docker" / "app" / f"{build}.yml").read_text(encoding="utf-8")
+        for build in ("dev", "prod")
+    }
+
+    assert 'entrypoint: ["python", "-m", "ops.stack.reload"]' in of_the_application["dev"]
+    assert "../../..:/app:ro" in of_the_application["dev"]
+    assert "entrypoint" not in of_the_application["prod"]
+    assert "reload" not in of_the_application["prod"]
+
+
 def test_the_user_s_settings_win_and_what_is_empty_counts_as_not_set(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("POSTGRES_PASSWORD=mine\nREDIS_PASSWORD=\nRABBITMQ_USER=file\n", encoding="utf-8")
     given = given_settings(tmp_path / ".env", {"RABBITMQ_USER": "environment", "PATH": "/bin"})

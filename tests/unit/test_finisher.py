@@ -1,29 +1,47 @@
-"""Finishes that gather: one write for many, and each thread learns of its own job."""
+"""Finishes that gather: one write for many, and each job learns of its own end."""
 
 import threading
 import uuid
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from uuid import UUID
 
-import pytest
-
-from moneyflow.errors import FenceLostError, PostgresDownError
+from moneyflow.errors import PostgresDownError
 from moneyflow.ledger.claim import Claim
 from moneyflow.ledger.finish import Success
 from tests.support.waiting import eventually
-from workers.finisher import Finisher
+from workers.finisher import Finish, Finisher
+from workers.patience import Patience
 
 
-def _success() -> Success:
-    claim = Claim(
-        id=uuid.uuid4(), kind="leave_effect", version=1, priority=5, payload={}, attempt=1, max_attempts=3, fence=7,
-        correlation_id=None, traceparent=None, wait_seconds=0.0, time_limit_seconds=60,
-    )  # fmt: skip
-    return Success(claim=claim)
+@dataclass
+class Told:
+    """What the finisher said of each job."""
+
+    committed: dict[UUID, bool] = field(default_factory=dict)
+    refused: dict[UUID, Exception] = field(default_factory=dict)
+
+    def finish(self) -> Finish:
+        claim = Claim(
+            id=uuid.uuid4(), kind="leave_effect", version=1, priority=5, payload={}, attempt=1, max_attempts=3, fence=7,
+            correlation_id=None, traceparent=None, wait_seconds=0.0, time_limit_seconds=60,
+        )  # fmt: skip
+        return Finish(
+            success=Success(claim=claim),
+            committed=lambda held: self.committed.update({claim.id: held}),
+            refused=lambda error: self.refused.update({claim.id: error}),
+        )
 
 
-def test_finishes_that_come_while_one_is_written_are_written_together() -> None:
+def _id(finish: Finish) -> UUID:
+    return finish.success.claim.id
+
+
+def _all_held(successes: Sequence[Success]) -> set[UUID]:
+    return {success.claim.id for success in successes}
+
+
+def test_finishes_that_come_while_one_is_written_are_written_together_and_nobody_waits_for_them() -> None:
     writes: list[int] = []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -31,44 +49,84 @@ def test_finishes_that_come_while_one_is_written_are_written_together() -> None:
         writes.append(len(successes))
         begun.set()
         assert go_on.wait(10)
-        return {success.claim.id for success in successes}
+        return _all_held(successes)
 
-    finisher = Finisher(write)
-    with ThreadPoolExecutor(8) as threads:
-        first = threads.submit(finisher.succeed, _success())
-        assert begun.wait(10)
-        others = [threads.submit(finisher.succeed, _success()) for _ in range(7)]
-        eventually(lambda: len(finisher._gathered) == 7, what="seven wait")
-        go_on.set()
+    told, finisher = Told(), Finisher(write, Patience())
+    finisher.start()
+    finishes = [told.finish() for _ in range(8)]
+    finisher.hand_over(finishes[0])
+    assert begun.wait(10)
+    for finish in finishes[1:]:
+        finisher.hand_over(finish)
+    assert told.committed == {}
+    assert not finisher.wait_until_written(0.01)
+    go_on.set()
 
-    assert first.result() is None
-    assert [other.result() for other in others] == [None] * 7
+    assert finisher.wait_until_written(10)
+    assert told.committed == {_id(finish): True for finish in finishes}
     assert writes == [1, 7]
 
 
-def test_a_job_that_was_taken_over_is_told_so_and_its_neighbours_are_not() -> None:
-    mine, lost = _success(), _success()
-    finisher = Finisher(lambda _: {mine.claim.id})
+def test_a_job_that_was_taken_over_is_told_so_and_its_neighbour_is_not() -> None:
+    told = Told()
+    mine, lost = told.finish(), told.finish()
+    finisher = Finisher(lambda _: {_id(mine)}, Patience())
+    finisher.hand_over(mine)
+    finisher.hand_over(lost)
+    finisher.start()
 
-    finisher.succeed(mine)
-
-    with pytest.raises(FenceLostError, match=str(lost.claim.id)):
-        finisher.succeed(lost)
+    assert finisher.wait_until_written(10)
+    assert told.committed == {_id(mine): True, _id(lost): False}
 
 
-def test_an_outage_reaches_every_job_of_the_write_and_the_same_call_may_be_repeated() -> None:
+def test_an_outage_is_waited_out() -> None:
     answers: list[Exception | None] = [PostgresDownError("away"), None]
 
     def write(successes: Sequence[Success]) -> Collection[UUID]:
         error = answers.pop(0)
         if error is not None:
             raise error
-        return {success.claim.id for success in successes}
+        return _all_held(successes)
 
-    finisher, success = Finisher(write), _success()
+    told, finisher = Told(), Finisher(write, Patience())
+    finish = told.finish()
+    finisher.hand_over(finish)
+    finisher.start()
 
-    with pytest.raises(PostgresDownError):
-        finisher.succeed(success)
-    finisher.succeed(success)
+    assert finisher.wait_until_written(10)
+    assert told.committed == {_id(finish): True}
 
-    assert answers == []
+
+def test_one_that_cannot_be_stored_keeps_no_other_from_it() -> None:
+    told = Told()
+    finishes = [told.finish() for _ in range(3)]
+    bad = finishes[1]
+
+    def write(successes: Sequence[Success]) -> set[UUID]:
+        if any(success is bad.success for success in successes):
+            raise ValueError("a NUL")
+        return _all_held(successes)
+
+    finisher = Finisher(write, Patience())
+    for finish in finishes:
+        finisher.hand_over(finish)
+    finisher.start()
+
+    assert finisher.wait_until_written(10)
+    assert told.committed == {_id(finish): True for finish in finishes if finish is not bad}
+    assert str(told.refused[_id(bad)]) == "a NUL"
+
+
+def test_what_cannot_be_written_before_the_worker_stops_is_told_to_nobody_and_ends_no_thread() -> None:
+    def write(_: Sequence[Success]) -> set[UUID]:
+        raise PostgresDownError("away")
+
+    told, patience = Told(), Patience()
+    finisher = Finisher(write, patience)
+    finisher.hand_over(told.finish())
+    finisher.start()
+    patience.end()
+
+    eventually(lambda: finisher.wait_until_written(0), seconds=10)
+    assert told.committed == told.refused == {}
+    assert finisher.thread.is_alive()

@@ -60,13 +60,13 @@ Visit = Callable[[Callable[[], AbstractContextManager[object]]], Visitor]
 
 
 def test_ordinary_jobs_are_inside_together(gate: Gate, visit: Visit) -> None:
-    visitors = [visit(gate.together) for _ in range(3)]
+    visitors = [visit(lambda: gate) for _ in range(3)]
 
     assert all(visitor.is_inside() for visitor in visitors)
 
 
 def test_a_suspect_waits_until_all_others_are_out(gate: Gate, visit: Visit) -> None:
-    others = [visit(gate.together) for _ in range(2)]
+    others = [visit(lambda: gate) for _ in range(2)]
     assert all(other.is_inside() for other in others)
     suspect = visit(_alone(gate))
     eventually(lambda: gate._want_alone, what="the suspect waits")
@@ -78,11 +78,11 @@ def test_a_suspect_waits_until_all_others_are_out(gate: Gate, visit: Visit) -> N
 
 
 def test_newcomers_wait_behind_a_suspect_that_waits(gate: Gate, visit: Visit) -> None:
-    first = visit(gate.together)
+    first = visit(lambda: gate)
     assert first.is_inside()
     suspect = visit(_alone(gate))
     eventually(lambda: gate._want_alone, what="the suspect waits")
-    newcomer = visit(gate.together)
+    newcomer = visit(lambda: gate)
 
     assert first.goes()
     assert suspect.is_inside()
@@ -104,7 +104,7 @@ def test_two_suspects_are_inside_one_after_the_other(gate: Gate, visit: Visit) -
 
 @pytest.mark.parametrize("way", ["together", "alone"])
 def test_an_error_inside_leaves_the_gate_open(gate: Gate, visit: Visit, way: str) -> None:
-    passing = gate.together() if way == "together" else gate.alone(wait_seconds=1)
+    passing: AbstractContextManager[object] = gate if way == "together" else gate.alone(wait_seconds=1)
     with pytest.raises(OSError, match="broken"), passing:
         raise OSError("broken")
 
@@ -112,9 +112,9 @@ def test_an_error_inside_leaves_the_gate_open(gate: Gate, visit: Visit, way: str
 
 
 def test_a_suspect_gives_up_after_its_time_and_newcomers_pass_again(gate: Gate, visit: Visit) -> None:
-    long = visit(gate.together)
+    long = visit(lambda: gate)
     assert long.is_inside()
 
     with gate.alone(wait_seconds=0.05) as is_alone:
         assert not is_alone
-        assert visit(gate.together).is_inside()
+        assert visit(lambda: gate).is_inside()

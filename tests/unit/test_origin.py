@@ -4,10 +4,9 @@ import re
 import threading
 
 import pytest
-import structlog
 
 from moneyflow.telemetry import origin
-from moneyflow.telemetry.origin import Origin, child_traceparent, current, working_for
+from moneyflow.telemetry.origin import Origin, add_to_line, child_traceparent, current, working_for
 
 _PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _FORM = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01")
@@ -32,14 +31,15 @@ def test_an_error_ends_the_block_too() -> None:
         raise OSError("broken")
 
     assert current() == Origin()
-    assert structlog.contextvars.get_contextvars() == {}
+    assert add_to_line(None, "info", {}) == {}
 
 
 def test_log_lines_carry_the_request_and_the_fields() -> None:
     with working_for(Origin(correlation_id="request-1"), job="send_email"):
-        fields = structlog.contextvars.get_contextvars()
+        line = add_to_line(None, "info", {"event": "sent", "job": "another"})
 
-    assert fields == {"correlation_id": "request-1", "job": "send_email"}
+    assert line == {"event": "sent", "correlation_id": "request-1", "job": "another"}, "the line's own word goes first"
+    assert add_to_line(None, "info", {}) == {}
 
 
 def test_another_thread_works_for_nobody() -> None:

@@ -7,15 +7,18 @@ import pytest
 from moneyflow.errors import (
     ConflictError,
     InvalidInputError,
+    JobCancelledError,
     NotFoundError,
     PermanentError,
     PoisonError,
     UnavailableError,
+    UnknownVersionError,
 )
-from moneyflow.jobs import RetryPolicy
+from moneyflow.jobs.policy import RetryPolicy
 from moneyflow.ledger.claim import Claim
 from moneyflow.settings import load
-from workers.outcome import Fail, Redactor, RetryIn, decide
+from workers.outcome import Cancel, EndedByHandlerError, Ending, Fail, Park, RetryIn, Snooze, decide
+from workers.redaction import Redactor, group
 
 _PASSWORD = "correct-horse-battery"
 _POLICY = RetryPolicy(attempts=3, base_seconds=1, cap_seconds=10)
@@ -26,10 +29,11 @@ def redactor() -> Redactor:
     return Redactor(load({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": _PASSWORD, "REDIS_PASSWORD": f"{_PASSWORD}-2"}))
 
 
-def _claim(attempt: int) -> Claim:
+def _claim(attempt: int, *, is_probe: bool = False) -> Claim:
     return Claim(
         id=UUID(int=1), kind="x", version=1, priority=5, payload={}, attempt=attempt, max_attempts=3, fence=1,
         correlation_id=None, traceparent=None, wait_seconds=0, time_limit_seconds=60,
+        is_probe=is_probe,
     )  # fmt: skip
 
 
@@ -51,6 +55,48 @@ def test_any_other_error_is_tried_again_a_bug_too(error: Exception) -> None:
 
     assert isinstance(decision, RetryIn)
     assert 0 <= decision.seconds <= 2
+
+
+@pytest.mark.parametrize("ending", [RetryIn(3), Snooze(3), Cancel("x"), Fail("x")])
+def test_an_ending_that_a_handler_returns_is_what_follows(ending: Ending) -> None:
+    assert decide(EndedByHandlerError(ending), _claim(1), _POLICY) == ending
+
+
+def test_another_try_that_a_handler_asks_for_is_one_of_those_it_has() -> None:
+    assert decide(EndedByHandlerError(RetryIn(3)), _claim(3), _POLICY) == Fail()
+    assert decide(EndedByHandlerError(Snooze(3)), _claim(3), _POLICY) == Snooze(3)
+
+
+def test_a_cancelled_job_ends_and_an_unreadable_one_waits_for_others() -> None:
+    assert decide(JobCancelledError("x"), _claim(1), _POLICY) == Cancel()
+    assert decide(UnknownVersionError("x"), _claim(3), _POLICY) == Park()
+
+
+def test_a_contract_names_errors_that_are_permanent_and_errors_that_do_not_count() -> None:
+    policy = RetryPolicy(attempts=3, base_seconds=1, permanent=(ConflictError,), uncounted=(UnavailableError,))
+
+    assert decide(ConflictError("x"), _claim(1), policy) == Fail()
+    assert isinstance(decide(UnavailableError("x"), _claim(3), policy), Snooze)
+
+
+def test_a_probe_of_a_kind_that_paused_itself_burns_no_attempt_unless_it_is_hopeless() -> None:
+    assert isinstance(decide(UnavailableError("x"), _claim(3, is_probe=True), _POLICY), Snooze)
+    assert decide(PermanentError("x"), _claim(1, is_probe=True), _POLICY) == Fail()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("order 17 of 2026-11-24T10:00:00", "order 4 of 2025-01-01T23:59:59"),
+        ("no user 01a20fee-c43c-7695-93a0-39997b76206f", "no user 01a20fee-c446-7512-a14c-79021aa6e3ca"),
+        ("field 'amount' is not a number", "field 'date' is not a number"),
+        ('KeyError("a")', 'KeyError("b")'),
+        ("at 0xdeadbeef", "at 0x1234"),
+    ],
+)
+def test_failures_of_one_cause_are_one_group(one: str, other: str) -> None:
+    assert group(one) == group(other)
+    assert group(one) != group("something else")
 
 
 def test_the_last_try_is_the_last() -> None:

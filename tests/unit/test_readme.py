@@ -2,8 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
+
+from ops.cli import app
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,3 +44,23 @@ def test_every_make_command_and_every_linked_file_exists(document: str) -> None:
 
     assert commands <= targets
     assert [link for link in links if not (_ROOT / document).parent.joinpath(link).exists()] == []
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS)
+def test_every_moneyflow_command_and_each_of_its_options_exists(document: str) -> None:
+    text = (_ROOT / document).read_text(encoding="utf-8")
+    shown = re.findall(r"(?<!from )moneyflow ([a-z][a-z-]*) ([a-z][a-z|-]*)([^`#\n]*)", text)
+
+    for group, names, arguments in shown:
+        for name in names.split("|"):
+            options = {option for parameter in _command(group, name).params for option in parameter.opts}
+            assert set(re.findall(r"(?<![\w-])--[a-z-]+", arguments)) <= options, f"{group} {name}"
+
+
+def _command(group: str, name: str) -> Any:
+    """Return a command of `moneyflow`; fails the test when there is none of that name."""
+    found: Any = get_command(app)
+    for part in (group, name):
+        found = found.get_command(None, part)
+        assert found is not None, f"there is no command {part!r} in `moneyflow {group} {name}`"
+    return found

@@ -125,14 +125,33 @@ def test_what_arrives_while_the_window_is_claimed_is_not_forgotten() -> None:
     assert ledger.asked == [[early.job_id], [late.job_id]]
 
 
-def test_drain_returns_what_was_claimed_and_not_taken() -> None:
+def test_an_emptied_window_returns_what_no_thread_has_begun_and_whoever_comes_to_it_sees_that() -> None:
     window = Window(Ledger())
-    taken, left = _arrive(window, new_id(), new_id())
+    taken, claimed = _arrive(window, new_id(), new_id())
     window.take(taken)
+    (waiting,) = _arrive(window, new_id())
 
-    assert [claim.id for claim in window.drain()] == [left.job_id]
-    assert window.drain() == []
-    assert window.take(left) is None
+    unstarted = window.empty()
+
+    assert set(unstarted) == {claimed, waiting}
+    assert [claim.id for claim in unstarted.values() if claim] == [claimed.job_id]
+    assert [d.is_given_back for d in (taken, claimed, waiting)] == [False, True, True]
+    assert window.empty() == {}
+    assert window.take(claimed) is None
+
+
+def test_the_age_of_the_oldest_delivery_that_waits_is_known() -> None:
+    window = Window(Ledger())
+    assert window.oldest_seconds() == 0
+    old, young = _arrive(window, new_id(), new_id())
+    old.arrived_at -= 100
+    young.arrived_at -= 50
+
+    assert 100 <= window.oldest_seconds() < 110
+    window.take(old)
+    assert 50 <= window.oldest_seconds() < 60
+    window.take(young)
+    assert window.oldest_seconds() == 0
 
 
 def test_many_threads_take_each_claim_once() -> None:

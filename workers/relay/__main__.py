@@ -1,34 +1,45 @@
 """`python -m workers.relay`: publish what is due while this process is the leader, stand by while it is not."""
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import psycopg
 import redis.asyncio
 import redis.exceptions
 import structlog
 
-from moneyflow.database import is_passing
+from moneyflow.database import Database, is_passing
 from moneyflow.gateways import wake
 from moneyflow.gateways.rabbitmq import connection_parameters
 from moneyflow.settings import Settings
 from moneyflow.telemetry.health import serve_health
 from moneyflow.telemetry.start import begin
+from workers.relay.batches import BatchRelay
 from workers.relay.depth import Depths
 from workers.relay.events import EventRelay
-from workers.relay.jobs import JobRelay
+from workers.relay.jobs import NAMES_FIRST_SECONDS, JobRelay
 from workers.relay.leader import leadership
+from workers.relay.limits import Admission
 from workers.relay.publisher import Publisher
 from workers.relay.reconcile import Reconciler
+from workers.relay.schedules import ScheduleRelay
 from workers.relay.turn import Turns
+from workers.relay.warnings import Warnings
 
 log = structlog.get_logger(__name__)
 
 #: A part that has not gone round for this long hangs: the longest turn waits for confirms and for Kafka.
 _STUCK_SECONDS = 120.0
 _RECONNECT_SECONDS = 0.5
+#: Who is asked to stop has so long: the longest that may be worth while is Kafka's producer, which sends what it has.
+_STOP_SECONDS = 15.0
+_WORK = {b"jobs", b"events", b"ready"}
 
 
 class RelayProcess:
@@ -37,10 +48,13 @@ class RelayProcess:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._turns: list[Turns] = []
+        self._database = Database(settings.conninfo("relay", application_name="relay sessions"), size=2)
+        self._warnings = Warnings(self._database)
         self._moved = time.monotonic()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Lead or stand by until asked to stop, and begin anew whenever Postgres was away."""
+        self._database.open()
         lead = asyncio.create_task(self._lead_for_ever())
         stop = asyncio.create_task(stopping.wait())
         await asyncio.wait({lead, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -49,6 +63,7 @@ class RelayProcess:
             lead.result()
         lead.cancel()
         await asyncio.gather(lead, return_exceptions=True)
+        self._database.close()
 
     def is_alive(self) -> str | None:
         """Say which part has stopped going round."""
@@ -83,14 +98,22 @@ class RelayProcess:
     async def _lead(self, connection: "psycopg.AsyncConnection[psycopg.rows.DictRow]") -> None:
         publisher = Publisher(connection_parameters(self.settings, name="relay"))
         depths = Depths(Publisher(connection_parameters(self.settings, name="relay depths")))
-        events = EventRelay(connection, self.settings)
+        event_relay = EventRelay(connection, self.settings)
         jobs = Turns("jobs", JobRelay(connection, publisher).turn)
-        reconciler = Reconciler(connection, depths)
+        events = Turns("events", event_relay.turn)
+        limits = Turns("limits", Admission(connection, admitted=jobs.wake).turn)
+        reconciler = Reconciler(connection, depths, self._warnings)
+        batches = BatchRelay(self._conninfo("batches"), freed=jobs.wake)
+        schedules = ScheduleRelay(self._database, enqueued=jobs.wake)
         turns = [
             jobs,
-            Turns("events", events.turn),
+            events,
+            limits,
+            Turns("batches", batches.turn),
+            Turns("schedules", schedules.turn),
             Turns("take back", reconciler.turn),
             Turns("look", reconciler.look),
+            Turns("probes", reconciler.choose_probes),
             Turns("show life", reconciler.show_life),
         ]
         self._turns = turns
@@ -98,15 +121,19 @@ class RelayProcess:
             async with asyncio.TaskGroup() as group:
                 for turn in turns:
                     group.create_task(turn.run(), name=turn.name)
-                group.create_task(self._listen(turns[:2]), name="wake")
+                group.create_task(self._listen(jobs, events, limits), name="wake")
         finally:
             reconciler.forget()
             publisher.close()
             depths.close()
-            await events.close()
+            await batches.close()
+            await event_relay.close()
 
-    async def _listen(self, turns: list[Turns]) -> None:
-        """Wake the parts when somebody has committed work; while Redis is away they poll."""
+    async def _listen(self, jobs: Turns, events: Turns, limits: Turns) -> None:
+        """Wake the parts when somebody has committed work; while Redis is away they poll.
+
+        Jobs that workers were told of by name are left to them for a moment.
+        """
         settings = self.settings
         while True:
             client = redis.asyncio.Redis(
@@ -120,9 +147,15 @@ class RelayProcess:
             try:
                 async with client, client.pubsub() as subscription:
                     await subscription.subscribe(wake.channel(settings))
-                    async for _ in subscription.listen():
-                        for turn in turns:
-                            turn.wake()
+                    async for message in subscription.listen():
+                        work = _work(message)
+                        if b"jobs" in work:
+                            jobs.wake()
+                            limits.wake()
+                        if b"events" in work:
+                            events.wake()
+                        if b"ready" in work:
+                            jobs.wake_after(NAMES_FIRST_SECONDS)
             except (redis.exceptions.RedisError, OSError) as error:
                 log.warning("wake_channel_lost", error=str(error), consequence="polling until it is back")
             await asyncio.sleep(_RECONNECT_SECONDS)
@@ -131,11 +164,31 @@ class RelayProcess:
         return self.settings.conninfo("relay", application_name=f"relay {part}")
 
 
+def _work(message: Mapping[str, Any]) -> set[bytes]:
+    """Return what there is to do; everything when that is not known, as when it listens again and has missed some."""
+    said = set(message["data"].split()) if message["type"] == "message" else set()
+    return said if said and said <= _WORK else _WORK
+
+
+def _end_anyway() -> None:
+    """End while something still waits for a server that does not answer, as a lost connection makes psycopg do."""
+    log.warning("relay_cut_off", consequence="what was under way is published again by the next leader")
+    os._exit(0)
+
+
 async def _serve(settings: Settings) -> None:
     process = RelayProcess(settings)
     stopping = asyncio.Event()
+    cut_off = threading.Timer(_STOP_SECONDS, _end_anyway)
+    cut_off.daemon = True
+
+    def stop() -> None:
+        if not stopping.is_set():
+            stopping.set()
+            cut_off.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     serve_health(
         host=settings.bind_host,
         port=settings.relay_metrics_port,

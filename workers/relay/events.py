@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 
 from moneyflow.errors import UnavailableError
 from moneyflow.events.base import CONTENT_TYPE
+from moneyflow.failpoints import reach
 from moneyflow.gateways.kafka import topic_name
 from moneyflow.ledger.relay import QUERIES
 from moneyflow.settings import Settings
@@ -50,7 +51,9 @@ class EventRelay:
         if not rows:
             return _POLL_SECONDS
         confirmed, errors = await self._send(rows)
+        reach("relay.events_confirmed")
         await self._connection.execute(QUERIES["delete_events"], {"sequences": confirmed})
+        reach("relay.events_deleted")
         sent = set(confirmed)
         tell_published("event", [row["id"] for row in rows if row["sequence"] in sent])
         if errors:

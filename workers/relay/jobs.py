@@ -9,7 +9,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from moneyflow.clock import rfc3339
+from moneyflow.database import array
 from moneyflow.errors import UnavailableError
+from moneyflow.failpoints import reach
 from moneyflow.gateways.rabbitmq import DEAD_EXCHANGE, JOBS_EXCHANGE, JOBS_QUEUE
 from moneyflow.ledger.relay import QUERIES
 from workers.broker import FENCE_HEADER, encode
@@ -20,6 +22,10 @@ BATCH = 500
 #: Whoever commits also wakes the relay; polling is the net below that.
 _POLL_SECONDS = 0.5
 _SHORTEST_PAUSE_SECONDS = 0.005
+#: So long workers have to take what was committed by its id: what is published as well comes to them a second time.
+NAMES_FIRST_SECONDS = 0.05
+#: So long an idle worker has to take a job before its row is marked: at one moment, they would be in each other's way.
+_WORKERS_FIRST_SECONDS = 0.005
 #: A job whose row somebody else had locked when it was to be marked is not published again before.
 _HELD_UP_SECONDS = 1.0
 
@@ -30,35 +36,56 @@ class JobRelay:
     def __init__(self, connection: AsyncConnection[DictRow], publisher: Publisher) -> None:
         self._connection = connection
         self._publisher = publisher
-        self._held_up: dict[UUID, float] = {}
+        #: By id and fence, so that a job that was claimed meanwhile and is to be tried again is not meant.
+        self._held_up: dict[tuple[UUID, int], float] = {}
+        #: RabbitMQ has confirmed these, and no row says so yet.
+        self._unmarked: list[DictRow] = []
 
     async def turn(self) -> float:
-        """Publish one batch of each; return how long nothing will be due."""
-        sent = await self._publish_due() + await self._publish_dead_letters()
-        return 0 if sent else await self._until_due()
+        """Mark what was published before, publish one batch of each; return how long nothing will be due."""
+        await self._mark()
+        published, letters = await self._publish_due(), await self._publish_dead_letters()
+        if published == BATCH or letters:
+            return 0
+        return _WORKERS_FIRST_SECONDS if published else await self._until_due()
 
     async def _publish_due(self) -> int:
         now = time.monotonic()
-        self._held_up = {job: until for job, until in self._held_up.items() if until > now}
-        rows = [row for row in await self._rows("due_jobs") if row["id"] not in self._held_up]
+        self._held_up = {key: until for key, until in self._held_up.items() if until > now}
+        rows = [row for row in await self._rows("due_jobs") if _key(row) not in self._held_up]
         if not rows:
             return 0
-        confirmed = await self._confirmed(rows, [job_message(row) for row in rows])
+        reach("relay.before_publish")
+        self._unmarked = await self._confirmed(rows, [job_message(row) for row in rows])
+        reach("relay.confirmed")
+        return len(rows)
+
+    async def _mark(self) -> None:
+        """Keep that RabbitMQ has them. Until then they may be published once more, which is harmless."""
+        confirmed, self._unmarked = self._unmarked, []
+        if not confirmed:
+            return
         cursor = await self._connection.execute(
             QUERIES["mark_published"],
-            {"ids": [row["id"] for row in confirmed], "fences": [row["fence"] for row in confirmed]},
+            {"ids": array(row["id"] for row in confirmed), "fences": array(row["fence"] for row in confirmed)},
         )
         marked = {row["id"] for row in await cursor.fetchall()}
-        self._held_up |= {row["id"]: now + _HELD_UP_SECONDS for row in confirmed if row["id"] not in marked}
+        reach("relay.marked")
+        until = time.monotonic() + _HELD_UP_SECONDS
+        self._held_up |= {_key(row): until for row in confirmed if row["id"] not in marked}
         tell_published("job", [row["id"] for row in confirmed])
-        return len(rows)
 
     async def _publish_dead_letters(self) -> int:
         rows = await self._rows("dead_letters")
         if not rows:
             return 0
-        confirmed = await self._confirmed(rows, [dead_letter_message(row) for row in rows])
-        await self._connection.execute(QUERIES["delete_dead_letters"], {"ids": [row["letter_id"] for row in confirmed]})
+        current = [row for row in rows if row["is_current"]]
+        confirmed = await self._confirmed(current, [dead_letter_message(row) for row in current]) if current else []
+        reach("relay.letters_confirmed")
+        over = [row for row in rows if not row["is_current"]]  # As when RabbitMQ was away while operators replayed.
+        settled = [row["letter_id"] for row in (*confirmed, *over)]
+        await self._connection.execute(QUERIES["delete_dead_letters"], {"ids": settled})
+        reach("relay.letters_deleted")
         tell_published("dead_letter", [row["id"] for row in confirmed])
         return len(rows)
 
@@ -76,6 +103,10 @@ class JobRelay:
         row = await (await self._connection.execute(QUERIES["next_due_seconds"])).fetchone()
         seconds = row["seconds"] if row else None
         return _POLL_SECONDS if seconds is None else min(max(seconds, _SHORTEST_PAUSE_SECONDS), _POLL_SECONDS)
+
+
+def _key(row: DictRow) -> tuple[UUID, int]:
+    return row["id"], row["fence"]
 
 
 def job_message(row: DictRow) -> Outgoing:

@@ -8,7 +8,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow.database import SESSION_OPTIONS
+from moneyflow.database import BY_KEYS, SESSION_OPTIONS
 from moneyflow.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,9 @@ async def leadership(conninfo: str, *, on_poll: Callable[[], None]) -> AsyncIter
     by a standby. Either way nothing that the old leader still publishes can be marked by it. `on_poll` is called
     while this process stands by, to show that it moves.
     """
-    connection = await AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row, options=SESSION_OPTIONS)
+    connection = await AsyncConnection.connect(
+        conninfo, autocommit=True, row_factory=dict_row, options=f"{SESSION_OPTIONS} {BY_KEYS}"
+    )
     try:
         waiting = False
         while not await _is_leader(connection):

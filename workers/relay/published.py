@@ -7,16 +7,14 @@ from uuid import UUID
 import structlog
 
 from moneyflow.telemetry import metrics
+from moneyflow.telemetry.logs import in_lines
 
 log = structlog.get_logger(__name__)
-
-_IDS_IN_A_LINE = 50
 
 
 def tell_published(kind: Literal["job", "dead_letter", "event"], ids: Sequence[UUID]) -> None:
     """Count what a broker has confirmed, and log its ids in lines that stay readable."""
     metrics.relay_published.labels(kind).inc(len(ids))
     name = "event_ids" if kind == "event" else "job_ids"
-    for start in range(0, len(ids), _IDS_IN_A_LINE):
-        part = [str(one) for one in ids[start : start + _IDS_IN_A_LINE]]
+    for part in in_lines(ids):
         log.info("published", kind=kind, count=len(part), **{name: part})

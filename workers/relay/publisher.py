@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 _CONFIRM_SECONDS = 30.0
 _CONNECT_SECONDS = 15.0
+#: So many messages are written before what is written is sent.
+_SENT_TOGETHER = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,35 +35,45 @@ class Outgoing:
 
 @dataclass
 class _Confirms:
-    """What is in flight on one channel, by delivery tag."""
+    """What is in flight on one channel: the messages of one batch, numbered in the order of their sending."""
 
-    waiting: dict[int, asyncio.Future[bool]] = field(default_factory=dict)
-    returned: set[str] = field(default_factory=set)
-    ids: dict[int, str] = field(default_factory=dict)
+    first_tag: int = 1
     next_tag: int = 1
+    ids: Sequence[str] = ()
+    results: list[bool | None] = field(default_factory=list)
+    left: int = 0
+    returned: set[str] = field(default_factory=set)
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    _settled_below: int = 1
 
-    def expect(self, message_id: str) -> asyncio.Future[bool]:
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.waiting[self.next_tag] = future
-        self.ids[self.next_tag] = message_id
-        self.next_tag += 1
-        return future
+    def expect(self, ids: Sequence[str]) -> None:
+        """Begin a batch; the one before is over."""
+        self.first_tag, self.ids, self.results, self.left = self.next_tag, ids, [None] * len(ids), len(ids)
+        self.next_tag += len(ids)
+        self.done.clear()
 
     def settle(self, tag: int, *, multiple: bool, confirmed: bool) -> None:
-        tags = [t for t in self.waiting if t <= tag] if multiple else [tag]
-        for settled in tags:
-            future, message_id = self.waiting.pop(settled, None), self.ids.pop(settled, "")
-            # RabbitMQ confirms a message that it returned as unroutable too, after the return.
-            lost = message_id in self.returned
-            self.returned.discard(message_id)
-            if future and not future.done():
-                future.set_result(confirmed and not lost)
+        if not multiple:
+            self._settle_one(tag, confirmed=confirmed)
+            return
+        for settled in range(self._settled_below, tag + 1):
+            self._settle_one(settled, confirmed=confirmed)
+        self._settled_below = tag + 1
 
     def abandon(self) -> None:
-        for future in self.waiting.values():
-            if not future.done():
-                future.set_result(False)
-        self.waiting.clear()
+        self.done.set()
+
+    def _settle_one(self, tag: int, *, confirmed: bool) -> None:
+        place = tag - self.first_tag
+        if not 0 <= place < len(self.results) or self.results[place] is not None:
+            return
+        # RabbitMQ confirms a message that it returned as unroutable too, after the return.
+        lost = self.ids[place] in self.returned
+        self.returned.discard(self.ids[place])
+        self.results[place] = confirmed and not lost
+        self.left -= 1
+        if not self.left:
+            self.done.set()
 
 
 class Publisher:
@@ -74,26 +86,28 @@ class Publisher:
         self._confirms = _Confirms()
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[bool]:
-        """Publish all and return for each whether RabbitMQ has it: confirmed, and routed to a queue.
+        """Publish all and return for each whether RabbitMQ has it: confirmed and routed. One batch at a time.
 
         Raises:
             UnavailableError: when there is no connection.
         """
-        channel = await self.channel()
-        futures = [self._confirms.expect(message.properties.message_id) for message in messages]
+        channel, confirms = await self.channel(), self._confirms
+        confirms.expect([message.properties.message_id for message in messages])
         try:
-            for message in messages:
+            for number, message in enumerate(messages, 1):
                 channel.basic_publish(
                     message.exchange, message.routing_key, message.body, message.properties, mandatory=True
                 )
+                if number % _SENT_TOGETHER == 0:
+                    await asyncio.sleep(0)  # Nothing goes out before: the first would wait until the last is written.
         except pika.exceptions.AMQPError:
             log.warning("publish_failed", exc_info=True)
             self.close()
-        done, pending = await asyncio.wait(futures, timeout=_CONFIRM_SECONDS)
-        if pending:  # As through a memory alarm: RabbitMQ reads nothing that is published.
-            log.warning("confirms_missing", messages=len(pending), seconds=_CONFIRM_SECONDS)
-            self.close()
-        results = [future in done and future.result() for future in futures]
+        try:
+            await asyncio.wait_for(confirms.done.wait(), _CONFIRM_SECONDS)
+        except TimeoutError:  # As through a memory alarm: RabbitMQ reads nothing that is published.
+            log.warning("confirms_missing", messages=confirms.left, seconds=_CONFIRM_SECONDS)
+        results = [result is True for result in confirms.results]
         if not all(results):
             self.close()  # The next connection declares the topology anew, which somebody may have deleted.
         return results

@@ -26,9 +26,19 @@ class Turns:
         self.last_turn = time.monotonic()
         self._work = work
         self._awake = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         """Let the next turn begin now."""
+        self._awake.set()
+
+    def wake_after(self, seconds: float) -> None:
+        """Let a turn begin so long after the first of those who ask for it."""
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
         self._awake.set()
 
     async def run(self) -> None:

@@ -105,6 +105,13 @@ class RabbitMQ(Server):
         command = [_CONTROL, *arguments]
         return subprocess.run(command, env=dict(self.environment()), cwd=self.folder, check=False).returncode
 
+    def port(self, name: str = "") -> int:
+        """Return one of its ports; that of its epmd too, which runs before the node does and holds the port."""
+        if name == "epmd" and self._epmd():
+            kept: int = self.state.value("ports", "rabbitmq_epmd")
+            return kept
+        return super().port(name)
+
     @property
     def _node(self) -> str:
         return "money_flow_" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""`python -m tests.support.guardian PID FOLDER`: kill the servers that FOLDER knows once process PID is gone."""
+"""`python -m ops.stack.guardian PID FOLDER`: kill the servers that FOLDER knows once process PID is gone."""
 
 import os
 import select
@@ -12,9 +12,9 @@ from ops.stack.processes import Identity
 
 
 def main() -> None:
-    """Wait for the end of the tests, then clean up after them."""
+    """Wait for the end of the process, then leave nothing of its servers behind."""
     parent, folder = int(sys.argv[1]), Path(sys.argv[2])
-    os.setsid()  # A Ctrl-C in the tests' terminal is not for the guardian.
+    os.setsid()  # A Ctrl-C in the process's terminal is not for the guardian.
     select.select([os.pidfd_open(parent)], [], [])
     for kept in State(folder).read().get("pids", {}).values():
         Identity(*kept).signal(signal.SIGKILL, group=True)

@@ -1,0 +1,42 @@
+"""How much of a kind of job may run: at once, at once for each key, and in a window of time."""
+
+import re
+from dataclasses import dataclass
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """At most `limit` starts in any window of `per_seconds`, over all workers."""
+
+    limit: int
+    per_seconds: float
+
+    def __post_init__(self) -> None:
+        if self.limit < 1 or self.per_seconds <= 0:
+            raise ValueError(f"a rate needs limit >= 1 and per_seconds > 0, not {self}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """What the jobs of a kind share, or those of several kinds that name one and the same limit.
+
+    `concurrency` of them run at once, `concurrency_per_key` of those whose `limit_key()` is the same, and no more start
+    than `rate` allows; what is None is not limited. A job that has to wait does so in Postgres: it takes no place in
+    RabbitMQ or in a worker, and no attempt of it counts::
+
+        SMTP = Limit(name="smtp", concurrency=20, rate=Rate(limit=100, per_seconds=60))
+    """
+
+    name: str
+    concurrency: int | None = None
+    concurrency_per_key: int | None = None
+    rate: Rate | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"the name of a limit is of the form smtp_provider, not {self.name!r}")
+        sizes = (self.concurrency, self.concurrency_per_key)
+        if any(size is not None and size < 1 for size in sizes) or (sizes == (None, None) and self.rate is None):
+            raise ValueError(f"limit {self.name}: give concurrency, concurrency_per_key (1 or more) or a rate")

@@ -1,0 +1,87 @@
+"""`moneyflow schedules`: what comes again and again, when, and how it went; run once more, paused, resumed."""
+
+import getpass
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+import moneyflow.jobs  # noqa: F401 - importing the contracts declares their schedules
+from moneyflow.services import schedules
+from ops.cli.output import AsJson, console, print_json, shown, table
+from ops.cli.servers import working_session
+
+app = typer.Typer(no_args_is_help=True, help="jobs that come again and again")
+
+_Name = Annotated[str, typer.Argument(help="the schedule's name; `moneyflow schedules list` shows all")]
+
+
+@app.callback()
+def group() -> None:
+    """Jobs that come again and again."""
+
+
+@app.command(name="list")
+def list_all(*, as_json: AsJson = False) -> None:
+    """Show every schedule: its cron, its next and last tick, what was left out, and whether it is paused."""
+    with working_session("schedules list") as session:
+        found = schedules.listed(session)
+    if as_json:
+        print_json({"schedules": found})
+        return
+    columns = ("name", "job", "cron", "zone", "overlap", "catch up", "next", "last", "left out", "state")
+    console().print(table(*columns, rows=[_row(row) for row in found]))
+
+
+@app.command()
+def run(name: _Name, *, as_json: AsJson = False) -> None:
+    """Enqueue the schedule's job now, once more, and print its id; its ticks stay as they are."""
+    with working_session("schedules run") as session:
+        job_id = schedules.run(session, name)
+    _say({"name": name, "job_id": str(job_id)}, str(job_id), as_json=as_json)
+
+
+@app.command()
+def pause(
+    name: _Name,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="why; whoever looks next reads it")],
+    as_json: AsJson = False,
+) -> None:
+    """Let the schedule tick no more until it is resumed; a job of it that is there already runs."""
+    by = getpass.getuser()
+    with working_session("schedules pause") as session:
+        schedules.pause(session, name, by=by, reason=reason)
+    _say({"name": name, "paused_by": by, "reason": reason}, f"{name} is paused", as_json=as_json)
+
+
+@app.command()
+def resume(name: _Name, *, as_json: AsJson = False) -> None:
+    """Let a paused schedule tick again; what the pause left out is not caught up."""
+    with working_session("schedules resume") as session:
+        next_tick_at = schedules.resume(session, name)
+    found = {"name": name, "next_tick_at": next_tick_at}
+    _say(found, f"{name} ticks again, next at {shown(next_tick_at)}", as_json=as_json)
+
+
+def _say(found: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(text)
+
+
+def _row(row: Mapping[str, Any]) -> tuple[object, ...]:
+    next_tick_at = None if row["paused_at"] or row["removed_at"] else row["next_tick_at"]
+    last = f"{shown(row['last_tick_at'])} {row['last_job_state'] or ''}".strip()
+    left_out = f"{row['skipped']} skipped, {row['missed']} missed"
+    named = [row[name] for name in ("name", "kind", "cron", "time_zone", "overlap", "catch_up")]
+    return (*named, next_tick_at, last, left_out, _state(row))
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    if row["removed_at"]:
+        return "removed: no code declares it"
+    if row["paused_at"]:
+        return f"paused by {row['paused_by']}: {row['pause_reason']}"
+    return "ticks"

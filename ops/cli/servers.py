@@ -1,0 +1,59 @@
+"""What commands need of the servers: a database as the application's role, opened and closed again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from moneyflow import settings as settings_module
+from moneyflow.database import Database, Session, is_outage
+from moneyflow.errors import ConflictError, PostgresDownError
+from moneyflow.settings import Settings
+
+_TIMEOUT_SECONDS = 5
+
+
+@contextmanager
+def opened(command: str) -> Iterator[tuple[Settings, Database]]:
+    """Yield settings and database for a command that only reads; what it leaves for the relay is found by polling."""
+    settings = settings_module.load()
+    with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
+        yield settings, database
+
+
+@contextmanager
+def opened_to_act(command: str) -> Iterator[tuple[Settings, Database]]:
+    """Yield settings and database for a command that leaves work: the relay is woken after each commit."""
+    from moneyflow.gateways.wake import Waker  # noqa: PLC0415 - who only reads needs no Redis
+
+    settings = settings_module.load()
+    waker = Waker(settings)
+    conninfo = _conninfo(settings, command)
+    with _open(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, on_work=waker)) as database:
+        yield settings, database
+
+
+@contextmanager
+def working_session(command: str) -> Iterator[Session]:
+    """Yield a session for a command that does all in one transaction, committed at the end of the block."""
+    with opened_to_act(command) as (_, database), database.transaction() as session:
+        yield session
+
+
+def _conninfo(settings: Settings, command: str) -> str:
+    return settings.conninfo("app", application_name=f"moneyflow {command}")
+
+
+@contextmanager
+def _open(database: Database) -> Iterator[Database]:
+    database.open()
+    try:
+        yield database
+    except psycopg.errors.UndefinedTable as error:
+        raise ConflictError(f"the schema is older than this command; run `python -m ops.migrate`: {error}") from error
+    except psycopg.Error as error:
+        if is_outage(error):
+            raise PostgresDownError(f"Postgres does not answer; see whether it runs, and its log: {error}") from error
+        raise PostgresDownError(f"Postgres did not do it, and nothing of that step was changed: {error}") from error
+    finally:
+        database.close()

@@ -1,0 +1,136 @@
+"""Processes that crash at a failpoint each, and what must happen so that they get there."""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from moneyflow.failpoints import POINTS
+from tests.chaos.scene import Actor, Kind, Scene
+from tests.support import rabbitmq_admin
+from tests.support.kafka_records import produce
+from tests.support.waiting import eventually
+
+#: Points that more than one kind of process reaches; all others are called after the only one.
+_SHARED: dict[str, tuple[Kind, ...]] = {"session": ("worker", "consumer", "api")}
+_OF_A_TICK = {"relay.before_tick", "relay.ticked"}
+_REACHED_SECONDS = 60.0
+_END_TO_END = Path(__file__).parents[1] / "e2e"
+
+
+@dataclass(frozen=True)
+class Dying:
+    """A process that will kill itself at a failpoint; it is none of the scene's own."""
+
+    point: str
+    actor: Actor
+
+    def is_alive(self) -> bool:
+        return self.actor.process.is_running()
+
+    def is_at_work(self) -> bool:
+        """Say whether it has begun, and is no relay that stands by."""
+        return self.actor.process.says("/metrics", "moneyflow_relay_leader 1.0" if self.actor.kind == "relay" else "")
+
+    def died_there(self) -> bool:
+        """Say whether it died of the point, and of nothing else."""
+        process = self.actor.process
+        return process.exit_code() == -signal.SIGKILL and f"dies at {self.point}" in process.log()
+
+
+def cases() -> list[tuple[Kind, str]]:
+    """Return every failpoint with every kind of process that reaches it."""
+    return [(kind, point) for point in POINTS for kind in _kinds(point)]
+
+
+def cases_without_a_test_of_their_own() -> list[tuple[Kind, str]]:
+    """Return those at which no end-to-end test crashes; what a consumer commits, two of them look at."""
+    crashed_at = "".join(file.read_text(encoding="utf-8") for file in _END_TO_END.glob("test_*.py"))
+    return [(kind, point) for kind, point in cases() if point not in crashed_at and kind != "consumer"]
+
+
+def start_dying(scene: Scene, kind: Kind, point: str, dice: random.Random) -> Dying:
+    """Start a process that dies at the point, the first time or a later one."""
+    count = 1 if point in _NUDGES or kind == "api" else dice.choice((1, 1, 2, 3))
+    also = "+ticks_each_second" if point in _OF_A_TICK else ""
+    actor = scene.start(kind, sabotage=f"{scene.sabotage}{also}+dies_at:{point}:{count}", wait_ready=False)
+    scene.actors.remove(actor)
+    return Dying(point, actor)
+
+
+def until_dead(scene: Scene, everybody: list[Dying], ask_api: Callable[[Actor], None]) -> None:
+    """Bring about what the points need, until each process has died at its own; some of it takes more who die.
+
+    Once the last relay of them is dead the scene has one that lives, and no sooner: it would keep them from leading.
+    """
+
+    def all_are_dead() -> bool:
+        alive = [dying for dying in everybody if dying.is_alive()]
+        if not scene.of("relay") and not any(dying.actor.kind == "relay" for dying in alive):
+            scene.start("relay", wait_ready=False)
+        for dying in alive:
+            if dying.actor.kind == "api":
+                ask_api(dying.actor)
+            elif dying.point in _NUDGES and dying.is_at_work():
+                _NUDGES[dying.point](scene, everybody)
+        return not alive
+
+    try:
+        eventually(all_are_dead, seconds=_REACHED_SECONDS)
+    except AssertionError as error:
+        missed = [dying.point for dying in everybody if dying.is_alive()]
+        raise AssertionError(f"not reached within {_REACHED_SECONDS:.0f} seconds: {', '.join(missed)}") from error
+    assert [dying.point for dying in everybody if not dying.died_there()] == []
+
+
+def _kinds(point: str) -> tuple[Kind, ...]:
+    name = point.partition(".")[0]
+    return _SHARED.get(name) or (name,)  # type: ignore[return-value] # it begins with the process's name
+
+
+def _replay(scene: Scene, _: list[Dying]) -> None:
+    """Move the dead letters back, as an operator does."""
+    rabbitmq_admin.move(scene.settings, "jobs_failed", "jobs")
+
+
+def _let_a_worker_die(scene: Scene, everybody: list[Dying]) -> None:
+    """Let one die that leaves claimed jobs behind; do not wait: the relay that brings it jobs may be yet to start."""
+    point = "worker.before_finish"
+    if not any(dying.point == point and dying.is_alive() for dying in everybody):
+        everybody.append(start_dying(scene, "worker", point, random.Random(0)))
+
+
+def _let_workers_be_dead(scene: Scene, _: list[Dying]) -> None:
+    """Kill the workers in the middle of their jobs, and let nobody come for a while who would claim them."""
+    for worker in scene.of("worker"):
+        worker.process.kill()
+    time.sleep(2)
+    for worker in scene.of("worker"):
+        worker.process.start()
+
+
+def _lose_messages(scene: Scene, _: list[Dying]) -> None:
+    """Throw away what waits for workers that are too slow."""
+    for worker in scene.of("worker"):
+        worker.process.signal(signal.SIGSTOP)
+    time.sleep(1)
+    rabbitmq_admin.purge_queue(scene.servers, scene.settings.rabbitmq_vhost, "jobs")
+    time.sleep(1.5)
+    for worker in scene.of("worker"):
+        worker.process.signal(signal.SIGCONT)
+
+
+def _produce_bad_data(scene: Scene, _: list[Dying]) -> None:
+    produce(scene.settings, "user.events", [(b"nobody", b"this is no envelope")])
+    time.sleep(1)
+
+
+_NUDGES: dict[str, Callable[[Scene, list[Dying]], None]] = {
+    "worker.claimed_suspect": _let_a_worker_die,
+    "worker.replayed": _replay,
+    "relay.taken_back": _let_workers_be_dead,
+    "relay.missing_found": _lose_messages,
+    "consumer.buried": _produce_bad_data,
+}

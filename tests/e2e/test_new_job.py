@@ -1,0 +1,120 @@
+"""`moneyflow new job`: what it writes passes all checks and its own test, and what it refuses it leaves alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".stack", "__pycache__", ".*_cache", ".tools")
+_PLACES = ("moneyflow/jobs/", "workers/jobs/", "tests/integration/test_")
+_LONGEST = "a_job_with_a_name_of_forty_characters_xx"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a copy of this checkout."""
+    shutil.copytree(_ROOT, tmp_path / "checkout", ignore=_LEFT_OUT)
+    return tmp_path / "checkout"
+
+
+def _run(checkout: Path, *command: str, timeout: float = 170) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    return subprocess.run(
+        command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def _new_job(checkout: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return _run(checkout, sys.executable, "-m", "ops.cli", "new", "job", *arguments)
+
+
+def _files(checkout: Path) -> set[str]:
+    return {str(path.relative_to(checkout)) for path in checkout.rglob("*") if "__pycache__" not in path.parts}
+
+
+@pytest.mark.timeout(400)
+def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> None:
+    before = _files(checkout)
+    plain = _new_job(checkout, "close_account", "--does", "close an account that nobody has used for a year")
+    mail = _new_job(checkout, _LONGEST, "--mail", "--does", "x" * 60)
+    written = _files(checkout) - before
+
+    bin_folder = Path(sys.executable).parent
+    checks = [
+        _run(checkout, str(bin_folder / "ruff"), "format", "--check", "--no-cache", "."),
+        _run(checkout, str(bin_folder / "ruff"), "check", "--no-cache", "."),
+        _run(checkout, str(bin_folder / "mypy"), "--cache-dir", str(_ROOT / ".mypy_cache/of_new_jobs")),
+        _run(checkout, str(bin_folder / "lint-imports"), "--no-cache"),
+        _run(
+            checkout, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "tests/integration/test_close_account.py", f"tests/integration/test_{_LONGEST}.py",
+            "tests/unit/test_completeness.py", "tests/unit/test_mail_templates.py",
+        ),
+    ]  # fmt: skip
+
+    assert (plain.returncode, mail.returncode) == (0, 0), plain.stderr + mail.stderr
+    assert written == {
+        *(f"{place}{name}.py" for place in _PLACES for name in ("close_account", _LONGEST)),
+        f"mail_templates/{_LONGEST}.jinja",
+    }  # fmt: skip
+    assert all(f"wrote {path}" in plain.stdout + mail.stdout for path in written)
+    assert "outbox.enqueue(session, CloseAccount(user_id=user_id))" in plain.stdout
+    for check in checks:
+        assert check.returncode == 0, check.stdout[-4000:] + check.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["send_welcome"], "there is a job send_welcome already, in moneyflow.jobs.send_welcome"),
+        (["policy"], "it is taken: moneyflow/jobs/policy.py"),
+        (["SendEmail"], "NAME: 'SendEmail' is not of the form send_email"),
+        (["send-email"], "NAME: 'send-email' is not of the form send_email"),
+        (["send__email"], "NAME: 'send__email' is not of the form send_email"),
+        (["../email"], "NAME: '../email' is not of the form send_email"),
+        (["a" * 41], "2 to 40 characters"),
+        (["import"], "NAME: 'import' has a meaning of its own"),
+        (["context"], "NAME: 'context' has a meaning of its own"),
+        (["send_bill", "--does", 'say "pay"'], "--does: give one line"),
+        (["send_bill", "--does", "two\nlines"], "--does: give one line"),
+        (["send_bill", "--does", "  "], "--does: give one line"),
+        ([], "Missing argument 'NAME'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_reason_and_nothing_is_written(
+    arguments: list[str], told: str, checkout: Path
+) -> None:
+    before = _files(checkout)
+
+    refused = _new_job(checkout, *arguments)
+
+    assert refused.returncode == 2
+    assert told in refused.stderr
+    assert _files(checkout) == before
+
+
+def test_a_file_of_one_part_that_is_there_is_neither_overwritten_nor_joined_by_others(checkout: Path) -> None:
+    (checkout / "workers/jobs/send_bill.py").write_text('"""Somebody works on it."""\n')
+    before = _files(checkout)
+
+    refused = _new_job(checkout, "send_bill", "--mail")
+
+    assert (refused.returncode, "it is taken: workers/jobs/send_bill.py" in refused.stderr) == (2, True)
+    assert _files(checkout) == before
+    assert (checkout / "workers/jobs/send_bill.py").read_text() == '"""Somebody works on it."""\n'
+
+
+def test_a_folder_that_cannot_be_written_leaves_nothing_half_written(checkout: Path) -> None:
+    shutil.rmtree(checkout / "workers/jobs")
+    before = _files(checkout)
+
+    refused = _new_job(checkout, "send_bill")
+
+    assert refused.returncode == 2
+    assert "nothing was written, for" in refused.stderr
+    assert "workers/jobs/send_bill.py could not be: No such file or directory" in refused.stderr
+    assert _files(checkout) == before

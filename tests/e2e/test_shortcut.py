@@ -1,0 +1,103 @@
+"""The short way: idle workers take what was committed by its id; nothing relies on it, and nothing is lost by it."""
+
+import time
+from uuid import UUID
+
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.settings import Settings
+from tests.support import jobs
+from tests.support.effects import LeaveEffect
+from tests.support.processes import Processes
+from tests.support.waiting import eventually
+
+
+def _until_one_begins(told: Database) -> UUID:
+    """Enqueue a job now and then until one begins: a worker that is ready may yet be about to look for ids."""
+    ids: list[UUID] = []
+
+    def begins() -> UUID | None:
+        ids.extend(jobs.enqueue(told, LeaveEffect()))
+        time.sleep(0.2)
+        return next((job_id for job_id in ids if jobs.job(told, job_id)["fence"]), None)
+
+    return eventually(begins, what="one has begun")
+
+
+def test_an_idle_worker_needs_no_message_to_run_what_was_committed(
+    platform: Settings, told: Database, processes: Processes
+) -> None:
+    processes.worker()
+    _until_one_begins(told)
+    ids = []
+    for _ in range(20):
+        ids += jobs.enqueue(told, LeaveEffect())
+        jobs.until_all(told, ids, "succeeded")
+
+    assert jobs.effects(told, ids) == dict.fromkeys(ids, 1)
+    assert [jobs.job(told, job_id)["published_at"] for job_id in ids] == [None] * 20
+
+
+def test_what_no_worker_took_the_relay_publishes(platform: Settings, told: Database, processes: Processes) -> None:
+    ids = jobs.enqueue(told, LeaveEffect(), LeaveEffect())
+    processes.relay(wait_ready=False)
+
+    jobs.until_all(told, ids, "queued")
+    processes.worker()
+    jobs.until_all(told, ids, "succeeded")
+
+    assert jobs.effects(told, ids) == dict.fromkeys(ids, 1)
+
+
+def test_a_worker_that_does_not_reach_redis_gets_its_jobs_by_rabbitmq_alone(
+    platform: Settings, told: Database, processes: Processes
+) -> None:
+    worker = processes.worker(REDIS_PORT="1")
+    (first,) = jobs.enqueue(told, LeaveEffect())
+    time.sleep(1)
+    assert jobs.states(told, [first]) == {"scheduled": 1}
+
+    relay = processes.relay(wait_ready=False)
+    jobs.until_all(told, [first], "succeeded")
+    relay.stop()
+    assert worker.log().count("shortcut_closed") == 1
+
+    processes.worker()
+    _until_one_begins(told)
+    assert jobs.effects(told, [first]) == {first: 1}
+
+
+@pytest.mark.parametrize(
+    "point", ["dies_at:worker.claimed:1", "dies_at:worker.before_finish:1", "dies_at:worker.finished:1"]
+)
+def test_a_job_without_a_message_whose_worker_is_killed_has_its_effect_once(
+    point: str, platform: Settings, told: Database, processes: Processes
+) -> None:
+    dying = processes.worker(sabotage=point)
+    job_id = _until_one_begins(told)
+    dying.wait()
+    assert jobs.job(told, job_id)["published_at"] is None
+
+    processes.relay(sabotage="looks_often", wait_ready=False)
+    processes.worker()
+    jobs.until_all(told, [job_id], "succeeded")
+
+    assert jobs.effects(told, [job_id]) == {job_id: 1}
+
+
+def test_an_urgent_job_begins_before_what_a_busy_worker_holds_though_nobody_publishes_it(
+    platform: Settings, told: Database, processes: Processes
+) -> None:
+    quick = jobs.enqueue(told, *[LeaveEffect(seconds=0.01) for _ in range(300)])
+    relay = processes.relay(wait_ready=False)
+    jobs.until_all(told, quick, "queued")
+    relay.stop()
+    processes.worker(WORKER_THREADS="1")
+    eventually(lambda: jobs.states(told, quick)["succeeded"] > 20, what="it knows how quick they are")
+
+    urgent = jobs.enqueue(told, LeaveEffect(rank=9), LeaveEffect(rank=9))
+    jobs.until_all(told, urgent, "succeeded")
+
+    assert jobs.states(told, quick)["succeeded"] < 290
+    assert [jobs.job(told, job_id)["published_at"] for job_id in urgent] == [None, None]

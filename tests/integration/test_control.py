@@ -1,0 +1,228 @@
+"""Cancel a job, pause a kind: at once where it waits, by its own consent where it runs."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+
+from moneyflow.database import Database
+from moneyflow.errors import ConflictError, FenceLostError, NotFoundError
+from moneyflow.jobs.policy import Breaker
+from moneyflow.ledger import claim as claims
+from moneyflow.ledger import control, finish
+from moneyflow.ledger.claim import Claim, Standing
+from moneyflow.ledger.finish import Failure, Success
+from moneyflow.ledger.relay import QUERIES
+from moneyflow.settings import Settings
+from tests.support import jobs
+from tests.support.effects import LeaveEffect
+from tests.support.kinds import OneAtATime
+from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.waiting import eventually
+
+_BREAKER = Breaker(errors=3, probe_seconds=10, longest_probe_seconds=30)
+_WHY = Failure(error_class="X", message="x")
+
+
+@pytest.fixture
+def worker(settings: Settings) -> Iterator[LedgerWorker]:
+    with ledger_worker(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def relay(settings: Settings) -> Iterator[Connection[DictRow]]:
+    conninfo = settings.conninfo("relay", application_name="test")
+    with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+def _running(database: Database, worker: LedgerWorker, job: LeaveEffect | OneAtATime) -> Claim:
+    (job_id,) = jobs.enqueue(database, job)
+    (claim,) = claims.claim_window(worker.connection, [job_id], worker=worker.number)
+    return claim
+
+
+def _cancel(database: Database, claim: Claim) -> str:
+    with database.transaction() as session:
+        return control.cancel(session, claim.id)
+
+
+@pytest.mark.parametrize("state", ["scheduled", "queued", "retrying"])
+def test_a_job_that_waits_is_cancelled_at_once_and_its_message_then_does_nothing(
+    state: str, database: Database, worker: LedgerWorker
+) -> None:
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    with database.transaction() as session:
+        session.execute("update jobs set state = %(state)s", {"state": state})
+        assert control.cancel(session, job_id) == "cancelled"
+
+    assert jobs.states(database, [job_id]) == {"cancelled": 1}
+    assert claims.claim_window(worker.connection, [job_id], worker=worker.number) == []
+    assert claims.standing(worker.connection, job_id) is Standing.SETTLED
+
+
+def test_a_job_that_runs_is_asked_and_hears_of_it_with_its_next_report(
+    database: Database, worker: LedgerWorker
+) -> None:
+    claim = _running(database, worker, LeaveEffect())
+    assert claims.report(worker.connection, claim, {"done": 1, "total": 2, "note": None}) is False
+
+    assert _cancel(database, claim) == "running"
+
+    assert claims.report(worker.connection, claim, None) is True
+    assert jobs.job(database, claim.id)["progress"] == {"done": 1, "total": 2, "note": None}
+
+
+def test_a_job_that_was_asked_to_stop_is_not_tried_again(database: Database, worker: LedgerWorker) -> None:
+    claim = _running(database, worker, OneAtATime(name="a"))
+    _cancel(database, claim)
+
+    with database.transaction() as session:
+        finish.retry(session, claim, _WHY, worker="w", wait_seconds=0)
+
+    row = jobs.job(database, claim.id)
+    assert (row["state"], row["unique_key"]) == ("cancelled", None)
+    assert [one["outcome"] for one in jobs.attempts(database, claim.id)] == ["cancelled"]
+
+
+def test_a_job_that_was_asked_to_stop_and_lost_its_worker_ends(
+    settings: Settings, database: Database, relay: Connection[DictRow], worker: LedgerWorker
+) -> None:
+    with ledger_worker(settings) as dying:
+        claim = _running(database, dying, OneAtATime(name="a"))
+        _cancel(database, claim)
+
+    assert claims.standing(worker.connection, claim.id) is Standing.SETTLED
+    eventually(lambda: relay.execute(QUERIES["take_back"], {"limit": 10}).fetchall(), what="its lock is gone")
+
+    row = jobs.job(database, claim.id)
+    assert (row["state"], row["unique_key"]) == ("cancelled", None)
+    assert row["finished_at"] is not None
+
+
+def test_a_job_that_succeeds_before_it_hears_of_it_has_succeeded(database: Database, worker: LedgerWorker) -> None:
+    claim = _running(database, worker, LeaveEffect())
+    _cancel(database, claim)
+
+    with database.transaction() as session:
+        finish.succeed(session, Success(claim=claim), worker="w")
+
+    assert jobs.states(database, [claim.id]) == {"succeeded": 1}
+    with pytest.raises(ConflictError, match="is succeeded already"):
+        _cancel(database, claim)
+
+
+def test_an_unknown_job_cannot_be_cancelled(database: Database) -> None:
+    with pytest.raises(NotFoundError), database.transaction() as session:
+        control.cancel(session, uuid4())
+
+
+def test_whoever_lost_the_job_may_not_report_on_it(database: Database, worker: LedgerWorker) -> None:
+    claim = _running(database, worker, LeaveEffect())
+    with database.transaction() as session:
+        session.execute("update jobs set fence = fence + 1")
+
+    with pytest.raises(FenceLostError):
+        claims.report(worker.connection, claim, {"done": 1})
+
+
+def test_a_paused_kind_is_neither_published_nor_begun_until_it_is_resumed(
+    database: Database, worker: LedgerWorker, relay: Connection[DictRow]
+) -> None:
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    with database.transaction() as session:
+        control.pause(session, "leave_effect", by="ada", reason="the disk is full")
+    due = lambda: [row["id"] for row in relay.execute(QUERIES["due_jobs"], {"limit": 5}).fetchall()]  # noqa: E731
+
+    assert due() == []
+    assert relay.execute(QUERIES["next_due_seconds"]).fetchone() == {"seconds": None}
+    assert claims.claim_window(worker.connection, [job_id], worker=worker.number) == []
+    with database.transaction() as session:
+        (paused,) = control.paused(session)
+        assert (paused["kind"], paused["paused_by"], paused["pause_reason"]) == (
+            "leave_effect", "ada", "the disk is full",
+        )  # fmt: skip
+        assert control.resume(session, "leave_effect")
+        assert not control.resume(session, "leave_effect")
+    assert due() == [job_id]
+    assert len(claims.claim_window(worker.connection, [job_id], worker=worker.number)) == 1
+
+
+def test_a_message_of_a_paused_kind_lets_its_job_wait_in_postgres(database: Database, worker: LedgerWorker) -> None:
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    with database.transaction() as session:
+        session.execute("update jobs set state = 'queued'")
+        control.pause(session, "leave_effect", by="ada", reason="why not")
+
+    assert claims.standing(worker.connection, job_id) is Standing.PAUSED
+    claims.set_aside(worker.connection, job_id)
+
+    assert jobs.states(database, [job_id]) == {"scheduled": 1}
+    assert claims.standing(worker.connection, job_id) is Standing.SETTLED
+
+
+def test_a_breaker_never_replaces_an_operators_pause_and_an_operator_may_replace_a_breakers(
+    database: Database,
+) -> None:
+    with database.transaction() as session:
+        assert control.trip(session, "leave_effect", reason="down", breaker=_BREAKER)
+        assert not control.trip(session, "leave_effect", reason="down again", breaker=_BREAKER)
+        control.pause(session, "leave_effect", by="ada", reason="I am on it")
+        assert not control.trip(session, "leave_effect", reason="down", breaker=_BREAKER)
+        (paused,) = control.paused(session)
+
+    assert (paused["paused_by"], paused["probe_at"]) == ("ada", None)
+
+
+def test_of_a_kind_that_paused_itself_one_job_is_tried_and_its_success_ends_the_pause(
+    database: Database, worker: LedgerWorker, relay: Connection[DictRow]
+) -> None:
+    first, second = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
+    with database.transaction() as session:
+        control.trip(session, "leave_effect", reason="down", breaker=_BREAKER)
+    assert relay.execute(QUERIES["choose_probes"]).fetchall() == [], "it is too early"
+    with database.transaction() as session:
+        session.execute("update job_kinds set probe_at = clock_timestamp()")
+
+    (probe,) = relay.execute(QUERIES["choose_probes"]).fetchall()
+
+    assert probe["probe_job_id"] == first
+    assert [row["id"] for row in relay.execute(QUERIES["due_jobs"], {"limit": 5})] == [first]
+    (claim,) = claims.claim_window(worker.connection, [first, second], worker=worker.number)
+    assert (claim.id, claim.is_probe) == (first, True)
+    with database.transaction() as session:
+        assert not control.probe_succeeded(session, "leave_effect", second)
+        assert control.probe_succeeded(session, "leave_effect", first)
+    assert [row["id"] for row in relay.execute(QUERIES["due_jobs"], {"limit": 5})] == [second]
+
+
+def test_each_probe_that_fails_makes_the_next_one_wait_twice_as_long_up_to_a_longest(database: Database) -> None:
+    jobs.enqueue(database, LeaveEffect())
+    with database.transaction() as session:
+        control.trip(session, "leave_effect", reason="down", breaker=_BREAKER)
+        waits = []
+        for _ in range(3):
+            job_id = uuid4()
+            session.execute("update job_kinds set probe_job_id = %(id)s", {"id": job_id})
+            control.probe_failed(session, "leave_effect", job_id, _BREAKER)
+            row = session.fetch_one("select probe_wait_seconds as wait, probe_job_id from job_kinds")
+            assert row is not None
+            assert row["probe_job_id"] is None
+            waits.append(row["wait"])
+
+    assert waits == [20, 30, 30]
+
+
+def test_a_job_that_was_asked_to_stop_is_not_parked(database: Database, worker: LedgerWorker) -> None:
+    claim = _running(database, worker, OneAtATime(name="a"))
+    _cancel(database, claim)
+
+    with database.transaction() as session:
+        finish.park(session, claim, _WHY, worker="w", wait_seconds=60)
+
+    row = jobs.job(database, claim.id)
+    assert (row["state"], row["unique_key"]) == ("cancelled", None)

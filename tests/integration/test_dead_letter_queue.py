@@ -1,0 +1,202 @@
+"""`jobs_failed` itself: looked at in its order, letters removed from its middle, raw bytes moved with confirms."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+import kombu
+import pytest
+
+from moneyflow.database import Database
+from moneyflow.errors import BusyError, UnavailableError
+from moneyflow.gateways import dead_letters
+from moneyflow.gateways.dead_letters import DeadLetters
+from moneyflow.gateways.letter import Letter
+from moneyflow.services.dead_letters import job_id, sweep
+from moneyflow.settings import Settings
+from tests.support import rabbitmq_admin
+from tests.support.failures import deliver_letters, fail_jobs
+from tests.support.servers import RealServers
+
+
+@pytest.fixture
+def queue(queues: Settings) -> Iterator[DeadLetters]:
+    with DeadLetters(queues) as opened:
+        yield opened
+
+
+def _all(queue: DeadLetters) -> list[Letter]:
+    with closing(queue.look()) as batches:
+        return [letter for batch in batches for letter in batch]
+
+
+def _write(settings: Settings, *bodies: bytes, headers: dict[str, object] | None = None, **properties: object) -> None:
+    """Publish to `jobs_failed` as a foreign tool does."""
+    with _kombu(settings) as connection:
+        channel = connection.channel()
+        for body in bodies:
+            channel.basic_publish(
+                channel.prepare_message(body, headers=headers, properties=properties), "jobs.dead", "jobs"
+            )
+
+
+def _kombu(settings: Settings) -> kombu.Connection:
+    return kombu.Connection(
+        hostname=settings.rabbitmq_host, port=settings.rabbitmq_port, virtual_host=settings.rabbitmq_vhost,
+        userid=settings.rabbitmq_user, password=settings.rabbitmq_password.get_secret_value(),
+        transport_options={"confirm_publish": True},
+    )  # fmt: skip
+
+
+def test_looking_changes_neither_number_nor_order(queue: DeadLetters, queues: Settings) -> None:
+    bodies = [b"letter %d" % number for number in range(2500)]
+    _write(queues, *bodies)
+
+    first, second = _all(queue), _all(queue)
+
+    assert [letter.body for letter in first] == bodies
+    assert [letter.body for letter in second] == bodies
+    assert queue.depth() == 2500
+
+
+def test_a_look_that_is_left_early_gives_back_everything(queue: DeadLetters, queues: Settings) -> None:
+    bodies = [b"letter %d" % number for number in range(1500)]
+    _write(queues, *bodies)
+
+    with closing(queue.look()) as batches:
+        next(batches)
+
+    assert [letter.body for letter in _all(queue)] == bodies
+
+
+def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: DeadLetters, queues: Settings) -> None:
+    bodies = [b"%d" % number for number in range(2100)]
+    _write(queues, *bodies)
+
+    with closing(queue.look()) as batches:
+        for batch in batches:
+            queue.remove(letter for letter in batch if int(letter.body) % 3 == 0)
+
+    assert [int(letter.body) for letter in _all(queue)] == [n for n in range(2100) if n % 3]
+
+
+def test_what_comes_in_during_a_look_is_not_part_of_it(queue: DeadLetters, queues: Settings) -> None:
+    _write(queues, b"before")
+
+    with closing(queue.look()) as batches:
+        first = next(batches)
+        _write(queues, b"meanwhile")
+        more = list(batches)
+
+    assert [letter.body for letter in first] == [b"before"]
+    assert more == []
+    assert [letter.body for letter in _all(queue)] == [b"before", b"meanwhile"]
+
+
+def test_an_empty_queue_is_looked_through_at_once(queue: DeadLetters) -> None:
+    assert _all(queue) == []
+
+
+def test_a_second_look_waits_for_the_first_and_in_the_end_says_who_is_in_the_way(
+    queue: DeadLetters, queues: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "_TURN_SECONDS", 0.5)
+    _write(queues, b"a letter")
+
+    with closing(queue.look()) as batches, DeadLetters(queues) as other:
+        next(batches)
+        with pytest.raises(BusyError, match="another operator or a shovel"):
+            _all(other)
+
+    assert [letter.body for letter in _all(queue)] == [b"a letter"]
+
+
+def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_death(
+    queue: DeadLetters, queues: Settings, servers: RealServers
+) -> None:
+    raw = b"\xff\x00 no text \xc3\x28"
+    properties = {
+        "message_id": "one", "type": "send_email", "priority": 7, "delivery_mode": 2, "timestamp": 1_700_000_000,
+        "content_type": "text/plain", "content_encoding": "utf-8", "correlation_id": "c", "app_id": "other",
+        "application_headers": {"compression": "application/x-gzip", "x-mine": 3, "x-death": [{"count": 1}]},
+    }  # fmt: skip
+    with _kombu(queues) as connection:
+        channel = connection.channel()
+        own = {name: properties.pop(name) for name in ("priority", "content_type", "content_encoding")}
+        headers = properties.pop("application_headers")
+        message = channel.prepare_message(raw, headers=headers, properties=properties, **own)
+        channel.basic_publish(message, "jobs.dead", "jobs")
+
+    with closing(queue.look()) as batches:
+        (letter,) = next(batches)
+        queue.put(letter, exchange="jobs", routing_key="jobs")
+        queue.remove([letter])
+
+    moved = rabbitmq_admin.take_messages(servers, queues.rabbitmq_vhost, "jobs")
+    (found,) = moved
+    kept = found["properties"]
+    assert kept.pop("headers") == {"compression": "application/x-gzip", "x-mine": 3}
+    assert kept == {**properties, **own}
+    assert letter.body == raw
+    assert found["payload_bytes"] == len(raw)
+    assert queue.depth() == 0
+
+
+def test_a_message_survives_being_kept_as_json(queue: DeadLetters, queues: Settings) -> None:
+    _write(
+        queues,
+        b"\xff\x00",
+        message_id="one",
+        type="other",
+        headers={"x-when": datetime(2026, 1, 2, tzinfo=UTC)},
+    )
+    (letter,) = _all(queue)
+
+    again = Letter.from_json(letter.as_json())
+
+    assert (again.body, again.properties, again.fingerprint) == (letter.body, letter.properties, letter.fingerprint)
+    assert again.headers == {"x-when": "2026-01-02T00:00:00.000000Z"}
+
+
+def test_a_message_that_no_queue_takes_is_told(queue: DeadLetters, queues: Settings, servers: RealServers) -> None:
+    _write(queues, b"a letter")
+    rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
+
+    with closing(queue.look()) as batches:
+        (letter,) = next(batches)
+        with pytest.raises(UnavailableError, match="no queue behind the exchange 'jobs'"):
+            queue.put(letter, exchange="jobs", routing_key="jobs")
+
+    assert queue.depth() == 1
+
+
+def test_a_broker_that_is_away_is_told(queues: Settings) -> None:
+    away = queues.model_copy(update={"rabbitmq_port": 1})
+
+    with pytest.raises(UnavailableError, match="RabbitMQ"), DeadLetters(away):
+        pass
+
+
+def test_a_sweep_removes_letters_that_are_over_and_nothing_else(
+    queue: DeadLetters, queues: Settings, database: Database
+) -> None:
+    ids = fail_jobs(database, 6, letters=True)
+    deliver_letters(queues)
+    _write(queues, b"not a letter")
+    changes = (
+        "state = 'scheduled', fence = fence + 1",
+        "state = 'discarded'",
+        "fence = fence + 2",
+        "fence = fence - 1",
+    )
+    with database.transaction() as session:
+        for job, change in zip(ids, changes, strict=False):
+            session.execute(f"update jobs set {change} where id = %(id)s", {"id": job})
+        session.execute("delete from jobs where id = %(id)s", {"id": ids[4]})
+
+    swept = sweep(database, queue)
+    again = sweep(database, queue)
+
+    assert (swept.removed, swept.letters, swept.refused) == (3, 2, 2)
+    assert (again.removed, again.letters, again.refused) == (0, 2, 2)
+    assert [job_id(letter) for letter in _all(queue)] == [ids[3], ids[4], ids[5], None]

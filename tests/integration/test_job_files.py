@@ -1,0 +1,107 @@
+"""A file as a job's result: there exactly when its job has succeeded, served by its address, gone with its job."""
+
+from collections.abc import Iterator
+
+import falcon.testing
+import pytest
+
+from api.app import Services, create_app
+from moneyflow import outbox
+from moneyflow.database import Database
+from moneyflow.ids import new_id
+from moneyflow.jobs.base import Job
+from moneyflow.jobs.base import registry as contracts
+from moneyflow.ledger.files import MAX_FILE_BYTES
+from moneyflow.settings import Settings
+from workers.handlers import Context, File, Result, handles
+from workers.handlers import registry as handlers
+from workers.testing import Ran, run_jobs
+
+_REPORT = File(name="März, 2026.csv", content=b"a;b\n\x00\xff", content_type="text/csv; charset=utf-8")
+
+
+@pytest.fixture
+def returned() -> Iterator[list[File]]:
+    """Declare a job that returns the one file in this list."""
+    files = [_REPORT]
+
+    class WriteReport(Job, kind="write_report"):
+        """Return a file."""
+
+    @handles(WriteReport)
+    def write_report(_context: Context, _job: WriteReport) -> Result:
+        return files[0]
+
+    yield files
+    del contracts["write_report"], handlers["write_report"]
+
+
+@pytest.fixture
+def api(settings: Settings, database: Database) -> falcon.testing.TestClient:
+    return falcon.testing.TestClient(create_app(Services(settings=settings, database=database)))
+
+
+def _ran(database: Database) -> Ran:
+    with database.transaction() as session:
+        outbox.enqueue(session, contracts["write_report"]())
+        (ran,) = run_jobs(session)
+    return ran
+
+
+def _files(database: Database) -> int:
+    with database.transaction() as session:
+        return len(session.fetch_all("select id from job_files"))
+
+
+def test_the_result_of_the_job_leads_to_the_file(
+    returned: list[File], api: falcon.testing.TestClient, database: Database
+) -> None:
+    ran = _ran(database)
+
+    told = api.simulate_get(f"/v1/jobs/{ran.job_id}").json["result"]["file"]
+    answer = api.simulate_get(told["url"])
+
+    assert (told["name"], told["content_type"], told["size"]) == (_REPORT.name, _REPORT.content_type, 6)
+    assert answer.status_code == 200
+    assert answer.content == _REPORT.content
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "filename*=UTF-8''M%C3%A4rz%2C%202026.csv" in answer.headers["content-disposition"]
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["etag"] == f'"{told["sha256"]}"'
+    again = api.simulate_get(told["url"], headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_file_that_cannot_be_kept_fails_the_job_and_leaves_nothing(returned: list[File], database: Database) -> None:
+    for refused, why in [
+        (File(name="../etc/passwd", content=b""), "name"),
+        (File(name="a\nb", content=b""), "name"),
+        (File(name="a", content=b"", content_type="text/html\r\nX: y"), "content_type"),
+        (File(name="a", content=bytes(MAX_FILE_BYTES + 1)), "content"),
+    ]:
+        returned[0] = refused
+        ran = _ran(database)
+        assert ran.outcome == "failed"
+        assert f"the file's {why}" in str(ran.error)
+
+    assert _files(database) == 0
+
+
+def test_a_file_goes_with_its_job(returned: list[File], api: falcon.testing.TestClient, database: Database) -> None:
+    ran = _ran(database)
+    assert ran.result is not None
+    with database.transaction() as session:
+        session.execute("delete from jobs where id = %(id)s", {"id": ran.job_id})
+
+    assert _files(database) == 0
+    gone = api.simulate_get(ran.result["file"]["url"])
+    assert (gone.status_code, gone.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("address", ["nonsense", str(new_id())])
+def test_an_address_that_leads_to_no_file_says_so(address: str, api: falcon.testing.TestClient) -> None:
+    answer = api.simulate_get(f"/v1/files/{address}")
+
+    assert answer.status_code == 404
+    assert "file" in answer.json["detail"]

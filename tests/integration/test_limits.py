@@ -1,0 +1,154 @@
+"""Limits as the ledger keeps them: who may begin is decided once, before anything is published."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+
+from moneyflow.database import Database
+from moneyflow.ledger import claim as claims
+from moneyflow.ledger import finish
+from moneyflow.ledger.finish import Failure, Success
+from moneyflow.ledger.relay import QUERIES
+from moneyflow.settings import Settings
+from tests.support import jobs
+from tests.support.kinds import Placed, Rated
+from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def relay(settings: Settings) -> Iterator[Connection[DictRow]]:
+    conninfo = settings.conninfo("relay", application_name="test")
+    with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
+        yield connection
+
+
+@pytest.fixture
+def worker(settings: Settings) -> Iterator[LedgerWorker]:
+    with ledger_worker(settings) as running:
+        yield running
+
+
+def _admit(relay: Connection[DictRow], **limits: Any) -> list[UUID]:
+    parameters = {
+        "names": ["test_places", "test_rate"], "concurrency": [3, None], "per_key": [1, None],
+        "rate_limits": [None, 5], "rate_seconds": [None, 1.0], "limit": 500,
+    } | limits  # fmt: skip
+    return [row["id"] for row in relay.execute(QUERIES["admit"], parameters).fetchall()]
+
+
+def _claim(worker: LedgerWorker, ids: list[UUID]) -> list[claims.Claim]:
+    return claims.claim_window(worker.connection, ids, worker=worker.number)
+
+
+def _due(relay: Connection[DictRow]) -> list[UUID]:
+    return [row["id"] for row in relay.execute(QUERIES["due_jobs"], {"limit": 500}).fetchall()]
+
+
+def test_a_limited_job_is_neither_published_nor_claimed_before_it_has_a_place(
+    database: Database, relay: Connection[DictRow], worker: LedgerWorker
+) -> None:
+    (job_id,) = jobs.enqueue(database, Placed())
+
+    assert _due(relay) == []
+    assert _claim(worker, [job_id]) == []
+    assert _admit(relay) == [job_id]
+    assert _due(relay) == [job_id]
+    assert [claim.limit_name for claim in _claim(worker, [job_id])] == ["test_places"]
+
+
+def test_as_many_are_let_through_as_there_are_places_and_one_for_each_key_the_highest_first(
+    database: Database, relay: Connection[DictRow]
+) -> None:
+    ids = jobs.enqueue(database, *[Placed(key=key) for key in "aabbccdd"])
+    with database.transaction() as session:
+        session.execute("update jobs set priority = 9 where id = any(%(ids)s)", {"ids": [ids[7], ids[3]]})
+
+    admitted = _admit(relay)
+
+    assert len(admitted) == 3
+    assert {ids[7], ids[3]} <= set(admitted)
+    assert len({ids.index(one) // 2 for one in admitted}) == 3, "no two of one key"
+    assert _admit(relay) == []
+
+
+@pytest.mark.parametrize("ending", ["succeed", "retry", "snooze", "fail", "cancel"])
+def test_a_place_is_free_again_however_the_try_ends(
+    ending: str, database: Database, relay: Connection[DictRow], worker: LedgerWorker
+) -> None:
+    first, second = jobs.enqueue(database, Placed(key="a"), Placed(key="a"))
+    assert _admit(relay) == [first]
+    (claim,) = _claim(worker, [first])
+    assert _admit(relay) == []
+
+    why = Failure(error_class="X", message="x")
+    with database.transaction() as session:
+        if ending == "succeed":
+            finish.succeed(session, Success(claim=claim), worker="w")
+        elif ending in {"retry", "snooze"}:
+            getattr(finish, ending)(session, claim, why, worker="w", wait_seconds=60)
+        else:
+            getattr(finish, ending)(session, claim, why, worker="w")
+
+    assert _admit(relay) == [second]
+
+
+def test_a_job_whose_worker_died_keeps_its_place_so_that_no_other_begins_beside_it(
+    settings: Settings, database: Database, relay: Connection[DictRow]
+) -> None:
+    first, _second = jobs.enqueue(database, Placed(key="a"), Placed(key="a"))
+    assert _admit(relay) == [first]
+    with ledger_worker(settings) as dying:
+        assert len(_claim(dying, [first])) == 1
+
+    taken = eventually(lambda: relay.execute(QUERIES["take_back"], {"limit": 10}).fetchall(), what="its lock is gone")
+
+    assert [row["id"] for row in taken] == [first]
+    assert _admit(relay) == []
+    assert _due(relay) == [first]
+
+
+def test_no_window_of_time_has_more_starts_than_the_rate_however_late_the_workers_are(
+    database: Database, relay: Connection[DictRow], worker: LedgerWorker
+) -> None:
+    ids = jobs.enqueue(database, *[Rated() for _ in range(12)])
+
+    first = _admit(relay)
+    assert len(first) == 5
+    assert _admit(relay) == [], "they have not begun, and might all begin now"
+    for claim in _claim(worker, ids):
+        with database.transaction() as session:
+            finish.succeed(session, Success(claim=claim), worker="w")
+    assert _admit(relay) == [], "they began within the window"
+    with database.transaction() as session:
+        session.execute("update job_starts set started_at = started_at - interval '1 second'")
+    assert len(_admit(relay)) == 5
+
+
+def test_a_job_of_a_paused_kind_takes_no_place(database: Database, relay: Connection[DictRow]) -> None:
+    jobs.enqueue(database, Placed())
+    with database.transaction() as session:
+        session.execute("insert into job_kinds (kind, paused_at) values ('placed', now())")
+
+    assert _admit(relay) == []
+
+
+def test_a_job_that_is_due_later_is_not_let_through_now(database: Database, relay: Connection[DictRow]) -> None:
+    jobs.enqueue(database, Placed())
+    with database.transaction() as session:
+        session.execute("update jobs set due_at = now() + interval '1 hour'")
+
+    assert _admit(relay) == []
+
+
+def test_a_limit_that_only_another_version_knows_is_named(database: Database, relay: Connection[DictRow]) -> None:
+    jobs.enqueue(database, Placed(), Rated())
+
+    rows = relay.execute(QUERIES["held_elsewhere"], {"names": ["test_rate"]}).fetchall()
+
+    assert [row["name"] for row in rows] == ["test_places"]

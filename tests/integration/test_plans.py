@@ -1,0 +1,36 @@
+"""A worker's plans are kept while its tables grow, so each goes by the job's id, even where another way was short."""
+
+import re
+from typing import Any
+
+import psycopg
+import pytest
+
+from moneyflow.database import BY_KEYS, array
+from moneyflow.ids import new_id
+from moneyflow.ledger import claim, finish
+from moneyflow.settings import Settings
+
+_ID = new_id()
+#: Of any statement of a worker; what one does not name is left alone.
+_PARAMETERS: dict[str, Any] = {
+    "id": _ID, "ids": array([_ID]), "fence": 1, "fences": array([1]), "attempt": 1, "seconds": 1.0, "wait_seconds": 1.0,
+    "progress": None, "result": None, "done": "[]", "outcome": "retried", "state": "retrying", "error_class": None,
+    "states": ["queued"], "error_message": None, "error_group": None, "error_traceback": None,
+}  # fmt: skip
+_STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: (query, _PARAMETERS | {"worker": 1}) for name, query in claim._QUERIES.items() if name != "durably"},
+    **{name: (query, _PARAMETERS | {"worker": "worker"}) for name, query in finish._QUERIES.items()},
+}
+
+
+@pytest.mark.parametrize("name", _STATEMENTS)
+def test_a_workers_statement_finds_its_jobs_by_their_ids(name: str, settings: Settings) -> None:
+    query, parameters = _STATEMENTS[name]
+    conninfo = settings.conninfo("app", application_name="test")
+    with psycopg.connect(conninfo, autocommit=True, options=BY_KEYS) as connection:
+        explain: Any = f"explain {query}"
+        plan = "\n".join(line for (line,) in connection.execute(explain, parameters))
+
+    ways = set(re.findall(r"(Index (?:Only )?Scan using \w+|Bitmap Heap Scan|Seq Scan) on jobs\b", plan))
+    assert ways == {"Index Scan using jobs_pkey"}, plan

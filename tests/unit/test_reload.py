@@ -1,0 +1,46 @@
+"""What is wrong with a changed file is found before anything is restarted by it."""
+
+from pathlib import Path
+
+import pytest
+
+from ops.stack.reload import problem
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.py", "def greet() -> str:\n    return 'hello'\n"),
+        ("a.py", "x: int = 'mypy would refuse it, Python does not'\n"),
+        ("a.jinja", "{% block text %}Hello {{ name }}{% endblock %}"),
+        ("a.sql", "-- name: one\n-- Says one.\nselect 1;\n"),
+    ],
+)
+def test_a_file_that_can_be_read_is_no_problem(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+
+    assert problem(tmp_path / name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("a.py", "def greet(:\n", "invalid syntax"),
+        ("a.py", "\0", "null bytes"),
+        ("a.jinja", "{% block text %}Hello {{ name }}", "Unexpected end of template"),
+        ("a.sql", "-- name: one\nselect 1;\n", "every query needs a name of its own and a line that says"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str, text: str, told: str) -> None:
+    (tmp_path / name).write_text(text)
+
+    found = problem(tmp_path / name)
+
+    assert found is not None
+    assert str(tmp_path / name) in found
+    assert told in found
+
+
+@pytest.mark.parametrize("name", ["a.py", "a.jinja", "a.sql"])
+def test_a_file_that_was_deleted_is_no_problem(tmp_path: Path, name: str) -> None:
+    assert problem(tmp_path / name) is None

@@ -1,0 +1,52 @@
+"""How the relay's parts are woken: now, or a while after the first who asks."""
+
+import asyncio
+import time
+
+from workers.relay.__main__ import _work
+from workers.relay.turn import Turns
+
+
+async def _turns_until(woken: list[str], *, seconds: float) -> list[float]:
+    """Return when the turns began, by how a part was woken that would sleep for long."""
+    began: list[float] = []
+
+    async def work() -> float:
+        began.append(time.monotonic() - start)
+        return 60
+
+    start = time.monotonic()
+    turns = Turns("test", work)
+    running = asyncio.create_task(turns.run())
+    await asyncio.sleep(0.01)
+    for how in woken:
+        if how == "now":
+            turns.wake()
+        else:
+            turns.wake_after(0.2)
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(seconds)
+    running.cancel()
+    return began[1:]
+
+
+def test_whoever_is_woken_now_turns_at_once() -> None:
+    assert len(asyncio.run(_turns_until(["now"], seconds=1))) == 1
+
+
+def test_whoever_is_woken_for_later_by_many_turns_once_after_the_first() -> None:
+    (began,) = asyncio.run(_turns_until(["later", "later", "later"], seconds=1))
+    assert began >= 0.2
+
+
+def test_whoever_is_woken_for_later_and_then_now_turns_at_once_and_again_later() -> None:
+    first, second = asyncio.run(_turns_until(["later", "now"], seconds=1))
+    assert first < second
+    assert second >= 0.2
+
+
+def test_what_a_hint_does_not_say_is_looked_for_everywhere() -> None:
+    everything = {b"jobs", b"events", b"ready"}
+    assert _work({"type": "message", "data": b"ready events"}) == {b"ready", b"events"}
+    for message in ({"type": "subscribe", "data": 1}, *({"type": "message", "data": data} for data in (b"1", b""))):
+        assert _work(message) == everything

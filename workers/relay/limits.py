@@ -1,0 +1,67 @@
+"""Lets jobs that wait under a limit through, as many as it allows: the leader alone decides, so no two ever race."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from moneyflow.jobs.base import limits
+from moneyflow.ledger.relay import QUERIES
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 500
+#: While jobs wait under a limit: a window of time that moves on tells nobody.
+_WAITING_SECONDS = 0.1
+_IDLE_SECONDS = 0.5
+_TIDY_EVERY_SECONDS = 60.0
+_SHORTEST_MEMORY_SECONDS = 3600.0
+
+
+class Admission:
+    """Gives free places under each limit to the jobs that wait for them; a job keeps its place until its try ends."""
+
+    def __init__(self, connection: AsyncConnection[DictRow], *, admitted: Callable[[], None]) -> None:
+        self._connection = connection
+        self._admitted = admitted
+        self._limits = list(limits().values())
+        self._tidied_at = 0.0
+
+    async def turn(self) -> float:
+        """Let through whom there is room for; returns when to look again, 0 when some were let through."""
+        if time.monotonic() - self._tidied_at > _TIDY_EVERY_SECONDS:
+            await self._tidy()
+        if not self._limits:
+            return _IDLE_SECONDS
+        cursor = await self._connection.execute(QUERIES["admit"], self._parameters() | {"limit": _BATCH})
+        if cursor.rowcount == 0:
+            return _WAITING_SECONDS
+        self._admitted()
+        return 0
+
+    def _parameters(self) -> dict[str, object]:
+        rates = [limit.rate for limit in self._limits]
+        return {
+            "names": [limit.name for limit in self._limits],
+            "concurrency": [limit.concurrency for limit in self._limits],
+            "per_key": [limit.concurrency_per_key for limit in self._limits],
+            "rate_limits": [rate.limit if rate else None for rate in rates],
+            "rate_seconds": [rate.per_seconds if rate else None for rate in rates],
+        }
+
+    async def _tidy(self) -> None:
+        """Forget starts that no window looks back at, and tell of limits that only another version knows."""
+        self._tidied_at = time.monotonic()
+        windows = [limit.rate.per_seconds for limit in self._limits if limit.rate]
+        seconds = max([*windows, _SHORTEST_MEMORY_SECONDS])
+        await self._connection.execute(QUERIES["forget_starts"], {"seconds": seconds})
+        names = [limit.name for limit in self._limits]
+        cursor = await self._connection.execute(QUERIES["held_elsewhere"], {"names": names})
+        for row in await cursor.fetchall():
+            log.error(
+                "limit_unknown",
+                limit=row["name"],
+                consequence="its jobs wait: deploy relays that declare it, or keep it declared until they are done",
+            )
