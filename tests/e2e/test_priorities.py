@@ -40,6 +40,7 @@ def test_a_high_job_overtakes_a_low_one_that_a_worker_has_taken_ahead(
     running = jobs.enqueue(database, *[LeaveEffect(held_by=str(hold)) for hold in holds])
     jobs.until_all(database, running, "running")
     waiting = jobs.enqueue(database, *[LeaveEffect(rank=rank) for rank in (0, 3, 10)])
+    jobs.until_all(database, waiting, "queued")
 
     holds[0].unlink()
     jobs.until_all(database, waiting, "succeeded")
