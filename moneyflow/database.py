@@ -12,10 +12,12 @@ from uuid import UUID
 
 import structlog
 from psycopg import Connection, Cursor, Error, InterfaceError, OperationalError
+from psycopg.errors import InFailedSqlTransaction
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from moneyflow.connections import PooledConnection, ThreadConnection
 from moneyflow.errors import PostgresDownError
 from moneyflow.failpoints import reach
 
@@ -64,18 +66,12 @@ Work = Literal["jobs", "events", "ready"]
 OnWork = Callable[[Collection[Work], Sequence[tuple[int, UUID]]], object]
 
 
-class _Connection(Connection[DictRow]):
-    """A connection that knows when it was in use."""
-
-    used_at: float = 0.0
-
-
 def _check(connection: Connection[DictRow]) -> None:
     """Let the pool replace a connection that broke while it lay there, as at a restart of Postgres.
 
     PERF: not one that was in use a moment ago, for the question takes as long as a statement.
     """
-    assert isinstance(connection, _Connection)
+    assert isinstance(connection, PooledConnection)
     if time.monotonic() - connection.used_at > _TRUSTED_SECONDS:
         ConnectionPool.check_connection(connection)
 
@@ -83,11 +79,11 @@ def _check(connection: Connection[DictRow]) -> None:
 class Session:
     """One transaction at most, on a connection that is taken from the pool when the first statement runs."""
 
-    def __init__(self, pool: ConnectionPool[_Connection], on_work: OnWork, *, autocommit: bool = False) -> None:
+    def __init__(self, pool: ConnectionPool[PooledConnection], on_work: OnWork, *, autocommit: bool = False) -> None:
         self._pool = pool
         self._autocommit = autocommit
         self._on_work = on_work
-        self._connection: _Connection | None = None
+        self._connection: PooledConnection | None = None
         self._touched = False
         self._after_commit: list[Callable[[], object]] = []
         self._work: set[Work] = set()
@@ -109,6 +105,10 @@ class Session:
     def execute(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> Cursor[DictRow]:
         """Run one statement in the session's transaction."""
         return self._connected().execute(query, parameters)
+
+    def count_rows(self, query: LiteralString, parameters: Mapping[str, Any]) -> int:
+        """Run one statement in the session's transaction and return how many rows it wrote."""
+        return self._connected().count_rows(query, parameters)
 
     def execute_many(self, query: LiteralString, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run one statement for each row of parameters, all on their way at once."""
@@ -152,6 +152,9 @@ class Session:
             callbacks.insert(0, partial(self._on_work, self._work, self._ready))
             self._work, self._ready = set(), []
         if self._connection is not None:
+            if self._connection.pgconn.transaction_status == TransactionStatus.INERROR:
+                # Postgres would answer to COMMIT that all is well, and roll back.
+                raise InFailedSqlTransaction("a statement failed before: nothing can be committed any more")
             reach("session.before_commit")
             self._connection.commit()
             reach("session.after_commit")
@@ -165,16 +168,16 @@ class Session:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.used_at = time.monotonic()
-            if connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
+            if connection.pgconn.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
                 with suppress(Error):
                     connection.rollback()  # The pool would do it too, and warn of it.
-            if self._autocommit and connection.info.transaction_status is TransactionStatus.IDLE:
+            if self._autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
                 connection.autocommit = False
             elif self._autocommit:
                 connection.close()  # It broke: the pool makes another.
             self._pool.putconn(connection)
 
-    def _connected(self) -> _Connection:
+    def _connected(self) -> PooledConnection:
         if self._connection is None:
             try:
                 self._connection = self._pool.getconn()
@@ -182,6 +185,8 @@ class Session:
                 raise PostgresDownError("Postgres gives no connection; see whether it runs, and its log") from error
             if self._autocommit:
                 self._connection.autocommit = True
+        if not self._touched and not self._autocommit:
+            self._connection.begin()
         self._touched = True
         return self._connection
 
@@ -191,7 +196,8 @@ class Database:
 
     `on_work` is called after each commit that leaves work. It is a hint: the relay polls as well.
     `schema` is where names of tables without one are looked up, instead of `public`. With `by_keys` Postgres
-    plans each statement once, for access by keys: right where all statements go by them.
+    plans each statement once, for access by keys: right where all statements go by them. With `for_threads` no signal
+    interrupts a commit, which is quicker: not for the main thread.
     """
 
     def __init__(
@@ -203,15 +209,16 @@ class Database:
         on_work: OnWork = lambda *_: None,
         schema: str | None = None,
         by_keys: bool = False,
+        for_threads: bool = False,
     ) -> None:
         self._on_work = on_work
         options = SESSION_OPTIONS + (f" -c search_path={schema}" if schema else "")
-        self._pool: ConnectionPool[_Connection] = ConnectionPool(
+        self._pool: ConnectionPool[PooledConnection] = ConnectionPool(
             conninfo,
             min_size=min(2, size),
             max_size=size,
             timeout=timeout_seconds,
-            connection_class=_Connection,
+            connection_class=ThreadConnection if for_threads else PooledConnection,
             check=_check,
             kwargs={
                 "row_factory": dict_row,

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
 from uuid import UUID
@@ -15,8 +15,8 @@ from moneyflow.failpoints import reach
 from moneyflow.ledger import claim as claims
 from moneyflow.ledger.claim import Claim
 from moneyflow.telemetry import metrics
-from moneyflow.telemetry.logs import in_lines
 from moneyflow.telemetry.origin import Origin, working_for
+from workers.end_log import EndLog, fields_of
 from workers.execution import Endings, execute
 from workers.finisher import Finish, Finisher
 from workers.handlers import Handlers, Tools
@@ -62,7 +62,8 @@ class Attempts:
         self._tools = tools
         self._patiently = patience
         self.endings = Endings(database, tools.settings, finishes=finishes, worker=presence.name)
-        self.finisher = Finisher(self.endings.succeed_many, patience, tell=_tell_succeeded)
+        self.finisher = Finisher(self.endings.succeed_many, patience)
+        self.end_log = EndLog()
         self._running: dict[int, tuple[Claim, float]] = {}
         #: Whose end is not written yet, though some of them run no more.
         self._unended: set[UUID] = set()
@@ -124,7 +125,10 @@ class Attempts:
         run.observe(seconds)
         if outcome is None:
             return Settled.HANDED_OVER
-        self._ended(claim, outcome, seconds)
+        if outcome == "succeeded":
+            self._succeeded(claim, seconds)
+        else:
+            self._ended(claim, outcome, seconds)
         return Settled.WRITTEN
 
     def _until_ended(self, claim: Claim, acknowledge: Callable[[], None] | None) -> str | None:
@@ -174,6 +178,7 @@ class Attempts:
         self._unended.discard(claim.id)
         if held:
             self.endings.succeeded(claim)
+            self._succeeded(claim)
         else:
             self._lost(claim, _taken_over(claim))
         if acknowledge is not None:
@@ -183,7 +188,7 @@ class Attempts:
         """Postgres cannot store this success: the try has failed, as if the handler had raised it."""
         try:
             outcome = self._give_up(claim, error)
-            self._ended(claim, outcome, 0, **_named(claim))
+            self._ended(claim, outcome, 0, **fields_of(claim))
         except FenceLostError as lost:
             self._lost(claim, lost.detail)
         self._unended.discard(claim.id)
@@ -218,31 +223,14 @@ class Attempts:
         metrics.finished(claim.kind, outcome).inc()
         log.info("job_ended", outcome=outcome, seconds=round(seconds, 4), **fields)
 
+    def _succeeded(self, claim: Claim, seconds: float | None = None) -> None:
+        metrics.finished(claim.kind, "succeeded").inc()
+        self.end_log.succeeded(claim, seconds)
+
     def _lost(self, claim: Claim, detail: str) -> None:
         log.warning("fence_lost", detail=detail)
         metrics.finished(claim.kind, "fence_lost").inc()
 
 
-def _tell_succeeded(succeeded: Sequence[Claim]) -> None:
-    """Count jobs that were finished together, and log them in lines that stay readable."""
-    for claim in succeeded:
-        metrics.finished(claim.kind, "succeeded").inc()
-    if len(succeeded) == 1:
-        log.info("job_ended", outcome="succeeded", **_named(succeeded[0]))
-        return
-    for part in in_lines([claim.id for claim in succeeded]):
-        log.info("jobs_ended", outcome="succeeded", count=len(part), job_ids=part)
-
-
 def _taken_over(claim: Claim) -> str:
     return f"job {claim.id} was taken over from fence {claim.fence}, or is finished already"
-
-
-def _named(claim: Claim) -> dict[str, object]:
-    """Return what a log line of the job's own thread says by itself."""
-    return {
-        "job_id": str(claim.id),
-        "job": claim.kind,
-        "attempt": claim.attempt,
-        "correlation_id": claim.correlation_id,
-    }

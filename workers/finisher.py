@@ -11,7 +11,6 @@ from uuid import UUID
 
 import structlog
 
-from moneyflow.ledger.claim import Claim
 from moneyflow.ledger.finish import Success
 from workers.patience import Patience, StoppingError
 
@@ -21,10 +20,6 @@ SucceedMany = Callable[[Sequence[Success]], Collection[UUID]]
 
 #: As many go into one statement.
 _MOST_AT_ONCE = 500
-
-
-def _tell_nobody(_: object) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,15 +36,11 @@ class Finish:
 class Finisher:
     """Writes what is handed over, in the order in which it came, until it is stopped.
 
-    `succeed_many` writes successes in a transaction and returns the ids of those that were held; `tell` is called with
-    these jobs together.
+    `succeed_many` writes successes in a transaction and returns the ids of those that were held.
     """
 
-    def __init__(
-        self, succeed_many: SucceedMany, patience: Patience, *, tell: Callable[[Sequence[Claim]], None] = _tell_nobody
-    ) -> None:
+    def __init__(self, succeed_many: SucceedMany, patience: Patience) -> None:
         self._succeed_many = succeed_many
-        self._tell = tell
         self._patiently = patience
         self._changed = threading.Condition()
         self._gathered: list[Finish] = []
@@ -104,6 +95,5 @@ class Finisher:
             for finish in finishes:
                 self._write([finish])
             return
-        self._tell([finish.success.claim for finish in finishes if finish.success.claim.id in held])
         for finish in finishes:
             finish.committed(finish.success.claim.id in held)

@@ -26,7 +26,8 @@ class Gate:
     def __exit__(self, *_: object) -> None:
         with self._changed:
             self._together -= 1
-            self._changed.notify_all()
+            if self._want_alone:
+                self._changed.notify_all()
 
     def is_closed(self) -> bool:
         """Say whether newcomers have to wait."""

@@ -32,6 +32,11 @@ class NestedSession(Session):
         self._begin()
         return self._outer.execute(query, parameters)
 
+    def count_rows(self, query: LiteralString, parameters: Mapping[str, Any]) -> int:
+        """Run one statement and return how many rows it wrote."""
+        self._begin()
+        return self._outer.count_rows(query, parameters)
+
     def execute_many(self, query: LiteralString, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run one statement for each row."""
         self._begin()

@@ -7,9 +7,10 @@ from typing import Protocol
 _AHEAD_SECONDS = 0.05
 _MOST_AHEAD = 508
 #: PERF: verdicts on quick jobs wait for so long for others: each that is sent alone wakes this side and RabbitMQ, which
-#: takes as long as a small job. Slow ones go at once: what waits here holds a place in the window.
-_GATHER_SECONDS = 0.01
-_QUICK_SECONDS = 0.008
+#: takes as long as a small job. Those on slow ones go at once: what waits here holds a place in the window, and the
+#: slower the jobs the fewer places there are.
+_GATHER_SECONDS = 0.02
+_QUICK_SECONDS = 0.025
 #: A message that lies here for longer while all threads are busy goes back, for another worker may be idle.
 _HOARDED_SECONDS = 0.5
 

@@ -40,7 +40,7 @@ def succeed(session: Session, success: Success, *, worker: str) -> None:
         FenceLostError: when the job was taken over; the transaction must be rolled back.
     """
     parameters = _of(success.claim, worker) | {"result": _json(success.result) if success.result is not None else None}
-    _held(session.execute(_QUERIES["succeed"], parameters).rowcount, success.claim)
+    _held(session.count_rows(_QUERIES["succeed"], parameters), success.claim)
 
 
 def succeed_many(session: Session, successes: Sequence[Success], *, worker: str) -> set[UUID]:

@@ -3,14 +3,16 @@
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from uuid import UUID
+from typing import TypeVar
 
 import orjson
 import structlog
 
 from moneyflow.telemetry.origin import add_to_line
 
-_IDS_A_LINE = 50
+T = TypeVar("T")
+
+_ITEMS_A_LINE = 50
 
 
 def configure_logging(process: str, *, level: str = "info") -> None:
@@ -49,10 +51,10 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
 
 
-def in_lines(ids: Sequence[UUID]) -> Iterator[list[str]]:
-    """Yield the ids as texts, as many at a time as stay readable in one line of the log."""
-    for start in range(0, len(ids), _IDS_A_LINE):
-        yield [str(one) for one in ids[start : start + _IDS_A_LINE]]
+def in_lines(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield as many at a time as stay readable in one line of the log."""
+    for start in range(0, len(items), _ITEMS_A_LINE):
+        yield items[start : start + _ITEMS_A_LINE]
 
 
 def _named(process: str) -> structlog.types.Processor:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import pytest
@@ -17,10 +17,12 @@ from tests.support.waiting import eventually
 
 
 @contextmanager
-def _database(settings: Settings, *, options: str | None = None, size: int = 2) -> Iterator[Database]:
+def _database(
+    settings: Settings, *, options: str | None = None, size: int = 2, for_threads: bool = False
+) -> Iterator[Database]:
     """Open a database of its own, with other session options when given."""
     conninfo = settings.conninfo("app", application_name="test")
-    database = Database(conninfo, size=size, timeout_seconds=0.5)
+    database = Database(conninfo, size=size, timeout_seconds=0.5, for_threads=for_threads)
     if options is not None:
         database._pool.kwargs["options"] = options
     database.open()
@@ -224,3 +226,101 @@ def test_a_connection_that_breaks_in_autocommit_is_an_outage_and_is_replaced(
             session.release()
     with database.transaction() as session:
         assert session.fetch_all("select * from workers") == [], "an ordinary transaction is one again"
+
+
+_ADD = "insert into workers (name, lease_seconds) values (%(name)s, 1)"
+_RENAME = "update workers set name = %(new)s where name = %(old)s or name = %(old)s || '%%'"
+
+
+@pytest.fixture(params=[False, True], ids=["by psycopg", "by libpq's own calls"])
+def small(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Database]:
+    """Return a database with a single connection, of either sort."""
+    with _database(settings, size=1, for_threads=request.param) as database:
+        yield database
+
+
+def _names(database: Database) -> list[str]:
+    with database.transaction() as session:
+        return [row["name"] for row in session.fetch_all("select name from workers order by name")]
+
+
+def test_a_block_commits_what_it_did_and_one_that_raises_does_not(small: Database) -> None:
+    def broken() -> None:
+        with small.transaction() as session:
+            session.execute(_ADD, {"name": "c"})
+            raise OSError("broken")
+
+    with small.transaction() as session:
+        session.execute(_ADD, {"name": "a"})
+        session.commit()
+        session.commit()
+        session.execute(_ADD, {"name": "b"})
+    with pytest.raises(OSError, match="broken"):
+        broken()
+
+    assert _names(small) == ["a", "b"]
+
+
+def test_what_cannot_be_committed_any_more_is_no_success(small: Database) -> None:
+    def work() -> None:
+        with small.transaction() as session:
+            session.execute(_ADD, {"name": "a"})
+            with suppress(errors.DivisionByZero):
+                session.execute("select 1 / 0")
+
+    with pytest.raises(errors.InFailedSqlTransaction):
+        work()
+
+    assert _names(small) == []
+
+
+def test_rows_are_counted_however_the_connection_was_used_before(small: Database) -> None:
+    def rename(session: Session, old: str, new: str | None) -> int:
+        return session.count_rows(_RENAME, {"old": old, "new": new})
+
+    with small.transaction() as session:
+        session.execute(_ADD, {"name": "a%"})
+    with small.transaction() as session:
+        assert (rename(session, "a", "b"), rename(session, "a", "b")) == (1, 0)
+    with pytest.raises(errors.NotNullViolation) as caught, small.transaction() as session:
+        rename(session, "b", None)
+    assert not is_outage(caught.value)
+    for _ in range(10):  # psycopg prepares it by then, and lets all be forgotten when a table goes.
+        with small.transaction() as session:
+            session.execute("select name from workers where name = %(name)s", {"name": "b"})
+    with small.transaction() as session:
+        session.execute("create temporary table passing (x integer)")
+        session.execute("drop table passing")
+        assert rename(session, "b", "c") == 1
+    with small.transaction() as session:
+        assert rename(session, "c", "d") == 1
+
+    assert _names(small) == ["d"]
+
+
+@pytest.mark.parametrize("last", ["begin", "count", "commit"])
+def test_a_connection_that_is_cut_is_an_outage_whatever_it_does_next(
+    last: str, small: Database, database: Database
+) -> None:
+    def cut(backend: int) -> None:
+        with database.transaction() as session:
+            session.execute("select pg_terminate_backend(%(pid)s)", {"pid": backend})
+        eventually(lambda: not _runs(database, backend), what="the session is gone")
+
+    def work() -> None:
+        with small.transaction() as session:
+            session.execute(_ADD, {"name": "a"})
+            backend = _backend(session)
+            if last == "begin":
+                session.commit()
+            cut(backend)
+            if last == "begin":
+                session.execute(_ADD, {"name": "b"})
+            elif last == "count":
+                session.count_rows(_RENAME, {"old": "a", "new": "b"})
+
+    with pytest.raises(psycopg.OperationalError) as caught:
+        work()
+
+    assert is_outage(caught.value)
+    assert _names(small) == (["a"] if last == "begin" else [])

@@ -70,7 +70,7 @@ def test_what_lies_here_while_a_thread_is_free_stays() -> None:
     assert _pace(Threads(usual_seconds=0.01, jobs=3), Lying(60)).wanted() == 24
 
 
-@pytest.mark.parametrize(("usual_seconds", "gathered"), [(None, False), (0.0001, True), (0.004, True), (0.01, False)])
+@pytest.mark.parametrize(("usual_seconds", "gathered"), [(None, False), (0.0001, True), (0.01, True), (0.03, False)])
 def test_verdicts_on_quick_jobs_are_sent_together_and_those_on_others_at_once(
     usual_seconds: float | None, gathered: bool
 ) -> None:

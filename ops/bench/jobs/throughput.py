@@ -9,7 +9,7 @@ What ends the clock: for Money Flow and Procrastinate the last committed row tha
 others, which have no such row, the return of the last handler. Every handler marks its begin and end in memory
 (`ops/bench/peers/marks.py`), the same way for all, and a run in which a job is missing or ran twice counts for nothing.
 Inserts: Money Flow's commits together with the end of its job, a peer's by itself on a connection of its thread.
-Everybody logs as it does by default, into a file: Money Flow a line for each job, the peers nothing.
+Everybody logs as it does by default, into a file: Money Flow the id of each job that ends, the peers nothing.
 """
 
 from collections import defaultdict
