@@ -39,7 +39,7 @@ class ThreadConnection(PooledConnection):
         super().__init__(*arguments, **options)
         self.cursor_factory = _ThreadCursor
         self._prepared_names: dict[str, tuple[bytes, list[str]]] = {}
-        #: Until psycopg has forgotten what it had prepared, and let Postgres forget all of it.
+        #: Until a statement after which psycopg lets Postgres forget all that was prepared; a rollback ends that.
         self._is_direct = True
 
     def begin(self) -> None:
@@ -50,6 +50,19 @@ class ThreadConnection(PooledConnection):
         """Commit the transaction, if there is one."""
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             _ended_well(self.pgconn.exec_(b"COMMIT"))
+
+    def rollback(self) -> None:
+        """Roll the transaction back, if there is one, and let Postgres forget every statement that was prepared.
+
+        psycopg forgets its own at a rollback, and may have Postgres forget all of them: what was prepared here too.
+        """
+        if self.pgconn.transaction_status == TransactionStatus.IDLE:
+            return
+        super().rollback()
+        if self._prepared_names:
+            self._prepared_names.clear()
+            _ended_well(self.pgconn.exec_(b"DEALLOCATE ALL"))
+        self._is_direct = True
 
     def count_rows(self, query: LiteralString, parameters: Mapping[str, Any]) -> int:
         """Run one statement and return how many rows it wrote."""

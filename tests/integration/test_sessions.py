@@ -298,6 +298,45 @@ def test_rows_are_counted_however_the_connection_was_used_before(small: Database
     assert _names(small) == ["d"]
 
 
+@pytest.mark.parametrize("end", ["raises", "is refused", "is released", "rolls back after a table went"])
+def test_rows_are_counted_after_a_rollback_of_a_connection_that_was_long_in_use(end: str, small: Database) -> None:
+    """psycopg has prepared statements by then, and lets Postgres forget every one of the connection at a rollback."""
+
+    def rename(old: str, new: str) -> int:
+        with small.transaction() as session:
+            session.execute("select name from workers where name = %(name)s", {"name": old})
+            return session.count_rows(_RENAME, {"old": old, "new": new})
+
+    def roll_back() -> None:
+        with small.transaction() as session:
+            session.count_rows(_RENAME, {"old": "a", "new": "b"})
+            match end:
+                case "raises":
+                    raise OSError("broken")
+                case "is refused":
+                    session.execute("select 1 / 0")
+                case "is released":
+                    session.release()
+                case _:
+                    session.execute("create temporary table passing (x integer)")
+                    session.execute("drop table passing")
+                    raise OSError("broken")
+
+    with small.transaction() as session:
+        session.execute(_ADD, {"name": "a"})
+    for _ in range(3):
+        for _ in range(10):
+            assert rename("a", "a") == 1
+        with suppress(OSError, errors.DivisionByZero):
+            roll_back()
+
+    assert rename("a", "c") == 1
+    assert _names(small) == ["c"]
+    with small.transaction() as session:
+        prepared = session.fetch_all("select name from pg_prepared_statements")
+    assert len(prepared) < 10, "nothing piles up on the server"
+
+
 @pytest.mark.parametrize("last", ["begin", "count", "commit"])
 def test_a_connection_that_is_cut_is_an_outage_whatever_it_does_next(
     last: str, small: Database, database: Database
