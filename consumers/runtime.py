@@ -253,16 +253,15 @@ class Consumer:
 
     async def _measure(self) -> None:
         """Ask Kafka where the partitions end, now and then: it tells the lag, and whether Kafka answers at all."""
-        now = time.monotonic()
-        if now - self._measured < _MEASURE_EVERY_SECONDS:
+        if time.monotonic() - self._measured < _MEASURE_EVERY_SECONDS:
             return
-        self._measured = now
         open_now = self._gate.positions()
         ask = self._kafka.end_offsets(list(open_now)) if open_now else self._kafka.topics()
         try:
             ends = await asyncio.wait_for(ask, _ANSWER_SECONDS)
         except (KafkaError, TimeoutError) as error:
             raise UnavailableError(f"Kafka does not answer: {error!r}") from error
+        self._measured = time.monotonic()  # Not before: a turn that does not ask would pass for a good one.
         lags = {
             (position.topic, tp.partition): max(0, ends[tp] - (position.next_offset or 0))
             for tp, position in open_now.items()
