@@ -55,13 +55,13 @@ class ThreadConnection(PooledConnection):
         """Roll the transaction back, if there is one, and let Postgres forget every statement that was prepared.
 
         psycopg forgets its own at a rollback, and may have Postgres forget all of them: what was prepared here too.
+        Whatever a try has made of the connection, the next one finds it new.
         """
         if self.pgconn.transaction_status == TransactionStatus.IDLE:
             return
         super().rollback()
-        if self._prepared_names:
-            self._prepared_names.clear()
-            _ended_well(self.pgconn.exec_(b"DEALLOCATE ALL"))
+        self._prepared_names.clear()
+        _ended_well(self.pgconn.exec_(b"DEALLOCATE ALL"))
         self._is_direct = True
 
     def count_rows(self, query: LiteralString, parameters: Mapping[str, Any]) -> int:

@@ -337,6 +337,20 @@ def test_rows_are_counted_after_a_rollback_of_a_connection_that_was_long_in_use(
     assert len(prepared) < 10, "nothing piles up on the server"
 
 
+def test_a_statement_that_is_prepared_on_the_server_and_not_noted_costs_one_try_at_most(small: Database) -> None:
+    def work() -> int:
+        with small.transaction() as session:
+            return session.count_rows(_RENAME, {"old": "a", "new": "a"})
+
+    with small.transaction() as session:
+        session.execute(_ADD, {"name": "a"})
+        session.execute("prepare direct_0 as select 1")
+    with suppress(errors.DuplicatePreparedStatement):
+        work()
+
+    assert work() == 1
+
+
 @pytest.mark.parametrize("last", ["begin", "count", "commit"])
 def test_a_connection_that_is_cut_is_an_outage_whatever_it_does_next(
     last: str, small: Database, database: Database
