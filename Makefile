@@ -16,31 +16,31 @@ help: ## list these commands
 .PHONY: .venv
 
 demo: .venv ## set up all that is needed, start everything, play the main job on real input, show what came of it
-	@$(RUN) -m ops.demo --with $(WITH)
+	@$(RUN) -m ops.dev.demo --with $(WITH)
 
 test: .venv ## set up all that is needed and run all tests against real servers (ARGS="-k name" for some)
 	@$(RUN) -m pytest $(ARGS)
 
 up: .venv ## start everything in the background and wait until it is ready
-	@$(RUN) -m ops.stack up --with $(WITH)
+	@$(RUN) -m ops.dev.stack up --with $(WITH)
 
 down: .venv ## stop everything; the data stays
-	@$(RUN) -m ops.stack down
+	@$(RUN) -m ops.dev.stack down
 
 reset: .venv ## stop everything and delete the data
-	@$(RUN) -m ops.stack reset
+	@$(RUN) -m ops.dev.stack reset
 
 env: .venv ## print the running stack's settings as NAME=value lines
-	@$(RUN) -m ops.stack env
+	@$(RUN) -m ops.dev.stack env
 
 status: .venv ## ask every server and process how it is; fails when one is not ready
-	@$(RUN) -m ops.stack status
+	@$(RUN) -m ops.dev.stack status
 
 psql: .venv ## PostgreSQL's own command line (ROLE=app|owner|relay|audit, ARGS="-c 'select 1'")
-	@$(RUN) -m ops.stack psql --role $(or $(ROLE),app) $(ARGS)
+	@$(RUN) -m ops.dev.stack psql --role $(or $(ROLE),app) $(ARGS)
 
 rabbitmqctl: .venv ## RabbitMQ's own command line (ARGS="list_queues -p money_flow name messages arguments")
-	@$(RUN) -m ops.stack rabbitmqctl $(ARGS)
+	@$(RUN) -m ops.dev.stack rabbitmqctl $(ARGS)
 
 check: .venv ## what needs no servers: format, lint, types, import rules, .env.example against the settings
 	@$(RUN) -m ruff format --check .
@@ -50,14 +50,14 @@ check: .venv ## what needs no servers: format, lint, types, import rules, .env.e
 	@$(RUN) -m pytest -q -p no:randomly tests/unit/test_env_example.py
 
 compose-check: .venv ## run the compose file and see it work; with an engine and stand-in images of its own where none answers
-	@ops/docker/standins/check.sh
+	@ops/dev/standins/check.sh
 
 chaos: .venv ## the fault suite, long form: storms, failpoints, controls, a report (SEED=1 ROUNDS=5 RESULTS=a folder)
 	@$(RUN) -m pytest tests/chaos -v --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) \
 		--chaos-results $(or $(RESULTS),tests/chaos/results) $(ARGS)
 
 bench: .venv ## the benchmarks, beside the peers and on servers of their own (ARGS="throughput --rounds 5 --jobs 2000")
-	@$(RUN) -m ops.bench.jobs $(ARGS)
+	@$(RUN) -m ops.dev.bench.jobs $(ARGS)
 
 format: .venv ## format the code and put right what can be put right by itself
 	@$(RUN) -m ruff format .

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 import falcon
 import structlog
 
-from moneyflow.ids import new_id
-from moneyflow.telemetry import metrics
-from moneyflow.telemetry.origin import Origin, child_traceparent, working_for
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.telemetry import metrics
+from moneyflow.platform.telemetry.origin import Origin, child_traceparent, working_for
 
 log = structlog.get_logger(__name__)
 

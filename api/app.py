@@ -10,10 +10,10 @@ from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.jobs import Job
 from api.resources.users import Activation, Users
-from moneyflow.database import Database
-from moneyflow.gateways.wake import Waker
-from moneyflow.settings import Settings
-from moneyflow.telemetry.start import begin
+from moneyflow.platform.brokers.notifier import Notifier
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.start import begin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         settings.conninfo("app", application_name="api"),
         size=settings.api_threads,
         timeout_seconds=5,
-        on_work=Waker(settings),
+        on_work=Notifier(settings),
     )
     database.open()
     return create_app(Services(settings=settings, database=database, multiprocess_directory=multiprocess_directory))

@@ -6,7 +6,7 @@ import falcon
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from moneyflow.errors import InvalidInputError
+from moneyflow.platform.errors import InvalidInputError
 
 #: Neither Falcon nor gunicorn limits a body.
 MAX_BYTES = 64 * 1024

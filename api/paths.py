@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from moneyflow.errors import NotFoundError
-from moneyflow.ids import parse_id
+from moneyflow.platform.errors import NotFoundError
+from moneyflow.platform.ids import parse_id
 
 
 def id_of(what: str, text: str, *, found: str) -> UUID:

@@ -8,8 +8,8 @@ import orjson
 import psycopg
 import structlog
 
-from moneyflow.database import is_outage
-from moneyflow.errors import (
+from moneyflow.platform.database import is_outage
+from moneyflow.platform.errors import (
     BusyError,
     ConflictError,
     InvalidInputError,

@@ -26,7 +26,7 @@ from typing import Any  # noqa: E402
 
 from prometheus_client import multiprocess  # noqa: E402
 
-from moneyflow.telemetry.start import load_settings  # noqa: E402
+from moneyflow.platform.telemetry.start import load_settings  # noqa: E402
 
 _settings = load_settings()
 

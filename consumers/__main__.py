@@ -9,10 +9,10 @@ import structlog
 import consumers.sinks
 from consumers.runtime import Consumer
 from consumers.sink import Sink, registry
-from moneyflow.database import Database
-from moneyflow.settings import Settings
-from moneyflow.telemetry.health import serve_health
-from moneyflow.telemetry.start import begin
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.health import serve_health
+from moneyflow.platform.telemetry.start import begin
 
 log = structlog.get_logger(__name__)
 

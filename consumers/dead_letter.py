@@ -4,11 +4,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from consumers.sink import Record
-from moneyflow import clock
-from moneyflow.errors import UnavailableError
-from moneyflow.events.topics import DEAD_LETTER
-from moneyflow.gateways.kafka import MAX_DEAD_LETTER_BYTES, topic_name
-from moneyflow.settings import Settings
+from moneyflow.platform import clock
+from moneyflow.platform.brokers.kafka import MAX_DEAD_LETTER_BYTES, topic_name
+from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.events.topics import DEAD_LETTER
+from moneyflow.platform.settings import Settings
 
 _MESSAGE_LIMIT = 1024
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from moneyflow.database import Session, load_queries
-from moneyflow.errors import FenceLostError
+from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.errors import FenceLostError
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 

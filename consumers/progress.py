@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from aiokafka import TopicPartition
 
-from moneyflow.telemetry import metrics
+from moneyflow.platform.telemetry import metrics
 
 #: A turn takes at most a poll and a write with its time-outs.
 _STUCK_SECONDS = 120.0

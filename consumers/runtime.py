@@ -20,16 +20,16 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from consumers import positions
+from consumers.assignment import AssignmentFence
 from consumers.dead_letter import DeadLetters
-from consumers.gate import Gate
 from consumers.positions import Position
 from consumers.progress import Progress
 from consumers.sink import Record, Sink
-from moneyflow.database import Database
-from moneyflow.errors import FenceLostError, PoisonError, UnavailableError
-from moneyflow.failpoints import reach
-from moneyflow.settings import Settings
-from moneyflow.telemetry import metrics
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import FenceLostError, PoisonError, UnavailableError
+from moneyflow.platform.failpoints import reach
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Consumer:
         self._prefix = settings.kafka_topic_prefix
         self._sink = sink
         self._database = database
-        self._gate = Gate()
+        self._gate = AssignmentFence()
         self._dead_letters = DeadLetters(settings, sink=sink.name)
         self.progress = Progress(sink.name)
         self._kafka: AIOKafkaConsumer = None

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from moneyflow.database import Session
-from moneyflow.errors import PoisonError
-from moneyflow.events import envelope
+from moneyflow.platform.database import Session
+from moneyflow.platform.errors import PoisonError
+from moneyflow.platform.events import envelope
 
 
 @dataclass(frozen=True, kw_only=True)

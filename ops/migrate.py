@@ -13,10 +13,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, NullPool, create_engine, text
 
-from moneyflow.gateways import kafka, rabbitmq
-from moneyflow.models.metadata import METADATA
-from moneyflow.settings import Settings
-from moneyflow.telemetry.start import begin
+from moneyflow.metadata import METADATA
+from moneyflow.platform.brokers import kafka, rabbitmq
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.start import begin
 
 log = structlog.get_logger(__name__)
 

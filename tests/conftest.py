@@ -10,11 +10,11 @@ from contextlib import suppress
 import psycopg
 import pytest
 
-from moneyflow import settings as settings_module
-from moneyflow.database import Database
-from moneyflow.gateways import kafka
-from moneyflow.gateways.wake import Waker
-from moneyflow.settings import Settings
+from moneyflow.platform import settings as settings_module
+from moneyflow.platform.brokers import kafka
+from moneyflow.platform.brokers.notifier import Notifier
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from ops.migrate import declare_queues, upgrade_schema
 from tests.support import rabbitmq_admin
 from tests.support.servers import RealServers, real_servers
@@ -75,7 +75,7 @@ def database(settings: Settings) -> Iterator[Database]:
 @pytest.fixture
 def told(settings: Settings) -> Iterator[Database]:
     """Return the database as a process has it that tells workers and the relay."""
-    database = Database(settings.conninfo("app", application_name="test"), size=2, on_work=Waker(settings))
+    database = Database(settings.conninfo("app", application_name="test"), size=2, on_work=Notifier(settings))
     database.open()
     yield database
     database.close()

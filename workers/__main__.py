@@ -16,20 +16,21 @@ import structlog
 
 import mail_templates
 import workers.jobs
-from moneyflow.database import Database
 from moneyflow.gateways.mail import Mailer
-from moneyflow.gateways.rabbitmq import JOBS_QUEUE, connection_parameters
-from moneyflow.gateways.wake import ReadyJobs, Waker
-from moneyflow.settings import Settings
-from moneyflow.telemetry.health import serve_health
-from moneyflow.telemetry.start import begin
+from moneyflow.platform.brokers.notifier import Notifier, ReadyJobs
+from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE, connection_parameters
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.health import serve_health
+from moneyflow.platform.telemetry.start import begin
 from workers import handlers
-from workers.acks import Credit
-from workers.broker import Delivery, JobMessage, JobsBroker, declare_actors
-from workers.pace import Pace
-from workers.presence import Presence
+from workers.claims.heartbeat import Heartbeat
+from workers.intake.acks import Credit
+from workers.intake.consumer import JobMessage, JobsBroker, declare_actors
+from workers.intake.delivery import Delivery
+from workers.intake.prefetch import PrefetchPolicy
+from workers.intake.ready_list import ReadyListSource
 from workers.runtime import Runtime
-from workers.shortcut import Shortcut
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class WorkerProcess:
         self.settings = settings
         self.stopping = threading.Event()
         name = f"{socket.gethostname()}:{os.getpid()}"
-        waker = Waker(settings)
+        waker = Notifier(settings)
         self.database = Database(
             settings.conninfo("app", application_name=f"worker {name}"),
             size=settings.worker_threads + 1,
@@ -58,7 +59,7 @@ class WorkerProcess:
             by_keys=True,
         )
         self.mailer = Mailer(settings, mail_templates.render)
-        self.presence = Presence(
+        self.presence = Heartbeat(
             settings.conninfo("app", application_name=f"worker {name} presence"),
             name=name,
             lease_seconds=settings.worker_lease_seconds,
@@ -73,7 +74,7 @@ class WorkerProcess:
             tools=handlers.Tools(settings=settings, mailer=self.mailer),
         )
         credit = Credit()
-        pace = Pace(
+        pace = PrefetchPolicy(
             self.runtime,
             self.runtime.window,
             threads=settings.worker_threads,
@@ -91,7 +92,7 @@ class WorkerProcess:
         declare_actors(self.broker, self.runtime.run)
         self.broker.add_middleware(_HandBack(self.runtime))
         self.worker = dramatiq.Worker(self.broker, worker_threads=settings.worker_threads)
-        self.shortcut = Shortcut(
+        self.shortcut = ReadyListSource(
             ReadyJobs(settings),
             self.runtime.window,
             pace,

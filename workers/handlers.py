@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
-from moneyflow.database import Session
 from moneyflow.gateways.mail import Mailer
-from moneyflow.jobs.base import Job
-from moneyflow.ledger.files import File
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Session
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.store.files import File
+from moneyflow.platform.settings import Settings
 from workers.outcome import Cancel, Fail, Result, RetryIn, Snooze
 from workers.progress import Progress
 

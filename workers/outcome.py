@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from moneyflow.errors import (
+from moneyflow.platform.errors import (
     InvalidInputError,
     JobCancelledError,
     NotFoundError,
@@ -11,9 +11,9 @@ from moneyflow.errors import (
     PoisonError,
     UnknownVersionError,
 )
-from moneyflow.jobs.policy import RetryPolicy
-from moneyflow.ledger.claim import Claim
-from moneyflow.ledger.files import File
+from moneyflow.platform.jobs.policy import RetryPolicy
+from moneyflow.platform.jobs.store.claims import Claim
+from moneyflow.platform.jobs.store.files import File
 
 #: Errors of the tree that no further try can mend. All else may be mended, an unknown error too.
 PERMANENT = (PermanentError, InvalidInputError, NotFoundError, PoisonError)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from moneyflow.errors import JobCancelledError
+from moneyflow.platform.errors import JobCancelledError
 
 #: Postgres is told, and asked, at most so often by one job.
 _EVERY_SECONDS = 1.0

@@ -1,6 +1,6 @@
 """The life of a job in a worker: claim, run, finish in one transaction with its effects, then ack.
 
-1. A message comes in; `Window` claims its job, with all others that lie in the window, in one statement.
+1. A message comes in; `ClaimBuffer` claims its job, with all others that lie in the window, in one statement.
 2. A job that was not there to be claimed is finished, held by a live worker or due later: the message is acked and
    does nothing. One whose process died is a suspect: it is claimed alone and counted before it starts. A dead letter
    that somebody moved here puts its job back to the beginning, once.
@@ -19,18 +19,18 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from moneyflow.database import Database
-from moneyflow.failpoints import reach
-from moneyflow.ledger import claim as claims
-from moneyflow.ledger.claim import Claim, Standing
-from workers.acks import Verdict
-from workers.attempt import Attempts, Settled
-from workers.broker import Delivery
-from workers.gate import Gate
+from moneyflow.platform.database import Database
+from moneyflow.platform.failpoints import reach
+from moneyflow.platform.jobs.store import claims
+from moneyflow.platform.jobs.store.claims import Claim, Standing
+from workers.claims.heartbeat import Heartbeat
+from workers.claims.lock import SharedLock
+from workers.claims.retry import PostgresRetry, StoppingError
+from workers.execution.executor import Executor, Settled
 from workers.handlers import Handlers, Tools
-from workers.patience import Patience, StoppingError
-from workers.presence import Presence
-from workers.window import Window
+from workers.intake.acks import Verdict
+from workers.intake.claim_buffer import ClaimBuffer
+from workers.intake.delivery import Delivery
 
 log = structlog.get_logger(__name__)
 
@@ -59,14 +59,14 @@ class Runtime:
         *,
         database: Database,
         finishes: Database,
-        presence: Presence,
+        presence: Heartbeat,
         handlers: Handlers,
         tools: Tools,
     ) -> None:
         self._presence = presence
-        self._gate = Gate()
-        self._patiently = Patience()
-        self.attempts = Attempts(
+        self._gate = SharedLock()
+        self._patiently = PostgresRetry()
+        self.attempts = Executor(
             database=database,
             finishes=finishes,
             presence=presence,
@@ -74,7 +74,7 @@ class Runtime:
             tools=tools,
             patience=self._patiently,
         )
-        self.window = Window(self._claim_many)
+        self.window = ClaimBuffer(self._claim_many)
         self._busy: dict[int, Delivery] = {}
         self._freed = threading.Event()
         #: Of claims whose answers were lost with the connection.

@@ -3,8 +3,8 @@
 import falcon
 
 from api.paths import id_of
-from moneyflow.database import Database
-from moneyflow.ledger import files
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.store import files
 
 
 class File:

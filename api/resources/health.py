@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import falcon
 import orjson
 
-from moneyflow.telemetry.health import Check, failures
-from moneyflow.telemetry.metrics import CONTENT_TYPE, metrics_text
+from moneyflow.platform.telemetry.health import Check, failures
+from moneyflow.platform.telemetry.metrics import CONTENT_TYPE, metrics_text
 
 
 class Alive:

@@ -7,9 +7,9 @@ import orjson
 from psycopg.rows import DictRow
 
 from api.paths import id_of
-from moneyflow.clock import rfc3339
-from moneyflow.database import Database
-from moneyflow.ledger import reading
+from moneyflow.platform.clock import rfc3339
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.store import status as reading
 
 _TIMES = ("enqueued_at", "due_at", "started_at", "finished_at")
 

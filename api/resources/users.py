@@ -9,10 +9,11 @@ import orjson
 from pydantic import AfterValidator, EmailStr, Field, SecretStr
 
 from api.bodies import Body, parse, read_body
-from moneyflow.clock import rfc3339
-from moneyflow.database import Database
-from moneyflow.services import idempotency, passwords, users
-from moneyflow.services.idempotency import Answer
+from moneyflow.accounts import passwords, users
+from moneyflow.platform.clock import rfc3339
+from moneyflow.platform.database import Database
+from moneyflow.platform.http import idempotency
+from moneyflow.platform.http.idempotency import Answer
 
 
 def _plain_line(text: str) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from consumers.sink import Record, sink
-from moneyflow.database import Session
-from moneyflow.events import envelope
-from moneyflow.events.topics import EVENT_TOPICS
-from moneyflow.services import audit
-from moneyflow.services.audit import Entry
+from moneyflow.audit import log
+from moneyflow.audit.log import Entry
+from moneyflow.platform.database import Session
+from moneyflow.platform.events import envelope
+from moneyflow.platform.events.topics import event_topics
 
 
 @sink("audit")
@@ -18,7 +18,7 @@ class AuditSink:
     name = "audit"
     role: Literal["audit"] = "audit"
     schema = "audit"
-    topics: Sequence[str] = EVENT_TOPICS
+    topics: Sequence[str] = event_topics()
 
     def write(self, session: Session, records: Sequence[Record]) -> int:
         """Append what the log does not have yet; the event's id tells."""
@@ -26,4 +26,4 @@ class AuditSink:
             Entry(offset=record.offset, key=record.key, value=record.value or b"", envelope=envelope.read(record.value))
             for record in records
         ]
-        return audit.append(session, topic=records[0].topic, partition=records[0].partition, entries=entries)
+        return log.append(session, topic=records[0].topic, partition=records[0].partition, entries=entries)

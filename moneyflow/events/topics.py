@@ -1,12 +1,8 @@
-"""The Kafka topics, as `migrate` creates them."""
+"""Topics of the application's events; each is ordered per key."""
 
-USER_EVENTS = "user.events"
-AUTH_EVENTS = "auth.events"
-TRANSACTION_EVENTS = "transaction.events"
-CATEGORY_EVENTS = "category.events"
-SYSTEM_EVENTS = "system.events"
-DEAD_LETTER = "events.dead_letter"
+from moneyflow.platform.events.topics import topic
 
-#: The topics that carry events; each sink reads all of them or some.
-EVENT_TOPICS = (USER_EVENTS, AUTH_EVENTS, TRANSACTION_EVENTS, CATEGORY_EVENTS, SYSTEM_EVENTS)
-ALL_TOPICS = (*EVENT_TOPICS, DEAD_LETTER)
+USER_EVENTS = topic("user.events")
+AUTH_EVENTS = topic("auth.events")
+TRANSACTION_EVENTS = topic("transaction.events")
+CATEGORY_EVENTS = topic("category.events")

@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from moneyflow.events.base import Event
 from moneyflow.events.topics import USER_EVENTS
+from moneyflow.platform.events.contract import Event
 
 
 class UserCreated(Event, type="user.created", topic=USER_EVENTS, subject="user_id"):

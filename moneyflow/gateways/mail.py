@@ -17,10 +17,10 @@ from uuid import UUID
 import aiosmtplib
 import structlog
 
-from moneyflow import clock
-from moneyflow.errors import PermanentError, UnavailableError
-from moneyflow.settings import Settings
-from moneyflow.telemetry import metrics
+from moneyflow.platform import clock
+from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ Importing this package fills the registry: a job is one file here and its handle
 import importlib
 import pkgutil
 
-from moneyflow.jobs.base import Job, registry
+from moneyflow.platform.jobs.contract import Job, registry
 
 for _module in pkgutil.iter_modules(__path__, f"{__name__}."):
     importlib.import_module(_module.name)

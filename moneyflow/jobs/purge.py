@@ -1,8 +1,8 @@
 """`purge`: delete what is over, such as old jobs and expired tokens, every few minutes."""
 
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.policy import RetryPolicy
-from moneyflow.jobs.schedules import Schedule, declare
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.policy import RetryPolicy
+from moneyflow.platform.jobs.schedules import Schedule, declare
 
 
 class Purge(
@@ -12,7 +12,7 @@ class Purge(
     retry=RetryPolicy(attempts=3, base_seconds=5, cap_seconds=60),
     time_limit_seconds=600,
 ):
-    """Delete what `moneyflow/services/housekeeping.py` says is over; the next run goes on where this one stops."""
+    """Delete what `moneyflow/platform/retention.py` says is over; the next run goes on where this one stops."""
 
 
 PURGE = declare(Schedule(name="purge", cron="*/5 * * * *", job=Purge()))

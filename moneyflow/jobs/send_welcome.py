@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.policy import RetryPolicy
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.policy import RetryPolicy
 
 
 class SendWelcome(

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 import structlog
@@ -10,21 +11,23 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from moneyflow.errors import MoneyFlowError
+from moneyflow.platform.errors import MoneyFlowError
 
-_GROUPS = ("audit", "batches", "failed", "jobs", "new", "queue", "schedules")
+_GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "queue", "schedules")}
+if find_spec("ops.dev"):  # For developers; the production image does not have it.
+    _GROUPS["new"] = "ops.dev.scaffold.commands"
 
 
 class _Groups(TyperGroup):
     """Imports the group that is called and no other, for an operator waits for every import."""
 
     def list_commands(self, _: Any) -> list[str]:
-        return list(_GROUPS)
+        return sorted(_GROUPS)
 
     def get_command(self, _: Any, cmd_name: str) -> Any:
         if cmd_name not in _GROUPS:
             return None
-        group = get_command(importlib.import_module(f"{__name__}.{cmd_name}").app)
+        group = get_command(importlib.import_module(_GROUPS[cmd_name]).app)
         group.name = cmd_name
         return group
 

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from moneyflow import settings as settings_module
-from moneyflow.database import Database
-from moneyflow.errors import PostgresDownError
-from moneyflow.services import audit
-from moneyflow.services.audit import Chain
+from moneyflow.audit import log
+from moneyflow.audit.log import Chain
+from moneyflow.platform import settings as settings_module
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import PostgresDownError
 
 app = typer.Typer(no_args_is_help=True, help="the audit log and its hash chains")
 
@@ -58,7 +58,7 @@ def _walk(database: Database) -> list[Chain]:
     with database.transaction() as session, Progress(console=Console(stderr=True), transient=True) as progress:
         session.execute("set transaction isolation level repeatable read, read only")
         task = progress.add_task("walking", total=None)
-        for chain in audit.verify(session):
+        for chain in log.verify(session):
             chains.append(chain)
             progress.update(task, description=f"{chain.topic} {chain.partition}", advance=chain.rows)
     return chains

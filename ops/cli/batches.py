@@ -7,8 +7,8 @@ from uuid import UUID
 
 import typer
 
-from moneyflow.services import batches
-from moneyflow.services.batches import State, Status
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.batches import State, Status
 from ops.cli.output import AsJson, console, print_json, shown, table
 from ops.cli.servers import working_session
 

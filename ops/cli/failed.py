@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from moneyflow.ids import parse_id
-from moneyflow.ledger import failed, reading
-from moneyflow.ledger import operations as ledger
-from moneyflow.ledger.failed import DeadState, Filter
+from moneyflow.platform.ids import parse_id
+from moneyflow.platform.jobs.failed import groups as failed
+from moneyflow.platform.jobs.failed import store as ledger
+from moneyflow.platform.jobs.failed.groups import DeadState, Filter
+from moneyflow.platform.jobs.store import status
 from ops.cli import failed_acts
 from ops.cli.failed_options import RefusedOption, check_kinds, filtered, operation_id
 from ops.cli.failed_report import print_report, report_of
@@ -99,7 +100,7 @@ def show(
             failed_refused.print_one(settings, database, name, as_json=as_json)
             return
         with database.transaction() as session:
-            detail = reading.job_detail(session, job_id)
+            detail = status.job_detail(session, job_id)
     if as_json:
         print_json(job_as_json(detail))
     else:

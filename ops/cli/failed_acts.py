@@ -9,13 +9,13 @@ from uuid import UUID
 import psycopg
 import typer
 
-from moneyflow.database import Database
-from moneyflow.errors import InvalidInputError, MoneyFlowError
-from moneyflow.ledger import operations as ledger
-from moneyflow.ledger.failed import Filter
-from moneyflow.ledger.operations import Order, Selection, Verb
-from moneyflow.services import operations as service
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import InvalidInputError, MoneyFlowError
+from moneyflow.platform.jobs.failed import operations as service
+from moneyflow.platform.jobs.failed import store as ledger
+from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.store import Order, Selection, Verb
+from moneyflow.platform.settings import Settings
 from ops.cli.failed_options import (
     All,
     By,
@@ -277,10 +277,10 @@ def _restore_messages(settings: Settings, database: Database, operation: UUID) -
         source = ledger.operation(session, operation)["filter"].get("operation")
         if source is None or not ledger.messages(session, UUID(source)):
             return
-    from moneyflow.gateways.dead_letters import DeadLetters  # noqa: PLC0415 - kombu is loaded where it is needed
-    from moneyflow.services import refused_messages  # noqa: PLC0415
+    from moneyflow.platform.brokers.failed_queue import FailedQueue  # noqa: PLC0415 - kombu is loaded where it is needed
+    from moneyflow.platform.jobs.failed import refused_messages  # noqa: PLC0415
 
-    with DeadLetters(settings) as queue:
+    with FailedQueue(settings) as queue:
         refused_messages.restore(database, queue, source=UUID(source), operation_id=operation)
 
 

@@ -12,14 +12,14 @@ from uuid import UUID
 
 import typer
 
-from moneyflow import clock
-from moneyflow.database import Session
-from moneyflow.errors import InvalidInputError
-from moneyflow.ids import parse_id
 from moneyflow.jobs import registry
-from moneyflow.jobs.base import PRIORITIES
-from moneyflow.ledger import failed
-from moneyflow.ledger.failed import DeadState, Filter
+from moneyflow.platform import clock
+from moneyflow.platform.database import Session
+from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.ids import parse_id
+from moneyflow.platform.jobs.contract import PRIORITIES
+from moneyflow.platform.jobs.failed import groups
+from moneyflow.platform.jobs.failed.groups import DeadState, Filter
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -89,7 +89,7 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
 
 def check_kinds(session: Session, chosen: Filter, *, state: DeadState) -> None:
     """Refuse the name of a job that is none, for it would silently mean nothing."""
-    known = {*registry, *failed.kinds(session, state=state)}
+    known = {*registry, *groups.kinds(session, state=state)}
     for kind in chosen.kinds:
         if kind not in known:
             near = difflib.get_close_matches(kind, known, n=1)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from moneyflow.database import Database
-from moneyflow.errors import NotFoundError
-from moneyflow.gateways.dead_letters import DeadLetters
-from moneyflow.ledger.failed import Filter, Group
-from moneyflow.ledger.operations import Order
-from moneyflow.services import refused_messages
-from moneyflow.services.refused_messages import Refused
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers.failed_queue import FailedQueue
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import NotFoundError
+from moneyflow.platform.jobs.failed import refused_messages
+from moneyflow.platform.jobs.failed.groups import Filter, Group
+from moneyflow.platform.jobs.failed.refused_messages import Refused
+from moneyflow.platform.jobs.failed.store import Order
+from moneyflow.platform.settings import Settings
 from ops.cli.failed_report import print_report, report_of
 from ops.cli.output import console, fixed, more, plain, print_json, progress_bar, table
 
@@ -64,7 +64,7 @@ def preview(settings: Settings, database: Database, order: Order, names: Sequenc
 def act(settings: Settings, database: Database, order: Order, names: Sequence[str], *, as_json: bool) -> None:
     """Move messages to `jobs`, or drop them; raises NotFoundError when one that was named is not there."""
     operation = refused_messages.begin(database, order, fingerprints=names)
-    with DeadLetters(settings) as queue, progress_bar() as bar:
+    with FailedQueue(settings) as queue, progress_bar() as bar:
         task = bar.add_task(str(order.verb), total=None)
         for done in refused_messages.run(database, queue, order, operation, fingerprints=names):
             bar.update(task, completed=done)
@@ -78,7 +78,7 @@ def act(settings: Settings, database: Database, order: Order, names: Sequence[st
 
 def _found(settings: Settings, database: Database, chosen: Filter, names: Sequence[str] = ()) -> list[Refused]:
     found: list[Refused] = []
-    with DeadLetters(settings) as queue, progress_bar() as progress:
+    with FailedQueue(settings) as queue, progress_bar() as progress:
         task = progress.add_task("looking through jobs_failed", total=None)
         with closing(refused_messages.refused(database, queue, chosen, fingerprints=names)) as batches:
             for batch in batches:

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from rich.text import Text
 
-from moneyflow.database import Database, Session
-from moneyflow.errors import MoneyFlowError
-from moneyflow.gateways.letter import Letter
-from moneyflow.ledger import operations as ledger
-from moneyflow.services import operations as service
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers.failed_message import FailedMessage
+from moneyflow.platform.database import Database, Session
+from moneyflow.platform.errors import MoneyFlowError
+from moneyflow.platform.jobs.failed import operations as service
+from moneyflow.platform.jobs.failed import store as ledger
+from moneyflow.platform.settings import Settings
 from ops.cli.output import console, fixed, note, print_json, progress_bar, table
 
 _ITEMS_SHOWN = 20
@@ -20,7 +20,7 @@ def report_of(session: Session, operation: UUID) -> dict[str, Any]:
     """Return an operation with its results, and what became of each of its jobs."""
     items, row = ledger.items(session, operation), ledger.operation(session, operation)
     for item in items:
-        item["message"] = Letter.from_json(item["message"]).fingerprint if item["message"] else None
+        item["message"] = FailedMessage.from_json(item["message"]).fingerprint if item["message"] else None
     return {
         "operation": row,
         "results": ledger.results(session, operation),
@@ -51,11 +51,11 @@ def print_report(report: dict[str, Any], *, as_json: bool, every_item: bool = Fa
 
 def sweep_letters(settings: Settings, database: Database) -> dict[str, Any]:
     """Remove letters that are over; when RabbitMQ is away, say what was left undone."""
-    from moneyflow.gateways.dead_letters import DeadLetters  # noqa: PLC0415 - kombu is loaded where it is needed
-    from moneyflow.services import dead_letters  # noqa: PLC0415
+    from moneyflow.platform.brokers.failed_queue import FailedQueue  # noqa: PLC0415 - kombu is loaded where it is needed
+    from moneyflow.platform.jobs.failed import dead_letters  # noqa: PLC0415
 
     try:
-        with DeadLetters(settings) as queue, progress_bar() as bar:
+        with FailedQueue(settings) as queue, progress_bar() as bar:
             task = bar.add_task("removing letters that are over", total=None)
             swept = dead_letters.sweep(database, queue, on_progress=lambda seen: bar.update(task, advance=seen))
     except MoneyFlowError as error:

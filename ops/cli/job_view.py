@@ -4,8 +4,8 @@ from typing import Any
 
 from rich.console import Console
 
-from moneyflow.ledger.reading import JobDetail
-from moneyflow.telemetry.masking import masked
+from moneyflow.platform.jobs.store.status import JobDetail
+from moneyflow.platform.telemetry.masking import masked
 from ops.cli.output import fixed, plain, shown, table
 
 #: What is shown of the row, in this order; empty ones are left out.

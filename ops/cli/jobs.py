@@ -6,15 +6,15 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
-from moneyflow import outbox
-from moneyflow.database import Session
-from moneyflow.errors import InvalidInputError
 from moneyflow.jobs import Job, registry
-from moneyflow.jobs.base import PRIORITIES
-from moneyflow.jobs.description import describe
-from moneyflow.ledger import control, overview
-from moneyflow.ledger.reading import job_detail
-from moneyflow.models.job import JobState
+from moneyflow.platform.database import Session
+from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.jobs.contract import PRIORITIES
+from moneyflow.platform.jobs.description import describe
+from moneyflow.platform.jobs.enqueue import enqueue_many
+from moneyflow.platform.jobs.models.job import JobState
+from moneyflow.platform.jobs.store import control, status
+from moneyflow.platform.jobs.store.status import job_detail
 from ops.cli import moments
 from ops.cli.job_view import job_as_json, print_job
 from ops.cli.kinds import contract_of
@@ -53,7 +53,7 @@ def find(
 ) -> None:
     """Show the newest jobs of a state or a kind."""
     with working_session("jobs find") as session:
-        found = overview.find(session, state=state, kind=kind, limit=limit)
+        found = status.find(session, state=state, kind=kind, limit=limit)
     if as_json:
         print_json({"jobs": found})
         return
@@ -109,7 +109,7 @@ def enqueue(
     }
     job = _read(contract_of(kind), payload)
     with working_session("jobs enqueue") as session:
-        (job_id,) = outbox.enqueue_many(session, [job], priority=priority, **when)  # type: ignore[arg-type]
+        (job_id,) = enqueue_many(session, [job], priority=priority, **when)  # type: ignore[arg-type]
         found = _enqueued(session, job_id)
     if as_json:
         print_json(found)

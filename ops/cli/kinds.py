@@ -2,8 +2,8 @@
 
 import difflib
 
-from moneyflow.errors import InvalidInputError
 from moneyflow.jobs import Job, registry
+from moneyflow.platform.errors import InvalidInputError
 
 
 def contract_of(kind: str) -> type[Job]:

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta
 
-from moneyflow.errors import InvalidInputError
+from moneyflow.platform.errors import InvalidInputError
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from moneyflow.errors import ConflictError
-from moneyflow.ledger import control, overview
+from moneyflow.platform.errors import ConflictError
+from moneyflow.platform.jobs.store import control
+from moneyflow.platform.jobs.store import status as jobs_status
 from ops.cli.kinds import contract_of
 from ops.cli.output import AsJson, console, print_json, shown, table
 from ops.cli.servers import working_session
@@ -25,7 +26,7 @@ def group() -> None:
 def status(*, as_json: AsJson = False) -> None:
     """Show what waits, runs and has failed, by kind and priority, and which kinds are paused, by whom and why."""
     with working_session("queue status") as session:
-        standing, paused = overview.standing(session), control.paused(session)
+        standing, paused = jobs_status.standing(session), control.paused(session)
     if as_json:
         print_json({"jobs": standing, "paused": paused})
         return

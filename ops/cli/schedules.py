@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import moneyflow.jobs  # noqa: F401 - importing the contracts declares their schedules
-from moneyflow.services import schedules
+from moneyflow.platform.jobs.store import schedules
 from ops.cli.output import AsJson, console, print_json, shown, table
 from ops.cli.servers import working_session
 

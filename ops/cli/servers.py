@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import psycopg
 
-from moneyflow import settings as settings_module
-from moneyflow.database import Database, Session, is_outage
-from moneyflow.errors import ConflictError, PostgresDownError
-from moneyflow.settings import Settings
+from moneyflow.platform import settings as settings_module
+from moneyflow.platform.database import Database, Session, is_outage
+from moneyflow.platform.errors import ConflictError, PostgresDownError
+from moneyflow.platform.settings import Settings
 
 _TIMEOUT_SECONDS = 5
 
@@ -24,10 +24,10 @@ def opened(command: str) -> Iterator[tuple[Settings, Database]]:
 @contextmanager
 def opened_to_act(command: str) -> Iterator[tuple[Settings, Database]]:
     """Yield settings and database for a command that leaves work: the relay is woken after each commit."""
-    from moneyflow.gateways.wake import Waker  # noqa: PLC0415 - who only reads needs no Redis
+    from moneyflow.platform.brokers.notifier import Notifier  # noqa: PLC0415 - who only reads needs no Redis
 
     settings = settings_module.load()
-    waker = Waker(settings)
+    waker = Notifier(settings)
     conninfo = _conninfo(settings, command)
     with _open(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, on_work=waker)) as database:
         yield settings, database

@@ -12,11 +12,12 @@ from uuid import UUID, uuid4
 import httpx
 import psycopg
 
-from moneyflow import outbox
-from moneyflow.database import Database, Session
-from moneyflow.errors import PostgresDownError
 from moneyflow.events.user import UserActivated
-from moneyflow.services import batches
+from moneyflow.platform.database import Database, Session
+from moneyflow.platform.errors import PostgresDownError
+from moneyflow.platform.events.emit import emit
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.enqueue import enqueue
 from tests.chaos.requested import Answer, Request, SignUp, draw_requests
 
 _THREADS = 6
@@ -87,7 +88,7 @@ class Clients:
             with self._database.transaction() as session:
                 session.execute(_INSERT, {"number": request.number})
                 _enqueue_jobs(session, request)
-                request.event_id = outbox.emit(session, self._event())
+                request.event_id = emit(session, self._event())
                 request.answer = Answer.NONE
             request.answer = Answer.ACCEPTED
         except (psycopg.Error, PostgresDownError):
@@ -129,4 +130,4 @@ def _enqueue_jobs(session: Session, request: Request) -> None:
         batches.submit(session, [order.job for order in request.orders], name="chaos", on_end=request.end)
         return
     for order in request.orders:
-        outbox.enqueue(session, order.job, delay=timedelta(seconds=order.delay_seconds))
+        enqueue(session, order.job, delay=timedelta(seconds=order.delay_seconds))

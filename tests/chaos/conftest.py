@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.settings import Settings
+from moneyflow.platform.settings import Settings
 from tests.chaos.report import Round, as_markdown, write
 from tests.chaos.scene import Scene
 from tests.e2e.conftest import platform, processes, pytest_runtest_makereport

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from moneyflow.failpoints import POINTS
+from moneyflow.platform.failpoints import POINTS
 from tests.chaos.scene import Actor, Kind, Scene
 from tests.support import rabbitmq_admin
 from tests.support.kafka_records import produce
@@ -130,7 +130,7 @@ def _produce_bad_data(scene: Scene, _: list[Dying]) -> None:
 _NUDGES: dict[str, Callable[[Scene, list[Dying]], None]] = {
     "worker.claimed_suspect": _let_a_worker_die,
     "worker.replayed": _replay,
-    "relay.taken_back": _let_workers_be_dead,
+    "relay.rescued": _let_workers_be_dead,
     "relay.missing_found": _lose_messages,
     "consumer.buried": _produce_bad_data,
 }

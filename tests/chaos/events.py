@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import orjson
 
-from moneyflow.database import Database
-from moneyflow.services import audit
-from moneyflow.settings import Settings
+from moneyflow.audit import log as audit
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.chaos.requested import Answer, Request
 from tests.chaos.verdict import Verdict
 from tests.support.kafka_records import everything_in

@@ -8,7 +8,7 @@ import dramatiq
 import psycopg
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from moneyflow.settings import Settings
+from moneyflow.platform.settings import Settings
 from tests.chaos.plain_dramatiq import TABLES
 from tests.chaos.report import Round
 from tests.chaos.requested import draw_requests

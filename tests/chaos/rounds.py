@@ -5,8 +5,8 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass
 
-from moneyflow.database import Database
-from moneyflow.gateways.wake import Waker
+from moneyflow.platform.brokers.notifier import Notifier
+from moneyflow.platform.database import Database
 from tests.chaos.clients import Clients
 from tests.chaos.events import judge_events
 from tests.chaos.report import Round
@@ -50,7 +50,7 @@ def play(scene: Scene, plan: Plan) -> tuple[Round, Verdict]:
     sign_ups = [SignUp(f"person{number}@{domain}") for number in range(plan.sign_ups)]
     settings = scene.client_settings()
     database = Database(
-        settings.conninfo("app", application_name="client"), size=8, timeout_seconds=3, on_work=Waker(settings)
+        settings.conninfo("app", application_name="client"), size=8, timeout_seconds=3, on_work=Notifier(settings)
     )
     database.open()
     api = next((f"http://127.0.0.1:{actor.process.port}" for actor in scene.of("api")), None)

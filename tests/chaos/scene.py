@@ -8,8 +8,8 @@ from typing import Literal
 
 import psycopg
 
-from moneyflow import settings as settings_module
-from moneyflow.settings import Settings
+from moneyflow.platform import settings as settings_module
+from moneyflow.platform.settings import Settings
 from tests.support import rabbitmq_admin
 from tests.support.processes import Process, Processes
 from tests.support.proxy import Proxies, Proxy

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.failpoints import POINTS
+from moneyflow.platform.database import Database
+from moneyflow.platform.failpoints import POINTS
 from tests.chaos.clients import Clients, steady_requests
 from tests.chaos.crashes import cases, cases_without_a_test_of_their_own, start_dying, until_dead
 from tests.chaos.report import Round

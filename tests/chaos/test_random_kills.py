@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.services import audit
-from moneyflow.settings import Settings
+from moneyflow.audit import log as audit
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import mails
 from tests.support.killer import Killer
 from tests.support.processes import Processes

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.settings import Settings
+from moneyflow.platform.settings import Settings
 from tests.support import effects
 from tests.support.processes import Processes
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support.processes import Processes
 
 _PERSON = {"email": "ada@mail.example", "name": "Ada Lovelace", "password": "correct horse battery"}

@@ -7,11 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.jobs.base import Job
-from moneyflow.services import batches
-from moneyflow.services.batches import Status
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers.job_message import encode
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.batches import Status
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.killer import Killer
@@ -20,7 +21,6 @@ from tests.support.members import Gather, Link, Spread
 from tests.support.processes import Processes
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
-from workers.broker import encode
 
 
 def _submit(database: Database, *members: Job) -> tuple[UUID, UUID]:

@@ -16,7 +16,7 @@ _CONDITIONS = ["cpus", "python", "postgres", "rabbitmq", "dramatiq", "celery", "
 
 def _bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "ops.bench.jobs", *arguments],
+        [sys.executable, "-m", "ops.dev.bench.jobs", *arguments],
         cwd=_ROOT, env=os.environ | {"PYTHONPATH": str(_ROOT)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
-from moneyflow.events.topics import DEAD_LETTER, USER_EVENTS
-from moneyflow.settings import Settings
+from moneyflow.events.topics import USER_EVENTS
+from moneyflow.platform.events.topics import DEAD_LETTER
+from moneyflow.platform.settings import Settings
 from tests.support import tally
 from tests.support.kafka_records import everything_in, produce
 from tests.support.processes import Processes

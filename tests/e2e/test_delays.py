@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import psutil
 
-from moneyflow import outbox
-from moneyflow.database import Database
-from moneyflow.gateways.rabbitmq import JOBS_QUEUE
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue, enqueue_many
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Process, Processes
@@ -31,7 +31,7 @@ def test_twenty_thousand_jobs_of_the_next_decade_cost_no_memory_and_hold_up_nobo
     before = [_resident_mib(process) for process in (relay, worker)]
 
     with database.transaction() as session:
-        far_off = outbox.enqueue_many(session, [LeaveEffect(rank=10)] * _MANY, delay=_TEN_YEARS)
+        far_off = enqueue_many(session, [LeaveEffect(rank=10)] * _MANY, delay=_TEN_YEARS)
     due_now = jobs.enqueue(database, *[LeaveEffect(rank=0) for _ in range(50)])
     jobs.until_all(database, due_now, "succeeded", seconds=10)
 
@@ -45,8 +45,8 @@ def test_a_job_of_a_far_off_day_runs_on_that_day_once(
     platform: Settings, database: Database, processes: Processes
 ) -> None:
     with database.transaction() as session:
-        after_a_delay = outbox.enqueue(session, LeaveEffect(), delay=_TEN_YEARS)
-        at_a_moment = outbox.enqueue(session, LeaveEffect(), at=jobs.now(database) + _TEN_YEARS)
+        after_a_delay = enqueue(session, LeaveEffect(), delay=_TEN_YEARS)
+        at_a_moment = enqueue(session, LeaveEffect(), at=jobs.now(database) + _TEN_YEARS)
     ids = [after_a_delay, at_a_moment]
     waits = [jobs.job(database, job_id)["due_at"] - jobs.now(database) for job_id in ids]
     processes.relay()

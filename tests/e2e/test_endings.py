@@ -6,9 +6,9 @@ import orjson
 import pytest
 from aiokafka import ConsumerRecord
 
-from moneyflow.database import Database
-from moneyflow.ledger import control
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.store import control
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.kafka_records import everything_in
 from tests.support.kinds import Declared, EndAs, Flaky, OneAtATime, Patient, Versioned

@@ -1,7 +1,7 @@
 """Jobs that fail: tried again when due, and put on `jobs_failed` with their reason when nothing helps."""
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from moneyflow import outbox
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue_many
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
@@ -36,7 +36,7 @@ def test_ten_thousand_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_on
 ) -> None:
     processes.relay(wait_ready=False)
     with database.transaction() as session:
-        ids = outbox.enqueue_many(session, [LeaveEffect() for _ in range(10_000)])
+        ids = enqueue_many(session, [LeaveEffect() for _ in range(10_000)])
     jobs.until_all(database, ids, "queued", seconds=60)
 
     rabbitmq_admin.delete_vhost(servers, platform.rabbitmq_vhost)

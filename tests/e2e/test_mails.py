@@ -4,12 +4,12 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from moneyflow import outbox
-from moneyflow.database import Database
+from moneyflow.accounts import users
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.services import users
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
@@ -84,8 +84,8 @@ def test_who_is_gone_gets_no_mail_and_the_job_says_so(
     processes.worker()
     with database.transaction() as session:
         ids = [
-            outbox.enqueue(session, SendEmail(template="activation", user_id=uuid4())),
-            outbox.enqueue(session, SendWelcome(user_id=uuid4())),
+            enqueue(session, SendEmail(template="activation", user_id=uuid4())),
+            enqueue(session, SendWelcome(user_id=uuid4())),
         ]
 
     jobs.until_all(database, ids, "succeeded")

@@ -6,15 +6,15 @@ from typing import Any
 import orjson
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.ids import new_id
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers.job_message import encode
+from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
-from workers.broker import encode
 
 
 def _changed(**fields: object) -> str:

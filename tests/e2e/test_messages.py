@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 
 import orjson
 
-from moneyflow import outbox
-from moneyflow.database import Database
-from moneyflow.settings import Settings
-from moneyflow.telemetry.origin import Origin, working_for
+from moneyflow.platform.brokers.job_message import encode
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.origin import Origin, working_for
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
 from tests.support.servers import RealServers
-from workers.broker import encode
 
 _TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -23,7 +23,7 @@ def test_a_message_on_jobs_has_the_bodies_and_properties_of_the_contract(
 ) -> None:
     processes.relay(wait_ready=False)
     with working_for(Origin(correlation_id="request-1", traceparent=_TRACE)), database.transaction() as session:
-        job_id = outbox.enqueue(session, LeaveEffect(held_by="/a private matter", rank=7))
+        job_id = enqueue(session, LeaveEffect(held_by="/a private matter", rank=7))
     jobs.until_all(database, [job_id], "queued")
 
     (message,) = rabbitmq_admin.take_messages(servers, platform.rabbitmq_vhost, "jobs")
@@ -65,7 +65,7 @@ def test_a_delayed_job_is_no_message_until_it_is_due(
     with database.transaction() as session:
         late = session.fetch_one("select clock_timestamp() + interval '2 seconds' as moment")
         assert late is not None
-        delayed = outbox.enqueue(session, LeaveEffect(), at=late["moment"])
+        delayed = enqueue(session, LeaveEffect(), at=late["moment"])
     (now,) = jobs.enqueue(database, LeaveEffect())
     jobs.until_all(database, [now], "queued")
 

@@ -2,8 +2,8 @@
 
 import psycopg
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect, Misbehave
 from tests.support.processes import Processes

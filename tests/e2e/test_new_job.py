@@ -62,7 +62,7 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
         f"mail_templates/{_LONGEST}.jinja",
     }  # fmt: skip
     assert all(f"wrote {path}" in plain.stdout + mail.stdout for path in written)
-    assert "outbox.enqueue(session, CloseAccount(user_id=user_id))" in plain.stdout
+    assert "enqueue(session, CloseAccount(user_id=user_id))" in plain.stdout
     for check in checks:
         assert check.returncode == 0, check.stdout[-4000:] + check.stderr[-2000:]
 
@@ -71,7 +71,7 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
     ("arguments", "told"),
     [
         (["send_welcome"], "there is a job send_welcome already, in moneyflow.jobs.send_welcome"),
-        (["policy"], "it is taken: moneyflow/jobs/policy.py"),
+        (["policy"], "it is taken: moneyflow/platform/jobs/policy.py"),
         (["SendEmail"], "NAME: 'SendEmail' is not of the form send_email"),
         (["send-email"], "NAME: 'send-email' is not of the form send_email"),
         (["send__email"], "NAME: 'send__email' is not of the form send_email"),

@@ -6,9 +6,9 @@ from uuid import UUID
 import orjson
 import pytest
 
-from moneyflow import outbox
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue_many
+from moneyflow.platform.settings import Settings
 from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kafka_records import everything_in
@@ -57,7 +57,7 @@ def test_what_a_busy_worker_has_taken_ahead_goes_to_one_that_is_idle(
     quick = jobs.enqueue(database, *[LeaveEffect() for _ in range(40)])
     jobs.until_all(database, quick, "succeeded")
     with database.transaction() as session:
-        slow = outbox.enqueue_many(session, [LeaveEffect(held_by=str(hold)) for _ in range(6)])
+        slow = enqueue_many(session, [LeaveEffect(held_by=str(hold)) for _ in range(6)])
     eventually(lambda: effects.begun(hold) == 2, what="two of six run here, the others have come with them")
 
     processes.worker(WORKER_THREADS="4")

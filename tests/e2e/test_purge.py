@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from moneyflow.database import Database
 from moneyflow.jobs.purge import Purge
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes

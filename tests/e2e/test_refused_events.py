@@ -8,12 +8,12 @@ import orjson
 import psycopg
 from aiokafka.admin import AIOKafkaAdminClient
 
-from moneyflow import outbox
-from moneyflow.database import Database
 from moneyflow.events.topics import AUTH_EVENTS, USER_EVENTS
 from moneyflow.events.user import UserActivated
-from moneyflow.gateways import kafka
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers import kafka
+from moneyflow.platform.database import Database
+from moneyflow.platform.events.emit import emit
+from moneyflow.platform.settings import Settings
 from tests.support.kafka_records import everything_in
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
@@ -29,7 +29,7 @@ async def _delete_topic(settings: Settings, topic: str) -> None:
 def _emit(database: Database, count: int) -> None:
     for _ in range(count):
         with database.transaction() as session:
-            outbox.emit(session, UserActivated(sequence=1, user_id=uuid4(), activated_at=datetime.now(UTC)))
+            emit(session, UserActivated(sequence=1, user_id=uuid4(), activated_at=datetime.now(UTC)))
 
 
 def _left(settings: Settings) -> dict[str, int]:

@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from moneyflow import outbox
-from moneyflow.database import Database
 from moneyflow.events.user import UserActivated
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.events.emit import emit
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.kafka_records import everything_in
@@ -24,7 +24,7 @@ def _emit(database: Database, users: list[UUID], *, first: int, count: int) -> N
         with database.transaction() as session:
             for user_id in users:
                 event = UserActivated(sequence=sequence, user_id=user_id, activated_at=datetime.now(UTC))
-                outbox.emit(session, event)
+                emit(session, event)
 
 
 def _waiting_events(settings: Settings) -> int:

@@ -3,8 +3,8 @@
 import signal
 import time
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Process, Processes

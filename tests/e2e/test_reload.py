@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from moneyflow.database import Database
 from moneyflow.jobs.purge import Purge
-from moneyflow.settings import Settings
-from ops.stack.home import State
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
+from ops.dev.stack.home import State
 from tests.support import jobs
 from tests.support.checkout import copy_of_checkout
 from tests.support.effects import LeaveEffect, begun
@@ -86,7 +86,11 @@ def reloaded(
     port = str(free_port())
     worker = [sys.executable, "-m", "tests.support.sabotage", "nothing", "workers"]
     yield from _start(
-        ["ops.stack.reload", *worker], checkout, environment | {"WORKER_METRICS_PORT": port}, log, until="worker_ready"
+        ["ops.dev.stack.reload", *worker],
+        checkout,
+        environment | {"WORKER_METRICS_PORT": port},
+        log,
+        until="worker_ready",
     )
 
 
@@ -152,8 +156,8 @@ def supervisor(
     platform: Settings, environment: dict[str, str], checkout: Path, log: Path
 ) -> "Iterator[subprocess.Popen[bytes]]":
     """Keep all processes of the copy running, as `make up` does without Docker."""
-    yield from _start(["ops.stack.supervisor"], checkout, environment, log)
-    subprocess.run([sys.executable, "-m", "ops.stack", "reset"], cwd=checkout, capture_output=True, check=True)
+    yield from _start(["ops.dev.stack.supervisor"], checkout, environment, log)
+    subprocess.run([sys.executable, "-m", "ops.dev.stack", "reset"], cwd=checkout, capture_output=True, check=True)
 
 
 def test_without_docker_every_process_is_restarted_by_its_supervisor(

@@ -9,8 +9,8 @@ import httpx
 import kombu
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.failures import Answer, fail_jobs, moneyflow, moneyflow_process

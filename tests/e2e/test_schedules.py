@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from psycopg.rows import DictRow
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.processes import Processes
 from tests.support.waiting import eventually

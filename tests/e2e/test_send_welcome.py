@@ -1,8 +1,8 @@
 """`send_welcome`: one letter, once the account is active."""
 
-from moneyflow.database import Database
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, mails, people
 from tests.support.processes import Processes
 

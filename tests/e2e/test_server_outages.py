@@ -6,8 +6,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.kafka_records import everything_in

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.stack.processes import processes_in
+from ops.dev.stack.processes import processes_in
 from tests.support.checkout import copy_of_checkout
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
@@ -21,7 +21,7 @@ def checkout(tmp_path: Path, servers: RealServers) -> Iterator[Path]:
     assert servers, "they run beside this stack, and so does whatever else is on this machine"
     folder = copy_of_checkout(tmp_path / "checkout")
     yield folder
-    _run(folder, "ops.stack", "reset")
+    _run(folder, "ops.dev.stack", "reset")
 
 
 def _command(module: str, *arguments: str) -> list[str]:
@@ -40,16 +40,16 @@ def _run(folder: Path, module: str, *arguments: str) -> str:
 def test_a_stack_starts_after_a_killed_start_the_demo_holds_and_a_reset_leaves_nothing(checkout: Path) -> None:
     log = checkout / "killed.log"
     with log.open("w") as output:
-        killed = subprocess.Popen(_command("ops.stack", "up", "--with", "native"), cwd=checkout, stderr=output)
+        killed = subprocess.Popen(_command("ops.dev.stack", "up", "--with", "native"), cwd=checkout, stderr=output)
     eventually(lambda: "✓ postgres" in log.read_text(), seconds=60, what="the start is half-way")
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
 
-    shown = _run(checkout, "ops.demo", "--with", "native")
-    environment = dict(line.split("=", 1) for line in _run(checkout, "ops.stack", "env").splitlines())
+    shown = _run(checkout, "ops.dev.demo", "--with", "native")
+    environment = dict(line.split("=", 1) for line in _run(checkout, "ops.dev.stack", "env").splitlines())
     home = (checkout / ".stack").resolve()
     running = processes_in(home)
-    _run(checkout, "ops.stack", "reset")
+    _run(checkout, "ops.dev.stack", "reset")
 
     assert "every sum holds" in shown
     assert environment["APP_URL"] == f"http://127.0.0.1:{environment['APP_PORT']}"

@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect, begun
 from tests.support.processes import Processes

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import KillProcess, LeaveEffect, Overrun, begun
 from tests.support.processes import Processes

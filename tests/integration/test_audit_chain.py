@@ -8,14 +8,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from moneyflow.database import Database
-from moneyflow.events import envelope
+from moneyflow.audit import log as audit
+from moneyflow.audit.log import Chain, Entry
 from moneyflow.events.user import UserActivated
-from moneyflow.ids import new_id
-from moneyflow.services import audit
-from moneyflow.services.audit import Chain, Entry
-from moneyflow.settings import Settings
-from moneyflow.telemetry.origin import Origin
+from moneyflow.platform.database import Database
+from moneyflow.platform.events import envelope
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.origin import Origin
 from tests.support.servers import RealServers
 
 _ROWS = 6

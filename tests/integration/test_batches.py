@@ -12,19 +12,19 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow.database import Database
-from moneyflow.errors import ConflictError, NotFoundError
-from moneyflow.ids import new_id
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.limits import Limit
-from moneyflow.jobs.policy import Unique
-from moneyflow.ledger.batches import QUERIES
-from moneyflow.services import batches
-from moneyflow.services.batches import OnFailure, Status
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import ConflictError, NotFoundError
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.batches import OnFailure, Status
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.limits import Limit
+from moneyflow.platform.jobs.policy import Unique
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.members import Gather
+from tests.support.relay_queries import QUERIES
 from tests.support.waiting import eventually
 from workers.relay.batches import BatchRelay
 
@@ -41,17 +41,13 @@ class Named(Job, kind="named", unique=Unique(while_unfinished=True)):
 
 
 @pytest.fixture
-def turn(settings: Settings) -> Turn:
+def turn(settings: Settings) -> Iterator[Turn]:
     """Return what lets the relay look at the batches once; it returns when the relay would look again."""
-
-    async def look() -> float:
-        relay = BatchRelay(settings.conninfo("relay", application_name="test"), freed=lambda: None)
-        try:
-            return await relay.turn()
-        finally:
-            await relay.close()
-
-    return lambda: asyncio.run(look())
+    sessions = Database(settings.conninfo("relay", application_name="test"), size=1)
+    sessions.open()
+    relay = BatchRelay(sessions, freed=lambda: None)
+    yield lambda: asyncio.run(relay.turn())
+    sessions.close()
 
 
 @pytest.fixture
@@ -185,7 +181,7 @@ def test_what_was_added_before_the_lock_was_had_is_seen_before_the_batch_ends(
     database: Database, relay: Connection[DictRow]
 ) -> None:
     batch_id = _submit(database)
-    (locked,) = relay.execute(QUERIES["lock_ending"], {"limit": 10}).fetchall()
+    (locked,) = relay.execute(QUERIES["lock_finished"], {"limit": 10}).fetchall()
     relay.commit()
     with database.transaction() as session:
         batches.add(session, batch_id, [LeaveEffect()])
@@ -206,7 +202,7 @@ def test_who_adds_while_the_batch_ends_waits_and_is_refused(database: Database, 
         told.append(refused.value.detail)
 
     thread = threading.Thread(target=add)
-    relay.execute(QUERIES["lock_ending"], {"limit": 10})
+    relay.execute(QUERIES["lock_finished"], {"limit": 10})
     relay.execute(QUERIES["end"], {"ids": [batch_id]})
     thread.start()
     eventually(lambda: _somebody_waits(database), what="the one who adds waits")
@@ -225,7 +221,7 @@ def _somebody_waits(database: Database) -> bool:
 
 def test_two_relays_at_once_end_a_batch_once(database: Database, turn: Turn, relay: Connection[DictRow]) -> None:
     batch_id = _submit(database, on_end=Gather())
-    relay.execute(QUERIES["lock_ending"], {"limit": 10})
+    relay.execute(QUERIES["lock_finished"], {"limit": 10})
     first = relay.execute(QUERIES["end"], {"ids": [batch_id]}).fetchall()
 
     turn()

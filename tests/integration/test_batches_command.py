@@ -2,9 +2,9 @@
 
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.ids import new_id
-from moneyflow.services import batches
+from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs import batches
 from tests.support import jobs
 from tests.support.command_line import moneyflow, moneyflow_json
 from tests.support.effects import LeaveEffect

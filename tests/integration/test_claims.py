@@ -5,12 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.ids import new_id
-from moneyflow.ledger import claim as claims
-from moneyflow.ledger import presence
-from moneyflow.ledger.claim import Standing
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.store import claims, workers
+from moneyflow.platform.jobs.store.claims import Standing
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.ledger import LedgerWorker, ledger_worker
@@ -159,7 +158,7 @@ def test_a_worker_whose_heart_stopped_is_gone_after_its_lease(
     (job_id,) = _some(database, 1)
     with ledger_worker(settings, "frozen", lease_seconds=0.2) as frozen:
         _claim(frozen, job_id)
-        presence.beat(frozen.connection, frozen.number)
+        workers.beat(frozen.connection, frozen.number)
 
         eventually(lambda: _standing(other, job_id) is Standing.SUSPECT, what="the lease ended")
         assert claims.claim_suspect(other.connection, job_id, worker=other.number) is not None

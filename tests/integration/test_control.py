@@ -8,19 +8,18 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow.database import Database
-from moneyflow.errors import ConflictError, FenceLostError, NotFoundError
-from moneyflow.jobs.policy import Breaker
-from moneyflow.ledger import claim as claims
-from moneyflow.ledger import control, finish
-from moneyflow.ledger.claim import Claim, Standing
-from moneyflow.ledger.finish import Failure, Success
-from moneyflow.ledger.relay import QUERIES
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import ConflictError, FenceLostError, NotFoundError
+from moneyflow.platform.jobs.policy import Breaker
+from moneyflow.platform.jobs.store import claims, completion, control
+from moneyflow.platform.jobs.store.claims import Claim, Standing
+from moneyflow.platform.jobs.store.completion import Failure, Success
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import OneAtATime
 from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.relay_queries import QUERIES
 from tests.support.waiting import eventually
 
 _BREAKER = Breaker(errors=3, probe_seconds=10, longest_probe_seconds=30)
@@ -82,7 +81,7 @@ def test_a_job_that_was_asked_to_stop_is_not_tried_again(database: Database, wor
     _cancel(database, claim)
 
     with database.transaction() as session:
-        finish.retry(session, claim, _WHY, worker="w", wait_seconds=0)
+        completion.retry(session, claim, _WHY, worker="w", wait_seconds=0)
 
     row = jobs.job(database, claim.id)
     assert (row["state"], row["unique_key"]) == ("cancelled", None)
@@ -97,7 +96,7 @@ def test_a_job_that_was_asked_to_stop_and_lost_its_worker_ends(
         _cancel(database, claim)
 
     assert claims.standing(worker.connection, claim.id) is Standing.SETTLED
-    eventually(lambda: relay.execute(QUERIES["take_back"], {"limit": 10}).fetchall(), what="its lock is gone")
+    eventually(lambda: relay.execute(QUERIES["rescue"], {"limit": 10}).fetchall(), what="its lock is gone")
 
     row = jobs.job(database, claim.id)
     assert (row["state"], row["unique_key"]) == ("cancelled", None)
@@ -109,7 +108,7 @@ def test_a_job_that_succeeds_before_it_hears_of_it_has_succeeded(database: Datab
     _cancel(database, claim)
 
     with database.transaction() as session:
-        finish.succeed(session, Success(claim=claim), worker="w")
+        completion.succeed(session, Success(claim=claim), worker="w")
 
     assert jobs.states(database, [claim.id]) == {"succeeded": 1}
     with pytest.raises(ConflictError, match="is succeeded already"):
@@ -222,7 +221,7 @@ def test_a_job_that_was_asked_to_stop_is_not_parked(database: Database, worker: 
     _cancel(database, claim)
 
     with database.transaction() as session:
-        finish.park(session, claim, _WHY, worker="w", wait_seconds=60)
+        completion.park(session, claim, _WHY, worker="w", wait_seconds=60)
 
     row = jobs.job(database, claim.id)
     assert (row["state"], row["unique_key"]) == ("cancelled", None)

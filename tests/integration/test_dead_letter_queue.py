@@ -7,25 +7,25 @@ from datetime import UTC, datetime
 import kombu
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.errors import BusyError, UnavailableError
-from moneyflow.gateways import dead_letters
-from moneyflow.gateways.dead_letters import DeadLetters
-from moneyflow.gateways.letter import Letter
-from moneyflow.services.dead_letters import job_id, sweep
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers import failed_queue
+from moneyflow.platform.brokers.failed_message import FailedMessage
+from moneyflow.platform.brokers.failed_queue import FailedQueue
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import BusyError, UnavailableError
+from moneyflow.platform.jobs.failed.dead_letters import job_id, sweep
+from moneyflow.platform.settings import Settings
 from tests.support import rabbitmq_admin
 from tests.support.failures import deliver_letters, fail_jobs
 from tests.support.servers import RealServers
 
 
 @pytest.fixture
-def queue(queues: Settings) -> Iterator[DeadLetters]:
-    with DeadLetters(queues) as opened:
+def queue(queues: Settings) -> Iterator[FailedQueue]:
+    with FailedQueue(queues) as opened:
         yield opened
 
 
-def _all(queue: DeadLetters) -> list[Letter]:
+def _all(queue: FailedQueue) -> list[FailedMessage]:
     with closing(queue.look()) as batches:
         return [letter for batch in batches for letter in batch]
 
@@ -48,7 +48,7 @@ def _kombu(settings: Settings) -> kombu.Connection:
     )  # fmt: skip
 
 
-def test_looking_changes_neither_number_nor_order(queue: DeadLetters, queues: Settings) -> None:
+def test_looking_changes_neither_number_nor_order(queue: FailedQueue, queues: Settings) -> None:
     bodies = [b"letter %d" % number for number in range(2500)]
     _write(queues, *bodies)
 
@@ -59,7 +59,7 @@ def test_looking_changes_neither_number_nor_order(queue: DeadLetters, queues: Se
     assert queue.depth() == 2500
 
 
-def test_a_look_that_is_left_early_gives_back_everything(queue: DeadLetters, queues: Settings) -> None:
+def test_a_look_that_is_left_early_gives_back_everything(queue: FailedQueue, queues: Settings) -> None:
     bodies = [b"letter %d" % number for number in range(1500)]
     _write(queues, *bodies)
 
@@ -69,7 +69,7 @@ def test_a_look_that_is_left_early_gives_back_everything(queue: DeadLetters, que
     assert [letter.body for letter in _all(queue)] == bodies
 
 
-def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: DeadLetters, queues: Settings) -> None:
+def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: FailedQueue, queues: Settings) -> None:
     bodies = [b"%d" % number for number in range(2100)]
     _write(queues, *bodies)
 
@@ -80,7 +80,7 @@ def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: DeadL
     assert [int(letter.body) for letter in _all(queue)] == [n for n in range(2100) if n % 3]
 
 
-def test_what_comes_in_during_a_look_is_not_part_of_it(queue: DeadLetters, queues: Settings) -> None:
+def test_what_comes_in_during_a_look_is_not_part_of_it(queue: FailedQueue, queues: Settings) -> None:
     _write(queues, b"before")
 
     with closing(queue.look()) as batches:
@@ -93,17 +93,17 @@ def test_what_comes_in_during_a_look_is_not_part_of_it(queue: DeadLetters, queue
     assert [letter.body for letter in _all(queue)] == [b"before", b"meanwhile"]
 
 
-def test_an_empty_queue_is_looked_through_at_once(queue: DeadLetters) -> None:
+def test_an_empty_queue_is_looked_through_at_once(queue: FailedQueue) -> None:
     assert _all(queue) == []
 
 
 def test_a_second_look_waits_for_the_first_and_in_the_end_says_who_is_in_the_way(
-    queue: DeadLetters, queues: Settings, monkeypatch: pytest.MonkeyPatch
+    queue: FailedQueue, queues: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "_TURN_SECONDS", 0.5)
+    monkeypatch.setattr(failed_queue, "_TURN_SECONDS", 0.5)
     _write(queues, b"a letter")
 
-    with closing(queue.look()) as batches, DeadLetters(queues) as other:
+    with closing(queue.look()) as batches, FailedQueue(queues) as other:
         next(batches)
         with pytest.raises(BusyError, match="another operator or a shovel"):
             _all(other)
@@ -112,7 +112,7 @@ def test_a_second_look_waits_for_the_first_and_in_the_end_says_who_is_in_the_way
 
 
 def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_death(
-    queue: DeadLetters, queues: Settings, servers: RealServers
+    queue: FailedQueue, queues: Settings, servers: RealServers
 ) -> None:
     raw = b"\xff\x00 no text \xc3\x28"
     properties = {
@@ -142,7 +142,7 @@ def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_de
     assert queue.depth() == 0
 
 
-def test_a_message_survives_being_kept_as_json(queue: DeadLetters, queues: Settings) -> None:
+def test_a_message_survives_being_kept_as_json(queue: FailedQueue, queues: Settings) -> None:
     _write(
         queues,
         b"\xff\x00",
@@ -152,13 +152,13 @@ def test_a_message_survives_being_kept_as_json(queue: DeadLetters, queues: Setti
     )
     (letter,) = _all(queue)
 
-    again = Letter.from_json(letter.as_json())
+    again = FailedMessage.from_json(letter.as_json())
 
     assert (again.body, again.properties, again.fingerprint) == (letter.body, letter.properties, letter.fingerprint)
     assert again.headers == {"x-when": "2026-01-02T00:00:00.000000Z"}
 
 
-def test_a_message_that_no_queue_takes_is_told(queue: DeadLetters, queues: Settings, servers: RealServers) -> None:
+def test_a_message_that_no_queue_takes_is_told(queue: FailedQueue, queues: Settings, servers: RealServers) -> None:
     _write(queues, b"a letter")
     rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
 
@@ -173,12 +173,12 @@ def test_a_message_that_no_queue_takes_is_told(queue: DeadLetters, queues: Setti
 def test_a_broker_that_is_away_is_told(queues: Settings) -> None:
     away = queues.model_copy(update={"rabbitmq_port": 1})
 
-    with pytest.raises(UnavailableError, match="RabbitMQ"), DeadLetters(away):
+    with pytest.raises(UnavailableError, match="RabbitMQ"), FailedQueue(away):
         pass
 
 
 def test_a_sweep_removes_letters_that_are_over_and_nothing_else(
-    queue: DeadLetters, queues: Settings, database: Database
+    queue: FailedQueue, queues: Settings, database: Database
 ) -> None:
     ids = fail_jobs(database, 6, letters=True)
     deliver_letters(queues)

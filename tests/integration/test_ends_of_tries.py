@@ -5,14 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from moneyflow import outbox
-from moneyflow.database import Database, Session
-from moneyflow.errors import FenceLostError
-from moneyflow.ledger import claim as claims
-from moneyflow.ledger import finish
-from moneyflow.ledger.claim import Claim
-from moneyflow.ledger.finish import Failure, Success
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database, Session
+from moneyflow.platform.errors import FenceLostError
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs.store import claims, completion
+from moneyflow.platform.jobs.store.claims import Claim
+from moneyflow.platform.jobs.store.completion import Failure, Success
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.ledger import LedgerWorker, ledger_worker
@@ -21,11 +20,11 @@ _WHY = Failure(error_class="UnavailableError", message="not now", traceback="Tra
 
 End = Callable[[Session, Claim], None]
 _ENDS: dict[str, End] = {
-    "succeeded": lambda session, claim: finish.succeed(
+    "succeeded": lambda session, claim: completion.succeed(
         session, Success(claim=claim, result={"left": True}), worker="w"
     ),
-    "retrying": lambda session, claim: finish.retry(session, claim, _WHY, worker="w", wait_seconds=30),
-    "failed": lambda session, claim: finish.fail(session, claim, _WHY, worker="w"),
+    "retrying": lambda session, claim: completion.retry(session, claim, _WHY, worker="w", wait_seconds=30),
+    "failed": lambda session, claim: completion.fail(session, claim, _WHY, worker="w"),
 }
 
 
@@ -102,7 +101,7 @@ def test_who_lost_the_fence_ends_nothing_and_its_effects_are_rolled_back(
 
     def work() -> None:
         with database.transaction() as session:
-            outbox.enqueue(session, LeaveEffect())
+            enqueue(session, LeaveEffect())
             _ENDS[end](session, claim)
 
     with pytest.raises(FenceLostError):

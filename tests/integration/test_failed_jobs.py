@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.errors import InvalidInputError, NotFoundError
-from moneyflow.ids import new_id
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import InvalidInputError, NotFoundError
+from moneyflow.platform.ids import new_id
 from tests.support.failures import fail_jobs, moneyflow
 
 

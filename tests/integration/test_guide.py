@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import typer.main
 
-from moneyflow.database import Database
 from moneyflow.jobs import registry as contracts
-from moneyflow.jobs.schedules import registry as schedules
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.schedules import registry as schedules
 from ops.cli import app
 from tests.support import people
 from workers.handlers import registry as handlers

@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import ConfigDict
 
-from moneyflow.database import Database
-from moneyflow.ids import first_id, new_id
-from moneyflow.jobs.base import Job, registry
-from moneyflow.jobs.limits import Limit, Rate
-from moneyflow.jobs.policy import Unique
-from moneyflow.ledger.claim import claim_window
-from moneyflow.services import housekeeping
-from moneyflow.services.housekeeping import Keeping
-from moneyflow.settings import Settings
+from moneyflow.platform import retention
+from moneyflow.platform.database import Database
+from moneyflow.platform.ids import first_id, new_id
+from moneyflow.platform.jobs.contract import Job, registry
+from moneyflow.platform.jobs.limits import Limit, Rate
+from moneyflow.platform.jobs.policy import Unique
+from moneyflow.platform.jobs.store.claims import claim_window
+from moneyflow.platform.retention import Keeping
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, people
 from tests.support.effects import LeaveEffect
 from tests.support.ledger import ledger_worker
@@ -46,7 +46,7 @@ class KeyedWhileUnfinished(Keyed, kind="keyed_while_unfinished", unique=Unique(w
 
 def _purge(database: Database, *, seconds: float = 30) -> dict[str, Any]:
     with database.transaction() as session:
-        return housekeeping.purge(session, _KEEPING, seconds=seconds)
+        return retention.purge(session, _KEEPING, seconds=seconds)
 
 
 def _age(database: Database, ids: list[UUID], *, days: float, state: str = "succeeded") -> list[UUID]:
@@ -203,7 +203,7 @@ def test_the_jobs_of_a_batch_stay_until_it_has_ended_and_then_it_goes_after_them
 
 
 def test_many_are_deleted_batch_by_batch_past_all_that_stay(database: Database, monkeypatch: Any) -> None:
-    monkeypatch.setattr(housekeeping, "BATCH", 10)
+    monkeypatch.setattr(retention, "BATCH", 10)
     failed = _old(database, *[LeaveEffect() for _ in range(35)], days=20, state="failed")
     over = _old(database, *[LeaveEffect() for _ in range(35)], days=10)
 
@@ -216,10 +216,10 @@ def test_many_are_deleted_batch_by_batch_past_all_that_stay(database: Database, 
 def test_a_purge_that_runs_out_of_time_keeps_what_it_did_and_the_next_goes_on(
     database: Database, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(housekeeping, "BATCH", 10)
+    monkeypatch.setattr(retention, "BATCH", 10)
     over = _old(database, *[LeaveEffect() for _ in range(35)], days=10)
     moments = iter([0, 1, 2, 99])
-    monkeypatch.setattr(housekeeping, "time", SimpleNamespace(monotonic=lambda: next(moments, 99)))
+    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(moments, 99)))
 
     first = _purge(database, seconds=30)
     monkeypatch.undo()
@@ -257,7 +257,7 @@ def test_claims_wait_for_no_batch_that_is_being_deleted(settings: Settings, data
                 commit()
 
             session.commit = commit_later  # type: ignore[method-assign]
-            housekeeping.purge(session, _KEEPING, seconds=30)
+            retention.purge(session, _KEEPING, seconds=30)
 
     thread = threading.Thread(target=hold_a_batch)
     thread.start()

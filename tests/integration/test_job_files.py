@@ -6,13 +6,13 @@ import falcon.testing
 import pytest
 
 from api.app import Services, create_app
-from moneyflow import outbox
-from moneyflow.database import Database
-from moneyflow.ids import new_id
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.base import registry as contracts
-from moneyflow.ledger.files import MAX_FILE_BYTES
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.contract import registry as contracts
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs.store.files import MAX_FILE_BYTES
+from moneyflow.platform.settings import Settings
 from workers.handlers import Context, File, Result, handles
 from workers.handlers import registry as handlers
 from workers.testing import Ran, run_jobs
@@ -43,7 +43,7 @@ def api(settings: Settings, database: Database) -> falcon.testing.TestClient:
 
 def _ran(database: Database) -> Ran:
     with database.transaction() as session:
-        outbox.enqueue(session, contracts["write_report"]())
+        enqueue(session, contracts["write_report"]())
         (ran,) = run_jobs(session)
     return ran
 

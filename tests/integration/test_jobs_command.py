@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 import jsonschema
 import pytest
 
-from moneyflow import outbox
-from moneyflow.database import Database
-from moneyflow.ids import new_id
 from moneyflow.jobs import registry
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.ledger import control
+from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs.store import control
 from tests.support import jobs
 from tests.support.command_line import moneyflow, moneyflow_json
 
@@ -190,7 +190,7 @@ def test_how_all_jobs_stand_is_counted_by_kind_priority_and_state(
     for state, job_id in (("running", running), ("failed", failed), ("succeeded", done)):
         _set(database, f"state = '{state}'", job_id)
     with database.transaction() as session:
-        outbox.enqueue(session, SendEmail(template="activation", user_id=uuid4()))
+        enqueue(session, SendEmail(template="activation", user_id=uuid4()))
 
     standing = moneyflow_json(environment, "queue", "status")["jobs"]
 

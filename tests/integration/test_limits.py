@@ -9,15 +9,14 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow.database import Database
-from moneyflow.ledger import claim as claims
-from moneyflow.ledger import finish
-from moneyflow.ledger.finish import Failure, Success
-from moneyflow.ledger.relay import QUERIES
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.store import claims, completion
+from moneyflow.platform.jobs.store.completion import Failure, Success
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.kinds import Placed, Rated
 from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.relay_queries import QUERIES
 from tests.support.waiting import eventually
 
 
@@ -89,11 +88,11 @@ def test_a_place_is_free_again_however_the_try_ends(
     why = Failure(error_class="X", message="x")
     with database.transaction() as session:
         if ending == "succeed":
-            finish.succeed(session, Success(claim=claim), worker="w")
+            completion.succeed(session, Success(claim=claim), worker="w")
         elif ending in {"retry", "snooze"}:
-            getattr(finish, ending)(session, claim, why, worker="w", wait_seconds=60)
+            getattr(completion, ending)(session, claim, why, worker="w", wait_seconds=60)
         else:
-            getattr(finish, ending)(session, claim, why, worker="w")
+            getattr(completion, ending)(session, claim, why, worker="w")
 
     assert _admit(relay) == [second]
 
@@ -106,7 +105,7 @@ def test_a_job_whose_worker_died_keeps_its_place_so_that_no_other_begins_beside_
     with ledger_worker(settings) as dying:
         assert len(_claim(dying, [first])) == 1
 
-    taken = eventually(lambda: relay.execute(QUERIES["take_back"], {"limit": 10}).fetchall(), what="its lock is gone")
+    taken = eventually(lambda: relay.execute(QUERIES["rescue"], {"limit": 10}).fetchall(), what="its lock is gone")
 
     assert [row["id"] for row in taken] == [first]
     assert _admit(relay) == []
@@ -123,7 +122,7 @@ def test_no_window_of_time_has_more_starts_than_the_rate_however_late_the_worker
     assert _admit(relay) == [], "they have not begun, and might all begin now"
     for claim in _claim(worker, ids):
         with database.transaction() as session:
-            finish.succeed(session, Success(claim=claim), worker="w")
+            completion.succeed(session, Success(claim=claim), worker="w")
     assert _admit(relay) == [], "they began within the window"
     with database.transaction() as session:
         session.execute("update job_starts set started_at = started_at - interval '1 second'")
@@ -149,6 +148,6 @@ def test_a_job_that_is_due_later_is_not_let_through_now(database: Database, rela
 def test_a_limit_that_only_another_version_knows_is_named(database: Database, relay: Connection[DictRow]) -> None:
     jobs.enqueue(database, Placed(), Rated())
 
-    rows = relay.execute(QUERIES["held_elsewhere"], {"names": ["test_rate"]}).fetchall()
+    rows = relay.execute(QUERIES["unknown_limits"], {"names": ["test_rate"]}).fetchall()
 
     assert [row["name"] for row in rows] == ["test_places"]

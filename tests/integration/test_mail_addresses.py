@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from mail_templates import RenderedMail
-from moneyflow.errors import PermanentError
 from moneyflow.gateways.mail import Mailer, Recipient
-from moneyflow.ids import new_id
-from moneyflow.settings import load
+from moneyflow.platform.errors import PermanentError
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.settings import load
 from tests.support.smtp import Caught, Mailhost, mailhost
 
 _NAMES = [

@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 
 import mail_templates
-from moneyflow.errors import PermanentError, UnavailableError
 from moneyflow.gateways import mail
 from moneyflow.gateways.mail import Mailer, Recipient
-from moneyflow.ids import new_id
-from moneyflow.settings import load
+from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.settings import load
 from tests.support.processes import free_port
 from tests.support.smtp import Mailhost, mailhost
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import pytest
 
 import mail_templates
-from moneyflow.errors import UnavailableError
 from moneyflow.gateways.mail import Mailer, Recipient
-from moneyflow.ids import new_id
-from moneyflow.settings import load
+from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.settings import load
 from tests.support.smtp import PASSWORD, USER, Certificate, Mailhost, mailhost, make_certificate
 
 _VALUES = {"name": "Zoë", "app_url": "https://money.example"}

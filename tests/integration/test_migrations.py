@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine
 
-from moneyflow import settings as settings_module
-from moneyflow.models.metadata import METADATA
-from moneyflow.settings import Settings
+from moneyflow.metadata import METADATA
+from moneyflow.platform import settings as settings_module
+from moneyflow.platform.settings import Settings
 from ops.migrate import downgrade_schema, upgrade_schema
 
 _ALEMBIC = "alembic_version"

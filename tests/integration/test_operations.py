@@ -9,12 +9,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.errors import ConflictError, InvalidInputError, NotFoundError
-from moneyflow.ids import new_id
-from moneyflow.ledger.operations import Order, Selection, Verb
-from moneyflow.services import operations
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import ConflictError, InvalidInputError, NotFoundError
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.failed import operations
+from moneyflow.platform.jobs.failed.store import Order, Selection, Verb
+from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.failures import deliver_letters, fail_jobs, moneyflow, moneyflow_process
 from tests.support.servers import RealServers

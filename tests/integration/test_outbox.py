@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 import orjson
 import pytest
 
-from moneyflow import outbox
-from moneyflow.database import Database, Session
 from moneyflow.events.user import UserActivated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.settings import Settings
-from moneyflow.telemetry.origin import Origin, working_for
+from moneyflow.platform.database import Database, Session
+from moneyflow.platform.events.emit import emit
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.origin import Origin, working_for
 from tests.support import jobs
 from tests.support.waiting import eventually
 
@@ -74,8 +75,8 @@ def test_a_transaction_that_is_rolled_back_leaves_no_job_no_event_and_wakes_nobo
 
     def work(*, fail: bool) -> None:
         with database.transaction() as session:
-            outbox.enqueue(session, _mail())
-            outbox.emit(session, _activated())
+            enqueue(session, _mail())
+            emit(session, _activated())
             if fail:
                 raise OSError("broken")
 
@@ -112,7 +113,7 @@ def test_two_transactions_at_once_agree_on_the_first_job(database: Database) -> 
         found.extend(jobs.enqueue(database, welcome))
 
     with database.transaction() as session:
-        first = outbox.enqueue(session, welcome)
+        first = enqueue(session, welcome)
         thread = threading.Thread(target=second)
         thread.start()
         eventually(lambda: _waits_for_a_lock(database), what="the second transaction waits for the first")
@@ -127,7 +128,7 @@ def test_when_the_first_transaction_is_rolled_back_the_second_makes_the_job(data
     thread = threading.Thread(target=lambda: found.extend(jobs.enqueue(database, welcome)))
 
     with database.transaction() as session:
-        first = outbox.enqueue(session, welcome)
+        first = enqueue(session, welcome)
         thread.start()
         eventually(lambda: _waits_for_a_lock(database), what="the second transaction waits for the first")
         session.release()
@@ -148,7 +149,7 @@ def test_a_job_can_wait_for_its_time(way: str, database: Database) -> None:
     when = {"delay": an_hour} if way == "delay" else {"at": datetime.now(timezone(timedelta(hours=5))) + an_hour}
 
     with database.transaction() as session:
-        job_id = outbox.enqueue(session, _mail(), **when)  # type: ignore[arg-type]
+        job_id = enqueue(session, _mail(), **when)  # type: ignore[arg-type]
 
     wait = jobs.job(database, job_id)["due_at"] - datetime.now(UTC)
     assert timedelta(minutes=59) < wait <= an_hour
@@ -158,9 +159,9 @@ def test_a_moment_without_a_time_zone_and_two_moments_are_refused(database: Data
     naive = datetime.now(UTC).replace(tzinfo=None)
     with database.transaction() as session:
         with pytest.raises(ValueError, match="with a time zone"):
-            outbox.enqueue(session, _mail(), at=naive)
+            enqueue(session, _mail(), at=naive)
         with pytest.raises(ValueError, match="either"):
-            outbox.enqueue(session, _mail(), at=datetime.now(UTC), delay=timedelta(seconds=1))
+            enqueue(session, _mail(), at=datetime.now(UTC), delay=timedelta(seconds=1))
 
         assert session.fetch_all("select 1 from jobs") == []
 
@@ -169,7 +170,7 @@ def test_who_asked_travels_with_the_job_and_the_event(database: Database, owner:
     with working_for(Origin(correlation_id="request-1", traceparent=_TRACE, actor_id="actor-1")):
         (job_id,) = jobs.enqueue(database, _mail())
         with database.transaction() as session:
-            event_id = outbox.emit(session, _activated())
+            event_id = emit(session, _activated())
 
     row = jobs.job(database, job_id)
     envelope = _events(owner)[0]
@@ -185,7 +186,7 @@ def test_events_of_one_aggregate_lie_in_the_order_of_their_commits(database: Dat
     def change(part: int) -> None:
         for _ in range(10):
             with database.transaction() as session:
-                outbox.emit(session, _activated(sequence=_next_sequence(session)))
+                emit(session, _activated(sequence=_next_sequence(session)))
 
     threads = [threading.Thread(target=change, args=(part,)) for part in range(4)]
     for thread in threads:

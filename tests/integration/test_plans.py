@@ -6,10 +6,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from moneyflow.database import BY_KEYS, array
-from moneyflow.ids import new_id
-from moneyflow.ledger import claim, finish
-from moneyflow.settings import Settings
+from moneyflow.platform.database import BY_KEYS, array
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.store import claims, completion
+from moneyflow.platform.settings import Settings
 
 _ID = new_id()
 #: Of any statement of a worker; what one does not name is left alone.
@@ -19,8 +19,8 @@ _PARAMETERS: dict[str, Any] = {
     "states": ["queued"], "error_message": None, "error_group": None, "error_traceback": None,
 }  # fmt: skip
 _STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
-    **{name: (query, _PARAMETERS | {"worker": 1}) for name, query in claim._QUERIES.items() if name != "durably"},
-    **{name: (query, _PARAMETERS | {"worker": "worker"}) for name, query in finish._QUERIES.items()},
+    **{name: (query, _PARAMETERS | {"worker": 1}) for name, query in claims._QUERIES.items() if name != "durably"},
+    **{name: (query, _PARAMETERS | {"worker": "worker"}) for name, query in completion._QUERIES.items()},
 }
 
 

@@ -7,14 +7,14 @@ from typing import TypeVar
 import pika
 import pytest
 
-from moneyflow.errors import UnavailableError
-from moneyflow.gateways.rabbitmq import connection_parameters
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers.rabbitmq import connection_parameters
+from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.settings import Settings
 from tests.support import rabbitmq_admin
 from tests.support.processes import free_port
 from tests.support.servers import RealServers
-from workers.relay.depth import Depths
 from workers.relay.publisher import Outgoing, Publisher
+from workers.relay.queue_depth import QueueDepths
 
 T = TypeVar("T")
 
@@ -79,14 +79,14 @@ def test_no_rabbitmq_is_told_as_such(queues: Settings) -> None:
 
     with pytest.raises(UnavailableError, match="no connection with RabbitMQ"):
         _with_publisher(away, lambda publisher: publisher.publish([_message(1)]))
-    assert _with_publisher(away, lambda publisher: Depths(publisher).ready("jobs")) is None
+    assert _with_publisher(away, lambda publisher: QueueDepths(publisher).ready("jobs")) is None
 
 
 def test_a_queues_depth_is_known_also_when_it_was_deleted_and_asking_leaves_nothing_behind(
     queues: Settings, servers: RealServers
 ) -> None:
     async def ask(publisher: Publisher) -> tuple[list[int | None], int | None, int]:
-        depths, watchers = Depths(publisher), []
+        depths, watchers = QueueDepths(publisher), []
         channel = await publisher.channel()
         watch = channel.add_on_close_callback
         channel.add_on_close_callback = lambda callback: (watchers.append(callback), watch(callback))

@@ -9,13 +9,13 @@ from uuid import UUID
 import pytest
 import redis
 
-from moneyflow import outbox
-from moneyflow.clock import now
-from moneyflow.database import Database, Work
-from moneyflow.gateways import wake
-from moneyflow.gateways.wake import ReadyJobs, Waker
-from moneyflow.ids import new_id
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers import notifier
+from moneyflow.platform.brokers.notifier import Notifier, ReadyJobs
+from moneyflow.platform.clock import now
+from moneyflow.platform.database import Database, Work
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.enqueue import enqueue, enqueue_many
+from moneyflow.platform.settings import Settings
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Placed
 from tests.support.waiting import eventually
@@ -41,8 +41,8 @@ def test_what_is_committed_can_be_taken_by_its_name_the_highest_priority_first(
     told: Database, ready: ReadyJobs
 ) -> None:
     with told.transaction() as session:
-        low = outbox.enqueue_many(session, [LeaveEffect(), LeaveEffect()], priority=2)
-        high = outbox.enqueue_many(session, [LeaveEffect()], priority=9)
+        low = enqueue_many(session, [LeaveEffect(), LeaveEffect()], priority=2)
+        high = enqueue_many(session, [LeaveEffect()], priority=9)
         assert _all(ready) == []
 
     assert ready.take(_ALL, most=100, wait_seconds=0.05) == [(9, high[0])]
@@ -56,7 +56,7 @@ def test_a_worker_that_waits_gets_a_name_the_moment_it_comes(told: Database, rea
     waiting = threading.Thread(target=lambda: taken.extend(ready.take(_ALL, most=4, wait_seconds=10)))
     waiting.start()
     with told.transaction() as session:
-        job_id = outbox.enqueue(session, LeaveEffect())
+        job_id = enqueue(session, LeaveEffect())
     waiting.join(5)
 
     assert [name for _, name in taken] == [job_id]
@@ -68,8 +68,8 @@ def test_of_one_commit_the_highest_priority_goes_first_to_whoever_waits(told: Da
     waiting.start()
     time.sleep(0.1)
     with told.transaction() as session:
-        outbox.enqueue_many(session, [LeaveEffect()], priority=1)
-        high = outbox.enqueue_many(session, [LeaveEffect()], priority=9)
+        enqueue_many(session, [LeaveEffect()], priority=1)
+        high = enqueue_many(session, [LeaveEffect()], priority=9)
     waiting.join(5)
 
     assert taken == [(9, high[0])]
@@ -81,15 +81,15 @@ def test_names_are_told_again_once_redis_has_forgotten_the_script(
     ids = []
     for _ in range(2):
         with told.transaction() as session:
-            ids.append(outbox.enqueue(session, LeaveEffect()))
-        wake.connect(settings).script_flush()
+            ids.append(enqueue(session, LeaveEffect()))
+        notifier.connect(settings).script_flush()
 
     assert [job_id for _, job_id in _all(ready)] == ids
 
 
 def test_what_was_put_back_is_the_next_to_be_taken(told: Database, ready: ReadyJobs) -> None:
     with told.transaction() as session:
-        ids = outbox.enqueue_many(session, [LeaveEffect() for _ in range(4)], priority=5)
+        ids = enqueue_many(session, [LeaveEffect() for _ in range(4)], priority=5)
     names = ready.take(_ALL, most=3, wait_seconds=0.05)
     ready.put_back(names[1:])
 
@@ -98,17 +98,17 @@ def test_what_was_put_back_is_the_next_to_be_taken(told: Database, ready: ReadyJ
 
 def test_jobs_that_cannot_begin_at_once_have_no_name(told: Database, ready: ReadyJobs) -> None:
     with told.transaction() as session:
-        outbox.enqueue(session, LeaveEffect(), delay=timedelta(minutes=1))
-        outbox.enqueue(session, LeaveEffect(), at=now() + timedelta(minutes=1))
-        outbox.enqueue_many(session, [LeaveEffect()], held=True)
-        outbox.enqueue(session, Placed(key="limited"))
+        enqueue(session, LeaveEffect(), delay=timedelta(minutes=1))
+        enqueue(session, LeaveEffect(), at=now() + timedelta(minutes=1))
+        enqueue_many(session, [LeaveEffect()], held=True)
+        enqueue(session, Placed(key="limited"))
 
     assert _all(ready) == []
 
 
 def test_a_transaction_that_is_rolled_back_tells_nothing(told: Database, ready: ReadyJobs) -> None:
     with told.transaction() as session:
-        outbox.enqueue(session, LeaveEffect())
+        enqueue(session, LeaveEffect())
         session.release()
 
     assert _all(ready) == []
@@ -117,7 +117,7 @@ def test_a_transaction_that_is_rolled_back_tells_nothing(told: Database, ready: 
 def test_many_jobs_of_one_commit_are_left_to_the_relay(told: Database, ready: ReadyJobs, settings: Settings) -> None:
     hints = _hints(settings)
     with told.transaction() as session:
-        outbox.enqueue_many(session, [LeaveEffect() for _ in range(wake._MOST_OF_ONE_COMMIT + 1)])
+        enqueue_many(session, [LeaveEffect() for _ in range(notifier._MOST_OF_ONE_COMMIT + 1)])
 
     assert _all(ready) == []
     assert b"jobs" in next(hints)
@@ -126,15 +126,15 @@ def test_many_jobs_of_one_commit_are_left_to_the_relay(told: Database, ready: Re
 def test_names_that_nobody_takes_are_few_and_do_not_stay(
     settings: Settings, ready: ReadyJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waker = Waker(settings)
-    for _ in range(wake._MOST_KEPT // 50 + 2):
+    waker = Notifier(settings)
+    for _ in range(notifier._MOST_KEPT // 50 + 2):
         waker(["ready"], [(5, new_id()) for _ in range(50)])
-    assert len(ready.take(_ALL, most=1000, wait_seconds=0.05)) == wake._MOST_KEPT
+    assert len(ready.take(_ALL, most=1000, wait_seconds=0.05)) == notifier._MOST_KEPT
 
-    monkeypatch.setattr(wake, "_KEPT_MILLISECONDS", 50)
+    monkeypatch.setattr(notifier, "_KEPT_MILLISECONDS", 50)
     waker(["ready"], [(5, new_id())])
-    keys = wake.connect(settings)
-    eventually(lambda: not keys.exists(wake._list(settings, 5)), what="the name is gone")
+    keys = notifier.connect(settings)
+    eventually(lambda: not keys.exists(notifier._list(settings, 5)), what="the name is gone")
 
 
 @pytest.mark.parametrize(
@@ -149,15 +149,15 @@ def test_the_relay_hears_what_there_is_to_do(
     settings: Settings, work: list[Work], ready_jobs: int, hint: set[bytes]
 ) -> None:
     hints = _hints(settings)
-    Waker(settings)(work, [(5, new_id()) for _ in range(ready_jobs)])
+    Notifier(settings)(work, [(5, new_id()) for _ in range(ready_jobs)])
 
     assert set(next(hints).split()) == hint
 
 
 def _hints(settings: Settings) -> Iterator[bytes]:
     """Listen from now on, as the relay does."""
-    subscription = redis.client.PubSub(wake.connect(settings, patience_seconds=5).connection_pool)
-    subscription.subscribe(wake.channel(settings))
+    subscription = redis.client.PubSub(notifier.connect(settings, patience_seconds=5).connection_pool)
+    subscription.subscribe(notifier.channel(settings))
     messages = subscription.listen()
     next(messages)
     return (message["data"] for message in messages)

@@ -9,15 +9,16 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow import clock, outbox
-from moneyflow.database import BY_KEYS, Database
-from moneyflow.ids import new_id
-from moneyflow.ledger import claim as claims
-from moneyflow.ledger.relay import QUERIES
-from moneyflow.settings import Settings
+from moneyflow.platform import clock
+from moneyflow.platform.database import BY_KEYS, Database
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs.store import claims
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect, Overrun
 from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.relay_queries import QUERIES
 from tests.support.waiting import eventually
 
 Ask = Callable[..., list[DictRow]]
@@ -69,11 +70,11 @@ _ASKED_BY_ITSELF: dict[str, dict[str, Any]] = {
     "next_due_seconds": {},
     "mark_published": {"ids": [new_id()], "fences": [1]},
     "dead_letters": {"limit": 500},
-    "take_back": {"limit": 1000},
+    "rescue": {"limit": 1000},
     "admit": {
         "names": ["smtp"], "concurrency": [1], "per_key": [1], "rate_limits": [1], "rate_seconds": [1.0], "limit": 500,
     },
-    "held_elsewhere": {"names": ["smtp"]},
+    "unknown_limits": {"names": ["smtp"]},
     "choose_probes": {},
     "queued_before": {"grace_seconds": 5},
     "publish_again": {"newest": clock.now(), "limit": 1000},
@@ -113,7 +114,7 @@ def test_what_is_due_comes_highest_priority_first_and_then_the_oldest(database: 
 def test_the_next_due_time_is_known_and_none_when_nothing_waits(database: Database, ask: Ask) -> None:
     before = ask("next_due_seconds")
     with database.transaction() as session:
-        outbox.enqueue(session, LeaveEffect(), delay=timedelta(seconds=90))
+        enqueue(session, LeaveEffect(), delay=timedelta(seconds=90))
 
     assert before == [{"seconds": None}]
     assert ask("next_due_seconds")[0]["seconds"] == pytest.approx(90, abs=5)
@@ -142,9 +143,9 @@ def test_only_what_nobody_holds_any_more_is_taken_back(
     _set(database, "lease_until = now() - interval '1 second'", overrun)
     with ledger_worker(settings, "dead") as dead:
         claims.claim_window(dead.connection, [lost], worker=dead.number)
-        while_it_lives = ask("take_back", limit=1)
+        while_it_lives = ask("rescue", limit=1)
 
-    taken = eventually(lambda: ask("take_back", limit=10), what="Postgres noticed that the worker is gone")
+    taken = eventually(lambda: ask("rescue", limit=10), what="Postgres noticed that the worker is gone")
 
     assert [row["id"] for row in while_it_lives] == [overrun]
     assert [row["id"] for row in taken] == [lost]
@@ -164,7 +165,7 @@ def test_a_suspect_that_is_taken_back_has_lost_a_try_that_counts(
     with ledger_worker(settings, "dead") as dead:
         assert claims.claim_suspect(dead.connection, job_id, worker=dead.number) is not None
 
-    eventually(lambda: ask("take_back", limit=10), what="Postgres noticed that the worker is gone")
+    eventually(lambda: ask("rescue", limit=10), what="Postgres noticed that the worker is gone")
 
     assert jobs.job(database, job_id)["attempt"] == 1
     assert [row["attempt"] for row in jobs.attempts(database, job_id)] == [1]
@@ -176,7 +177,7 @@ def test_the_holder_of_what_was_taken_back_has_lost_its_fence(
     (job_id,) = _some(database, 1)
     (claim,) = claims.claim_window(worker.connection, [job_id], worker=worker.number)
     _set(database, "lease_until = now() - interval '1 second'", job_id)
-    ask("take_back", limit=10)
+    ask("rescue", limit=10)
 
     assert claims.renew(worker.connection, claim) is False
     claims.hand_back(worker.connection, [claim])
@@ -203,8 +204,8 @@ def test_what_waits_is_counted_by_kind_and_age(database: Database, ask: Ask) -> 
     ages = {row["kind"]: (row["rows"], row["seconds"]) for row in ask("outbox_age")}
     states = {row["state"]: row["jobs"] for row in ask("jobs_in_state")}
 
-    assert ages.keys() == {"job", "event", "dead_letter"}
+    assert ages.keys() == {"job", "dead_letter"}
     assert ages["job"] == (2, pytest.approx(60, abs=5))
-    assert ages["event"] == (0, 0)
+    assert ask("age") == [{"rows": 0, "seconds": 0}]
     assert states == {"scheduled": 2, "queued": 1}
     assert ask("oldest_due") == [{"priority": 5, "seconds": pytest.approx(60, abs=5)}]

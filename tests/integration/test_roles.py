@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from moneyflow.settings import Settings
+from moneyflow.platform.settings import Settings
 
 _OF_THE_OWNER = [
     "create table mine (id integer)",

@@ -6,15 +6,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from moneyflow import outbox
-from moneyflow.database import Database, Session
-from moneyflow.errors import PermanentError, UnavailableError
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.limits import Limit
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.ledger import control
-from moneyflow.services import batches
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database, Session
+from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs.limits import Limit
+from moneyflow.platform.jobs.store import control
+from moneyflow.platform.settings import Settings
 from tests.support import effects, jobs, people
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Declared, EndAs, Versioned
@@ -66,7 +66,7 @@ def misspell(context: Context, _job: Misspell) -> Result:
 
 @handles(Restless)
 def restless(context: Context, _job: Restless) -> Result:
-    outbox.enqueue(context.session, Restless())
+    enqueue(context.session, Restless())
     return None
 
 
@@ -106,7 +106,7 @@ def _effects(session: Session) -> list[UUID]:
 
 
 def test_what_is_due_runs_by_priority_and_age_and_nothing_is_committed(database: Database, session: Session) -> None:
-    ids = [outbox.enqueue(session, LeaveEffect(rank=rank)) for rank in (5, 0, 10, 5)]
+    ids = [enqueue(session, LeaveEffect(rank=rank)) for rank in (5, 0, 10, 5)]
 
     ran = run_jobs(session)
 
@@ -118,7 +118,7 @@ def test_what_is_due_runs_by_priority_and_age_and_nothing_is_committed(database:
 
 
 def test_what_a_job_leaves_runs_too_until_nothing_is_due(session: Session) -> None:
-    outbox.enqueue(session, Link(more=3))
+    enqueue(session, Link(more=3))
 
     ran = run_jobs(session)
 
@@ -129,8 +129,8 @@ def test_what_a_job_leaves_runs_too_until_nothing_is_due(session: Session) -> No
 
 def test_what_is_due_later_waits_unless_its_moment_is_asked_for(session: Session) -> None:
     now = datetime.now(UTC)
-    soon = outbox.enqueue(session, LeaveEffect(), delay=_HOUR)
-    late = outbox.enqueue(session, LeaveEffect(), at=now + 3 * _HOUR)
+    soon = enqueue(session, LeaveEffect(), delay=_HOUR)
+    late = enqueue(session, LeaveEffect(), at=now + 3 * _HOUR)
 
     at_once = run_jobs(session)
     within_two_hours = run_jobs(session, until=now + 2 * _HOUR)
@@ -141,7 +141,7 @@ def test_what_is_due_later_waits_unless_its_moment_is_asked_for(session: Session
 
 
 def test_only_the_kinds_that_are_asked_for_run(session: Session) -> None:
-    first, second = outbox.enqueue(session, LeaveEffect()), outbox.enqueue(session, Link())
+    first, second = enqueue(session, LeaveEffect()), enqueue(session, Link())
 
     assert [job.job_id for job in run_jobs(session, kinds=["link"])] == [second]
     assert run_jobs(session, kinds=[]) == []
@@ -149,7 +149,7 @@ def test_only_the_kinds_that_are_asked_for_run(session: Session) -> None:
 
 
 def test_an_error_takes_back_what_the_handler_did_and_the_job_waits_for_its_next_try(session: Session) -> None:
-    job_id = outbox.enqueue(session, LeaveEffect(failures=1))
+    job_id = enqueue(session, LeaveEffect(failures=1))
 
     (failed,) = run_jobs(session)
     left = (_states(session, job_id), _effects(session))
@@ -164,8 +164,8 @@ def test_an_error_takes_back_what_the_handler_did_and_the_job_waits_for_its_next
 
 def test_a_job_fails_when_its_tries_are_used_up_and_at_once_when_nothing_can_mend_it(session: Session) -> None:
     stubborn, hopeless = (
-        outbox.enqueue(session, LeaveEffect(failures=9)),
-        outbox.enqueue(session, LeaveEffect(permanent=True)),
+        enqueue(session, LeaveEffect(failures=9)),
+        enqueue(session, LeaveEffect(permanent=True)),
     )
     later = datetime.now(UTC) + _HOUR
 
@@ -192,7 +192,7 @@ def test_a_job_fails_when_its_tries_are_used_up_and_at_once_when_nothing_can_men
     ],
 )
 def test_an_ending_that_the_handler_returns_is_written(how: str, outcome: str, state: str, session: Session) -> None:
-    job_id = outbox.enqueue(session, EndAs(how=how))  # type: ignore[arg-type]
+    job_id = enqueue(session, EndAs(how=how))  # type: ignore[arg-type]
 
     (ran,) = run_jobs(session)
 
@@ -203,7 +203,7 @@ def test_an_ending_that_the_handler_returns_is_written(how: str, outcome: str, s
 
 
 def test_a_statement_that_postgres_refuses_ends_its_try_and_not_the_test(session: Session) -> None:
-    broken, sound = outbox.enqueue(session, Misspell()), outbox.enqueue(session, LeaveEffect())
+    broken, sound = enqueue(session, Misspell()), enqueue(session, LeaveEffect())
 
     ran = run_jobs(session)
 
@@ -215,7 +215,7 @@ def test_what_a_handler_commits_stays_when_it_fails_later_and_callbacks_come_wit
     session: Session,
 ) -> None:
     _CALLED.clear()
-    outbox.enqueue(session, CommitThenFail())
+    enqueue(session, CommitThenFail())
 
     (ran,) = run_jobs(session)
     before = list(_CALLED)
@@ -229,7 +229,7 @@ def test_what_a_handler_commits_stays_when_it_fails_later_and_callbacks_come_wit
 def test_a_session_that_is_rolled_back_leaves_nothing(settings: Settings, database: Database) -> None:
     effects.create_table(settings)
     with database.transaction() as session:
-        job_id = outbox.enqueue(session, LeaveEffect())
+        job_id = enqueue(session, LeaveEffect())
         session.commit()
         ran = run_jobs(session)
         session.release()
@@ -240,7 +240,7 @@ def test_a_session_that_is_rolled_back_leaves_nothing(settings: Settings, databa
 
 
 def test_what_a_handler_tells_of_its_progress_is_kept(session: Session) -> None:
-    outbox.enqueue(session, Report())
+    enqueue(session, Report())
 
     run_jobs(session)
 
@@ -249,8 +249,8 @@ def test_what_a_handler_tells_of_its_progress_is_kept(session: Session) -> None:
 
 
 def test_limits_hold_up_nobody_and_a_paused_kind_waits(session: Session) -> None:
-    placed = [outbox.enqueue(session, OneByOne()) for _ in range(3)]
-    paused = outbox.enqueue(session, Versioned(amount_minor=1, currency="EUR"))
+    placed = [enqueue(session, OneByOne()) for _ in range(3)]
+    paused = enqueue(session, Versioned(amount_minor=1, currency="EUR"))
     control.pause(session, "versioned", by="test", reason="to see it wait")
 
     ran = run_jobs(session)
@@ -260,7 +260,7 @@ def test_limits_hold_up_nobody_and_a_paused_kind_waits(session: Session) -> None
 
 
 def test_an_old_payload_is_upgraded_and_one_of_tomorrow_waits(session: Session) -> None:
-    old, new = (outbox.enqueue(session, Versioned(amount_minor=1, currency="EUR")) for _ in range(2))
+    old, new = (enqueue(session, Versioned(amount_minor=1, currency="EUR")) for _ in range(2))
     session.execute("update jobs set version = 1, payload = '{\"amount\": 7}' where id = %(id)s", {"id": old})
     session.execute("update jobs set version = 4 where id = %(id)s", {"id": new})
 
@@ -271,7 +271,7 @@ def test_an_old_payload_is_upgraded_and_one_of_tomorrow_waits(session: Session) 
 
 
 def test_an_error_that_burns_no_attempt_burns_none(session: Session) -> None:
-    outbox.enqueue(session, Declared(refused=False))
+    enqueue(session, Declared(refused=False))
 
     (first,) = run_jobs(session)
     (second,) = run_jobs(session, until=datetime.now(UTC) + _HOUR)
@@ -305,14 +305,14 @@ def test_a_batch_that_a_failed_member_cancels_ends_too(session: Session) -> None
 
 
 def test_a_job_that_enqueues_itself_for_ever_is_told_of(session: Session) -> None:
-    outbox.enqueue(session, Restless())
+    enqueue(session, Restless())
 
     with pytest.raises(RuntimeError, match=r"5 jobs have run and job .* does one enqueue itself for ever"):
         run_jobs(session, at_most=5)
 
 
 def test_what_would_end_a_process_ends_the_test(session: Session) -> None:
-    outbox.enqueue(session, Quit())
+    enqueue(session, Quit())
 
     with pytest.raises(SystemExit):
         run_jobs(session)
@@ -320,8 +320,8 @@ def test_what_would_end_a_process_ends_the_test(session: Session) -> None:
 
 def test_mails_are_rendered_and_kept_or_refused_as_the_test_says(session: Session, database: Database) -> None:
     person = people.sign_up(database, name="Zoë")
-    first = outbox.enqueue(session, SendWelcome(user_id=person.user_id))
-    nobody = outbox.enqueue(session, SendWelcome(user_id=uuid4()))
+    first = enqueue(session, SendWelcome(user_id=person.user_id))
+    nobody = enqueue(session, SendWelcome(user_id=uuid4()))
     mailbox = Mailbox(error=UnavailableError("the mail server says 'later'"))
 
     refused = run_jobs(session, kinds=["send_welcome"], tools=fake_tools(mailer=mailbox))
@@ -338,7 +338,7 @@ def test_mails_are_rendered_and_kept_or_refused_as_the_test_says(session: Sessio
 
 def test_without_tools_of_its_own_a_test_reaches_nothing_outside(session: Session, database: Database) -> None:
     person = people.sign_up(database, name="Zoë")
-    outbox.enqueue(session, SendWelcome(user_id=person.user_id))
+    enqueue(session, SendWelcome(user_id=person.user_id))
 
     (ran,) = run_jobs(session, kinds=["send_welcome"])
 

@@ -10,18 +10,18 @@ import pytest
 from psycopg import Connection, errors
 from psycopg.rows import DictRow
 
-from moneyflow.database import Database
-from moneyflow.ids import new_id
-from moneyflow.ledger import claim as claims
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.store import claims
+from moneyflow.platform.settings import Settings
 from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Flaky
 from tests.support.ledger import LedgerWorker, ledger_worker
 from workers import handlers
-from workers.acks import Verdict
-from workers.broker import Delivery
 from workers.handlers import Tools
+from workers.intake.acks import Verdict
+from workers.intake.delivery import Delivery
 from workers.runtime import Runtime
 
 

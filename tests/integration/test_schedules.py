@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from moneyflow.database import Database
-from moneyflow.errors import ConflictError, NotFoundError
-from moneyflow.jobs.schedules import Schedule, declare, registry
-from moneyflow.services import schedules
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import ConflictError, NotFoundError
+from moneyflow.platform.jobs.schedules import Schedule, declare, registry
+from moneyflow.platform.jobs.store import schedules
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 

@@ -1,8 +1,8 @@
 """`send_welcome`: one letter, however often it is asked for."""
 
-from moneyflow import outbox
-from moneyflow.database import Database
 from moneyflow.jobs.send_welcome import SendWelcome
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue
 from tests.support import people
 from workers.testing import Mailbox, fake_tools, run_jobs
 
@@ -13,7 +13,7 @@ def test_a_person_gets_one_letter_however_often_it_is_asked_for(database: Databa
 
     with database.transaction() as session:
         for _ in range(2):
-            outbox.enqueue(session, SendWelcome(user_id=person.user_id))
+            enqueue(session, SendWelcome(user_id=person.user_id))
         (ran,) = run_jobs(session, kinds=["send_welcome"], tools=fake_tools(mailer=mailbox))
 
     assert ran.outcome == "succeeded", ran.error

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from moneyflow.database import _TRUSTED_SECONDS, SESSION_OPTIONS, Database, Session, is_outage, is_passing
-from moneyflow.errors import PostgresDownError
-from moneyflow.settings import Settings, load
+from moneyflow.platform.database import _TRUSTED_SECONDS, SESSION_OPTIONS, Database, Session, is_outage, is_passing
+from moneyflow.platform.errors import PostgresDownError
+from moneyflow.platform.settings import Settings, load
 from tests.support.processes import free_port
 from tests.support.waiting import eventually
 

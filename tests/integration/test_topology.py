@@ -7,8 +7,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from moneyflow.gateways import kafka
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers import kafka
+from moneyflow.platform.settings import Settings
 from ops.migrate import declare_queues
 from tests.support import rabbitmq_admin
 from tests.support.servers import RealServers

@@ -6,11 +6,11 @@ from uuid import UUID
 import orjson
 import pytest
 
-from moneyflow.database import Database
-from moneyflow.errors import InvalidInputError
-from moneyflow.ids import new_id
-from moneyflow.services import mails, tokens, users
-from moneyflow.settings import Settings
+from moneyflow.accounts import mails, tokens, users
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.settings import Settings
 from tests.support import jobs
 
 

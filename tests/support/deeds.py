@@ -2,11 +2,11 @@
 
 import time
 
-from moneyflow import outbox
-from moneyflow.errors import PermanentError, UnavailableError
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.limits import Limit
-from moneyflow.jobs.policy import RetryPolicy
+from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs.limits import Limit
+from moneyflow.platform.jobs.policy import RetryPolicy
 from tests.support.effects import leave
 from workers.handlers import Context, Result, handles
 
@@ -68,7 +68,7 @@ def do(context: Context, deed: Deed) -> Result:
         raise UnavailableError("this deed cannot be done yet")
     following = deed.next_link()
     if following is not None:
-        outbox.enqueue(context.session, following)
+        enqueue(context.session, following)
     return {"token": deed.token}
 
 

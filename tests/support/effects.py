@@ -11,10 +11,10 @@ from uuid import UUID
 
 import psycopg
 
-from moneyflow.errors import PermanentError, UnavailableError
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.policy import RetryPolicy
-from moneyflow.settings import Settings
+from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.policy import RetryPolicy
+from moneyflow.platform.settings import Settings
 from workers.handlers import Context, Result, handles
 
 _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)

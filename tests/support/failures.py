@@ -17,12 +17,12 @@ from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
 import tests.support.effects  # noqa: F401 - its jobs are known to commands that run in the tests' process
-from moneyflow.database import Database
-from moneyflow.gateways import rabbitmq
-from moneyflow.ledger.relay import QUERIES
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers import rabbitmq
+from moneyflow.platform.brokers.job_message import dead_letter_message
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from ops.cli import app
-from workers.relay.jobs import dead_letter_message
+from tests.support.relay_queries import QUERIES
 from workers.relay.publisher import Outgoing
 
 _ROOT = Path(__file__).parent.parent.parent

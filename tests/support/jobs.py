@@ -7,9 +7,9 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from moneyflow import outbox
-from moneyflow.database import Database
-from moneyflow.jobs.base import Job
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.enqueue import enqueue as enqueue_job
 from tests.support.waiting import eventually
 
 
@@ -18,7 +18,7 @@ def enqueue(database: Database, *jobs: Job) -> list[UUID]:
     ids = []
     for job in jobs:
         with database.transaction() as session:
-            ids.append(outbox.enqueue(session, job))
+            ids.append(enqueue_job(session, job))
     return ids
 
 

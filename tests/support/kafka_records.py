@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
-from moneyflow.gateways.kafka import topic_name
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers.kafka import topic_name
+from moneyflow.platform.settings import Settings
 
 
 def produce(settings: Settings, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import psycopg
 
-from moneyflow.errors import ConflictError, UnavailableError
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.limits import Limit, Rate
-from moneyflow.jobs.policy import Breaker, RetryPolicy, Unique
-from moneyflow.settings import Settings
+from moneyflow.platform.errors import ConflictError, UnavailableError
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.limits import Limit, Rate
+from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
+from moneyflow.platform.settings import Settings
 from workers.handlers import Cancel, Context, Fail, Result, RetryIn, Snooze, handles
 
 _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from moneyflow.settings import Settings
+from moneyflow.platform.settings import Settings
 
 
 def to(settings: Settings, address: str, *, subject: str | None = None) -> list[dict[str, Any]]:

@@ -4,9 +4,9 @@ import random
 import time
 from uuid import UUID
 
-from moneyflow import outbox
-from moneyflow.jobs.base import Job
-from moneyflow.services import batches
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.enqueue import enqueue
 from tests.support.effects import LeaveEffect, leave_effect
 from workers.handlers import Context, Result, handles
 
@@ -32,7 +32,7 @@ class Gather(Job, kind="gather", priority=5, time_limit_seconds=60):
 def link(context: Context, job: Link) -> Result:
     leave_effect(context, LeaveEffect())
     if job.more:
-        return {"next": str(outbox.enqueue(context.session, Link(more=job.more - 1)))}
+        return {"next": str(enqueue(context.session, Link(more=job.more - 1)))}
     return None
 
 

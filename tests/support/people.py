@@ -5,9 +5,9 @@ import uuid
 from dataclasses import dataclass
 from uuid import UUID
 
-from moneyflow.database import Database
-from moneyflow.services import passwords, users
-from moneyflow.settings import Settings
+from moneyflow.accounts import passwords, users
+from moneyflow.platform.database import Database
+from moneyflow.platform.settings import Settings
 from tests.support import mails
 from tests.support.waiting import eventually
 

@@ -6,8 +6,8 @@ import httpx
 import pika
 import pika.exceptions
 
-from moneyflow.gateways import rabbitmq
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers import rabbitmq
+from moneyflow.platform.settings import Settings
 from tests.support.servers import RealServers
 
 

@@ -20,7 +20,14 @@ import tests.support.effects  # their jobs are known to every process that a tes
 import tests.support.kinds
 import tests.support.members
 import tests.support.tally
-from moneyflow.jobs import schedules
+from moneyflow.platform.jobs import schedules
+
+
+def _default(component: Any, **options: float) -> None:
+    """Change the defaults of keyword-only options of a component's constructor."""
+    defaults = component.__init__.__kwdefaults__
+    assert options.keys() <= defaults.keys(), f"{component} has no options {options.keys() - defaults.keys()}"
+    defaults.update(options)
 
 
 def die() -> None:
@@ -51,7 +58,7 @@ def ticks_each_second(point: str = "", count: str = "1") -> None:
 
 def dies_at(point: str, count: str) -> None:
     """Die when the failpoint is reached for the `count`-th time, and the process that this one was forked of too."""
-    from moneyflow import failpoints
+    from moneyflow.platform import failpoints
 
     if point not in failpoints.POINTS:
         raise ValueError(f"{point} is no failpoint; there are {', '.join(failpoints.POINTS)}")
@@ -72,26 +79,27 @@ def dies_at(point: str, count: str) -> None:
 
 def looks_often() -> None:
     """Break nothing; let the relay look every half second for lost messages and frozen leaders."""
-    from workers.relay import leader, reconcile
+    from workers.relay import leader, rescuer, statistics
 
-    reconcile._COUNT_EVERY_SECONDS = reconcile._QUEUED_GRACE_SECONDS = 0.5
-    reconcile._PRESENCE_GRACE_SECONDS = 1.0
+    _default(rescuer.LostMessageCheck, poll_seconds=0.5, grace_seconds=0.5)
+    _default(rescuer.Rescuer, lock_grace_seconds=1.0)
+    _default(statistics.Statistics, poll_seconds=0.5)
     leader._FROZEN_SECONDS = 3
 
 
 def starves_soon() -> None:
     """Break nothing; let the relay warn of jobs that have been due for a second."""
-    from workers.relay import reconcile
+    from workers.relay import statistics
 
     looks_often()
-    reconcile.STARVED_SECONDS = 1.0
+    _default(statistics.Statistics, starved_seconds=1.0)
 
 
 def hangs_soon() -> None:
     """Break nothing; let a worker end soon after one of its jobs has overrun its time limit."""
-    from workers import attempt
+    from workers.execution import executor
 
-    attempt._HANGING_SECONDS = 1.0
+    executor._HANGING_SECONDS = 1.0
 
 
 def without_confirm() -> None:
@@ -109,22 +117,24 @@ def without_confirm() -> None:
 
 def without_look() -> None:
     """Let nobody look for what RabbitMQ should hold and does not."""
-    from workers.relay.reconcile import Reconciler
+    from workers.relay.rescuer import LostMessageCheck
 
-    async def blind(_: Reconciler) -> None:
+    async def blind(_: LostMessageCheck) -> float:
         """See nothing."""
+        return 1.0
 
-    Reconciler._find_lost_messages = blind  # type: ignore[method-assign]
+    LostMessageCheck.turn = blind  # type: ignore[method-assign]
 
 
 def without_take_back() -> None:
     """Let the relay leave the jobs of the dead to them."""
-    from workers.relay.reconcile import Reconciler
+    from workers.relay.rescuer import Rescuer
 
-    async def indifferent(_: Reconciler) -> None:
+    async def indifferent(_: Rescuer) -> float:
         """Take nothing."""
+        return 1.0
 
-    Reconciler._take_back = indifferent  # type: ignore[method-assign]
+    Rescuer.turn = indifferent  # type: ignore[method-assign]
 
 
 def without_one_transaction() -> None:
@@ -149,15 +159,15 @@ def without_one_transaction() -> None:
 
 def reads_ahead() -> None:
     """Break nothing; let a worker always hold one message more than it has threads, however slow its jobs are."""
-    from workers.pace import Pace
+    from workers.intake.prefetch import PrefetchPolicy
 
-    Pace.wanted = lambda pace: pace._threads + 1  # type: ignore[method-assign]
+    PrefetchPolicy.wanted = lambda pace: pace._threads + 1  # type: ignore[method-assign]
 
 
 def without_fenced_acks() -> None:
     """Settle whatever is done, by whatever tag it had, on the consumer that there is now."""
     reads_ahead()
-    from workers.broker import FencedConsumer
+    from workers.intake.consumer import FencedConsumer
 
     ack = FencedConsumer.ack
 
@@ -170,13 +180,13 @@ def without_fenced_acks() -> None:
 
 def without_fence() -> None:
     """Let whoever is last finish a job, even one that was taken over."""
-    from moneyflow.ledger import finish
+    from moneyflow.platform.jobs.store import completion
 
     # The history has one row for each fence, which is a second safeguard: it is taken out too.
     fences = ("and fence = %(fence)s and state = 'running'", "and jobs.fence = mine.fence and jobs.state = 'running'")
     history = {"from done\n)\nselect": "from done on conflict do nothing\n)\nselect"}
-    weakened = dict(finish._QUERIES)
-    for name, query in finish._QUERIES.items():
+    weakened = dict(completion._QUERIES)
+    for name, query in completion._QUERIES.items():
         for fence in fences:
             weakened[name] = weakened[name].replace(fence, "")  # type: ignore[assignment]
         for before, after in history.items():
@@ -184,20 +194,20 @@ def without_fence() -> None:
         if query.endswith("from done") and not query.endswith("select id from done"):
             weakened[name] += " on conflict do nothing"  # type: ignore[operator]
         assert weakened[name] != query
-    finish._QUERIES = weakened
-    finish._held = lambda *_: None
+    completion._QUERIES = weakened
+    completion._held = lambda *_: None
 
 
 def without_claim() -> None:
     """Run whatever is delivered, in whatever state its job is."""
-    from moneyflow.ledger import claim
+    from moneyflow.platform.jobs.store import claims
 
     weakened = {
         name: query.replace("and state in ('scheduled', 'queued', 'retrying')", "")
-        for name, query in claim._QUERIES.items()
+        for name, query in claims._QUERIES.items()
     }
-    assert weakened["claim_window"] != claim._QUERIES["claim_window"]
-    claim._QUERIES = weakened
+    assert weakened["claim_window"] != claims._QUERIES["claim_window"]
+    claims._QUERIES = weakened
 
 
 def rebuilds_soon() -> None:
@@ -209,7 +219,7 @@ def rebuilds_soon() -> None:
 
 def without_gate() -> None:
     """Let every record pass, and begin where the group's own offset says."""
-    from consumers.gate import Gate
+    from consumers.assignment import AssignmentFence
     from consumers.runtime import Consumer
 
     take = Consumer._take
@@ -223,7 +233,7 @@ def without_gate() -> None:
         """Leave it to the first records that come."""
 
     Consumer._take, Consumer._open = take_at_once, open_nothing  # type: ignore[method-assign]
-    Gate.admit = lambda _, __, records: list(records)  # type: ignore[method-assign, assignment]
+    AssignmentFence.admit = lambda _, __, records: list(records)  # type: ignore[method-assign, assignment]
 
 
 def missed_soon() -> None:

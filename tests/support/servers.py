@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ops.stack import packages
-from ops.stack.home import State
-from ops.stack.servers import Kafka, Mail, Postgres, RabbitMQ, Redis, Server
+from ops.dev.stack import packages
+from ops.dev.stack.home import State
+from ops.dev.stack.servers import Kafka, Mail, Postgres, RabbitMQ, Redis, Server
 from tests.support.proxy import Proxies
 
 
@@ -80,7 +80,7 @@ def real_servers() -> Iterator[RealServers]:
     kafka = ProxiedKafka(state, proxies)
     servers = RealServers(Postgres(state), RabbitMQ(state), kafka, Redis(state), Mail(state), folder)
     # A test run that is killed runs nothing of the below; the guardian does it for it.
-    guardian = subprocess.Popen([sys.executable, "-m", "ops.stack.guardian", str(os.getpid()), str(folder)])
+    guardian = subprocess.Popen([sys.executable, "-m", "ops.dev.stack.guardian", str(os.getpid()), str(folder)])
     atexit.register(_end, servers)
     try:
         for server in servers.all():

@@ -10,9 +10,9 @@ import psycopg
 import structlog
 
 from consumers.sink import Record, sink
-from moneyflow.database import Session
 from moneyflow.events.topics import USER_EVENTS
-from moneyflow.settings import Settings
+from moneyflow.platform.database import Session
+from moneyflow.platform.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from moneyflow import outbox
-from moneyflow.database import Database
-from moneyflow.errors import PostgresDownError
 from moneyflow.events.user import UserActivated
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import PostgresDownError
+from moneyflow.platform.events.emit import emit
+from moneyflow.platform.jobs.enqueue import enqueue
 from tests.support.effects import LeaveEffect
 
 
@@ -35,10 +36,10 @@ def steady_work(database: Database, *, every_seconds: float = 0.05) -> Iterator[
         while not stop.wait(every_seconds):
             try:
                 with database.transaction() as session:
-                    job_id = outbox.enqueue(session, LeaveEffect(seconds=0.02))
+                    job_id = enqueue(session, LeaveEffect(seconds=0.02))
                     sequence = stream.events + stream.unanswered + 1
                     event = UserActivated(sequence=sequence, user_id=stream.user_id, activated_at=datetime.now(UTC))
-                    outbox.emit(session, event)
+                    emit(session, event)
             except (psycopg.Error, PostgresDownError):
                 stream.unanswered += 1
                 continue

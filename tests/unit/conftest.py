@@ -6,7 +6,7 @@ import pytest
 
 from moneyflow.events import registry as events
 from moneyflow.jobs import registry as jobs
-from moneyflow.jobs.schedules import registry as schedules
+from moneyflow.platform.jobs.schedules import registry as schedules
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from typing import Any
 import pika.exceptions
 import pytest
 
-from moneyflow.ids import new_id
-from workers.acks import Acks, Credit, Verdict
-from workers.broker import Delivery, FencedConsumer, JobMessage
+from moneyflow.platform.ids import new_id
+from workers.intake.acks import Acks, Credit, Verdict
+from workers.intake.consumer import FencedConsumer, JobMessage
+from workers.intake.delivery import Delivery
 
 
 class Channel:
@@ -174,7 +175,7 @@ def test_the_sender_is_called_once_for_what_gathers() -> None:
 
 def test_credit_is_spare_once_rabbitmq_could_have_brought_more_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("workers.acks.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("workers.intake.acks.time.monotonic", lambda: clock[0])
     credit = Credit()
     seen = [credit.is_spare()]
     for seconds, messages in ((0, 0), (0.1, 3), (0.004, 2), (0.002, 1), (0.1, 0), (0.1, 1), (0.006, 1)):
@@ -186,7 +187,7 @@ def test_credit_is_spare_once_rabbitmq_could_have_brought_more_for_a_moment(monk
 
 
 def test_what_was_delivered_uses_credit_up_until_its_verdict_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.acks._CREDIT_SECONDS", -1)
+    monkeypatch.setattr("workers.intake.acks._CREDIT_SECONDS", -1)
     consumer = _consumer()
     consumer._note_credit()
     assert consumer.broker.credit.is_spare()

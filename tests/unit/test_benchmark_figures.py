@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from ops.bench.jobs.contest import Enqueued, spread
-from ops.bench.jobs.contestants import CELERY, DRAMATIQ
-from ops.bench.jobs.ground import BenchError
-from ops.bench.jobs.listener import Listener, Mark
-from ops.bench.jobs.report import Target, quantile
-from ops.bench.jobs.throughput import rate_of_all
-from ops.bench.peers.client import Wish, fulfil
-from ops.bench.peers.marks import HEADER, RECORD
+from ops.dev.bench.jobs.contest import Enqueued, spread
+from ops.dev.bench.jobs.contestants import CELERY, DRAMATIQ
+from ops.dev.bench.jobs.ground import BenchError
+from ops.dev.bench.jobs.listener import Listener, Mark
+from ops.dev.bench.jobs.report import Target, quantile
+from ops.dev.bench.jobs.throughput import rate_of_all
+from ops.dev.bench.peers.client import Wish, fulfil
+from ops.dev.bench.peers.marks import HEADER, RECORD
 
 
 @pytest.fixture

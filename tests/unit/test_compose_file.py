@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow import settings as settings_module
-from ops.stack.compose.settings import PORTS, given_settings, resolve, seen_from_host, write_env_file
-from ops.stack.contract import StackError
-from ops.stack.home import CHECKOUT, State
+from moneyflow.platform import settings as settings_module
+from ops.dev.stack.compose.settings import PORTS, given_settings, resolve, seen_from_host, write_env_file
+from ops.dev.stack.contract import StackError
+from ops.dev.stack.home import CHECKOUT, State
 
 _COMPOSE = (CHECKOUT / "docker-compose.yml").read_text(encoding="utf-8")
 _VARIABLES = frozenset(re.findall(r"\$\{([A-Z_]+)", _COMPOSE))
@@ -68,7 +68,7 @@ def test_processes_reload_in_dev_and_are_the_container_s_own_in_prod() -> None:
         for build in ("dev", "prod")
     }
 
-    assert 'entrypoint: ["python", "-m", "ops.stack.reload"]' in of_the_application["dev"]
+    assert 'entrypoint: ["python", "-m", "ops.dev.stack.reload"]' in of_the_application["dev"]
     assert "../../..:/app:ro" in of_the_application["dev"]
     assert "entrypoint" not in of_the_application["prod"]
     assert "reload" not in of_the_application["prod"]
@@ -182,3 +182,11 @@ class _listening:  # noqa: N801 - reads as the condition that it makes
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+
+
+def test_nothing_of_the_developers_tools_is_in_the_image() -> None:
+    rules = (CHECKOUT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+    # The last rule that matches a file decides.
+    assert rules.index("!ops") < rules.index("ops/dev")
+    assert not any(rule.startswith("!ops/dev") for rule in rules)

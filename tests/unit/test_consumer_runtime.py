@@ -6,9 +6,9 @@ import pytest
 
 from consumers.runtime import Consumer
 from consumers.sinks.audit import AuditSink
-from moneyflow.database import Database
-from moneyflow.errors import UnavailableError
-from moneyflow.settings import load
+from moneyflow.platform.database import Database
+from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.settings import load
 from tests.support.processes import free_port
 
 

@@ -4,9 +4,9 @@ import uuid
 
 from structlog.testing import capture_logs
 
-from moneyflow.ledger.claim import Claim
+from moneyflow.platform.jobs.store.claims import Claim
 from tests.support.waiting import eventually
-from workers.end_log import EndLog
+from workers.execution.end_log import EndLog
 
 
 def _claim(correlation_id: str | None) -> Claim:

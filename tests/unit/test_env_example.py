@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from moneyflow import settings
+from moneyflow.platform import settings
 
 _FILE = Path(__file__).parents[2] / ".env.example"
 _DEFAULTS_THAT_DIFFER = {"app_url", "mail_host", "mail_port"}

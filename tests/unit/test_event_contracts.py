@@ -9,11 +9,12 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from moneyflow.events import Event, registry
-from moneyflow.events.base import MAX_EVENT_BYTES
-from moneyflow.events.topics import EVENT_TOPICS, USER_EVENTS
+from moneyflow.events.topics import USER_EVENTS
 from moneyflow.events.user import UserActivated, UserCreated
-from moneyflow.ids import new_id
-from moneyflow.telemetry.origin import Origin
+from moneyflow.platform.events.contract import MAX_EVENT_BYTES
+from moneyflow.platform.events.topics import event_topics
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.telemetry.origin import Origin
 
 pytestmark = pytest.mark.usefixtures("contracts")
 
@@ -92,11 +93,11 @@ def test_a_sequence_starts_at_one() -> None:
     ("options", "complaint"),
     [
         ({"topics": "user.events"}, "unknown option topics"),
-        ({"topic": "users"}, "topic must be in"),
-        ({"topic": "events.dead_letter"}, "topic must be in"),
+        ({"topic": "users"}, "topic must be declared"),
+        ({"topic": "events.dead_letter"}, "topic must be declared"),
         ({"subject": "id"}, "subject and key must be fields"),
         ({"key": "id"}, "subject and key must be fields"),
-        ({"version": 0}, "topic must be in"),
+        ({"version": 0}, "topic must be declared"),
         ({"type": "User.Moved"}, "is taken or not of the form"),
         ({"type": "moved"}, "is taken or not of the form"),
         ({"type": "user.created"}, "is taken or not of the form"),
@@ -116,4 +117,4 @@ def test_a_wrong_declaration_fails_where_it_stands(options: dict[str, object], c
 def test_every_declared_event_goes_to_the_topic_of_its_name() -> None:
     for type_, event in registry.items():
         assert event.topic == f"{type_.partition('.')[0]}.events"
-        assert event.topic in EVENT_TOPICS
+        assert event.topic in event_topics()

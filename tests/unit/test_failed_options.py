@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moneyflow import clock
-from moneyflow.errors import InvalidInputError
-from moneyflow.ids import new_id
-from moneyflow.ledger.failed import Filter
+from moneyflow.platform import clock
+from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.failed.groups import Filter
 from ops.cli.failed_options import filter_from, job_ids, operator, rate_per_second
 from ops.cli.output import plain
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow import failpoints
+from moneyflow.platform import failpoints
 from tests.support import sabotage
 
 _ROOT = Path(__file__).parents[2]

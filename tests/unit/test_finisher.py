@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from moneyflow.errors import PostgresDownError
-from moneyflow.ledger.claim import Claim
-from moneyflow.ledger.finish import Success
+from moneyflow.platform.errors import PostgresDownError
+from moneyflow.platform.jobs.store.claims import Claim
+from moneyflow.platform.jobs.store.completion import Success
 from tests.support.waiting import eventually
-from workers.finisher import Finish, Finisher
-from workers.patience import Patience
+from workers.claims.retry import PostgresRetry
+from workers.execution.completer import Completer, Completion
 
 
 @dataclass
@@ -21,19 +21,19 @@ class Told:
     committed: dict[UUID, bool] = field(default_factory=dict)
     refused: dict[UUID, Exception] = field(default_factory=dict)
 
-    def finish(self) -> Finish:
+    def finish(self) -> Completion:
         claim = Claim(
             id=uuid.uuid4(), kind="leave_effect", version=1, priority=5, payload={}, attempt=1, max_attempts=3, fence=7,
             correlation_id=None, traceparent=None, wait_seconds=0.0, time_limit_seconds=60,
         )  # fmt: skip
-        return Finish(
+        return Completion(
             success=Success(claim=claim),
             committed=lambda held: self.committed.update({claim.id: held}),
             refused=lambda error: self.refused.update({claim.id: error}),
         )
 
 
-def _id(finish: Finish) -> UUID:
+def _id(finish: Completion) -> UUID:
     return finish.success.claim.id
 
 
@@ -51,7 +51,7 @@ def test_finishes_that_come_while_one_is_written_are_written_together_and_nobody
         assert go_on.wait(10)
         return _all_held(successes)
 
-    told, finisher = Told(), Finisher(write, Patience())
+    told, finisher = Told(), Completer(write, PostgresRetry())
     finisher.start()
     finishes = [told.finish() for _ in range(8)]
     finisher.hand_over(finishes[0])
@@ -70,7 +70,7 @@ def test_finishes_that_come_while_one_is_written_are_written_together_and_nobody
 def test_a_job_that_was_taken_over_is_told_so_and_its_neighbour_is_not() -> None:
     told = Told()
     mine, lost = told.finish(), told.finish()
-    finisher = Finisher(lambda _: {_id(mine)}, Patience())
+    finisher = Completer(lambda _: {_id(mine)}, PostgresRetry())
     finisher.hand_over(mine)
     finisher.hand_over(lost)
     finisher.start()
@@ -88,7 +88,7 @@ def test_an_outage_is_waited_out() -> None:
             raise error
         return _all_held(successes)
 
-    told, finisher = Told(), Finisher(write, Patience())
+    told, finisher = Told(), Completer(write, PostgresRetry())
     finish = told.finish()
     finisher.hand_over(finish)
     finisher.start()
@@ -107,7 +107,7 @@ def test_one_that_cannot_be_stored_keeps_no_other_from_it() -> None:
             raise ValueError("a NUL")
         return _all_held(successes)
 
-    finisher = Finisher(write, Patience())
+    finisher = Completer(write, PostgresRetry())
     for finish in finishes:
         finisher.hand_over(finish)
     finisher.start()
@@ -121,8 +121,8 @@ def test_what_cannot_be_written_before_the_worker_stops_is_told_to_nobody_and_en
     def write(_: Sequence[Success]) -> set[UUID]:
         raise PostgresDownError("away")
 
-    told, patience = Told(), Patience()
-    finisher = Finisher(write, patience)
+    told, patience = Told(), PostgresRetry()
+    finisher = Completer(write, patience)
     finisher.hand_over(told.finish())
     finisher.start()
     patience.end()

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from moneyflow.telemetry.health import failures, serve_health
-from moneyflow.telemetry.metrics import metrics_text
+from moneyflow.platform.telemetry.health import failures, serve_health
+from moneyflow.platform.telemetry.metrics import metrics_text
 
 _NAMES = {
     "http_requests_total", "http_request_seconds", "jobs_enqueued_total", "jobs_finished_total", "job_wait_seconds",

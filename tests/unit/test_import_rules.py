@@ -11,12 +11,22 @@ _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("moneyflow", "api", "workers", "consumers", "mail_templates", "migrations", "ops")
 
 _OFFENCES = {
-    "Inside moneyflow an arrow never points back": ("moneyflow/clock.py", "from moneyflow import outbox"),
-    "Processes never import one another": ("api/app.py", "from workers import window"),
-    "What is shared knows no process": ("moneyflow/services/users.py", "import falcon"),
+    "Inside moneyflow an arrow never points back": (
+        "moneyflow/platform/jobs/enqueue.py",
+        "from moneyflow.accounts import users",
+    ),
+    "Inside the platform an arrow never points back": (
+        "moneyflow/platform/clock.py",
+        "from moneyflow.platform.jobs import enqueue",
+    ),
+    "Inside workers an arrow never points back": ("workers/intake/acks.py", "from workers.execution import executor"),
+    "The relay is a process of its own and knows no Dramatiq": ("workers/relay/jobs.py", "import dramatiq"),
+    "The operators' tools work without the developers'": ("ops/cli/output.py", "from ops.dev.stack import home"),
+    "Processes never import one another": ("api/app.py", "from workers.intake import acks"),
+    "What is shared knows no process": ("moneyflow/accounts/users.py", "import falcon"),
     "Mail templates and the frozen history import nothing of ours": (
         "migrations/versions/0001_skeleton.py",
-        "from moneyflow import clock",
+        "from moneyflow.platform import clock",
     ),
     "A handler knows no other handler": ("workers/jobs/send_welcome.py", "from workers.jobs import send_email"),
     "A sink knows no other sink": ("consumers/sinks/audit.py", "from consumers.sinks import other"),

@@ -5,11 +5,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from moneyflow.errors import PermanentError, UnknownVersionError
 from moneyflow.jobs import Job, registry
-from moneyflow.jobs.policy import RetryPolicy
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
+from moneyflow.platform.errors import PermanentError, UnknownVersionError
+from moneyflow.platform.jobs.policy import RetryPolicy
 
 pytestmark = pytest.mark.usefixtures("contracts")
 

@@ -7,7 +7,7 @@ from email.policy import SMTPUTF8
 import httpx
 import pytest
 
-from ops.stack.mail_catcher import Mailbox, serve_web
+from ops.dev.stack.mail_catcher import Mailbox, serve_web
 from tests.support.processes import free_port
 
 

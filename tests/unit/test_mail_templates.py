@@ -6,8 +6,8 @@ import jinja2
 import pytest
 
 import mail_templates
+from moneyflow.accounts import mails
 from moneyflow.jobs import send_email
-from moneyflow.services import mails
 
 _VALUES = {"name": "Zoë", "app_url": "https://money.example", "link": "https://money.example/activate#token=abc"}
 _VOID = {"meta", "br", "hr", "img"}

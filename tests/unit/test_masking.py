@@ -2,7 +2,7 @@
 
 import pytest
 
-from moneyflow.telemetry.masking import MASK, masked
+from moneyflow.platform.telemetry.masking import MASK, masked
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 from uuid import UUID
 
 import orjson
+import pika
 import pytest
 
-from moneyflow.errors import PoisonError
-from moneyflow.ids import new_id
-from workers.broker import Verdict, decode, encode
+from moneyflow.platform.brokers.job_message import decode, encode, fence_of, priority_of
+from moneyflow.platform.errors import PoisonError
+from moneyflow.platform.ids import new_id
 
 _ID = UUID("01934567-89ab-7cde-8f01-23456789abcd")
 
@@ -16,12 +17,18 @@ def _message(**changed: object) -> bytes:
     return orjson.dumps(orjson.loads(encode(_ID, "send_email", timestamp_milliseconds=1)) | changed)
 
 
-def test_a_message_is_read_as_it_was_written_and_settles_nothing_yet() -> None:
+def test_a_message_is_read_as_it_was_written() -> None:
     job_id = new_id()
 
-    delivery = decode(encode(job_id, "send_email", timestamp_milliseconds=1), priority=7)
+    assert decode(encode(job_id, "send_email", timestamp_milliseconds=1)) == job_id
 
-    assert (delivery.job_id, delivery.priority, delivery.verdict) == (job_id, 7, Verdict.KEEP)
+
+@pytest.mark.parametrize(
+    ("headers", "fence"),
+    [(None, None), ({}, None), ({"x-fence": 3}, 3), ({"x-fence": "3"}, None), ({"x-fence": True}, None)],
+)
+def test_a_fence_is_a_whole_number_or_none(headers: dict[str, object] | None, fence: int | None) -> None:
+    assert fence_of(headers) == fence
 
 
 def test_a_message_is_dramatiqs_json_whose_only_argument_is_the_jobs_id() -> None:
@@ -38,12 +45,12 @@ def test_a_message_is_dramatiqs_json_whose_only_argument_is_the_jobs_id() -> Non
 
 @pytest.mark.parametrize(("given", "read"), [(None, 0), (0, 0), (10, 10), (255, 10), (-1, 0)])
 def test_a_priority_is_held_within_zero_and_ten(given: int | None, read: int) -> None:
-    assert decode(_message(), priority=given).priority == read
+    assert priority_of(pika.BasicProperties(priority=given)) == read
 
 
 @pytest.mark.parametrize("field", ["message_id", "message_timestamp"])
 def test_a_field_that_nobody_obeys_may_hold_anything(field: str) -> None:
-    assert decode(_message(**{field: None}), priority=0).job_id == _ID
+    assert decode(_message(**{field: None})) == _ID
 
 
 _REFUSED = {
@@ -83,4 +90,4 @@ _REFUSED = {
 @pytest.mark.parametrize("body", _REFUSED.values(), ids=_REFUSED.keys())
 def test_a_malformed_message_is_poison(body: bytes) -> None:
     with pytest.raises(PoisonError):
-        decode(body, priority=5)
+        decode(body)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.database import load_queries
+from moneyflow.platform.database import load_queries
 
 _ROOT = Path(__file__).parent.parent.parent
 _FILES = sorted(path for folder in ("moneyflow", "workers") for path in (_ROOT / folder).rglob("*.sql"))

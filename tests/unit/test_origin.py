@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from moneyflow.telemetry import origin
-from moneyflow.telemetry.origin import Origin, add_to_line, child_traceparent, current, working_for
+from moneyflow.platform.telemetry import origin
+from moneyflow.platform.telemetry.origin import Origin, add_to_line, child_traceparent, current, working_for
 
 _PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _FORM = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01")

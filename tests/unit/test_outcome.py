@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from moneyflow.errors import (
+from moneyflow.platform.errors import (
     ConflictError,
     InvalidInputError,
     JobCancelledError,
@@ -14,11 +14,11 @@ from moneyflow.errors import (
     UnavailableError,
     UnknownVersionError,
 )
-from moneyflow.jobs.policy import RetryPolicy
-from moneyflow.ledger.claim import Claim
-from moneyflow.settings import load
+from moneyflow.platform.jobs.policy import RetryPolicy
+from moneyflow.platform.jobs.store.claims import Claim
+from moneyflow.platform.settings import load
+from workers.execution.redaction import Redactor, group
 from workers.outcome import Cancel, EndedByHandlerError, Ending, Fail, Park, RetryIn, Snooze, decide
-from workers.redaction import Redactor, group
 
 _PASSWORD = "correct-horse-battery"
 _POLICY = RetryPolicy(attempts=3, base_seconds=1, cap_seconds=10)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from workers.pace import Pace
+from workers.intake.prefetch import PrefetchPolicy
 
 
 @dataclass
@@ -42,8 +42,8 @@ class Lying:
         return self.urgent
 
 
-def _pace(threads: Threads, lying: Lying, *, has_credit: bool = True) -> Pace:
-    return Pace(threads, lying, threads=4, has_credit=lambda: has_credit)
+def _pace(threads: Threads, lying: Lying, *, has_credit: bool = True) -> PrefetchPolicy:
+    return PrefetchPolicy(threads, lying, threads=4, has_credit=lambda: has_credit)
 
 
 @pytest.mark.parametrize(

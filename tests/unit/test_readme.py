@@ -29,9 +29,7 @@ def test_a_file_that_is_shown_is_the_file(name: str, shown: str) -> None:
 
 
 def test_the_line_that_enqueues_stands_in_the_service() -> None:
-    assert (
-        "outbox.enqueue(session, SendWelcome(user_id=user_id))" in (_ROOT / "moneyflow/services/users.py").read_text()
-    )
+    assert "enqueue(session, SendWelcome(user_id=user_id))" in (_ROOT / "moneyflow/accounts/users.py").read_text()
 
 
 @pytest.mark.parametrize("document", _DOCUMENTS)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.stack.reload import problem
+from ops.dev.stack.reload import problem
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from moneyflow.jobs import schedules
-from moneyflow.jobs.base import Job
-from moneyflow.jobs.schedules import CATCH_UP_LIMIT, Plan, Schedule, declare, plan
+from moneyflow.platform.jobs import schedules
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.schedules import CATCH_UP_LIMIT, Plan, Schedule, declare, plan
 
 pytestmark = pytest.mark.usefixtures("contracts")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from moneyflow import settings as settings_module
-from moneyflow.errors import ConfigurationError
-from moneyflow.settings import Settings, known_names, load
+from moneyflow.platform import settings as settings_module
+from moneyflow.platform.errors import ConfigurationError
+from moneyflow.platform.settings import Settings, known_names, load
 
 _KEY = "a secret key of more than 32 characters"
 _SECRETS = sorted(name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr)

@@ -11,12 +11,12 @@ import psycopg
 import pytest
 import redis
 
-from moneyflow.ids import new_id
-from moneyflow.ledger.claim import Claim
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.store.claims import Claim
 from tests.support.waiting import eventually
-from workers.broker import Delivery
-from workers.shortcut import Shortcut
-from workers.window import Window
+from workers.intake.claim_buffer import ClaimBuffer
+from workers.intake.delivery import Delivery
+from workers.intake.ready_list import ReadyListSource
 
 _AWAY = redis.ConnectionError("Redis is away")
 
@@ -84,9 +84,9 @@ class Ledger:
 @dataclass
 class Worker:
     names: Names
-    shortcut: Shortcut
+    shortcut: ReadyListSource
     ledger: Ledger
-    window: Window
+    window: ClaimBuffer
     started: list[Delivery]
 
     def started_ids(self) -> list[UUID]:
@@ -96,8 +96,8 @@ class Worker:
 @contextmanager
 def _worker(*found: list[tuple[int, UUID]] | Exception, room: Room, is_open: bool = True) -> Iterator[Worker]:
     names, ledger, started = Names(deque(found)), Ledger(), []
-    window = Window(ledger)
-    shortcut = Shortcut(
+    window = ClaimBuffer(ledger)
+    shortcut = ReadyListSource(
         names, window, room,
         wait_until_freed=lambda seconds: threading.Event().wait(min(seconds, 0.005)) and None,
         is_open=lambda: is_open,
@@ -205,7 +205,7 @@ def test_when_redis_is_back_names_are_taken_again() -> None:
 
 
 def test_when_postgres_is_back_what_was_taken_is_claimed_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.shortcut._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("workers.intake.ready_list._RETRY_SECONDS", 0.01)
     names = _some(1)
     with _worker(names, room=Room([4])) as worker:
         worker.ledger.error = psycopg.OperationalError("away")

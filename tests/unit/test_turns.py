@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from workers.relay.__main__ import _work
-from workers.relay.turn import Turns
+from workers.relay.loop import Loop
 
 
 async def _turns_until(woken: list[str], *, seconds: float) -> list[float]:
@@ -16,7 +16,7 @@ async def _turns_until(woken: list[str], *, seconds: float) -> list[float]:
         return 60
 
     start = time.monotonic()
-    turns = Turns("test", work)
+    turns = Loop("test", work)
     running = asyncio.create_task(turns.run())
     await asyncio.sleep(0.01)
     for how in woken:

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from moneyflow.ids import new_id
-from moneyflow.ledger.claim import Claim
-from workers.broker import Delivery
-from workers.window import Window
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.store.claims import Claim
+from workers.intake.claim_buffer import ClaimBuffer
+from workers.intake.delivery import Delivery
 
 
 class Ledger:
@@ -31,7 +31,7 @@ def _claim(job_id: UUID) -> Claim:
     )  # fmt: skip
 
 
-def _arrive(window: Window, *ids: UUID) -> list[Delivery]:
+def _arrive(window: ClaimBuffer, *ids: UUID) -> list[Delivery]:
     deliveries = [Delivery(job_id=job_id, priority=5) for job_id in ids]
     for delivery in deliveries:
         window.arrived(delivery)
@@ -40,7 +40,7 @@ def _arrive(window: Window, *ids: UUID) -> list[Delivery]:
 
 def test_all_that_arrived_is_claimed_by_one_statement() -> None:
     ledger = Ledger()
-    window = Window(ledger)
+    window = ClaimBuffer(ledger)
     ids = [new_id() for _ in range(5)]
     deliveries = _arrive(window, *ids)
 
@@ -52,7 +52,7 @@ def test_all_that_arrived_is_claimed_by_one_statement() -> None:
 
 def test_what_arrives_later_is_claimed_by_a_statement_of_its_own() -> None:
     ledger = Ledger()
-    window = Window(ledger)
+    window = ClaimBuffer(ledger)
     (first,) = _arrive(window, new_id())
     window.take(first)
     (second,) = _arrive(window, new_id())
@@ -64,7 +64,7 @@ def test_what_arrives_later_is_claimed_by_a_statement_of_its_own() -> None:
 
 def test_a_job_that_was_not_there_to_be_claimed_has_no_claim_and_its_neighbour_has() -> None:
     gone, there = new_id(), new_id()
-    window = Window(Ledger(gone))
+    window = ClaimBuffer(Ledger(gone))
     deliveries = _arrive(window, gone, there)
 
     claims = [window.take(delivery) for delivery in deliveries]
@@ -75,7 +75,7 @@ def test_a_job_that_was_not_there_to_be_claimed_has_no_claim_and_its_neighbour_h
 
 def test_two_deliveries_of_one_job_share_one_claim_and_the_first_gets_it() -> None:
     ledger = Ledger()
-    window = Window(ledger)
+    window = ClaimBuffer(ledger)
     job_id = new_id()
     first, second = _arrive(window, job_id, job_id)
 
@@ -85,7 +85,7 @@ def test_two_deliveries_of_one_job_share_one_claim_and_the_first_gets_it() -> No
 
 
 def test_a_claim_is_given_out_once() -> None:
-    window = Window(Ledger())
+    window = ClaimBuffer(Ledger())
     (delivery,) = _arrive(window, new_id())
     window.take(delivery)
 
@@ -100,7 +100,7 @@ def test_a_claim_that_failed_is_made_again() -> None:
             raise error
         return [_claim(job_id) for job_id in ids]
 
-    window = Window(claim_many)
+    window = ClaimBuffer(claim_many)
     (delivery,) = _arrive(window, new_id())
     with pytest.raises(OSError, match="away"):
         window.take(delivery)
@@ -117,7 +117,7 @@ def test_what_arrives_while_the_window_is_claimed_is_not_forgotten() -> None:
             window.arrived(late)
         return ledger(ids)
 
-    window = Window(claim_many)
+    window = ClaimBuffer(claim_many)
     (early,) = _arrive(window, new_id())
     window.take(early)
 
@@ -126,7 +126,7 @@ def test_what_arrives_while_the_window_is_claimed_is_not_forgotten() -> None:
 
 
 def test_an_emptied_window_returns_what_no_thread_has_begun_and_whoever_comes_to_it_sees_that() -> None:
-    window = Window(Ledger())
+    window = ClaimBuffer(Ledger())
     taken, claimed = _arrive(window, new_id(), new_id())
     window.take(taken)
     (waiting,) = _arrive(window, new_id())
@@ -141,7 +141,7 @@ def test_an_emptied_window_returns_what_no_thread_has_begun_and_whoever_comes_to
 
 
 def test_the_age_of_the_oldest_delivery_that_waits_is_known() -> None:
-    window = Window(Ledger())
+    window = ClaimBuffer(Ledger())
     assert window.oldest_seconds() == 0
     old, young = _arrive(window, new_id(), new_id())
     old.arrived_at -= 100
@@ -155,7 +155,7 @@ def test_the_age_of_the_oldest_delivery_that_waits_is_known() -> None:
 
 
 def test_many_threads_take_each_claim_once() -> None:
-    window = Window(Ledger())
+    window = ClaimBuffer(Ledger())
     deliveries = _arrive(window, *[new_id() for _ in range(200)]) * 3
     claims: list[UUID] = []
 

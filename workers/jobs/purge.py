@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from moneyflow.jobs.purge import Purge
-from moneyflow.services import housekeeping
-from moneyflow.services.housekeeping import Keeping
+from moneyflow.platform import retention
+from moneyflow.platform.retention import Keeping
 from workers.handlers import Context, Result, handles
 
 #: It stops by itself long before its time limit; the next run goes on.
@@ -18,4 +18,4 @@ def purge(context: Context, _: Purge) -> Result:
     keeping = Keeping(
         jobs=timedelta(days=settings.jobs_kept_days), discarded=timedelta(days=settings.jobs_discarded_kept_days)
     )
-    return housekeeping.purge(context.session, keeping, seconds=_SECONDS)
+    return retention.purge(context.session, keeping, seconds=_SECONDS)

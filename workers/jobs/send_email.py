@@ -1,7 +1,7 @@
 """`send_email`: render a mail from `mail_templates/` and send it by SMTP."""
 
+from moneyflow.accounts import mails
 from moneyflow.jobs.send_email import SendEmail
-from moneyflow.services import mails
 from workers.handlers import Context, Result, handles
 
 

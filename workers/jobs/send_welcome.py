@@ -1,7 +1,7 @@
 """`send_welcome`: greet a person who has just activated their account."""
 
+from moneyflow.accounts import mails
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.services import mails
 from workers.handlers import Context, Result, handles
 
 

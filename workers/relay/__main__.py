@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -14,22 +15,24 @@ import redis.asyncio
 import redis.exceptions
 import structlog
 
-from moneyflow.database import Database, is_passing
-from moneyflow.gateways import wake
-from moneyflow.gateways.rabbitmq import connection_parameters
-from moneyflow.settings import Settings
-from moneyflow.telemetry.health import serve_health
-from moneyflow.telemetry.start import begin
+from moneyflow.platform.brokers import notifier
+from moneyflow.platform.brokers.rabbitmq import connection_parameters
+from moneyflow.platform.database import Database, is_passing
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.health import serve_health
+from moneyflow.platform.telemetry.start import begin
 from workers.relay.batches import BatchRelay
-from workers.relay.depth import Depths
 from workers.relay.events import EventRelay
 from workers.relay.jobs import NAMES_FIRST_SECONDS, JobRelay
-from workers.relay.leader import leadership
+from workers.relay.leader import beat, leadership
 from workers.relay.limits import Admission
+from workers.relay.loop import Loop
+from workers.relay.probes import Probes
 from workers.relay.publisher import Publisher
-from workers.relay.reconcile import Reconciler
+from workers.relay.queue_depth import QueueDepths
+from workers.relay.rescuer import LostMessageCheck, Rescuer
 from workers.relay.schedules import ScheduleRelay
-from workers.relay.turn import Turns
+from workers.relay.statistics import Statistics
 from workers.relay.warnings import Warnings
 
 log = structlog.get_logger(__name__)
@@ -47,8 +50,8 @@ class RelayProcess:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._turns: list[Turns] = []
-        self._database = Database(settings.conninfo("relay", application_name="relay sessions"), size=2)
+        self._turns: list[Loop] = []
+        self._database = Database(settings.conninfo("relay", application_name="relay sessions"), size=3)
         self._warnings = Warnings(self._database)
         self._moved = time.monotonic()
 
@@ -97,24 +100,25 @@ class RelayProcess:
 
     async def _lead(self, connection: "psycopg.AsyncConnection[psycopg.rows.DictRow]") -> None:
         publisher = Publisher(connection_parameters(self.settings, name="relay"))
-        depths = Depths(Publisher(connection_parameters(self.settings, name="relay depths")))
+        depths = QueueDepths(Publisher(connection_parameters(self.settings, name="relay depths")))
         event_relay = EventRelay(connection, self.settings)
-        jobs = Turns("jobs", JobRelay(connection, publisher).turn)
-        events = Turns("events", event_relay.turn)
-        limits = Turns("limits", Admission(connection, admitted=jobs.wake).turn)
-        reconciler = Reconciler(connection, depths, self._warnings)
-        batches = BatchRelay(self._conninfo("batches"), freed=jobs.wake)
+        jobs = Loop("jobs", JobRelay(connection, publisher).turn)
+        events = Loop("events", event_relay.turn)
+        limits = Loop("limits", Admission(connection, admitted=jobs.wake).turn)
+        statistics = Statistics(connection, depths, self._warnings)
+        batches = BatchRelay(self._database, freed=jobs.wake)
         schedules = ScheduleRelay(self._database, enqueued=jobs.wake)
         turns = [
             jobs,
             events,
             limits,
-            Turns("batches", batches.turn),
-            Turns("schedules", schedules.turn),
-            Turns("take back", reconciler.turn),
-            Turns("look", reconciler.look),
-            Turns("probes", reconciler.choose_probes),
-            Turns("show life", reconciler.show_life),
+            Loop("batches", batches.turn),
+            Loop("schedules", schedules.turn),
+            Loop("rescue", Rescuer(connection).turn),
+            Loop("lost messages", LostMessageCheck(connection, depths).turn),
+            Loop("statistics", statistics.turn),
+            Loop("probes", Probes(connection).turn),
+            Loop("heartbeat", partial(beat, connection)),
         ]
         self._turns = turns
         try:
@@ -123,13 +127,12 @@ class RelayProcess:
                     group.create_task(turn.run(), name=turn.name)
                 group.create_task(self._listen(jobs, events, limits), name="wake")
         finally:
-            reconciler.forget()
+            statistics.clear()
             publisher.close()
             depths.close()
-            await batches.close()
             await event_relay.close()
 
-    async def _listen(self, jobs: Turns, events: Turns, limits: Turns) -> None:
+    async def _listen(self, jobs: Loop, events: Loop, limits: Loop) -> None:
         """Wake the parts when somebody has committed work; while Redis is away they poll.
 
         Jobs that workers were told of by name are left to them for a moment.
@@ -146,7 +149,7 @@ class RelayProcess:
             )
             try:
                 async with client, client.pubsub() as subscription:
-                    await subscription.subscribe(wake.channel(settings))
+                    await subscription.subscribe(notifier.channel(settings))
                     async for message in subscription.listen():
                         work = _work(message)
                         if b"jobs" in work:

@@ -10,12 +10,12 @@ from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from moneyflow.errors import UnavailableError
-from moneyflow.events.base import CONTENT_TYPE
-from moneyflow.failpoints import reach
-from moneyflow.gateways.kafka import topic_name
-from moneyflow.ledger.relay import QUERIES
-from moneyflow.settings import Settings
+from moneyflow.platform.brokers.kafka import topic_name
+from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.events import publication
+from moneyflow.platform.events.contract import CONTENT_TYPE
+from moneyflow.platform.failpoints import reach
+from moneyflow.platform.settings import Settings
 from workers.relay.published import tell_published
 
 log = structlog.get_logger(__name__)
@@ -46,13 +46,12 @@ class EventRelay:
         """Publish one batch; 0 when there may be more."""
         now = time.monotonic()
         self._refused = {topic: until for topic, until in self._refused.items() if until > now}
-        parameters = {"limit": BATCH, "refused": list(self._refused)}
-        rows = await (await self._connection.execute(QUERIES["outbox_events"], parameters)).fetchall()
+        rows = await publication.unpublished(self._connection, refused=self._refused.keys(), limit=BATCH)
         if not rows:
             return _POLL_SECONDS
         confirmed, errors = await self._send(rows)
         reach("relay.events_confirmed")
-        await self._connection.execute(QUERIES["delete_events"], {"sequences": confirmed})
+        await publication.delete(self._connection, confirmed)
         reach("relay.events_deleted")
         sent = set(confirmed)
         tell_published("event", [row["id"] for row in rows if row["sequence"] in sent])

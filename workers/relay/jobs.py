@@ -4,19 +4,15 @@ import time
 from collections.abc import Sequence
 from uuid import UUID
 
-import pika
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from moneyflow.clock import rfc3339
-from moneyflow.database import array
-from moneyflow.errors import UnavailableError
-from moneyflow.failpoints import reach
-from moneyflow.gateways.rabbitmq import DEAD_EXCHANGE, JOBS_EXCHANGE, JOBS_QUEUE
-from moneyflow.ledger.relay import QUERIES
-from workers.broker import FENCE_HEADER, encode
+from moneyflow.platform.brokers.job_message import Outgoing, dead_letter_message, job_message
+from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.failpoints import reach
+from moneyflow.platform.jobs.store import publication
 from workers.relay.published import tell_published
-from workers.relay.publisher import Outgoing, Publisher
+from workers.relay.publisher import Publisher
 
 BATCH = 500
 #: Whoever commits also wakes the relay; polling is the net below that.
@@ -52,7 +48,8 @@ class JobRelay:
     async def _publish_due(self) -> int:
         now = time.monotonic()
         self._held_up = {key: until for key, until in self._held_up.items() if until > now}
-        rows = [row for row in await self._rows("due_jobs") if _key(row) not in self._held_up]
+        due = await publication.due(self._connection, limit=BATCH)
+        rows = [row for row in due if _key(row) not in self._held_up]
         if not rows:
             return 0
         reach("relay.before_publish")
@@ -65,18 +62,14 @@ class JobRelay:
         confirmed, self._unmarked = self._unmarked, []
         if not confirmed:
             return
-        cursor = await self._connection.execute(
-            QUERIES["mark_published"],
-            {"ids": array(row["id"] for row in confirmed), "fences": array(row["fence"] for row in confirmed)},
-        )
-        marked = {row["id"] for row in await cursor.fetchall()}
+        marked = await publication.mark_published(self._connection, confirmed)
         reach("relay.marked")
         until = time.monotonic() + _HELD_UP_SECONDS
         self._held_up |= {_key(row): until for row in confirmed if row["id"] not in marked}
         tell_published("job", [row["id"] for row in confirmed])
 
     async def _publish_dead_letters(self) -> int:
-        rows = await self._rows("dead_letters")
+        rows = await publication.dead_letters(self._connection, limit=BATCH)
         if not rows:
             return 0
         current = [row for row in rows if row["is_current"]]
@@ -84,13 +77,10 @@ class JobRelay:
         reach("relay.letters_confirmed")
         over = [row for row in rows if not row["is_current"]]  # As when RabbitMQ was away while operators replayed.
         settled = [row["letter_id"] for row in (*confirmed, *over)]
-        await self._connection.execute(QUERIES["delete_dead_letters"], {"ids": settled})
+        await publication.delete_dead_letters(self._connection, settled)
         reach("relay.letters_deleted")
         tell_published("dead_letter", [row["id"] for row in confirmed])
         return len(rows)
-
-    async def _rows(self, query: str) -> list[DictRow]:
-        return await (await self._connection.execute(QUERIES[query], {"limit": BATCH})).fetchall()
 
     async def _confirmed(self, rows: Sequence[DictRow], messages: Sequence[Outgoing]) -> list[DictRow]:
         """Publish and return the rows that RabbitMQ has."""
@@ -100,48 +90,9 @@ class JobRelay:
         return confirmed
 
     async def _until_due(self) -> float:
-        row = await (await self._connection.execute(QUERIES["next_due_seconds"])).fetchone()
-        seconds = row["seconds"] if row else None
+        seconds = await publication.seconds_until_due(self._connection)
         return _POLL_SECONDS if seconds is None else min(max(seconds, _SHORTEST_PAUSE_SECONDS), _POLL_SECONDS)
 
 
 def _key(row: DictRow) -> tuple[UUID, int]:
     return row["id"], row["fence"]
-
-
-def job_message(row: DictRow) -> Outgoing:
-    """Return the message that carries a job to the workers."""
-    return Outgoing(exchange=JOBS_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(row), properties=_properties(row))
-
-
-def dead_letter_message(row: DictRow) -> Outgoing:
-    """Return the message that tells operators why a job failed; moved to `jobs` as it is, it replays the job, once."""
-    reason = {
-        "x-error-class": row["error_class"],
-        "x-error-message": row["error_message"],
-        "x-error-traceback": row["error_traceback"] or "",
-        "x-attempts": row["attempt"],
-        "x-failed-at": rfc3339(row["ended_at"]),
-        "x-worker": row["worker"],
-        FENCE_HEADER: row["fence"],
-    }
-    return Outgoing(
-        exchange=DEAD_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(row), properties=_properties(row, **reason)
-    )
-
-
-def _body(row: DictRow) -> bytes:
-    return encode(row["id"], row["kind"], timestamp_milliseconds=int(row["enqueued_at"].timestamp() * 1000))
-
-
-def _properties(row: DictRow, **headers: object) -> pika.BasicProperties:
-    trace = {"traceparent": row["traceparent"]} if row["traceparent"] else {}
-    return pika.BasicProperties(
-        message_id=str(row["id"]),
-        content_type="application/json",
-        delivery_mode=2,
-        priority=row["priority"],
-        timestamp=int(row["enqueued_at"].timestamp()),
-        type=row["kind"],
-        headers={**trace, **headers},
-    )

@@ -8,14 +8,15 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow.database import BY_KEYS, SESSION_OPTIONS
-from moneyflow.telemetry import metrics
+from moneyflow.platform.database import BY_KEYS, SESSION_OPTIONS
+from moneyflow.platform.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
 LOCK_KEY = 19783
 _STANDBY_POLL_SECONDS = 0.5
-#: A leader says something to Postgres every second; one that was silent for longer is frozen.
+_BEAT_SECONDS = 1.0
+#: Seconds without a statement after which a leader counts as frozen; ten missed beats.
 _FROZEN_SECONDS = 10
 
 _TRY_LOCK = "select pg_try_advisory_lock(%(key)s) as held"
@@ -54,6 +55,12 @@ async def leadership(conninfo: str, *, on_poll: Callable[[], None]) -> AsyncIter
     finally:
         metrics.relay_leader.set(0)
         await connection.close()
+
+
+async def beat(connection: AsyncConnection[DictRow]) -> float:
+    """Show the standbys that this leader moves, whatever its parts wait for; return the seconds until the next beat."""
+    await connection.execute("select 1")
+    return _BEAT_SECONDS
 
 
 async def _is_leader(connection: AsyncConnection[DictRow]) -> bool:

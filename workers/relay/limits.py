@@ -7,8 +7,8 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from moneyflow.jobs.base import limits
-from moneyflow.ledger.relay import QUERIES
+from moneyflow.platform.jobs.contract import limits
+from moneyflow.platform.jobs.store import admission
 
 log = structlog.get_logger(__name__)
 
@@ -35,33 +35,21 @@ class Admission:
             await self._tidy()
         if not self._limits:
             return _IDLE_SECONDS
-        cursor = await self._connection.execute(QUERIES["admit"], self._parameters() | {"limit": _BATCH})
-        if cursor.rowcount == 0:
+        admitted = await admission.admit(self._connection, self._limits, at_most=_BATCH)
+        if not admitted:
             return _WAITING_SECONDS
         self._admitted()
         return 0
-
-    def _parameters(self) -> dict[str, object]:
-        rates = [limit.rate for limit in self._limits]
-        return {
-            "names": [limit.name for limit in self._limits],
-            "concurrency": [limit.concurrency for limit in self._limits],
-            "per_key": [limit.concurrency_per_key for limit in self._limits],
-            "rate_limits": [rate.limit if rate else None for rate in rates],
-            "rate_seconds": [rate.per_seconds if rate else None for rate in rates],
-        }
 
     async def _tidy(self) -> None:
         """Forget starts that no window looks back at, and tell of limits that only another version knows."""
         self._tidied_at = time.monotonic()
         windows = [limit.rate.per_seconds for limit in self._limits if limit.rate]
         seconds = max([*windows, _SHORTEST_MEMORY_SECONDS])
-        await self._connection.execute(QUERIES["forget_starts"], {"seconds": seconds})
-        names = [limit.name for limit in self._limits]
-        cursor = await self._connection.execute(QUERIES["held_elsewhere"], {"names": names})
-        for row in await cursor.fetchall():
+        await admission.purge_starts(self._connection, seconds=seconds)
+        for name in await admission.unknown_limits(self._connection, self._limits):
             log.error(
                 "limit_unknown",
-                limit=row["name"],
+                limit=name,
                 consequence="its jobs wait: deploy relays that declare it, or keep it declared until they are done",
             )

@@ -12,8 +12,9 @@ from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.channel import Channel
 from pika.spec import Basic
 
-from moneyflow.errors import UnavailableError
-from moneyflow.gateways.rabbitmq import declare_topology
+from moneyflow.platform.brokers.job_message import Outgoing
+from moneyflow.platform.brokers.rabbitmq import declare_topology
+from moneyflow.platform.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -21,16 +22,6 @@ _CONFIRM_SECONDS = 30.0
 _CONNECT_SECONDS = 15.0
 #: So many messages are written before what is written is sent.
 _SENT_TOGETHER = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outgoing:
-    """A message on its way to an exchange; `properties.message_id` tells it from the others of its batch."""
-
-    exchange: str
-    routing_key: str
-    body: bytes
-    properties: pika.BasicProperties
 
 
 @dataclass

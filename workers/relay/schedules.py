@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import structlog
 
-from moneyflow import failpoints
-from moneyflow.database import Database, is_passing
-from moneyflow.services import schedules
+from moneyflow.platform import failpoints
+from moneyflow.platform.database import Database, is_passing
+from moneyflow.platform.jobs.store import schedules
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ import time
 
 import structlog
 
-from moneyflow.database import Database
-from moneyflow.services.warnings import Details, warn
+from moneyflow.platform.database import Database
+from moneyflow.platform.events.warnings import Details, warn
 
 log = structlog.get_logger(__name__)
 

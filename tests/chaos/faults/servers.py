@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ops.stack.servers import Server
+from ops.dev.stack.servers import Server
 from tests.chaos.faults.deck import fault
 from tests.chaos.scene import Scene
 from tests.support import rabbitmq_admin

@@ -1,0 +1,39 @@
+"""People and the single-use tokens that were mailed to them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Text, text
+from sqlmodel import Field, SQLModel
+
+from moneyflow.platform.columns import moment
+
+
+class User(SQLModel, table=True):
+    """A person who signed up. `email` is kept as typed; it is unique without regard to case."""
+
+    __tablename__ = "users"
+    __table_args__ = (Index("users_email_key", text("lower(email)"), unique=True),)
+
+    id: UUID = Field(primary_key=True)
+    email: str = Field(sa_type=Text)
+    name: str = Field(sa_type=Text)
+    password_hash: str = Field(sa_type=Text)
+    #: Grows by one with every change; the sequence of the user's events.
+    version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+    created_at: datetime = moment(default_now=True)
+    updated_at: datetime = moment(default_now=True)
+    activated_at: datetime | None = moment(nullable=True)
+
+
+class UserToken(SQLModel, table=True):
+    """A token that was mailed: only its SHA-256 is kept, and it works once."""
+
+    __tablename__ = "user_tokens"
+
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True))
+    purpose: str = Field(sa_type=Text)
+    created_at: datetime = moment(default_now=True)
+    expires_at: datetime = moment()
+    used_at: datetime | None = moment(nullable=True)

@@ -1,0 +1,181 @@
+"""The audit log: append to its hash chains, and verify them.
+
+There is one chain for each topic and partition. A row's hash covers the hash of the row before it, the row's place
+and the event as it came, so whoever changes, removes or puts in a row must recompute all that follows, and the head.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain as chained
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from psycopg.rows import DictRow
+
+from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.errors import PoisonError
+from moneyflow.platform.events import envelope
+from moneyflow.platform.events.envelope import Envelope
+
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+
+#: What stands before the first row of a chain.
+GENESIS = bytes(32)
+_PAGE = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An event that Kafka delivered, read and as it came."""
+
+    offset: int
+    key: bytes | None
+    value: bytes
+    envelope: Envelope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """A chain and what was found when it was walked; `fault` names its first bad row, or is None."""
+
+    topic: str
+    partition: int
+    rows: int
+    fault: str | None
+
+
+def append(session: Session, *, topic: str, partition: int, entries: Sequence[Entry]) -> int:
+    """Append the events that the log does not have yet, in their order; return how many those were."""
+    head = session.fetch_one(_QUERIES["lock_chain"], {"topic": topic, "partition": partition, "genesis": GENESIS})
+    assert head is not None, "the statement returns the chain, new or old"
+    known = session.fetch_all(_QUERIES["known"], {"ids": [entry.envelope.id for entry in entries]})
+    seen = {row["id"] for row in known}
+    rows: list[dict[str, Any]] = []
+    height, previous = head["height"], bytes(head["head_hash"])
+    for entry in entries:
+        if entry.envelope.id in seen:
+            continue
+        seen.add(entry.envelope.id)
+        height += 1
+        row = _row(topic, partition, height, entry, previous)
+        rows.append(row)
+        previous = row["hash"]
+    if rows:
+        session.execute_many(_QUERIES["insert"], rows)
+        place = {"topic": topic, "partition": partition, "height": height, "head_hash": previous}
+        session.execute(_QUERIES["move_head"], place)
+    return len(rows)
+
+
+def verify(session: Session) -> Iterator[Chain]:
+    """Walk every chain from its first row to its head and yield what was found, chain by chain."""
+    for chain in session.fetch_all(_QUERIES["chains"], {"genesis": GENESIS}):
+        yield _walk(session, chain)
+
+
+def _row(topic: str, partition: int, position: int, entry: Entry, previous: bytes) -> dict[str, Any]:
+    fields = {
+        "topic": topic,
+        "partition": partition,
+        "position": position,
+        "kafka_offset": entry.offset,
+        "id": entry.envelope.id,
+        "type": entry.envelope.type,
+        "subject": entry.envelope.subject,
+        "time": entry.envelope.time,
+        "actor_id": entry.envelope.actor_id,
+        "correlation_id": entry.envelope.correlation_id,
+        "key": entry.key,
+        "value": entry.value,
+        "previous_hash": previous,
+    }
+    return fields | {"hash": _hash(fields)}
+
+
+def _hash(row: DictRow) -> bytes:
+    """Hash a row: SHA-256 over the hash before it, its place and the event as it came, each with its length."""
+    digest = hashlib.sha256()
+    place = (row["topic"], row["partition"], row["position"], row["kafka_offset"])
+    parts = [bytes(row["previous_hash"]), *(str(part).encode() for part in place)]
+    # A key that is not there differs from an empty one.
+    parts += [b"" if row["key"] is None else b"key:" + bytes(row["key"]), bytes(row["value"])]
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()
+
+
+def _walk(session: Session, chain: DictRow) -> Chain:
+    place = {"topic": chain["topic"], "partition": chain["partition"]}
+    expected, previous, before = 1, GENESIS, None
+    fault: str | None = None
+    for row, following in pairwise(chained(_rows(session, place), (None,))):
+        assert row is not None, "only the last one is"
+        if row["position"] > chain["height"] and row["position"] == expected:
+            fault = _named(row, "put in behind the end of the chain")
+        else:
+            fault = _fault(row, following, expected=expected, previous=previous, before=before)
+        if fault:
+            break
+        expected, previous, before = expected + 1, bytes(row["hash"]), previous
+    if fault is None:
+        fault = _fault_at_end(chain, rows=expected - 1, last=previous)
+    return Chain(**place, rows=expected - 1, fault=fault)
+
+
+def _fault(
+    row: DictRow, following: DictRow | None, *, expected: int, previous: bytes, before: bytes | None
+) -> str | None:
+    """Say what is wrong with a row that should stand at `expected`, behind rows whose hashes are given."""
+    if row["position"] < expected:
+        return _named(row, "put in")
+    if row["position"] > expected:
+        return f"position {expected} was removed"
+    intact = bytes(row["hash"]) == _hash(row)
+    if bytes(row["previous_hash"]) != previous:
+        return _fault_of_link(row, following, previous=previous, before=before, intact=intact)
+    return None if intact and _columns_agree(row) else _named(row, "changed")
+
+
+def _fault_of_link(
+    row: DictRow, following: DictRow | None, *, previous: bytes, before: bytes | None, intact: bool
+) -> str:
+    """Say which row is to blame when one does not follow the row that stands before it."""
+    if following is not None and bytes(following["previous_hash"]) == previous:
+        return _named(row, "put in")  # The next one still follows the one before.
+    if bytes(row["previous_hash"]) == before:
+        return f"position {row['position'] - 1} was put in"
+    return f"position {row['position'] - 1} was changed" if intact else _named(row, "changed or put in")
+
+
+def _fault_at_end(chain: DictRow, *, rows: int, last: bytes) -> str | None:
+    if rows < chain["height"]:
+        return f"position {rows + 1} was removed"
+    if last != bytes(chain["head_hash"]):
+        return f"position {rows} does not fit the head: it was changed, or what stood behind it was removed"
+    if rows == 0 and (chain["next_offset"] or 0) > 0:
+        return f"no chain, where {chain['next_offset']} records were read: it was removed, or every one of them was bad"
+    return None
+
+
+def _columns_agree(row: DictRow) -> bool:
+    """Say whether the columns for searching still say what the event itself says."""
+    try:
+        event = envelope.read(bytes(row["value"]))
+    except PoisonError:
+        return False
+    names = ("id", "type", "subject", "time", "actor_id", "correlation_id")
+    return all(row[name] == getattr(event, name) for name in names)
+
+
+def _named(row: DictRow, what: str) -> str:
+    return f"position {row['position']} was {what} (event {row['id']}, offset {row['kafka_offset']})"
+
+
+def _rows(session: Session, place: dict[str, Any]) -> Iterator[DictRow]:
+    after = -(2**63)
+    while page := session.fetch_all(_QUERIES["page"], {**place, "after": after, "limit": _PAGE}):
+        yield from page
+        after = page[-1]["position"]

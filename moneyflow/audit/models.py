@@ -1,0 +1,69 @@
+"""The audit log: every event once, in hash chains, one a topic and partition; and how far its sink has come."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+from moneyflow.platform.columns import moment
+
+_SCHEMA = "audit"
+
+
+def _key(kind: type[BigInteger] | type[Integer] | type[Text]) -> Column[object]:
+    return Column(kind, primary_key=True, autoincrement=False)
+
+
+class AuditEvent(SQLModel, table=True):
+    """One event as it came, chained to the one before it. Nobody's role may change or delete a row."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("events_id_key", "id", unique=True),
+        Index("events_subject_idx", "subject", "time"),
+        {"schema": _SCHEMA},
+    )
+
+    topic: str = Field(sa_column=_key(Text))
+    partition: int = Field(sa_column=_key(Integer))
+    #: Counts from 1 in each chain, without a gap.
+    position: int = Field(sa_column=_key(BigInteger))
+    kafka_offset: int = Field(sa_column=Column(BigInteger, nullable=False))
+    id: str = Field(sa_type=Text)
+    type: str = Field(sa_type=Text)
+    subject: str = Field(sa_type=Text)
+    time: datetime = moment()
+    actor_id: str | None = Field(default=None, sa_type=Text)
+    correlation_id: str | None = Field(default=None, sa_type=Text)
+    key: bytes | None = Field(default=None, sa_column=Column(LargeBinary, nullable=True))
+    value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    previous_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    recorded_at: datetime = moment(default_now=True)
+
+
+class AuditChain(SQLModel, table=True):
+    """The head of a chain: without it, nobody could tell that the last rows of a chain are gone."""
+
+    __tablename__ = "chains"
+    __table_args__ = {"schema": _SCHEMA}
+
+    topic: str = Field(sa_column=_key(Text))
+    partition: int = Field(sa_column=_key(Integer))
+    height: int = Field(sa_column=Column(BigInteger, nullable=False))
+    head_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class AuditPosition(SQLModel, table=True):
+    """How far the sink has come in a partition, and the epoch of the consumer that may move it."""
+
+    __tablename__ = "positions"
+    __table_args__ = {"schema": _SCHEMA}
+
+    topic: str = Field(sa_column=_key(Text))
+    partition: int = Field(sa_column=_key(Integer))
+    #: None until the first batch is written.
+    next_offset: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
+    #: Why it stands still until an operator has decided.
+    gap: str | None = Field(default=None, sa_type=Text)

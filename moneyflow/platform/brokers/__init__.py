@@ -1,0 +1,1 @@
+"""RabbitMQ, Kafka and the Redis notifications: topology, message codecs, connections."""

@@ -1,0 +1,124 @@
+"""Messages of jobs: the codec of the body, the properties and headers of a job and of its dead letter.
+
+The body is Dramatiq's JSON, whose only argument is the job's id; contracts fix all names. The relay writes these
+messages, the workers read them, and nothing else does either.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pika
+
+from moneyflow.platform.brokers.rabbitmq import DEAD_EXCHANGE, HIGHEST_PRIORITY, JOBS_EXCHANGE, JOBS_QUEUE
+from moneyflow.platform.clock import rfc3339
+from moneyflow.platform.errors import PoisonError
+from moneyflow.platform.ids import parse_id
+
+#: On a dead letter: the fence of the failure that it describes, so that it replays the job once and not twice.
+FENCE_HEADER = "x-fence"
+
+_KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
+_FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """A message on its way to an exchange; `properties.message_id` tells it from the others of its batch."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: pika.BasicProperties
+
+
+def job_message(job: Mapping[str, Any]) -> Outgoing:
+    """Return the message that carries a job to the workers; `job` has id, kind, priority, enqueued_at, traceparent."""
+    return Outgoing(exchange=JOBS_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(job), properties=_properties(job))
+
+
+def dead_letter_message(letter: Mapping[str, Any]) -> Outgoing:
+    """Return the message on `jobs_failed` that says why a job failed; moved to `jobs`, it replays the job."""
+    failed_at: datetime = letter["ended_at"]
+    headers = {
+        "x-error-class": letter["error_class"],
+        "x-error-message": letter["error_message"],
+        "x-error-traceback": letter["error_traceback"] or "",
+        "x-attempts": letter["attempt"],
+        "x-failed-at": rfc3339(failed_at),
+        "x-worker": letter["worker"],
+        FENCE_HEADER: letter["fence"],
+    }
+    properties = _properties(letter, **headers)
+    return Outgoing(exchange=DEAD_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(letter), properties=properties)
+
+
+def fence_of(headers: Mapping[str, Any] | None) -> int | None:
+    """Return the fence that a dead letter's headers name, or None when the relay did not write the message."""
+    fence = (headers or {}).get(FENCE_HEADER)
+    return fence if isinstance(fence, int) and not isinstance(fence, bool) else None
+
+
+def encode(job_id: UUID, kind: str, *, timestamp_milliseconds: int) -> bytes:
+    """Write the body of a job's message."""
+    return orjson.dumps(
+        {
+            "queue_name": JOBS_QUEUE,
+            "actor_name": kind,
+            "args": [str(job_id)],
+            "kwargs": {},
+            "options": {},
+            "message_id": str(job_id),
+            "message_timestamp": timestamp_milliseconds,
+        }
+    )
+
+
+def decode(body: bytes) -> UUID:
+    """Read the body of a message and return the job's id; nothing else in it is trusted.
+
+    Raises:
+        PoisonError: it is not a body as `encode` writes it; anything more that Dramatiq would obey (options, another
+            queue, an actor that is no name) could stop a thread or block the queue.
+    """
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise PoisonError(f"the body is not JSON: {error}") from error
+    if not isinstance(fields, dict) or fields.keys() != _FIELDS:
+        raise PoisonError(f"the body is not an object with exactly the fields {', '.join(sorted(_FIELDS))}")
+    kind, args = fields["actor_name"], fields["args"]
+    if fields["queue_name"] != JOBS_QUEUE or fields["options"] != {} or fields["kwargs"] != {}:
+        raise PoisonError(f"queue_name must be {JOBS_QUEUE!r}, options and kwargs must be empty")
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise PoisonError("actor_name is not the kind of a job")
+    job_id = parse_id(args[0]) if isinstance(args, list) and len(args) == 1 and isinstance(args[0], str) else None
+    if job_id is None:
+        raise PoisonError("args must be the job's id and nothing else")
+    return job_id
+
+
+def priority_of(properties: pika.BasicProperties) -> int:
+    """Return a message's priority, 0 to 10, whatever its sender wrote."""
+    return min(max(properties.priority or 0, 0), HIGHEST_PRIORITY)
+
+
+def _body(job: Mapping[str, Any]) -> bytes:
+    return encode(job["id"], job["kind"], timestamp_milliseconds=int(job["enqueued_at"].timestamp() * 1000))
+
+
+def _properties(job: Mapping[str, Any], **headers: object) -> pika.BasicProperties:
+    trace = {"traceparent": job["traceparent"]} if job["traceparent"] else {}
+    return pika.BasicProperties(
+        message_id=str(job["id"]),
+        content_type="application/json",
+        delivery_mode=2,
+        priority=job["priority"],
+        timestamp=int(job["enqueued_at"].timestamp()),
+        type=job["kind"],
+        headers={**trace, **headers},
+    )

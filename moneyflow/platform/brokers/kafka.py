@@ -1,0 +1,50 @@
+"""Kafka: the topics, created by hand and never by accident."""
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from moneyflow.platform.events.topics import DEAD_LETTER, all_topics
+from moneyflow.platform.settings import Settings
+
+#: A record of the largest size that Kafka takes by default, and what is told about it.
+MAX_DEAD_LETTER_BYTES = 2 * 1024 * 1024
+
+_MILLISECONDS_PER_HOUR = 3_600_000
+
+
+def topic_name(settings: Settings, topic: str) -> str:
+    """Return the topic's name on this cluster; a prefix keeps several installations apart."""
+    return settings.kafka_topic_prefix + topic
+
+
+async def create_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing and return their names; those that are there stay as they are."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="money-flow-migrate")
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        missing = [name for topic in all_topics() if (name := topic_name(settings, topic)) not in there]
+        if missing:
+            _raise_errors(await admin.create_topics([_new_topic(settings, name) for name in missing]))
+        return missing
+    finally:
+        await admin.close()
+
+
+def _new_topic(settings: Settings, name: str) -> NewTopic:
+    larger = {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)} if name.endswith(DEAD_LETTER) else {}
+    retention = str(settings.kafka_log_retention_hours * _MILLISECONDS_PER_HOUR)
+    return NewTopic(
+        name,
+        num_partitions=settings.kafka_num_partitions,
+        replication_factor=-1,  # The cluster's own default.
+        replica_assignments={},  # aiokafka asks for it beside a -1; empty, the broker assigns.
+        topic_configs={"retention.ms": retention, "cleanup.policy": "delete"} | larger,
+    )
+
+
+def _raise_errors(response: object) -> None:
+    for topic, code, *rest in response.topic_errors:  # type: ignore[attr-defined]
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise error(f"topic {topic} could not be created: {rest[0] if rest else code}")

@@ -1,0 +1,1 @@
+"""Events: the contract base, the CloudEvents envelope, emit, the topic registry."""

@@ -1,0 +1,80 @@
+"""The CloudEvents envelope, read: what any consumer may rely on, whatever its data is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from moneyflow.platform.errors import PoisonError
+
+#: Of an attribute; what is longer fits into no index.
+_LONGEST = 255
+_DEMANDED = ("specversion", "id", "source", "type", "subject", "time")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envelope:
+    """An event as it came: its attributes of CloudEvents 1.0, our extensions, and its data, not interpreted."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    actor_id: str | None
+    correlation_id: str | None
+    data: Any
+
+
+def read(value: bytes | None) -> Envelope:
+    """Read a record's value.
+
+    Raises:
+        PoisonError: it is no CloudEvents 1.0 JSON envelope, or lacks an attribute that every event here has.
+    """
+    try:
+        event = JSONFormat().read(_complete, value or b"")
+    except PoisonError:
+        raise
+    except Exception as error:  # Whatever the parser stumbles over, it is this record that is bad.
+        raise PoisonError(f"not a CloudEvents envelope: {type(error).__name__}: {error}") from error
+    time, subject = event.get_time(), event.get_subject()
+    if time is None or time.tzinfo is None:
+        raise PoisonError("the attribute time has no time zone")
+    return Envelope(
+        id=_text("id", event.get_id()),
+        source=_text("source", event.get_source()),
+        type=_text("type", event.get_type()),
+        subject=_text("subject", subject),
+        time=time,
+        actor_id=_optional_text("actorid", event.get_extension("actorid")),
+        correlation_id=_optional_text("correlationid", event.get_extension("correlationid")),
+        data=event.get_data(),
+    )
+
+
+def _complete(attributes: dict[str, Any], data: Any) -> CloudEvent:
+    """Make the event; the library would invent an id and a time where they are missing."""
+    missing = [name for name in _DEMANDED if not _there(attributes, name)]
+    if missing:
+        raise PoisonError(f"the envelope lacks {', '.join(missing)}")
+    return CloudEvent(attributes, data)
+
+
+def _there(attributes: Mapping[str, Any], name: str) -> bool:
+    return attributes.get(name) not in {None, ""}
+
+
+def _text(name: str, value: Any) -> str:
+    """Return an attribute as text that any store can keep and index."""
+    text = str(value)
+    if not text.isprintable() or len(text) > _LONGEST:
+        raise PoisonError(f"the attribute {name} must be at most {_LONGEST} printable characters")
+    return text
+
+
+def _optional_text(name: str, value: Any) -> str | None:
+    return None if value is None else _text(name, value)

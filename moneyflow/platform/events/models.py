@@ -1,0 +1,31 @@
+"""The outbox of events: a row waits here until Kafka has confirmed it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Identity, LargeBinary, Text
+from sqlmodel import Field, SQLModel
+
+from moneyflow.platform.columns import moment
+
+
+class OutboxEvent(SQLModel, table=True):
+    """An event on its way to Kafka: `value` is the envelope as it is sent."""
+
+    __tablename__ = "outbox_events"
+
+    sequence: int = Field(sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    id: UUID
+    topic: str = Field(sa_type=Text)
+    key: str = Field(sa_type=Text)
+    value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: datetime = moment(default_now=True)
+
+
+class EventSequence(SQLModel, table=True):
+    """The last sequence of an aggregate that has no row of its own, such as a process that warns."""
+
+    __tablename__ = "event_sequences"
+
+    key: str = Field(primary_key=True, sa_type=Text)
+    sequence: int = Field(sa_column=Column(BigInteger, nullable=False))

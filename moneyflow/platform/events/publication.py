@@ -1,0 +1,29 @@
+"""Publication of events: what waits in the outbox, in the order of its keys, and what leaves it once confirmed."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from moneyflow.platform.database import load_queries
+
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+
+
+async def unpublished(connection: AsyncConnection[DictRow], *, refused: Collection[str], limit: int) -> list[DictRow]:
+    """Return the next events, without those of the topics in `refused`."""
+    parameters = {"limit": limit, "refused": list(refused)}
+    return await (await connection.execute(QUERIES["unpublished"], parameters)).fetchall()
+
+
+async def delete(connection: AsyncConnection[DictRow], sequences: Sequence[int]) -> None:
+    """Delete the events that Kafka confirmed."""
+    await connection.execute(QUERIES["delete_events"], {"sequences": sequences})
+
+
+async def age(connection: AsyncConnection[DictRow]) -> tuple[int, float]:
+    """Return how many events wait, and the seconds that the oldest has waited (0 when none does)."""
+    row = await (await connection.execute(QUERIES["age"])).fetchone()
+    assert row is not None, "an aggregate returns a row"
+    return row["rows"], row["seconds"]

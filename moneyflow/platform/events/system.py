@@ -1,0 +1,15 @@
+"""Events about the platform itself, in order per process on `system.events`."""
+
+from pydantic import Field
+
+from moneyflow.platform.events.contract import Event
+from moneyflow.platform.events.topics import SYSTEM_EVENTS
+
+
+class SystemWarning(Event, type="system.warning", topic=SYSTEM_EVENTS, subject="process"):
+    """Something needs an operator's eye: `code` is for alerts, `message` says what is and what to do."""
+
+    process: str
+    code: str
+    message: str
+    details: dict[str, str | int | float | bool | None] = Field(default_factory=dict)

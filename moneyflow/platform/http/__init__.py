@@ -1,0 +1,1 @@
+"""What every HTTP resource needs and no resource owns."""

@@ -1,0 +1,134 @@
+"""What a job's contract is: a frozen payload with a kind, a version, a priority and the rules by which it runs."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from moneyflow.platform.errors import PermanentError, UnknownVersionError
+from moneyflow.platform.jobs.limits import Limit
+from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
+
+PRIORITIES = range(11)
+_KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
+_USUAL_RETRY, _FOR_EVER, _USUAL_BREAKER = RetryPolicy(), Unique(), Breaker()
+
+#: Turns a payload of one version into one of the next.
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+
+#: Every declared job by its kind; filled when the contracts are imported.
+registry: dict[str, type["Job"]] = {}
+
+
+class Job(BaseModel):
+    """The base of every job's contract.
+
+    A subclass names its `kind`; its fields are the payload, and all else has a default::
+
+        class SendEmail(Job, kind="send_email", priority=5, limit=SMTP):
+            template: str
+            user_id: UUID
+
+    `priority` is 0 to 10, and 10 runs first. `time_limit_seconds` is how long a worker may hold it. `upgrades` holds,
+    for each older version that may still be stored, the function that turns its payload into one of the next version.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ClassVar[str]
+    version: ClassVar[int]
+    priority: ClassVar[int]
+    retry: ClassVar[RetryPolicy]
+    time_limit_seconds: ClassVar[int]
+    unique: ClassVar[Unique]
+    limit: ClassVar[Limit | None]
+    breaker: ClassVar[Breaker | None]
+    upgrades: ClassVar[Mapping[int, Upgrade]]
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        """Let pydantic hand the class's options on to `__pydantic_init_subclass__`, where the fields are known."""
+        super().__init_subclass__()
+
+    @classmethod
+    def __pydantic_init_subclass__(  # type: ignore[override] # each option has a name
+        cls,
+        *,
+        kind: str,
+        version: int = 1,
+        priority: int = 5,
+        retry: RetryPolicy = _USUAL_RETRY,
+        time_limit_seconds: int = 300,
+        unique: Unique = _FOR_EVER,
+        limit: Limit | None = None,
+        breaker: Breaker | None = _USUAL_BREAKER,
+        upgrades: Mapping[int, Upgrade] | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise TypeError(f"{cls.__name__}: unknown option {', '.join(unknown)}")
+        if not _KIND.fullmatch(kind) or registry.get(kind, cls).__qualname__ != cls.__qualname__:
+            raise TypeError(f"{cls.__name__}: kind {kind!r} is taken or not of the form send_email")
+        if priority not in PRIORITIES or version < 1 or time_limit_seconds < 1:
+            raise TypeError(f"{cls.__name__}: priority is 0 to 10, version and time_limit_seconds at least 1")
+        upgrades = dict(upgrades or {})
+        if upgrades and sorted(upgrades) != list(range(min(upgrades), version)):
+            raise TypeError(f"{cls.__name__}: upgrades must lead step by step from an older version to {version}")
+        _check_limit(cls, limit)
+        cls.kind, cls.version, cls.priority = kind, version, priority
+        cls.retry, cls.time_limit_seconds, cls.unique = retry, time_limit_seconds, unique
+        cls.limit, cls.breaker, cls.upgrades = limit, breaker, upgrades
+        registry[kind] = cls
+
+    def unique_key(self) -> str | None:
+        """Return the key by which a second enqueue of the same work returns the first job, or None."""
+        return None
+
+    def limit_key(self) -> str:
+        """Return whom the limit's `concurrency_per_key` is for, such as a user's id."""
+        return ""
+
+    def message_priority(self) -> int:
+        """Return the priority of this very job; the kind's own, unless the payload decides."""
+        return self.priority
+
+    @classmethod
+    def reads(cls, version: int) -> bool:
+        """Say whether a payload that was stored under `version` can be read here."""
+        return version == cls.version or version in cls.upgrades
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any], version: int) -> Self:
+        """Read a payload that was stored under `version`, step by step upgraded to this one.
+
+        Raises:
+            UnknownVersionError: nobody here can read that version; another process may.
+            PermanentError: the payload is not one that this contract reads.
+        """
+        if not cls.reads(version):
+            raise UnknownVersionError(
+                f"{cls.kind} is at version {cls.version} here, the job was written with {version}: "
+                "deploy workers that know it, and it runs"
+            )
+        try:
+            for step in range(version, cls.version):
+                payload = cls.upgrades[step](payload)
+            return cls.model_validate(payload)
+        except ValidationError as error:
+            places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise PermanentError(f"the payload of {cls.kind} does not fit its contract: {places}") from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise PermanentError(
+                f"the payload of {cls.kind}, version {version}, could not be upgraded to {cls.version}: {error!r}"
+            ) from error
+
+
+def limits() -> dict[str, Limit]:
+    """Return every limit that a declared job names, by its name."""
+    return {job.limit.name: job.limit for job in registry.values() if job.limit is not None}
+
+
+def _check_limit(contract: type[Job], limit: Limit | None) -> None:
+    """Refuse two limits of one name: which one held would be chance."""
+    if limit is not None and limits().get(limit.name, limit) != limit:
+        raise TypeError(f"{contract.__name__}: there is another limit named {limit.name!r}; share it or rename one")

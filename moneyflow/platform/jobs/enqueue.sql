@@ -1,0 +1,27 @@
+-- name: release_expired
+-- Free the unique keys whose time is over.
+update jobs set unique_key = null where unique_key = any(%(keys)s) and unique_until <= clock_timestamp();
+
+-- name: enqueue
+-- Insert jobs that wait for their due time; of one whose unique key is taken, return the job that has it.
+with fresh as (
+    insert into jobs (id, kind, version, priority, payload, state, due_at, unique_key, unique_until,
+                      unique_while_unfinished, limit_name, limit_key, held, max_attempts, time_limit_seconds, batch_id,
+                      correlation_id, traceparent)
+    select id, kind, version, coalesce(%(priority)s, priority), payload, 'scheduled',
+        coalesce(%(at)s::timestamptz, clock_timestamp() + make_interval(secs => %(delay_seconds)s)),
+        unique_key, clock_timestamp() + make_interval(secs => unique_seconds), unique_while_unfinished, limit_name,
+        limit_key, %(held)s or limit_name is not null, max_attempts, time_limit_seconds, %(batch_id)s,
+        %(correlation_id)s, traceparent
+    -- One document and not an array for each column: it is planned once, and quicker to write than thirteen arrays.
+    from json_to_recordset(%(jobs)s::json) as asked (
+        id uuid, kind text, version smallint, priority smallint, payload jsonb, unique_key text,
+        unique_seconds double precision, unique_while_unfinished boolean, limit_name text, limit_key text,
+        max_attempts integer, time_limit_seconds integer, traceparent text
+    )
+    -- An update that changes nothing, and not `do nothing`: it waits for and returns a row that another
+    -- transaction inserts at this very moment.
+    on conflict (unique_key) where unique_key is not null do update set unique_key = excluded.unique_key
+    returning id, unique_key
+)
+select id, unique_key from fresh;

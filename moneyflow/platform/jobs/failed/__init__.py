@@ -1,0 +1,1 @@
+"""Failed jobs and refused messages: groups, operations on many at once, and the dead letter queue."""

@@ -1,0 +1,38 @@
+"""Admission: jobs under a limit get a place before they are published. Only the leading relay admits, so none race."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from moneyflow.platform.database import load_queries
+from moneyflow.platform.jobs.limits import Limit
+
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+
+
+async def admit(connection: AsyncConnection[DictRow], limits: Sequence[Limit], *, at_most: int) -> int:
+    """Give the free places of each limit to the jobs that wait for them; return how many jobs got one."""
+    rates = [limit.rate for limit in limits]
+    parameters = {
+        "names": [limit.name for limit in limits],
+        "concurrency": [limit.concurrency for limit in limits],
+        "per_key": [limit.concurrency_per_key for limit in limits],
+        "rate_limits": [rate.limit if rate else None for rate in rates],
+        "rate_seconds": [rate.per_seconds if rate else None for rate in rates],
+        "limit": at_most,
+    }
+    return (await connection.execute(QUERIES["admit"], parameters)).rowcount
+
+
+async def unknown_limits(connection: AsyncConnection[DictRow], limits: Sequence[Limit]) -> list[str]:
+    """Return the names of limits that jobs wait under and that are not among `limits`."""
+    parameters = {"names": [limit.name for limit in limits]}
+    cursor = await connection.execute(QUERIES["unknown_limits"], parameters)
+    return [row["name"] for row in await cursor.fetchall()]
+
+
+async def purge_starts(connection: AsyncConnection[DictRow], *, seconds: float) -> None:
+    """Delete the starts that are older than `seconds`: no rate counts them any more."""
+    await connection.execute(QUERIES["purge_starts"], {"seconds": seconds})

@@ -1,0 +1,59 @@
+-- name: admit
+-- Give those that wait under a limit the places that are free, the highest priority first, key by key. A place is
+-- taken from here until the job ends or waits for its next try, so nothing can begin beyond the limit, whoever runs it
+-- and however often. For a rate, what may still begin is counted like what began within the window: then no window
+-- ever has more starts than the limit.
+with recursive limits as (
+    select * from unnest(%(names)s::text[], %(concurrency)s::integer[], %(per_key)s::integer[],
+                         %(rate_limits)s::integer[], %(rate_seconds)s::double precision[])
+        as limits (name, concurrency, per_key, rate_limit, rate_seconds)
+    where exists (select 1 from jobs where limit_name = limits.name and held and state in ('scheduled', 'retrying'))
+), room as (
+    select limits.*, greatest(0, least(
+        %(limit)s,
+        concurrency - (select count(*) from jobs where limit_name = limits.name and not held
+                       and state in ('scheduled', 'queued', 'running', 'retrying')),
+        rate_limit - (select count(*) from jobs where limit_name = limits.name and not held
+                      and state in ('scheduled', 'queued', 'retrying'))
+            - (select count(*) from job_starts where limit_name = limits.name
+               and started_at > clock_timestamp() - make_interval(secs => rate_seconds))
+    )) as places
+    from limits
+), pairs as (
+    select name, (select min(limit_key) from jobs
+                  where limit_name = name and held and state in ('scheduled', 'retrying')) as key
+    from room where places > 0
+    union all
+    select name, (select min(limit_key) from jobs where limit_name = pairs.name and limit_key > pairs.key
+                  and held and state in ('scheduled', 'retrying'))
+    from pairs where key is not null
+), chosen as (
+    select found.id, places, row_number() over (partition by name order by found.priority desc, found.due_at) as place
+    from pairs join room using (name), lateral (
+        select id, priority, due_at from jobs
+        where limit_name = pairs.name and limit_key = pairs.key and held and state in ('scheduled', 'retrying')
+          and due_at <= clock_timestamp() and kind not in (select kind from job_kinds where paused_at is not null)
+        order by priority desc, due_at
+        limit greatest(0, least(places, per_key - (
+            select count(*) from jobs where limit_name = pairs.name and limit_key = pairs.key and not held
+            and state in ('scheduled', 'queued', 'running', 'retrying'))))
+    ) found
+    where key is not null
+)
+update jobs set held = false from chosen
+where jobs.id = chosen.id and place <= places and held and state in ('scheduled', 'retrying')
+returning jobs.id;
+
+-- name: unknown_limits
+-- Limits that jobs wait under and that this version does not know.
+with recursive names (name) as (
+    select min(limit_name) from jobs where held and limit_name is not null and state in ('scheduled', 'retrying')
+    union all
+    select (select min(limit_name) from jobs where limit_name > name and held and state in ('scheduled', 'retrying'))
+    from names where name is not null
+)
+select name from names where name <> all(%(names)s);
+
+-- name: purge_starts
+-- Drop the starts that no window looks back at any more.
+delete from job_starts where started_at < clock_timestamp() - make_interval(secs => %(seconds)s);

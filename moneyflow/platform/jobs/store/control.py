@@ -1,0 +1,75 @@
+"""Cancel a job; pause and resume a kind of jobs, by an operator's hand or by the kind's own breaker."""
+
+from pathlib import Path
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.errors import ConflictError, NotFoundError
+from moneyflow.platform.jobs.policy import Breaker
+
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+
+#: Who paused a kind that paused itself.
+BREAKER = "breaker"
+
+
+def cancel(session: Session, job_id: UUID) -> str:
+    """Cancel a job and return its state now: `cancelled` when it waited, `running` when it was asked to stop.
+
+    A running job stops where its handler next calls `context.progress()` or `context.checkpoint()`, and at its time
+    limit at the latest; what it did until then is dropped. One that succeeds before it heard of it has succeeded.
+
+    Raises:
+        NotFoundError: there is no such job.
+        ConflictError: the job has ended already.
+    """
+    row = session.fetch_one(QUERIES["cancel"], {"id": job_id})
+    if row is None:
+        raise NotFoundError(f"there is no job {job_id}")
+    if row["is_ended"]:
+        return "cancelled"
+    if row["is_asked"]:
+        return "running"
+    raise ConflictError(f"job {job_id} is {row['state']} already: only a job that waits or runs can be cancelled")
+
+
+def pause(session: Session, kind: str, *, by: str, reason: str) -> None:
+    """Pause a kind: from the commit on no job of it starts, on any worker; those that run go on to their end."""
+    session.execute(QUERIES["pause"], {"kind": kind, "by": by, "reason": reason, "probe_seconds": None})
+
+
+def trip(session: Session, kind: str, *, reason: str, breaker: Breaker) -> bool:
+    """Pause a kind whose breaker has tripped; False when it was paused already."""
+    parameters = {"kind": kind, "by": BREAKER, "reason": reason, "probe_seconds": breaker.probe_seconds}
+    return session.fetch_one(QUERIES["pause"], parameters) is not None
+
+
+def resume(session: Session, kind: str) -> bool:
+    """End a pause; the jobs that waited run from the commit on. False when the kind was not paused."""
+    session.leave_work()
+    return session.fetch_one(QUERIES["resume"], {"kind": kind, "probe_job_id": None}) is not None
+
+
+def probe_succeeded(session: Session, kind: str, job_id: UUID) -> bool:
+    """End the pause of a kind whose probe is this job; False when it is not."""
+    session.leave_work()
+    return session.fetch_one(QUERIES["resume"], {"kind": kind, "probe_job_id": job_id}) is not None
+
+
+def probe_failed(session: Session, kind: str, job_id: UUID, breaker: Breaker) -> None:
+    """Let the next probe of the kind wait for twice as long."""
+    parameters = {"kind": kind, "probe_job_id": job_id, "longest_seconds": breaker.longest_probe_seconds}
+    session.execute(QUERIES["probe_failed"], parameters)
+
+
+def paused(session: Session) -> list[DictRow]:
+    """Return every paused kind: kind, paused_at, paused_by, pause_reason, and probe_at where it probes by itself."""
+    return session.fetch_all(QUERIES["paused"])
+
+
+async def choose_probes(connection: AsyncConnection[DictRow]) -> list[DictRow]:
+    """Choose the next probe of each kind whose breaker is open and due; return `kind` and `probe_job_id` of each."""
+    return await (await connection.execute(QUERIES["choose_probes"])).fetchall()

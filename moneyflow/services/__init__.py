@@ -1,1 +1,0 @@
-"""Use cases: what the API and the jobs both call; one file a noun, verbs inside."""

@@ -1,0 +1,163 @@
+"""The ground of a benchmark: fresh servers on free ports, databases of its own, and all of it gone afterwards."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, LiteralString
+
+import pika
+import pika.exceptions
+import psycopg
+from psycopg.conninfo import make_conninfo
+from rich.console import Console
+
+from moneyflow.platform import settings as settings_module
+from moneyflow.platform.brokers.rabbitmq import connection_parameters
+from moneyflow.platform.settings import Settings
+from ops.dev.bench.peers.addresses import PROCRASTINATE_DATABASE
+from ops.dev.bench.peers.marks import SOCKET_VARIABLE
+from ops.dev.stack import packages
+from ops.dev.stack.home import CHECKOUT, State
+from ops.dev.stack.processes import Identity, last_lines, spawn, stop
+from ops.dev.stack.servers import Postgres, RabbitMQ, Redis, Server
+from ops.dev.stack.servers.base import process_environment
+from ops.migrate import declare_queues, upgrade_schema
+
+
+class BenchError(Exception):
+    """The benchmark cannot go on, or what it measured is not to be believed; the text says why."""
+
+
+class Ground:
+    """PostgreSQL, RabbitMQ and Redis, and the processes that were started on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = State(folder)
+        self.postgres = Postgres(self.state)
+        self.servers: list[Server] = [self.postgres, RabbitMQ(self.state), Redis(self.state)]
+        self._processes = 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the benchmark's processes: the settings, and where their marks go."""
+        found = {"BUILD_ENV": "dev", "SECRET_KEY": self.state.secret("application"), "BIND_HOST": "127.0.0.1"}
+        for server in self.servers:
+            found |= server.settings()
+        return process_environment() | found | {"PYTHONPATH": str(CHECKOUT), SOCKET_VARIABLE: str(self.socket)}
+
+    @property
+    def settings(self) -> Settings:
+        """Return the settings of the product on this ground."""
+        return settings_module.load(self.environment)
+
+    @property
+    def socket(self) -> Path:
+        """Return the path of the socket for marks."""
+        return self.folder / "marks"
+
+    def start(self, *servers: Server) -> None:
+        """Start servers side by side and wait until they are ready."""
+        for server in servers:
+            server.start()
+        for server in servers:
+            server.wait_ready()
+
+    def prepare(self) -> None:
+        """Migrate the product's database and make the one table and the one database more that the benchmark needs."""
+        upgrade_schema(self.settings)
+        declare_queues(self.settings)
+        self.sql("create table bench_effects (id bigint generated always as identity primary key, tag bigint not null, "
+                 "at timestamptz not null default now())")  # fmt: skip
+        self.sql("grant insert, select on bench_effects to app")
+        self.sql(f"create database {PROCRASTINATE_DATABASE} owner app")
+        schema = [sys.executable, "-m", "procrastinate", "--app=ops.dev.bench.peers.procrastinate_app.app", "schema"]
+        subprocess.run([*schema, "--apply"], env=self.environment, cwd=CHECKOUT, check=True, capture_output=True)
+
+    def fresh(self) -> None:
+        """Empty the tables of every contestant: each measurement begins as the first one did."""
+        self.sql("truncate bench_effects, jobs, operations cascade")
+        self.sql("truncate procrastinate_jobs cascade", database=PROCRASTINATE_DATABASE)
+
+    def sql(self, statement: LiteralString, *, database: str | None = None, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Run one statement as the superuser and return its rows."""
+        conninfo = make_conninfo(self.postgres.superuser_conninfo(), dbname=database or self.settings.postgres_db)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            cursor = connection.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def purge(self, queue: str) -> None:
+        """Throw away what still lies in a queue of RabbitMQ."""
+        connection = pika.BlockingConnection(connection_parameters(self.settings, name="bench"))
+        try:
+            connection.channel().queue_purge(queue)
+        except pika.exceptions.ChannelClosedByBroker:
+            return  # There is no such queue: nothing was enqueued.
+        finally:
+            connection.close()
+
+    def rabbitmq_version(self) -> str:
+        """Return the version that the server names when somebody connects."""
+        connection = pika.BlockingConnection(connection_parameters(self.settings, name="bench"))
+        found = connection._impl.server_properties["version"]  # noqa: SLF001 - pika shows it nowhere else
+        connection.close()
+        return found.decode() if isinstance(found, bytes) else str(found)
+
+    def spawn(self, *command: str, environment: Mapping[str, str] | None = None) -> Identity:
+        """Start one process by `python -m`, with its output in a log of its own."""
+        self._processes += 1
+        name = f"{self._processes}-{command[0]}"
+        identity = spawn(
+            [sys.executable, "-m", *command],
+            environment=self.environment | dict(environment or {}),
+            log=self.log(name),
+            folder=CHECKOUT,
+        )
+        self.state.change("pids", name, (identity.pid, identity.started))
+        return identity
+
+    def log(self, name: str) -> Path:
+        """Return the path of a process's log."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def ends_of_logs(self) -> str:
+        """Return what the processes that were started last have said."""
+        newest = sorted((self.folder / "logs").glob("[0-9]*.log"), key=lambda path: int(path.name.split("-")[0]))
+        return "\n".join(f"{path.name}:\n{last_lines(path)}" for path in newest[-3:])
+
+    def end(self) -> None:
+        """Stop every process and server, and delete the folder."""
+        for kept in list(self.state.read().get("pids", {}).values()):
+            if Identity(*kept).is_alive():
+                stop(Identity(*kept), seconds=0)
+        for server in self.servers:
+            server.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def fresh_ground(console: Console) -> Iterator[Ground]:
+    """Install what is missing, start the servers, and end them however the benchmark ends."""
+    packages.ensure(console)
+    folder = Path(tempfile.mkdtemp(prefix="money-flow-bench-", dir="/var/tmp"))
+    folder.chmod(0o711)  # PostgreSQL's own user must pass through.
+    ground = Ground(folder)
+    # A run that is killed runs nothing of the below; the guardian does it for it.
+    guardian = subprocess.Popen([sys.executable, "-m", "ops.dev.stack.guardian", str(os.getpid()), str(folder)])
+    atexit.register(ground.end)
+    try:
+        with console.status("starting PostgreSQL, RabbitMQ and Redis for the benchmark …"):
+            ground.start(*ground.servers)
+            ground.prepare()
+        yield ground
+    finally:
+        ground.end()
+        atexit.unregister(ground.end)
+        guardian.kill()
+        guardian.wait()

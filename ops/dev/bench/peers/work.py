@@ -1,0 +1,41 @@
+"""What the jobs do, word for word the same in every system; Money Flow alone inserts by its context's session."""
+
+import threading
+import time
+
+import psycopg
+
+from moneyflow.platform import settings as settings_module
+from ops.dev.bench.peers.marks import note
+
+SLEEP_SECONDS = 0.01
+INSERT = "insert into bench_effects (tag) values (%(tag)s)"
+
+_local = threading.local()
+
+
+def noop(tag: int) -> None:
+    """Do nothing."""
+    note(tag, time.time())
+
+
+def insert(tag: int) -> None:
+    """Insert one row with autocommit, on this thread's own connection."""
+    began = time.time()
+    _connection().execute(INSERT, {"tag": tag})
+    note(tag, began)
+
+
+def sleep(tag: int) -> None:
+    """Sleep ten milliseconds."""
+    began = time.time()
+    time.sleep(SLEEP_SECONDS)
+    note(tag, began)
+
+
+def _connection() -> "psycopg.Connection[tuple[object, ...]]":
+    if not hasattr(_local, "connection"):
+        conninfo = settings_module.load().conninfo("app", application_name="bench insert")
+        _local.connection = psycopg.connect(conninfo, autocommit=True)
+    connection: psycopg.Connection[tuple[object, ...]] = _local.connection
+    return connection

@@ -1,0 +1,171 @@
+"""`python -m ops.dev.demo`: start the stack, play the main job on real input, exit 0 only when every sum holds."""
+
+import argparse
+import asyncio
+import secrets
+import sys
+import time
+
+import httpx
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+
+from moneyflow.platform import settings as settings_module
+from ops.dev.demo import view
+from ops.dev.demo.crowd import Crowd
+from ops.dev.demo.people import read_people
+from ops.dev.demo.report import Expected, Outcome, promised, unfinished
+from ops.dev.demo.watch import Watch
+from ops.dev.stack.__main__ import With, print_addresses
+from ops.dev.stack.choice import Stack, choose, remember
+from ops.dev.stack.contract import StackError
+
+_REST_SECONDS = 120.0
+_LOOK_SECONDS = 0.3
+_LINE_SECONDS = 3.0
+_BACK_SECONDS = 30.0
+_LOG_WIDTH = 120
+
+
+class Play:
+    """One play: the crowd, the watch, and the worker that is killed in the middle."""
+
+    def __init__(self, stack: Stack, console: Console) -> None:
+        self._stack = stack
+        self._console = console
+        self._settings = settings_module.load(stack.environment())
+        tag = secrets.token_hex(3)
+        self._people = read_people(tag)
+        self._happened = [f"{len(self._people)} people of people.csv, all with +{tag} in their address"]
+        self._kills = 0
+        api = httpx.AsyncClient(base_url=stack.environment()["APP_URL"], timeout=30, trust_env=False)
+        self._crowd = Crowd(people=self._people, tag=tag, api=api)
+        self._watch = Watch(self._settings, tag=tag, prefix=self._crowd.prefix, on_mail=self._crowd.activate)
+        self._letters_before = 0
+
+    async def run(self) -> Outcome:
+        """Play to the end and return what was found."""
+        await self._watch.start()
+        self._letters_before = await asyncio.to_thread(self._watch.dead_letters)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._crowd.sign_up())
+                group.create_task(self._kill_a_worker())
+                group.create_task(self._show())
+            return await self._outcome()
+        finally:
+            await self._crowd.api.aclose()
+            await self._watch.close()
+
+    async def _kill_a_worker(self) -> None:
+        """Kill a worker once a third has signed up, and see it come back."""
+        await self._crowd.answered(len(self._people) // 3)
+        name = await asyncio.to_thread(self._stack.kill, "worker")
+        if name is None:
+            raise StackError("there is no worker to kill; see `make up`")
+        self._kills += 1
+        self._happened.append(f"{name} was killed (SIGKILL) after {len(self._crowd.answers)} answers")
+        began = time.monotonic()
+        while not any(process.name == name for process in await asyncio.to_thread(self._stack.processes)):
+            if time.monotonic() - began > _BACK_SECONDS:
+                raise StackError(
+                    f"{name} did not come back within {_BACK_SECONDS:.0f} s; see {self._stack.logs_hint()}"
+                )
+            await asyncio.sleep(0.1)
+        self._happened.append(f"{name} is back after {time.monotonic() - began:.1f} s")
+
+    async def _show(self) -> None:
+        """Look and draw until everything has come to rest."""
+        live = Live(console=self._console, refresh_per_second=5) if self._console.is_terminal else None
+        deadline, told = None, 0.0
+        if live:
+            live.start()
+        try:
+            while True:
+                await self._watch.look()
+                if live:
+                    live.update(view.draw(self._crowd, self._watch.seen, self._happened))
+                elif time.monotonic() - told > _LINE_SECONDS:
+                    told = time.monotonic()
+                    self._console.print(view.line(self._crowd, self._watch.seen), highlight=False, soft_wrap=True)
+                if len(self._crowd.answers) == len(self._people):
+                    deadline = deadline or time.monotonic() + _REST_SECONDS
+                    if self._is_at_rest() or time.monotonic() > deadline:
+                        return
+                await asyncio.sleep(_LOOK_SECONDS)
+        finally:
+            if live:
+                live.stop()
+
+    def _is_at_rest(self) -> bool:
+        seen, expected = self._watch.seen, Expected.of(self._people)
+        return (
+            not unfinished(seen)
+            and seen.activated == expected.activated
+            and promised(seen) >= expected.accepted + expected.activated
+            and sum(row["events"] for row in seen.audited.values()) == sum(expected.events.values())
+            and len(seen.types) == sum(expected.events.values())
+        )
+
+    async def _outcome(self) -> Outcome:
+        await self._watch.look()  # Mails that were sent after the last look.
+        failures = await asyncio.to_thread(self._watch.failures)
+        letters = 0
+        for _ in range(50):  # The relay has yet to put the last one there.
+            letters = await asyncio.to_thread(self._watch.dead_letters) - self._letters_before
+            if letters >= len(failures):
+                break
+            await asyncio.sleep(0.1)
+        return Outcome(
+            people=self._people,
+            crowd=self._crowd,
+            seen=self._watch.seen,
+            failures=failures,
+            mail_jobs=await asyncio.to_thread(self._watch.mail_jobs),
+            chains=await asyncio.to_thread(self._watch.chains),
+            dead_letters=letters,
+            lost_tries=await asyncio.to_thread(self._watch.lost_tries),
+            kills=self._kills,
+            processes=await asyncio.to_thread(self._stack.processes),
+            surprises=self._crowd.surprises(),
+        )
+
+
+async def _play(stack: Stack, console: Console) -> Outcome:
+    return await Play(stack, console).run()
+
+
+def main() -> int:
+    """Start the stack and play; 0 only when every sum holds. The stack is left running."""
+    parser = argparse.ArgumentParser(description="play the main job on real input")
+    parser.add_argument("--with", dest="how", choices=[kind.value for kind in With], default=With.AUTO.value)
+    how = parser.parse_args().how
+    console = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    stack = choose(console, how)
+    began = time.monotonic()
+    failed: list[BaseException] = []
+    try:
+        remember(stack)
+        stack.up()
+        began = time.monotonic()
+        outcome = asyncio.run(_play(stack, console))
+    except* StackError as group:
+        failed.extend(group.exceptions)
+    if failed:
+        for error in failed:
+            console.print(f"[red]✗[/] {escape(str(error))}", highlight=False)
+        return 1
+    outcome.print(console)
+    print_addresses(stack, console)
+    complaints = len(outcome.complaints())
+    seconds = time.monotonic() - began
+    console.print(
+        f"\n[red]✗ {complaints} sums do not hold[/], see above" if complaints
+        else f"\n[green]✓ every sum holds[/], after {seconds:.0f} s; the stack goes on until `make down`"
+    )  # fmt: skip
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""What the people do: sign up through the API, many at once, and follow the link in their mail."""
+
+import asyncio
+import re
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+from ops.dev.demo.people import Person
+
+_AT_ONCE = 12
+_TOKEN = re.compile(r"#token=([A-Za-z0-9_-]+)")
+#: A request that met a server which was just away is repeated, as a good client does: under the same key.
+_TRIES = 20
+
+
+@dataclass
+class Crowd:
+    """The people and what came of their requests."""
+
+    people: Sequence[Person]
+    tag: str
+    api: httpx.AsyncClient
+    sent: int = 0
+    answers: dict[int, int] = field(default_factory=dict)
+    activated: set[str] = field(default_factory=set)
+    repeated: Counter[str] = field(default_factory=Counter)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def answered(self, count: int) -> None:
+        """Wait until so many sign-ups have their answer."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.answers) >= count)
+
+    async def sign_up(self) -> None:
+        """Let everybody sign up, some at once."""
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(person: Person) -> None:
+            async with places:
+                await self._sign_up(person)
+
+        await asyncio.gather(*(one(person) for person in self.people))
+
+    async def activate(self, mail_text: str) -> None:
+        """Follow the link of an activation mail."""
+        token = _TOKEN.search(mail_text)
+        if token is None or token[1] in self.activated:
+            return
+        self.activated.add(token[1])
+        headers = {"X-Request-Id": self.request_id("activation")}
+        answer = await self._post("/v1/users/activation", {"token": token[1]}, headers)
+        if not answer.is_success:
+            self.activated.discard(token[1])
+            raise RuntimeError(f"an activation was answered with {answer.status_code}: {answer.text}")
+
+    def request_id(self, what: str) -> str:
+        """Return an id by which everything that comes of this play can be found."""
+        return f"{self.prefix}{what}-{secrets.token_hex(4)}"
+
+    @property
+    def prefix(self) -> str:
+        """Return what every request id of this play begins with."""
+        return f"demo-{self.tag}-"
+
+    @property
+    def accepted(self) -> int:
+        """Return how many sign-ups were answered with 202."""
+        return sum(status == httpx.codes.ACCEPTED for status in self.answers.values())
+
+    @property
+    def refused(self) -> int:
+        """Return how many were answered with what is wrong with them."""
+        return sum(status == httpx.codes.UNPROCESSABLE_ENTITY for status in self.answers.values())
+
+    def surprises(self) -> list[str]:
+        """Name the rows whose answer was not the expected one."""
+        found = []
+        for person in self.people:
+            status = self.answers.get(person.number, 0)
+            wanted = httpx.codes.ACCEPTED if person.is_accepted() else httpx.codes.UNPROCESSABLE_ENTITY
+            if status != wanted:
+                found.append(f"row {person.number} ({person.email}) was answered with {status}, not {int(wanted)}")
+        return found
+
+    async def _sign_up(self, person: Person) -> None:
+        body = {"email": person.email, "name": person.name, "password": secrets.token_urlsafe(12)}
+        headers = {"X-Request-Id": self.request_id(str(person.number)), "Idempotency-Key": secrets.token_hex(16)}
+        self.sent += 1
+        answer = await self._post("/v1/users", body, headers)
+        self.answers[person.number] = answer.status_code
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def _post(self, path: str, body: dict[str, str], headers: dict[str, str]) -> httpx.Response:
+        for attempt in range(_TRIES):
+            try:
+                answer = await self.api.post(path, json=body, headers=headers)
+            except httpx.TransportError:
+                self.repeated[path] += 1
+            else:
+                if answer.status_code not in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.CONFLICT}:
+                    return answer
+                self.repeated[path] += 1
+            await asyncio.sleep(min(0.1 * 2**attempt, 2))
+        raise RuntimeError(f"{urlsplit(str(self.api.base_url)).netloc}{path} did not answer in {_TRIES} tries")

@@ -1,0 +1,176 @@
+"""Whether the sums hold: what was accepted against what came of it, everywhere it should have left something."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from psycopg.rows import DictRow
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from moneyflow.audit.log import Chain
+from ops.dev.demo.crowd import Crowd
+from ops.dev.demo.people import Person
+from ops.dev.demo.watch import KINDS, Seen
+from ops.dev.stack.contract import ProcessInfo
+
+UNFINISHED = ("scheduled", "queued", "running", "retrying")
+#: SMTP knows no exactly-once: a mail that was being sent when its worker was killed may go out again. A worker sends
+#: as many at once as it has threads.
+MOST_SENT_TWICE_PER_KILL = 8
+MEMORY_LIMIT_MIB = 150
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What the file of people promises."""
+
+    accepted: int
+    accounts: int
+    failing: int
+
+    @classmethod
+    def of(cls, people: Sequence[Person]) -> "Expected":
+        """Count: one account for each address without regard to case, one failure for each that fails."""
+        accepted = [person for person in people if person.is_accepted()]
+        return cls(
+            accepted=len(accepted),
+            accounts=len({person.email.lower() for person in accepted}),
+            failing=sum(person.expected == "mail fails" for person in accepted),
+        )
+
+    @property
+    def activated(self) -> int:
+        """Return how many get a mail and follow its link."""
+        return self.accounts - self.failing
+
+    @property
+    def events(self) -> dict[str, int]:
+        """Return the events by type."""
+        return {"user.created": self.accounts, "user.activated": self.activated}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What was found when everything had come to rest."""
+
+    people: Sequence[Person]
+    crowd: Crowd
+    seen: Seen
+    failures: Sequence[DictRow]
+    mail_jobs: Sequence[DictRow]
+    chains: Sequence[Chain]
+    dead_letters: int
+    lost_tries: int
+    kills: int
+    processes: Sequence[ProcessInfo]
+    surprises: list[str] = field(default_factory=list)
+
+    @property
+    def expected(self) -> Expected:
+        """Return what the file promises."""
+        return Expected.of(self.people)
+
+    @property
+    def sent_twice(self) -> int:
+        """Return how many mails went out more than once."""
+        return sum(count - 1 for count in self.seen.mails.values())
+
+    def lost(self) -> list[str]:
+        """Name what was accepted and left nothing behind."""
+        seen, expected = self.seen, self.expected
+        events = Counter(seen.types.values())
+        checks = [
+            ("accounts", expected.accounts - seen.users),
+            ("activations", expected.activated - seen.activated),
+            ("jobs that never ended", unfinished(seen)),
+            ("jobs", expected.accepted + expected.activated - promised(seen)),
+            ("mails", sum(str(row["id"]) not in seen.mails for row in self.mail_jobs)),
+            ("dead letters", len(self.failures) - self.dead_letters),
+            *((f"{kind} events", count - events[kind]) for kind, count in expected.events.items()),
+            *((f"{kind} audit rows", count - _of(seen, kind, "events")) for kind, count in expected.events.items()),
+        ]
+        return [f"{count} {what}" for what, count in checks if count > 0]
+
+    def doubled(self) -> list[str]:
+        """Name what is there more often than it should be."""
+        seen, expected = self.seen, self.expected
+        checks = [
+            ("accounts", seen.users - expected.accounts),
+            ("jobs", promised(seen) - expected.accepted - expected.activated),
+            *((f"{kind} audit rows", _of(seen, kind, "rows") - count) for kind, count in expected.events.items()),
+        ]
+        return [f"{count} {what}" for what, count in checks if count > 0]
+
+    def complaints(self) -> list[str]:
+        """Return every sum that does not hold; none when the play went as promised."""
+        found = [*self.surprises, *(f"lost: {what}" for what in self.lost())]
+        found += [f"doubled: {what}" for what in self.doubled()]
+        found += [f"chain {c.topic} {c.partition}: {c.fault}" for c in self.chains if c.fault]
+        if len(self.failures) != self.expected.failing:
+            found.append(f"{len(self.failures)} jobs failed for good, not {self.expected.failing}")
+        if self.sent_twice > self.kills * MOST_SENT_TWICE_PER_KILL:
+            found.append(f"{self.sent_twice} mails were sent twice by {self.kills} kills")
+        found += [
+            f"{process.name} takes {process.resident_mib:.0f} MiB, more than {MEMORY_LIMIT_MIB}"
+            for process in self.processes
+            if process.resident_mib > MEMORY_LIMIT_MIB
+        ]
+        return found
+
+    def print(self, console: Console) -> None:
+        """Print the tables and what does not hold."""
+        console.print(self._sums())
+        console.print(self._memory())
+        for complaint in self.complaints():
+            console.print(f"[red]✗[/] {escape(complaint)}", highlight=False)
+
+    def _sums(self) -> Table:
+        seen, expected, crowd = self.seen, self.expected, self.crowd
+        events = Counter(seen.types.values())
+        records = sum(ids.total() for ids in seen.records.values())
+        table = Table("what", "expected", "found", "", title="what came of it", title_justify="left")
+        table.add_row("accepted (202)", str(expected.accepted), str(crowd.accepted), f"{len(self.people)} rows")
+        refused = len(self.people) - expected.accepted
+        table.add_row("refused (422)", str(refused), str(crowd.refused), "each with its field and reason")
+        table.add_row("accounts", str(expected.accounts), str(seen.users), "one for each address, whatever its case")
+        table.add_row("activated", str(expected.activated), str(seen.activated), "by the link in the mail")
+        mails = expected.accepted + expected.activated - expected.failing
+        table.add_row("mails delivered", str(mails), str(len(seen.mails)), f"{self.sent_twice} sent twice")
+        for kind, count in expected.events.items():
+            table.add_row(f"events {kind}", str(count), str(events[kind]), "")
+            table.add_row(f"audit rows {kind}", str(count), str(_of(seen, kind, "rows")), "")
+        table.add_row("records in Kafka", "", str(records), f"{records - len(seen.types)} came twice, audited once")
+        sound = sum(chain.fault is None for chain in self.chains)
+        rows = sum(chain.rows for chain in self.chains)
+        table.add_row("chains verified", str(len(self.chains)), str(sound), f"{rows} rows in all")
+        reasons = "\n".join(escape(f"{row['email']}: {row['error_message']}") for row in self.failures)
+        table.add_row("failed, on jobs_failed", str(expected.failing), str(self.dead_letters), reasons)
+        table.add_row("processes killed", "", str(self.kills), f"{self.lost_tries} jobs were in their hands")
+        table.add_row("lost", "0", str(len(self.lost())), "; ".join(self.lost()), style="bold")
+        table.add_row("doubled", "0", str(len(self.doubled())), "; ".join(self.doubled()), style="bold")
+        return table
+
+    def _memory(self) -> Table:
+        largest: dict[str, float] = {}
+        for process in self.processes:
+            largest[process.name] = max(largest.get(process.name, 0), process.resident_mib)
+        table = Table("process", "resident MiB, the largest", title=f"memory, at most {MEMORY_LIMIT_MIB} MiB each")
+        for name, mib in sorted(largest.items()):
+            table.add_row(name, f"{mib:.0f}")
+        return table
+
+
+def _of(seen: Seen, kind: str, what: str) -> int:
+    return int(seen.audited[kind][what]) if kind in seen.audited else 0
+
+
+def promised(seen: Seen) -> int:
+    """Return how many jobs of the promised kinds there are."""
+    return sum(count for (kind, _), count in seen.jobs.items() if kind in KINDS)
+
+
+def unfinished(seen: Seen) -> int:
+    """Return how many of the promised jobs have not come to their end."""
+    return sum(count for (kind, state), count in seen.jobs.items() if kind in KINDS and state in UNFINISHED)

@@ -1,0 +1,155 @@
+"""What can be seen of the play from outside: jobs in Postgres, mails in the catcher, records in Kafka, audit rows."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pika
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from psycopg.rows import DictRow
+
+from moneyflow.audit import log
+from moneyflow.audit.log import Chain
+from moneyflow.platform.brokers.kafka import topic_name
+from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, connection_parameters
+from moneyflow.platform.database import Database, load_queries
+from moneyflow.platform.events import envelope
+from moneyflow.platform.events.topics import event_topics
+from moneyflow.platform.settings import Settings
+
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+_PAGE = 500
+#: The jobs that this play promises; whatever else a sign-up leaves is shown, and counted by nobody.
+KINDS = frozenset({"send_email", "send_welcome"})
+
+OnMail = Callable[[str], Awaitable[None]]
+
+
+@dataclass
+class Seen:
+    """What was seen last."""
+
+    jobs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    mails: Counter[str] = field(default_factory=Counter)  #: By Message-ID without its domain: the job's id.
+    records: dict[str, Counter[str]] = field(default_factory=dict)  #: By topic, then by event id.
+    types: dict[str, str] = field(default_factory=dict)  #: The type of each event id.
+    audited: dict[str, DictRow] = field(default_factory=dict)
+    users: int = 0
+    activated: int = 0
+
+
+class Watch:
+    """Looks at the servers; `seen` is what it saw."""
+
+    def __init__(self, settings: Settings, *, tag: str, prefix: str, on_mail: OnMail) -> None:
+        self.seen = Seen()
+        self._settings = settings
+        self._parameters = {"prefix": f"{prefix}%", "tagged": f"%+{tag}@%"}
+        self._prefix = prefix
+        self._tag = f"+{tag}@"
+        self._on_mail = on_mail
+        self._app = Database(settings.conninfo("app", application_name="demo"), size=2)
+        self._audit = Database(settings.conninfo("audit", application_name="demo"), size=1)
+        self._catcher = httpx.AsyncClient(base_url=settings.mail_catcher_url, timeout=20, trust_env=False)
+        self._read: set[str] = set()
+        self._kafka = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
+
+    async def start(self) -> None:
+        """Connect; what is in Kafka already is not of this play."""
+        self._app.open()
+        self._audit.open()
+        await self._kafka.start()
+        names = {topic_name(self._settings, topic): topic for topic in event_topics()}
+        partitions = [
+            TopicPartition(name, number) for name in names for number in range(self._settings.kafka_num_partitions)
+        ]
+        self._kafka.assign(partitions)
+        await self._kafka.seek_to_end(*partitions)
+        for partition in partitions:
+            await self._kafka.position(partition)
+        self.seen.records = {topic: Counter() for topic in event_topics()}
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self._kafka.stop()
+        await self._catcher.aclose()
+        self._app.close()
+        self._audit.close()
+
+    async def look(self) -> None:
+        """Look at everything once, side by side."""
+        await asyncio.gather(asyncio.to_thread(self._look_at_postgres), self._look_at_mails(), self._look_at_kafka())
+
+    def failures(self) -> list[DictRow]:
+        """Return the jobs that failed for good, and why."""
+        return [row for row in self._ask(self._app, "failures") if row["kind"] in KINDS]
+
+    def lost_tries(self) -> int:
+        """Return how many claims ended with a killed process."""
+        tries: int = self._ask(self._app, "lost_tries")[0]["tries"]
+        return tries
+
+    def mail_jobs(self) -> list[DictRow]:
+        """Return the jobs that say that they have sent their mail."""
+        return [row for row in self._ask(self._app, "mail_jobs") if row["kind"] in KINDS]
+
+    def chains(self) -> list[Chain]:
+        """Walk the audit log."""
+        with self._audit.transaction() as session:
+            session.execute("set transaction isolation level repeatable read, read only")
+            return list(log.verify(session))
+
+    def dead_letters(self) -> int:
+        """Return how many messages lie on `jobs_failed`."""
+        connection = pika.BlockingConnection(connection_parameters(self._settings, name="demo"))
+        try:
+            count: int = connection.channel().queue_declare(FAILED_QUEUE, passive=True).method.message_count
+        finally:
+            connection.close()
+        return count
+
+    def _look_at_postgres(self) -> None:
+        seen = self.seen
+        seen.jobs = Counter({(row["kind"], row["state"]): row["jobs"] for row in self._ask(self._app, "jobs")})
+        (people,) = self._ask(self._app, "users")
+        seen.users, seen.activated = people["users"], people["activated"]
+        seen.audited = {row["type"]: row for row in self._ask(self._audit, "audited")}
+
+    def _ask(self, database: Database, query: str) -> list[DictRow]:
+        with database.transaction() as session:
+            return session.fetch_all(_QUERIES[query], self._parameters)
+
+    async def _look_at_mails(self) -> None:
+        for brief in await self._new_mails():
+            self._read.add(brief["ID"])
+            if not any(self._tag in person["Address"] for person in brief["To"]):
+                continue  # Of an earlier play.
+            self.seen.mails[brief["MessageID"].partition("@")[0]] += 1
+            mail = (await self._catcher.get(f"/api/v1/message/{brief['ID']}")).raise_for_status().json()
+            await self._on_mail(mail["Text"])
+
+    async def _new_mails(self) -> list[dict[str, Any]]:
+        """Return the mails that were not read yet; the newest are listed first."""
+        found: list[dict[str, Any]] = []
+        start = 0
+        while True:
+            answer = await self._catcher.get("/api/v1/messages", params={"start": start, "limit": _PAGE})
+            page = answer.raise_for_status().json()["messages"]
+            fresh = [brief for brief in page if brief["ID"] not in self._read]
+            found += fresh
+            if len(fresh) < _PAGE:
+                return found
+            start += _PAGE
+
+    async def _look_at_kafka(self) -> None:
+        for partition, records in (await self._kafka.getmany(timeout_ms=100)).items():
+            topic = partition.topic.removeprefix(self._settings.kafka_topic_prefix)
+            for record in records:
+                event = envelope.read(record.value)
+                if (event.correlation_id or "").startswith(self._prefix):
+                    self.seen.records[topic][event.id] += 1
+                    self.seen.types[event.id] = event.type

@@ -1,0 +1,1 @@
+"""`moneyflow new`: writes the files of something new in a checkout."""

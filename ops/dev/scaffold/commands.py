@@ -1,0 +1,63 @@
+"""`moneyflow new`: the files of something new, ready to be filled in."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from moneyflow.jobs import registry
+from moneyflow.platform.errors import ConflictError
+from ops.cli.output import AsJson, print_json
+from ops.dev.scaffold import job as new_job
+
+app = typer.Typer(no_args_is_help=True, help="write the files of something new")
+
+_ROOT = Path(__file__).parents[3]
+
+
+@app.callback()
+def group() -> None:
+    """Write the files of something new."""
+
+
+@app.command()
+def job(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="the job's kind, of the form send_email")],
+    *,
+    does: Annotated[str | None, typer.Option("--does", help="what it does, in a few words")] = None,
+    mail: Annotated[bool, typer.Option("--mail", help="it sends a mail: write a template too")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a job's contract, handler, test and, with --mail, template: they pass as they are, and wait for your work.
+
+    Writes nothing when the name is taken or does not fit.
+    """
+    if not (_ROOT / "tests").is_dir():
+        raise ConflictError(f"{_ROOT} is no checkout of Money Flow: run .venv/bin/moneyflow of the checkout")
+    if name in registry:
+        raise ConflictError(f"there is a job {name} already, in {registry[name].__module__}; choose another name")
+    files = new_job.files_of(name, does=does, mail=mail)
+    new_job.write(_ROOT, files)
+    if as_json:
+        print_json({"job": name, "files": list(files)})
+        return
+    for path in files:
+        typer.echo(f"wrote {path}")
+    typer.echo(_next_steps(name, mail=mail))
+
+
+def _next_steps(name: str, *, mail: bool) -> str:
+    words = f"\n  - what the mail says: mail_templates/{name}.jinja" if mail else ""
+    contract = "".join(part.capitalize() for part in name.split("_"))
+    return f"""
+Next:
+  - what the job carries, and how it is tried: moneyflow/jobs/{name}.py
+  - what it does: workers/jobs/{name}.py{words}
+  - what must come of it: tests/integration/test_{name}.py
+  - where it is enqueued, in the transaction of what it follows from:
+      enqueue(session, {contract}(user_id=user_id))
+
+  make check
+  make test ARGS="tests/integration/test_{name}.py tests/unit/test_completeness.py"
+
+Every feature, with an example that runs: workers/jobs/README.md"""

@@ -1,0 +1,121 @@
+"""`python -m ops.dev.stack COMMAND`: the whole stack, by Docker when an engine answers, else on this machine."""
+
+import subprocess
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from moneyflow.platform import settings as settings_module
+from ops.dev.stack.choice import Stack, choose, forget_choice, remember
+from ops.dev.stack.contract import StackError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+_console = Console(stderr=True, soft_wrap=True)
+
+
+class With(StrEnum):
+    """How the stack runs."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    NATIVE = "native"
+
+
+_With = Annotated[With, typer.Option("--with", help="docker, native, or auto: docker when an engine answers")]
+
+
+@app.command()
+def up(how: _With = With.AUTO) -> None:
+    """Start everything in the background and wait until it is ready."""
+    stack = choose(_console, how)
+    remember(stack)
+    stack.up()
+    print_addresses(stack, _console)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; the data stays."""
+    choose(_console).down()
+    _console.print("stopped; the data stays until `make reset`")
+
+
+@app.command()
+def reset() -> None:
+    """Stop everything and delete the data."""
+    stack = choose(_console)
+    forget_choice()
+    stack.reset()
+    _console.print("stopped, and the data is gone")
+
+
+@app.command()
+def env() -> None:
+    """Print the running stack's settings as NAME=value lines."""
+    sys.stdout.writelines(f"{name}={value}\n" for name, value in sorted(choose(_console).environment().items()))
+
+
+@app.command()
+def status() -> None:
+    """Ask every server and process how it is; 1 when one of them is not ready."""
+    statuses = choose(_console).statuses()
+    table = Table("what", "where", "how it is")
+    for one in statuses:
+        table.add_row(one.name, one.where, f"[red]{escape(one.problem)}[/]" if one.problem else "[green]ready[/]")
+    Console().print(table)
+    if not statuses or any(one.problem for one in statuses):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context, role: Annotated[str, typer.Option(help="app, owner, relay or audit")] = "app") -> None:
+    """Open psql on the stack's database as one of its roles, or run a statement: psql --role relay -c 'select 1'."""
+    settings = settings_module.load(choose(_console).environment())
+    if role not in ("app", "owner", "relay", "audit"):
+        raise StackError(f"there is no role {role}: it is app, owner, relay or audit")
+    conninfo = settings.conninfo(role, application_name="psql")  # type: ignore[arg-type] # held just above
+    raise typer.Exit(subprocess.run(["psql", conninfo, *context.args], check=False).returncode)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def rabbitmqctl(context: typer.Context) -> None:
+    """Run RabbitMQ's own command line on the stack's node, as in: rabbitmqctl list_queues -p money_flow."""
+    raise typer.Exit(choose(_console).rabbitmqctl(context.args))
+
+
+def print_addresses(stack: Stack, console: Console) -> None:
+    """Say what can be looked at, and how to stop."""
+    found = stack.environment()
+    management = f"http://127.0.0.1:{found['RABBITMQ_MANAGEMENT_PORT']}"
+    console.print(
+        f"""
+  API              {found["APP_URL"]}  (health: /readyz, metrics: /metrics)
+  caught mails     {found["MAIL_CATCHER_URL"]}
+  RabbitMQ         {management}  (login: RABBITMQ_… of `make env`)
+  PostgreSQL       127.0.0.1:{found["POSTGRES_PORT"]}, database {found["POSTGRES_DB"]}
+  Kafka            127.0.0.1:{found["KAFKA_PORT"]}
+  logs             {stack.logs_hint()}
+
+  how it is: make status · all settings: make env
+  stop: make down (data stays) · make reset (data goes)""",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def main() -> int:
+    """Run a command; a failure of the stack is told in words, without a traceback."""
+    try:
+        app()
+    except StackError as error:
+        _console.print(f"[red]✗[/] {escape(str(error))}", highlight=False)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The application's own processes on this machine: how each is started, and where it answers."""
+
+from dataclasses import dataclass, field
+
+from ops.dev.stack.home import State
+from ops.dev.stack.ports import kept_port
+from ops.dev.stack.processes import Identity
+
+_API_PORT = 9999
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One process of the application."""
+
+    name: str
+    kind: str
+    command: tuple[str, ...]
+    port: int
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def programs(state: State) -> list[Program]:
+    """Return all of them: two workers and a standby relay, so that one may be killed at any time."""
+    api = _port(state, "api", preferred=_API_PORT)
+    return [
+        Program(name="api", kind="api", command=("-m", "gunicorn", "--config", "python:api.server"), port=api,
+                environment={"APP_PORT": str(api)}),
+        *(_python(state, f"relay-{n}", "relay", "workers.relay") for n in (1, 2)),
+        *(_python(state, f"worker-{n}", "worker", "workers") for n in (1, 2)),
+        _python(state, "consumer-audit", "consumer", "consumers", "audit"),
+    ]  # fmt: skip
+
+
+def _python(state: State, name: str, kind: str, module: str, *arguments: str) -> Program:
+    port = _port(state, name)
+    return Program(
+        name=name,
+        kind=kind,
+        command=("-m", module, *arguments),
+        port=port,
+        environment={f"{kind.upper()}_METRICS_PORT": str(port)},
+    )
+
+
+def _port(state: State, name: str, *, preferred: int | None = None) -> int:
+    """Return the port that the running stack has, or else one that is free."""
+    supervisor = state.value("pids", "supervisor")
+    kept: int | None = state.value("ports", name)
+    if kept is not None and supervisor and Identity(*supervisor).is_alive():
+        return kept
+    return kept_port(state, name, preferred=preferred)

@@ -1,0 +1,51 @@
+"""Which kind of stack this checkout has: the one that was started, else what the machine offers."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console
+
+from ops.dev.stack.contract import ProcessInfo, Status
+from ops.dev.stack.home import State, stack_home
+from ops.dev.stack.native import NativeStack
+
+
+class Stack(Protocol):
+    """What every kind of stack can do."""
+
+    def up(self) -> None: ...
+    def down(self) -> None: ...
+    def reset(self) -> None: ...
+    def environment(self) -> dict[str, str]: ...
+    def processes(self) -> list[ProcessInfo]: ...
+    def kill(self, kind: str) -> str | None: ...
+    def logs_hint(self) -> str: ...
+    def statuses(self) -> list[Status]: ...
+    def rabbitmqctl(self, arguments: Sequence[str]) -> int: ...
+
+
+def choose(console: Console, how: str = "auto") -> Stack:
+    """Return the stack that was started here, or the kind that is asked for or fits the machine."""
+    kept = State(stack_home()).value("stack", "kind")
+    kind = how if how != "auto" else kept or ("docker" if _engine_answers() else "native")
+    if kind == "docker":
+        from ops.dev.stack.compose import ComposeStack  # noqa: PLC0415 - only where an engine answers
+
+        return ComposeStack(console)
+    return NativeStack(console)
+
+
+def remember(stack: Stack) -> None:
+    """Note the kind of a stack before it is started, so that whatever comes up can be stopped."""
+    State(stack_home()).change("stack", "kind", "native" if isinstance(stack, NativeStack) else "docker")
+
+
+def forget_choice() -> None:
+    """Let the next start choose anew."""
+    State(stack_home()).change("stack", "kind", None)
+
+
+def _engine_answers() -> bool:
+    from ops.dev.stack.compose import engine_answers  # noqa: PLC0415
+
+    return engine_answers()

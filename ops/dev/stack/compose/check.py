@@ -1,0 +1,101 @@
+"""`python -m ops.dev.stack.compose.check`: run the compose file, in a project of its own, and see it do its work."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from ops.dev.stack.compose.engine import containers, engine_answers
+from ops.dev.stack.compose.stack import ComposeStack
+from ops.dev.stack.contract import StackError
+
+_SECONDS = 60.0
+
+
+class Check:
+    """The steps, each told when it is done; the first that fails ends it."""
+
+    def __init__(self, stack: ComposeStack, console: Console) -> None:
+        self._stack = stack
+        self._console = console
+        self._asked = 0
+
+    def run(self) -> None:
+        """Start, let people sign up through the death of each kind of process and a new start, and look at the rest.
+
+        Raises:
+            StackError: what was expected did not come.
+        """
+        self._stack.up()
+        self._sign_ups("as started")
+        for kind in ("worker", "relay", "consumer", "api"):
+            name = self._stack.kill(kind)
+            self._until(partial(self._is_back, name), f"{name} is back after a kill")
+            self._sign_ups(f"after the kill of {name}")
+        self._stack.down()
+        self._stack.up()
+        self._asked = 0  # The mail catcher keeps its mails in memory.
+        self._sign_ups("after down and up")
+
+    def _sign_ups(self, when: str) -> None:
+        found = self._stack.environment()
+        api = f"http://127.0.0.1:{found['APP_PORT']}"
+        self._until(lambda: _get(f"{api}/readyz").is_success, "the API is ready")
+        for _ in range(10):
+            person = {
+                "email": f"{time.time_ns()}@example.org",
+                "password": "a long enough password",
+                "name": "A. Person",
+            }
+            httpx.post(f"{api}/v1/users", json=person, timeout=10, trust_env=False).raise_for_status()
+        self._asked += 10
+        messages = f"{found['MAIL_CATCHER_URL']}/api/v1/messages"
+        self._until(lambda: _get(messages).json()["total"] >= self._asked, f"ten sign-ups, ten mails: {when}")
+
+    def _is_back(self, name: str | None) -> bool:
+        found = [found for found in containers(self._stack.project) if found.name == f"{self._stack.project}-{name}"]
+        return any(container.restarts and container.is_ready for container in found)
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            try:
+                if condition():
+                    break
+            except httpx.HTTPError as error:
+                self._console.print(f"[dim]{type(error).__name__}[/]")
+            if time.monotonic() > deadline:
+                raise StackError(f"not within {_SECONDS:.0f} seconds: {what}")
+            time.sleep(0.5)
+        self._console.print(f"[green]✓[/] {what}")
+
+
+def _get(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=5, trust_env=False)
+
+
+def main() -> int:
+    """Run the check; 0 when all of it held. Nothing of it is left."""
+    console = Console(stderr=True)
+    if not engine_answers():
+        console.print("no Docker engine answers, or Compose 2 is missing")
+        return 2
+    home = Path(tempfile.mkdtemp(prefix="money-flow-check-", dir="/var/tmp"))
+    stack = ComposeStack(console, home=home)
+    try:
+        Check(stack, console).run()
+    except StackError as error:
+        console.print(f"✗ {error}", markup=False, highlight=False)
+        return 1
+    finally:
+        stack.reset()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

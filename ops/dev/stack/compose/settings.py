@@ -1,0 +1,145 @@
+"""What the compose file is given: the user's settings over free ports, random secrets and a free subnet."""
+
+import os
+from collections.abc import Collection, Mapping
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from moneyflow.platform.settings import COMPOSE_ONLY, Settings, known_names
+from ops.dev.stack.contract import StackError
+from ops.dev.stack.home import State
+from ops.dev.stack.ports import free_port, is_free
+
+#: The published ports, and which one each would like to be.
+PORTS = {
+    "APP_PORT": 9999,
+    "POSTGRES_PORT": 5432,
+    "RABBITMQ_PORT": 5672,
+    "RABBITMQ_MANAGEMENT_PORT": 15672,
+    "KAFKA_PORT": 9092,
+    "REDIS_PORT": 6379,
+    "MAIL_CATCHER_PORT": 8025,
+    "MAIL_CATCHER_SMTP_PORT": 1025,
+}
+#: Each secret, and its name in the state: the same as of the stack without Docker.
+_SECRETS = {
+    "SECRET_KEY": "application",
+    "POSTGRES_SUPERUSER_PASSWORD": "postgres",
+    "POSTGRES_PASSWORD": "app",
+    "POSTGRES_OWNER_PASSWORD": "owner",
+    "POSTGRES_RELAY_PASSWORD": "relay",
+    "POSTGRES_AUDIT_PASSWORD": "audit",
+    "RABBITMQ_PASSWORD": "rabbitmq",
+    "REDIS_PASSWORD": "redis",
+}
+_DEFAULT_PREFIX = "172.28.0"
+_PREFIXES = (_DEFAULT_PREFIX, *(f"172.{n}.0" for n in (29, 30, 31, 27, 26, 25, 24)), *(f"10.{n}.0" for n in (90, 91)))
+_CATCHER_HOST, _CATCHER_PORT = "mailpit", "1025"
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
+
+def given_settings(dotenv: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what the user has set: the environment over `.env`. Nothing is as if it were not there."""
+    real = os.environ if environment is None else environment
+    ours = known_names() | COMPOSE_ONLY
+    values = dotenv_values(dotenv) | {name: real[name] for name in ours & real.keys()}
+    return {name: value for name, value in values.items() if value}
+
+
+def resolve(
+    given: Mapping[str, str], state: State, *, published: Collection[int], taken: Collection[IPv4Network]
+) -> dict[str, str]:
+    """Return all variables of the compose file; what is chosen here is kept, so that the next start finds the same.
+
+    Args:
+        given: what the user has set; it wins.
+        state: where ports and secrets are kept.
+        published: the ports that the running stack itself holds.
+        taken: the networks that others hold.
+
+    Raises:
+        StackError: when a port that the user has set is taken.
+    """
+    values = {name: given.get(name) or state.secret(kept) for name, kept in _SECRETS.items()}
+    values |= {name: str(_port(name, given, state, published)) for name in PORTS}
+    values["DEVNET_PREFIX"] = given.get("DEVNET_PREFIX") or _prefix(state, taken)
+    values["BUILD_ENV"] = "dev"
+    values["APP_URL"] = f"http://127.0.0.1:{values['APP_PORT']}"
+    return values | dict(given) | _reachable(given, values["DEVNET_PREFIX"])
+
+
+def seen_from_host(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings for a program on this machine: the published ports instead of the names in the network."""
+    defaults = {
+        name.upper(): str(field.default)
+        for name, field in Settings.model_fields.items()
+        if name.startswith(("postgres_", "rabbitmq_", "redis_", "kafka_", "mail_"))
+        and isinstance(field.default, str | int)
+    }
+    seen = defaults | dict(values)
+    seen |= dict.fromkeys(("POSTGRES_HOST", "RABBITMQ_HOST", "KAFKA_HOST", "REDIS_HOST", "BIND_HOST"), "127.0.0.1")
+    seen["MAIL_CATCHER_URL"] = f"http://127.0.0.1:{values['MAIL_CATCHER_PORT']}"
+    if values["MAIL_HOST"] == _CATCHER_HOST:
+        seen |= {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": values["MAIL_CATCHER_SMTP_PORT"]}
+    return seen
+
+
+def write_env_file(path: Path, values: Mapping[str, str]) -> None:
+    """Write the variables for Compose; nobody else may read them."""
+    lines = [f"{name}={_quoted(name, value)}\n" for name, value in sorted(values.items())]
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.chmod(0o600)
+    fresh.write_text("".join(lines), encoding="utf-8")
+    fresh.replace(path)
+
+
+def _port(name: str, given: Mapping[str, str], state: State, published: Collection[int]) -> int:
+    if name in given:
+        if not given[name].isdigit():
+            raise StackError(f"{name}={given[name]} is not a port; mend it in .env.")
+        port = int(given[name])
+        if port not in published and not is_free(port):
+            raise StackError(
+                f"port {port} of 127.0.0.1 is taken, and {name} asks for it.\n"
+                f"Stop what listens there, or take {name} out of .env: then a free port is chosen."
+            )
+        return port
+    port = state.value("compose_ports", name) or PORTS[name]
+    if port not in published and not is_free(port):
+        port = free_port()
+    state.change("compose_ports", name, port)
+    return port
+
+
+def _prefix(state: State, taken: Collection[IPv4Network]) -> str:
+    """Return the first three numbers of a /16 that nobody has."""
+    for prefix in (state.value("compose", "prefix"), *_PREFIXES):
+        if prefix and not any(IPv4Network(f"{prefix}.0/16").overlaps(network) for network in taken):
+            state.change("compose", "prefix", prefix)
+            return str(prefix)
+    raise StackError("every subnet tried is taken; set DEVNET_PREFIX in .env, such as 10.123.0, for 10.123.0.0/16.")
+
+
+def _reachable(given: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """Return what cannot stay as the user has set it for a process of this machine, or for the default subnet."""
+    changed = {
+        name: value.replace(_DEFAULT_PREFIX, prefix, 1)
+        for name, value in given.items()
+        if name.endswith("_IP") and value.startswith(f"{_DEFAULT_PREFIX}.")
+    }
+    if given.get("MAIL_HOST", "localhost") in _THIS_MACHINE:
+        changed |= {"MAIL_HOST": _CATCHER_HOST, "MAIL_PORT": _CATCHER_PORT}
+    return changed
+
+
+def _quoted(name: str, value: str) -> str:
+    if "\n" in value:
+        raise StackError(f"{name} has a line break; Compose cannot be given one.")
+    if "'" not in value:
+        return f"'{value}'"
+    for special in '\\"$':
+        value = value.replace(special, f"\\{special}")
+    return f'"{value}"'

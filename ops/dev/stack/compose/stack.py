@@ -1,0 +1,209 @@
+"""The stack as one Compose project: up, down, reset, and what its processes are."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ops.dev.stack.compose.engine import (  # fmt: skip
+    Container,
+    compose_command,
+    containers,
+    foreign_networks,
+    has_buildkit,
+    kill_inside,
+    largest_process,
+)
+from ops.dev.stack.compose.settings import given_settings, resolve, seen_from_host, write_env_file
+from ops.dev.stack.compose.watch import Watch
+from ops.dev.stack.contract import ProcessInfo, StackError, Status
+from ops.dev.stack.home import CHECKOUT, State, exclusively, forget, stack_home
+from ops.dev.stack.processes import last_lines
+
+_KINDS = frozenset({"api", "worker", "relay", "consumer"})
+#: As without Docker: two workers and a standby relay, so that one may be killed at any time.
+_SCALE = ("--scale", "worker=2", "--scale", "relay=2")
+
+
+class ComposeStack:
+    """All of `docker-compose.yml` with the profile `dev`, under a project name of this checkout."""
+
+    def __init__(self, console: Console, *, home: Path | None = None) -> None:
+        self._console = console
+        self._home = home or stack_home()
+        self._state = State(self._home)
+        self._env_file = self._home / "compose.env"
+        self._log = self._home / "logs" / "compose.log"
+        self.project = f"money-flow-{self._home.name.rpartition('-')[2].lower()}"
+
+    def up(self) -> None:
+        """Build, start, and wait until every service is ready.
+
+        Raises:
+            StackError: with the end of the failing service's log; what had started is stopped again.
+        """
+        with exclusively(self._home):
+            self._choose_settings()
+            self._log.parent.mkdir(exist_ok=True)
+            self._log.unlink(missing_ok=True)
+            self._build()
+            try:
+                self._start()
+            except StackError:
+                self._compose("stop", "--timeout", "20")
+                raise
+
+    def down(self) -> None:
+        """Stop everything; the data stays."""
+        with exclusively(self._home):
+            self._remove()
+
+    def reset(self) -> None:
+        """Stop everything and delete the data."""
+        with exclusively(self._home):
+            self._remove("--volumes")
+        forget(self._home)
+
+    def environment(self) -> dict[str, str]:
+        """Return the running stack's settings as a program on this machine needs them."""
+        return seen_from_host(self._settings())
+
+    def processes(self) -> list[ProcessInfo]:
+        """Return the application's running processes, each with the memory of the largest process in its container."""
+        found = []
+        for container in containers(self.project):
+            if container.runs and container.service.partition("-")[0] in _KINDS:
+                largest = largest_process(container)
+                if largest:
+                    found.append(ProcessInfo(self._short_name(container), pid=largest[0], resident_mib=largest[1]))
+        return found
+
+    def kill(self, kind: str) -> str | None:
+        """Kill one process of that kind, `worker` or `relay`, as a crash would, and return its name.
+
+        Its container ends with it, and the restart policy starts it again.
+        """
+        for container in containers(self.project):
+            if container.runs and container.service.partition("-")[0] == kind:
+                kill_inside(container)
+                return self._short_name(container)
+        return None
+
+    def statuses(self) -> list[Status]:
+        """Ask every container how it is."""
+        return [
+            Status(self._short_name(container), container.name, None if container.is_ready else _problem(container))
+            for container in containers(self.project)
+            if container.runs or container.exit_code != 0
+        ]
+
+    def rabbitmqctl(self, arguments: Sequence[str]) -> int:
+        """Run `rabbitmqctl` in RabbitMQ's container and return its exit code."""
+        command = self._command("exec", "-T", "rabbitmq", "rabbitmqctl", *arguments)
+        return subprocess.run(command, cwd=CHECKOUT, env=self._environment(), check=False).returncode
+
+    def logs_hint(self) -> str:
+        """Return the command that shows the application's log."""
+        command = " ".join(self._command("logs", "--follow", "api", "worker", "relay"))
+        return f"cd {CHECKOUT} && {command}"
+
+    def _choose_settings(self) -> None:
+        given = given_settings(CHECKOUT / ".env")
+        if given.get("BUILD_ENV", "dev") == "dev":
+            _refuse_unreadable_checkout()
+        there = containers(self.project)
+        values = resolve(
+            given,
+            self._state,
+            published={port for container in there for port in container.ports},
+            taken=foreign_networks(self.project),
+        )
+        self._state.change("compose", "settings", values)
+        # Names that steer Compose itself: with them in the file, it is all that a command by hand needs.
+        steering = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_PROFILES": "dev", "ENV_FILE": str(self._env_file)}
+        write_env_file(self._env_file, values | steering)
+
+    def _settings(self) -> dict[str, str]:
+        values: dict[str, str] | None = self._state.value("compose", "settings")
+        if values is None or not self._env_file.exists():
+            raise StackError("no stack is set up here; `make up` starts it.")
+        return values
+
+    def _build(self) -> None:
+        what = "building the images"
+        with self._console.status(f"{what} …"), self._log.open("ab") as output:
+            done = subprocess.run(
+                self._command("build"), cwd=CHECKOUT, env=self._environment(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
+            )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"{what} failed; the end of {self._log}:\n{last_lines(self._log)}\nMend it and repeat.")
+        self._console.print(f"[green]✓[/] {what}")
+
+    def _start(self) -> None:
+        watch = Watch(self.project, self._console, self._compose("config", "--services").split())
+        command = self._command("up", "--detach", "--no-build", "--remove-orphans", *_SCALE)
+        with self._log.open("ab") as output, self._console.status("starting …"):
+            starting = subprocess.Popen(
+                command, cwd=CHECKOUT, env=self._environment(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )  # fmt: skip
+            try:
+                watch.until_ready(starting, self._log)
+            finally:
+                starting.terminate()
+                starting.wait()
+
+    def _remove(self, *options: str) -> None:
+        if self._env_file.exists():
+            with self._console.status("stopping …"):
+                self._compose("down", "--remove-orphans", *options)
+
+    def _short_name(self, container: Container) -> str:
+        return container.name.removeprefix(f"{self.project}-")
+
+    def _compose(self, *arguments: str) -> str:
+        done = subprocess.run(
+            self._command(*arguments),
+            cwd=CHECKOUT,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise StackError(f"docker compose {arguments[0]} failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def _command(self, *arguments: str) -> list[str]:
+        command = compose_command()
+        if command is None:
+            raise StackError("Docker Compose 2 or newer is needed, as `docker compose` or `docker-compose`.")
+        return [*command, "--env-file", str(self._env_file), *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        """Return this process's environment without what the file sets: Compose would let the environment win."""
+        hidden = {"COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_FILE", "ENV_FILE", *self._settings()}
+        kept = {name: value for name, value in os.environ.items() if name not in hidden}
+        return kept if has_buildkit() else kept | {"DOCKER_BUILDKIT": "0"}
+
+
+def _refuse_unreadable_checkout() -> None:
+    """Refuse what would only show as a strange error in every container: BUILD_ENV=dev mounts the source.
+
+    On Linux only: elsewhere the engine runs in a machine of its own, which gives the files to whoever asks.
+    """
+    others_may = stat.S_IROTH | stat.S_IXOTH
+    if sys.platform == "linux" and (CHECKOUT / "moneyflow").stat().st_mode & others_may != others_may:
+        raise StackError(
+            f"the containers' user cannot read {CHECKOUT}: its files are for their owner alone.\n"
+            "Let others read it (chmod -R go+rX .), or set BUILD_ENV=prod, which copies the source into the image."
+        )
+
+
+def _problem(container: Container) -> str:
+    return f"is {container.health}" if container.runs else f"is {container.status}, exit code {container.exit_code}"

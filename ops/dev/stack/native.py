@@ -1,0 +1,205 @@
+"""The stack on this very machine: the servers from packages, the application's processes under one supervisor."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import httpx
+import psutil
+from dotenv import dotenv_values
+from rich.console import Console
+
+from moneyflow.platform import settings as settings_module
+from moneyflow.platform.errors import ConfigurationError
+from ops.dev.stack import packages
+from ops.dev.stack.application import Program, programs
+from ops.dev.stack.contract import ProcessInfo, StackError, Status
+from ops.dev.stack.home import CHECKOUT, State, exclusively, forget, stack_home
+from ops.dev.stack.processes import Identity, last_lines, spawn, stop, wait_until
+from ops.dev.stack.servers import RabbitMQ, Server, all_servers
+from ops.dev.stack.servers.base import process_environment
+
+_READY_SECONDS = 60
+_STOP_SECONDS = 45
+_MIB = 1024 * 1024
+
+
+class NativeStack:
+    """Real servers and our processes, each known by pid and start time, with a folder of their own."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._state = State(stack_home())
+        self._servers = all_servers(self._state)
+
+    def up(self) -> None:
+        """Install what is missing, start everything, and wait until it is ready.
+
+        Raises:
+            StackError: something did not come up; the text holds the end of its log.
+        """
+        self._check_dotenv()
+        packages.ensure(self._console)
+        with exclusively(self._state.home):
+            for server in self._servers:
+                server.start()
+            for server in self._servers:
+                self._step(f"{server.name} on {self._where(server)}", server.wait_ready)
+            self._step("schema, queues, topics", self._migrate)
+            self._start_supervisor()
+            for program in programs(self._state):
+                self._step(f"{program.name} on 127.0.0.1:{program.port}", partial(self._wait_ready, program))
+
+    def down(self) -> None:
+        """Stop everything; the data stays."""
+        with exclusively(self._state.home):
+            self._stop()
+
+    def reset(self) -> None:
+        """Stop everything and delete the data."""
+        self.down()
+        forget(self._state.home)
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings by which the application finds everything.
+
+        Raises:
+            StackError: nothing runs.
+        """
+        if not any(server.identity() for server in self._servers):
+            raise StackError("nothing runs here; start it with `make up`")
+        return self._environment()
+
+    def processes(self) -> list[ProcessInfo]:
+        """Return our own processes, with their children: the mail catcher and the supervisor too."""
+        found: list[ProcessInfo] = []
+        for name in ("supervisor", "mail", *(program.name for program in programs(self._state))):
+            kept = self._state.value("pids", name)
+            try:
+                main = psutil.Process(kept[0]) if kept and Identity(*kept).is_alive() else None
+                # What the supervisor started is listed by its own name.
+                children = main.children(recursive=True) if main and name != "supervisor" else []
+                family = [main, *children] if main else []
+                found += [ProcessInfo(name, process.pid, process.memory_info().rss / _MIB) for process in family]
+            except psutil.NoSuchProcess:
+                continue  # It is being started anew at this moment.
+        return found
+
+    def kill(self, kind: str) -> str | None:
+        """Kill one process of that kind, `worker` or `relay`, as a crash would, and return its name."""
+        for program in programs(self._state):
+            kept = self._state.value("pids", program.name)
+            if program.kind == kind and kept and Identity(*kept).is_alive():
+                Identity(*kept).signal(signal.SIGKILL)
+                return program.name
+        return None
+
+    def statuses(self) -> list[Status]:
+        """Ask every server and process how it is."""
+        found = []
+        for server in self._servers:
+            identity = server.identity()
+            problem = None if identity and server.is_ready() else "does not answer" if identity else "does not run"
+            found.append(
+                Status(server.name, f"pid {identity.pid if identity else '-'}, {self._where(server)}", problem)
+            )
+        for program in programs(self._state):
+            kept = self._state.value("pids", program.name)
+            alive = kept and Identity(*kept).is_alive()
+            problem = _not_ready(program.port) if alive else "does not run"
+            found.append(Status(program.name, f"pid {kept[0] if alive else '-'}, 127.0.0.1:{program.port}", problem))
+        return found
+
+    def rabbitmqctl(self, arguments: Sequence[str]) -> int:
+        """Run `rabbitmqctl` on this stack's node and return its exit code."""
+        node = next(server for server in self._servers if isinstance(server, RabbitMQ))
+        if not node.identity():
+            raise StackError("RabbitMQ does not run here; start it with `make up`")
+        return node.control(arguments)
+
+    def logs_hint(self) -> str:
+        """Say where the logs are."""
+        return ".stack/logs/"
+
+    def _environment(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for server in self._servers:
+            found |= server.settings()
+        api = next(program for program in programs(self._state) if program.kind == "api")
+        return found | {
+            "BUILD_ENV": "dev",
+            "SECRET_KEY": self._state.secret("application"),
+            "BIND_HOST": "127.0.0.1",
+            "APP_PORT": str(api.port),
+            "APP_URL": f"http://127.0.0.1:{api.port}",
+        }
+
+    def _check_dotenv(self) -> None:
+        """Refuse a `.env` that does not fit before anything starts, and name what of it this stack does not use."""
+        given = {name: value or "" for name, value in dotenv_values(CHECKOUT / ".env").items()}
+        ours = self._environment()
+        unused = sorted(name for name in given.keys() & ours.keys() if given[name] != ours[name])
+        if unused:
+            self._console.print(f"not used of .env, for this stack sets them itself: {', '.join(unused)}")
+        try:
+            settings_module.load(ours, dotenv=CHECKOUT / ".env")
+        except ConfigurationError as error:
+            raise StackError(str(error)) from error
+
+    def _step(self, what: str, act: Callable[[], None]) -> None:
+        with self._console.status(f"{what} …"):
+            act()
+        self._console.print(f"[green]✓[/] {what}")
+
+    def _where(self, server: Server) -> str:
+        return f"127.0.0.1:{server.port()}"
+
+    def _migrate(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "ops.migrate"],
+            env=process_environment() | self._environment(), cwd=CHECKOUT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"the migration failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+
+    def _start_supervisor(self) -> None:
+        kept = self._state.value("pids", "supervisor")
+        if kept and Identity(*kept).is_alive():
+            return
+        identity = spawn(
+            [sys.executable, "-m", "ops.dev.stack.supervisor"],
+            environment=process_environment() | self._environment(),
+            log=self._state.home / "logs" / "supervisor.log",
+            folder=CHECKOUT,
+        )
+        self._state.change("pids", "supervisor", (identity.pid, identity.started))
+
+    def _wait_ready(self, program: Program) -> None:
+        if not wait_until(lambda: _not_ready(program.port) is None, seconds=_READY_SECONDS):
+            log = self._state.home / "logs" / f"{program.name}.log"
+            raise StackError(
+                f"{program.name} was not ready within {_READY_SECONDS} seconds; the end of its log ({log}):\n"
+                f"{last_lines(log)}\nMend what it complains of and repeat the command."
+            )
+
+    def _stop(self) -> None:
+        kept = self._state.value("pids", "supervisor")
+        if kept:
+            stop(Identity(*kept), seconds=_STOP_SECONDS)
+            self._state.change("pids", "supervisor", None)
+        for program in programs(self._state):  # Where the supervisor was killed, its children went with it.
+            self._state.change("pids", program.name, None)
+        for server in reversed(self._servers):
+            if server.identity():
+                self._step(f"{server.name} stopped", server.stop)
+
+
+def _not_ready(port: int) -> str | None:
+    """Return what the process on the port says is wrong; None when it is ready."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5, trust_env=False)
+    except httpx.HTTPError as error:
+        return f"/readyz does not answer: {error}"
+    return None if answer.is_success else answer.text

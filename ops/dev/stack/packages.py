@@ -1,0 +1,141 @@
+"""Install what the servers come from, and only what is missing: Debian's or Ubuntu's packages, and Kafka by Maven."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from ops.dev.stack.contract import StackError
+from ops.dev.stack.home import is_root
+from ops.dev.stack.processes import last_lines
+
+KAFKA_VERSION = "4.1.0"
+_SCALA = "2.13"
+_POLICY = Path("/usr/sbin/policy-rc.d")
+_CLUSTER_CONFIG = Path("/etc/postgresql-common/createcluster.conf")
+
+#: What must be there, and the packages that bring it.
+_NEEDED = {
+    "PostgreSQL": (("/usr/lib/postgresql/*/bin/postgres",), ("postgresql", "postgresql-client", "postgresql-contrib")),
+    "Redis": (("redis-server",), ("redis-server",)),
+    "RabbitMQ": (("/usr/lib/rabbitmq/bin/rabbitmq-server",), ("rabbitmq-server",)),
+    "Java": (("java",), ("default-jre-headless",)),
+    "Maven": (("mvn",), ("maven",)),
+}
+
+_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>money-flow</groupId><artifactId>kafka</artifactId><version>1</version><dependencies>
+<dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_{_SCALA}</artifactId>
+<version>{KAFKA_VERSION}</version></dependency>
+<dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+</dependencies></project>
+"""
+
+
+def ensure(console: Console) -> None:
+    """Install every package that is missing."""
+    cache = _cache()
+    with _lock(cache / "install.lock"):
+        _ensure_apt(console, cache)
+        _ensure_kafka(console, cache)
+
+
+def kafka_classpath() -> str:
+    """Return Java's class path with Kafka on it."""
+    return str(_cache() / f"kafka-{KAFKA_VERSION}" / "*")
+
+
+def postgres_binaries() -> Path:
+    """Return the folder with the newest PostgreSQL's programs."""
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name.split(".")[0]))
+
+
+def _cache() -> Path:
+    """Return the cache that all checkouts of this user share."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "money-flow"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+def _ensure_apt(console: Console, cache: Path) -> None:
+    missing = {name: packages for name, (paths, packages) in _NEEDED.items() if not any(map(_is_there, paths))}
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise StackError(f"install {', '.join(missing)} by hand: this machine has no apt-get")
+    names = [package for packages in missing.values() for package in packages]
+    with _no_service_starts():
+        _run(console, f"reading the package lists for {', '.join(missing)}", [*_sudo(), "apt-get", "update"], cache)
+        keep = "-oDpkg::Options::=--force-confold"  # createcluster.conf is ours while this lasts.
+        install = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", keep, "--no-install-recommends"]
+        _run(console, f"installing {', '.join(missing)}", [*_sudo(), *install, *names], cache)
+
+
+def _ensure_kafka(console: Console, cache: Path) -> None:
+    folder = cache / f"kafka-{KAFKA_VERSION}"
+    if folder.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        pom = Path(scratch) / "pom.xml"
+        pom.write_text(_POM, encoding="utf-8")
+        jars = Path(scratch) / "jars"
+        copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
+        _run(console, f"fetching Apache Kafka {KAFKA_VERSION}", ["mvn", "-B", "-q", "-f", str(pom), *copy], cache)
+        jars.rename(folder)  # At once, so that a crash leaves no half of it.
+
+
+def _is_there(path: str) -> bool:
+    if path.startswith("/"):
+        return any(Path("/").glob(path.lstrip("/")))
+    return shutil.which(path) is not None
+
+
+def _sudo() -> list[str]:
+    if is_root():
+        return []
+    if shutil.which("sudo"):
+        return ["sudo"]
+    raise StackError("packages are missing and you are neither root nor have sudo: run `make up` once as root")
+
+
+def _run(console: Console, what: str, command: Sequence[str], cache: Path) -> None:
+    log = cache / "install.log"
+    with console.status(f"{what} …"), log.open("ab") as output:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        raise StackError(f"{what} failed; the end of {log}:\n{last_lines(log)}\nMend it and repeat the command.")
+    console.print(f"[green]✓[/] {what}")
+
+
+@contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Keep the packages from starting their services and making a cluster: we run our own, beside what is there."""
+    undo = []
+    for path, text, mode in (
+        (_POLICY, "#!/bin/sh\nexit 101\n", "755"),
+        (_CLUSTER_CONFIG, "create_main_cluster = false\n", "644"),
+    ):
+        if not path.exists():
+            folder = path.parent
+            subprocess.run([*_sudo(), "mkdir", "-p", str(folder)], check=True)
+            subprocess.run([*_sudo(), "tee", str(path)], input=text.encode(), stdout=subprocess.DEVNULL, check=True)
+            subprocess.run([*_sudo(), "chmod", mode, str(path)], check=True)
+            undo.append(path)
+    try:
+        yield
+    finally:
+        for path in undo:
+            subprocess.run([*_sudo(), "rm", "-f", str(path)], check=True)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

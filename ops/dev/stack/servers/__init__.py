@@ -1,0 +1,16 @@
+"""The servers, one a file, all with the same anatomy: prepare, start, ready, stop, kill, settings."""
+
+from ops.dev.stack.home import State
+from ops.dev.stack.servers.base import Server
+from ops.dev.stack.servers.kafka import Kafka
+from ops.dev.stack.servers.mail import Mail
+from ops.dev.stack.servers.postgres import Postgres
+from ops.dev.stack.servers.rabbitmq import RabbitMQ
+from ops.dev.stack.servers.redis import Redis
+
+__all__ = ["Kafka", "Mail", "Postgres", "RabbitMQ", "Redis", "Server", "all_servers"]
+
+
+def all_servers(state: State) -> tuple[Server, ...]:
+    """Return the stack's servers in the order in which they are started."""
+    return (Postgres(state), RabbitMQ(state), Kafka(state), Redis(state), Mail(state))

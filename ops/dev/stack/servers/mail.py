@@ -1,0 +1,35 @@
+"""The mail catcher: takes every mail and shows it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from ops.dev.stack.home import CHECKOUT
+from ops.dev.stack.ports import answers
+from ops.dev.stack.servers.base import Server
+
+
+class Mail(Server):
+    """An SMTP server whose mails go nowhere."""
+
+    name = "mail"
+
+    def command(self) -> Sequence[str]:
+        """Run our own catcher, which answers as Mailpit does."""
+        return [sys.executable, "-m", "ops.dev.stack.mail_catcher", str(self.port()), str(self.port("web"))]
+
+    def environment(self) -> Mapping[str, str]:
+        """Find the catcher in this checkout."""
+        return {**super().environment(), "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def is_ready(self) -> bool:
+        """Both of its ports answer."""
+        return answers(self.port()) and answers(self.port("web"))
+
+    def settings(self) -> dict[str, str]:
+        """Return both addresses."""
+        return {
+            "MAIL_MAILER": "smtp",
+            "MAIL_HOST": "127.0.0.1",
+            "MAIL_PORT": str(self.port()),
+            "MAIL_CATCHER_URL": f"http://127.0.0.1:{self.port('web')}",
+        }

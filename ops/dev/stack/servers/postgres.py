@@ -1,0 +1,108 @@
+"""PostgreSQL: scram passwords, fsync on, the roles and the database of `ops/docker/postgres/roles.sql`."""
+
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from ops.dev.stack.home import CHECKOUT, is_root
+from ops.dev.stack.packages import postgres_binaries
+from ops.dev.stack.servers.base import Server
+
+ROLES = ("owner", "app", "relay", "audit")
+_DATABASE = "money_flow"
+_ROLES_SQL = CHECKOUT / "ops" / "docker" / "postgres" / "roles.sql"
+_SHARED = CHECKOUT / "ops" / "docker" / "postgres" / "postgresql.conf"
+#: What differs on a machine that it shares with others.
+_OWN = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+"""
+
+
+class Postgres(Server):
+    """A PostgreSQL with the roles owner, app, relay and audit."""
+
+    name = "postgres"
+    stop_signal = signal.SIGINT  # Fast: it ends sessions and does not wait for them.
+
+    def user(self) -> str | None:
+        """PostgreSQL refuses to run as root."""
+        return "postgres" if is_root() else None
+
+    def command(self) -> Sequence[str]:
+        """Run the server itself; its port may change between starts, so it is not in the configuration."""
+        return [str(postgres_binaries() / "postgres"), "-D", str(self._data), "-p", str(self.port())]
+
+    def prepare(self) -> None:
+        """Make the cluster in a scratch folder and rename it, so that a crash leaves no half of it."""
+        self._own(self.folder)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)  # Ours, and its process is known to be gone.
+        if self._data.exists():
+            return
+        scratch = self.folder / "data.new"
+        shutil.rmtree(scratch, ignore_errors=True)
+        password_file = self.folder / "superuser"
+        password_file.write_text(self.state.secret("postgres"), encoding="utf-8")
+        self._own(password_file)
+        self._run("initdb", "-D", str(scratch), "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8",
+                  "--locale=C.UTF-8", f"--pwfile={password_file}")  # fmt: skip
+        with (scratch / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(_SHARED.read_text(encoding="utf-8") + _OWN)
+        scratch.rename(self._data)
+
+    def is_ready(self) -> bool:
+        """Log in."""
+        try:
+            psycopg.connect(self.superuser_conninfo(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def after_ready(self) -> None:
+        """Make the roles and the database, where they are missing."""
+        variables = [f"--set={role}_password={self.state.secret(role)}" for role in ROLES]
+        subprocess.run(
+            [str(postgres_binaries() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", f"--set=database={_DATABASE}",
+             *variables, "-f", str(_ROLES_SQL), self.superuser_conninfo()],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+
+    def superuser_conninfo(self) -> str:
+        """Return how the bootstrap superuser connects: for tests and for whoever repairs."""
+        return make_conninfo(
+            host="127.0.0.1",
+            port=self.port(),
+            user="postgres",
+            dbname="postgres",
+            password=self.state.secret("postgres"),
+        )
+
+    def settings(self) -> dict[str, str]:
+        """Return address, database, roles and passwords."""
+        names = {role: "POSTGRES" if role == "app" else f"POSTGRES_{role.upper()}" for role in ROLES}
+        users = {f"{names[role]}_USER": role for role in ROLES}
+        passwords = {f"{names[role]}_PASSWORD": self.state.secret(role) for role in ROLES}
+        address = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(self.port()), "POSTGRES_DB": _DATABASE}
+        return address | users | passwords
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _own(self, path: Path) -> None:
+        if is_root():
+            shutil.chown(path, pwd.getpwnam("postgres").pw_uid)
+        path.chmod(0o700)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        user = self.user()
+        with self.log.open("ab") as output:
+            subprocess.run([str(postgres_binaries() / program), *arguments], check=True, stdout=output, stderr=output,
+                           user=user, group=user, extra_groups=[] if user else None, cwd=self.folder,
+                           env=dict(self.environment()))  # fmt: skip

@@ -1,0 +1,153 @@
+"""RabbitMQ: a node of its own name, its own cookie, its own epmd, and the vhost and user of the application."""
+
+import base64
+import hashlib
+import json
+import secrets
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+
+import pika
+import pika.exceptions
+
+from ops.dev.stack.ports import answers
+from ops.dev.stack.processes import Identity, spawn, wait_until
+from ops.dev.stack.servers.base import Server
+
+_SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+_CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+_USER, _VHOST = "app", "money_flow"
+_PLUGINS = "[rabbitmq_management,rabbitmq_prometheus,rabbitmq_shovel,rabbitmq_shovel_management]."
+
+
+class RabbitMQ(Server):
+    """A RabbitMQ with management, Prometheus and shovel."""
+
+    name = "rabbitmq"
+
+    def command(self) -> Sequence[str]:
+        """Run the program itself; Debian's wrapper in /usr/sbin changes the user."""
+        return [_SERVER]
+
+    def environment(self) -> Mapping[str, str]:
+        """Keep everything of this node apart from any other node of the machine."""
+        return {
+            **super().environment(),
+            "RABBITMQ_NODENAME": f"{self._node}@localhost",
+            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
+            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(self.folder / "pid"),
+            "RABBITMQ_DIST_PORT": str(self.port("dist")),
+            "ERL_EPMD_PORT": str(self.port("epmd")),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+
+    def prepare(self) -> None:
+        """Write configuration and definitions, and start the node's own epmd."""
+        for name, text in (
+            ("rabbitmq.conf", self._configuration()),
+            ("advanced.config", "[].\n"),
+            ("enabled_plugins", _PLUGINS),
+            ("definitions.json", json.dumps(self._definitions())),
+        ):
+            (self.folder / name).write_text(text, encoding="utf-8")
+        if self._epmd() is None:
+            epmd = spawn(
+                ["epmd", "-port", str(self.port("epmd")), "-address", "127.0.0.1"],
+                environment=super().environment(), log=self.log, folder=self.folder,
+            )  # fmt: skip
+            self.state.change("pids", "epmd", (epmd.pid, epmd.started))
+            wait_until(lambda: answers(self.port("epmd")), seconds=5)
+
+    def is_ready(self) -> bool:
+        """Log in as the application."""
+        if not answers(self.port()):
+            return False
+        credentials = pika.PlainCredentials(_USER, self.state.secret("rabbitmq"))
+        parameters = pika.ConnectionParameters(
+            "127.0.0.1", self.port(), _VHOST, credentials, socket_timeout=2, stack_timeout=3, connection_attempts=1
+        )
+        try:
+            pika.BlockingConnection(parameters).close()
+        except (pika.exceptions.AMQPError, OSError):
+            return False
+        return answers(self.port("management"))
+
+    def stop(self) -> None:
+        """Stop the node, then its epmd."""
+        super().stop()
+        self._end_epmd()
+
+    def kill(self) -> None:
+        """Kill the node and its epmd."""
+        super().kill()
+        self._end_epmd()
+
+    def settings(self) -> dict[str, str]:
+        """Return address and login."""
+        return {
+            "RABBITMQ_HOST": "127.0.0.1",
+            "RABBITMQ_PORT": str(self.port()),
+            "RABBITMQ_MANAGEMENT_PORT": str(self.port("management")),
+            "RABBITMQ_USER": _USER,
+            "RABBITMQ_PASSWORD": self.state.secret("rabbitmq"),
+            "RABBITMQ_VHOST": _VHOST,
+        }
+
+    def control(self, arguments: Sequence[str]) -> int:
+        """Run `rabbitmqctl` on this node and return its exit code."""
+        command = [_CONTROL, *arguments]
+        return subprocess.run(command, env=dict(self.environment()), cwd=self.folder, check=False).returncode
+
+    def port(self, name: str = "") -> int:
+        """Return one of its ports; that of its epmd too, which runs before the node does and holds the port."""
+        if name == "epmd" and self._epmd():
+            kept: int = self.state.value("ports", "rabbitmq_epmd")
+            return kept
+        return super().port(name)
+
+    @property
+    def _node(self) -> str:
+        return "money_flow_" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
+
+    def _epmd(self) -> Identity | None:
+        kept = self.state.value("pids", "epmd")
+        identity = Identity(*kept) if kept else None
+        return identity if identity and identity.is_alive() else None
+
+    def _end_epmd(self) -> None:
+        epmd = self._epmd()
+        if epmd:
+            epmd.signal(signal.SIGTERM)
+            epmd.wait_gone(5)
+        self.state.change("pids", "epmd", None)
+
+    def _configuration(self) -> str:
+        return (
+            f"listeners.tcp.1 = 127.0.0.1:{self.port()}\n"
+            f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.port('management')}\n"
+            f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {self.port('prometheus')}\n"
+            f"load_definitions = {self.folder / 'definitions.json'}\n"
+            "vm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 200MB\n"
+        )
+
+    def _definitions(self) -> dict[str, object]:
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        return {
+            "users": [{"name": _USER, "password_hash": _hash(self.state.secret("rabbitmq")),
+                       "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": "administrator"}],
+            "vhosts": [{"name": _VHOST}],
+            "permissions": [{"user": _USER, "vhost": _VHOST, **everything}],
+        }  # fmt: skip
+
+
+def _hash(password: str) -> str:
+    """Hash as RabbitMQ does: a salt of four bytes, then SHA-256 over salt and password."""
+    salt = secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()

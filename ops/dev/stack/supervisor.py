@@ -1,0 +1,126 @@
+"""`python -m ops.dev.stack.supervisor`: keep the application's processes running on this machine.
+
+A process that ends is started again, later and later while it keeps ending. With BUILD_ENV=dev all of them are
+restarted when the product's source changes, cleanly, as a deployment would. When the supervisor is killed the kernel
+kills its children; when it is asked to stop, it asks them.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from moneyflow.platform import settings as settings_module
+from ops.dev.stack.application import Program, programs
+from ops.dev.stack.home import CHECKOUT, State, stack_home
+from ops.dev.stack.processes import Identity, spawn, stop
+
+if TYPE_CHECKING:
+    from ops.dev.stack.reload import Changes
+
+_LONGEST_PAUSE_SECONDS = 10.0
+#: One that ran for this long had its start behind it: the next start comes at once.
+_SETTLED_SECONDS = 20.0
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 30.0
+#: What a process that reloads may take to finish what it holds.
+_RELOAD_SECONDS = 60.0
+
+
+class _Kept:
+    """One program and the process that it is at the moment."""
+
+    def __init__(self, program: Program, state: State) -> None:
+        self.program = program
+        self.identity: Identity | None = None
+        self._state = state
+        self._started = 0.0
+        self._pause = 0.0
+        self._reload_until: float | None = None
+
+    def reload(self) -> None:
+        """Let the process end what it holds, and start it anew with the source as it is now."""
+        self._pause = self._started = 0.0
+        if self.identity:
+            self._reload_until = time.monotonic() + _RELOAD_SECONDS
+            self.identity.signal(signal.SIGTERM)
+
+    def look(self) -> None:
+        """Start the process when it does not run and its pause is over."""
+        now = time.monotonic()
+        if self.identity and self.identity.is_alive():
+            if self._reload_until and now > self._reload_until:
+                self.identity.signal(signal.SIGKILL)
+            return
+        if self.identity and not self._reload_until:
+            lived = now - self._started
+            self._pause = 0.0 if lived > _SETTLED_SECONDS else min(max(self._pause * 2, 0.5), _LONGEST_PAUSE_SECONDS)
+            _say(f"{self.program.name} ended after {lived:.1f} s; it starts again in {self._pause} s")
+            self.identity = None
+            self._started = now + self._pause
+        if self._reload_until or now >= self._started:
+            self._start()
+
+    def _start(self) -> None:
+        identity = spawn(
+            [sys.executable, *self.program.command],
+            environment={**os.environ, **self.program.environment},
+            log=self._state.home / "logs" / f"{self.program.name}.log",
+            folder=CHECKOUT,
+            dies_with_parent=True,
+        )
+        self.identity, self._started, self._reload_until = identity, time.monotonic(), None
+        self._state.change("pids", self.program.name, (identity.pid, identity.started))
+
+
+def main() -> int:
+    """Supervise until SIGTERM."""
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    state = State(stack_home())
+    (state.home / "logs").mkdir(exist_ok=True)
+    kept = [_Kept(program, state) for program in programs(state)]
+    changes = _changes()
+    while not stopping.wait(_POLL_SECONDS):
+        _reap()
+        changed = changes.to_take_up() if changes else set()
+        if changed:
+            _say(f"reloading: {', '.join(sorted(str(file.relative_to(CHECKOUT)) for file in changed))}")
+            for one in kept:
+                one.reload()
+        for one in kept:
+            one.look()
+    running = [one.identity for one in kept if one.identity]
+    for identity in running:
+        identity.signal(signal.SIGTERM)
+    for identity in running:
+        stop(identity, seconds=_STOP_SECONDS)
+    return 0
+
+
+def _changes() -> "Changes | None":
+    """Watch the source, where it is developed: the library that does is not installed elsewhere."""
+    if settings_module.load().build_env != "dev":
+        return None
+    from ops.dev.stack.reload import Changes  # noqa: PLC0415 - see above
+
+    return Changes()
+
+
+def _reap() -> None:
+    """Take the exit codes of children that ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _say(text: str) -> None:
+    print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

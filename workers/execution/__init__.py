@@ -1,0 +1,1 @@
+"""Execution: one attempt of a claimed job, from its handler to the row that records how it ended."""

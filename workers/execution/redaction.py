@@ -1,0 +1,70 @@
+"""Tells an error in text that may be stored and sent: without secrets and personal addresses, and cut."""
+
+import re
+import traceback
+
+from pydantic import SecretStr
+
+from moneyflow.platform.jobs.store.completion import Failure
+from moneyflow.platform.settings import Settings
+from moneyflow.platform.telemetry.masking import MASK, masked_text
+from workers.outcome import EndedByHandlerError
+
+_TRACEBACK_LIMIT = 8 * 1024
+_MESSAGE_LIMIT = 2 * 1024
+_GROUP_LIMIT = 200
+_SHORTEST_SECRET = 6
+_SECRET_LIKE = re.compile(
+    r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|bearer)\W{1,4}(?:(?:basic|bearer) )?)"
+    r"([^\s'\",;)]+)"
+)
+#: What differs from job to job in messages that say the same: what is quoted, ids, numbers.
+_DIFFERS = re.compile(
+    r"\"[^\"]*\"|'[^']*'|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|0x[0-9a-fA-F]+|\d+(?:[.:]\d+)*"
+)
+
+
+class Redactor:
+    """Knows this process's secrets, so that no error repeats them."""
+
+    def __init__(self, settings: Settings) -> None:
+        values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
+        self._secrets = sorted((v for v in values if len(v) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+    def tell(self, error: BaseException) -> Failure:
+        """Return the error's class, message, group and traceback, redacted and cut."""
+        message = self._clean(_text(error))[:_MESSAGE_LIMIT]
+        if isinstance(error, EndedByHandlerError):
+            return Failure(error_class=type(error.ending).__name__, message=message, group=group(message))
+        lines = traceback.format_exception(error)
+        return Failure(
+            error_class=type(error).__name__,
+            message=message,
+            group=group(message),
+            traceback=_last_bytes(self._clean("".join(lines)), _TRACEBACK_LIMIT),
+        )
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        text = _SECRET_LIKE.sub(rf"\1{MASK}", masked_text(text))
+        # Postgres's text and AMQP's headers take neither NUL nor half of a surrogate pair.
+        return text.replace("\x00", "�").encode("utf-8", "replace").decode()
+
+
+def group(message: str) -> str:
+    """Return the message without what differs from job to job, so that failures of one cause are counted together."""
+    return _DIFFERS.sub("…", message)[:_GROUP_LIMIT]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error that cannot tell itself must not hide that the job failed
+        return "(the error has no text)"
+
+
+def _last_bytes(text: str, limit: int) -> str:
+    """Keep the end, where the error stands, within `limit` bytes of UTF-8."""
+    data = text.encode()
+    return text if len(data) <= limit else data[-limit:].decode("utf-8", "ignore")

@@ -1,0 +1,1 @@
+"""Intake: how deliveries reach this worker, how many, and how they are acked."""

@@ -1,0 +1,24 @@
+"""Probes: the leader lets one job at a time of each kind whose breaker is open run again."""
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from moneyflow.platform.jobs.store import control
+
+log = structlog.get_logger(__name__)
+
+_POLL_SECONDS = 0.5
+
+
+class Probes:
+    """Chooses the job that probes a paused kind, once its wait is over."""
+
+    def __init__(self, connection: AsyncConnection[DictRow]) -> None:
+        self._connection = connection
+
+    async def turn(self) -> float:
+        """Choose the probes that are due; return the seconds to wait before the next look."""
+        for row in await control.choose_probes(self._connection):
+            log.info("probe_chosen", job=row["kind"], job_id=str(row["probe_job_id"]))
+        return _POLL_SECONDS
