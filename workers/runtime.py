@@ -81,9 +81,8 @@ class Runtime:
         self._unheard: set[UUID] = set()
 
     def start(self) -> None:
-        """Begin to write the ends that are handed over, and to log them."""
+        """Begin to write the ends that are handed over."""
         self.attempts.finisher.start()
-        self.attempts.end_log.start()
 
     def run(self, delivery: Delivery) -> None:
         """Do what the delivery asks for, and set its verdict."""
@@ -136,7 +135,6 @@ class Runtime:
         self.attempts.finisher.wait_until_written(_LAST_WRITE_SECONDS)
         self._patiently.end()
         self._give_back()
-        self.attempts.end_log.tell()
 
     def give_back(self) -> None:
         """Let other workers have what waits here, without making the caller wait for Postgres."""

@@ -86,7 +86,7 @@ def test_a_job_that_kills_its_process_fails_after_its_attempts_and_its_neighbour
 def _a_frozen_worker_comes_back(sabotage: str, database: Database, processes: Processes, hold: Path) -> int:
     """Freeze a worker in the middle of a job, let another take over, thaw the first; return the job's effects."""
     processes.relay(sabotage="looks_often", wait_ready=False)
-    frozen = processes.worker(sabotage=sabotage)
+    frozen = processes.worker(sabotage=sabotage, LOG_LEVEL="debug")
     (job_id,) = jobs.enqueue(database, LeaveEffect(held_by=str(hold)))
     eventually(lambda: begun(hold), what="the job has begun")
     frozen.signal(signal.SIGSTOP)
@@ -95,7 +95,8 @@ def _a_frozen_worker_comes_back(sabotage: str, database: Database, processes: Pr
     jobs.until_all(database, [job_id], "succeeded")
     frozen.signal(signal.SIGCONT)
     eventually(
-        lambda: "fence_lost" in frozen.log() or "job_ended" in frozen.log(), what="the thawed worker ended its try"
+        lambda: "fence_lost" in frozen.log() or "job_succeeded" in frozen.log(),
+        what="the thawed worker ended its attempt",
     )
     return jobs.effects(database, [job_id])[job_id]
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from psycopg import Connection, errors
 from psycopg.rows import DictRow
+from structlog.testing import capture_logs
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
@@ -18,6 +19,7 @@ from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Flaky
 from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.waiting import eventually
 from workers import handlers
 from workers.handlers import Tools
 from workers.intake.acks import Verdict
@@ -116,6 +118,32 @@ def test_a_result_that_cannot_be_stored_fails_the_try_and_leaves_no_effect(
     assert verdict is Verdict.ACK
     assert jobs.job(database, job_id)["state"] == "retrying"
     assert jobs.effects(database, [job_id]) == {}
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
+    writes: bool, settings: Settings, database: Database, worker: LedgerWorker
+) -> None:
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    replaced = {} if writes else {"leave_effect": lambda *_: None}
+    runtime = _runtime(settings, database, Presence(worker), **replaced)
+
+    with capture_logs() as lines:
+        _run(runtime, job_id)
+        jobs.until_all(database, [job_id], "succeeded")
+        eventually(lambda: lines, what="the line is written")
+
+    (line,) = lines
+    seconds = line.pop("seconds")
+    assert 0 <= seconds < 60
+    assert line == {
+        "event": "job_succeeded",
+        "log_level": "debug",
+        "job_id": str(job_id),
+        "job": "leave_effect",
+        "attempt": 1,
+        "correlation_id": None,
+    }
 
 
 def test_a_job_without_a_handler_or_of_another_version_is_parked_until_workers_know_it(

@@ -19,7 +19,6 @@ from moneyflow.platform.telemetry.origin import Origin, working_for
 from workers.claims.heartbeat import Heartbeat
 from workers.claims.retry import PostgresRetry, StoppingError
 from workers.execution.completer import Completer, Completion
-from workers.execution.end_log import EndLog, fields_of
 from workers.execution.transaction import Endings, execute
 from workers.handlers import Handlers, Tools
 
@@ -63,7 +62,6 @@ class Executor:
         self._patiently = patience
         self.endings = Endings(database, tools.settings, finishes=finishes, worker=presence.name)
         self.finisher = Completer(self.endings.succeed_many, patience)
-        self.end_log = EndLog()
         self._running: dict[int, tuple[Claim, float]] = {}
         #: Whose end is not written yet, though some of them run no more.
         self._unended: set[UUID] = set()
@@ -77,11 +75,10 @@ class Executor:
         committed; without, it is written here as every other end is.
         """
         origin = Origin(correlation_id=claim.correlation_id, traceparent=claim.traceparent)
-        fields = {"job_id": str(claim.id), "job": claim.kind, "attempt": claim.attempt}
         self._running[threading.get_ident()] = (claim, time.monotonic())
         self._unended.add(claim.id)
         settled = Settled.LOST
-        with working_for(origin, **fields):
+        with working_for(origin, **_log_fields(claim)):
             try:
                 settled = self._timed(claim, acknowledge)
             except FenceLostError as error:
@@ -153,13 +150,15 @@ class Executor:
     def _execute(self, claim: Claim, acknowledge: Callable[[], None] | None) -> str | None:
         """Run the handler; None when the finisher is left to write the end."""
         report = partial(self._report, claim)
+        started = time.monotonic()
         success = execute(claim, self._database, self._handlers, self._tools, report, worker=self._presence.name)
+        seconds = time.monotonic() - started
         if success is None:
             self.endings.succeeded(claim)
             return "succeeded"
         finish = Completion(
             success=success,
-            committed=lambda held: self._finished(claim, acknowledge, held=held),
+            committed=lambda held: self._finished(claim, acknowledge, held=held, seconds=seconds),
             refused=lambda error: self._refused(claim, error, acknowledge),
         )
         if acknowledge is not None:
@@ -172,13 +171,13 @@ class Executor:
         self.endings.succeeded(claim)
         return "succeeded"
 
-    def _finished(self, claim: Claim, acknowledge: Callable[[], None] | None, *, held: bool) -> None:
+    def _finished(self, claim: Claim, acknowledge: Callable[[], None] | None, *, held: bool, seconds: float) -> None:
         """Let the message of what the finisher has committed go: who took the job over has one of its own."""
         reach("worker.finished")
         self._unended.discard(claim.id)
         if held:
             self.endings.succeeded(claim)
-            self._succeeded(claim)
+            self._succeeded(claim, seconds)
         else:
             self._lost(claim, _taken_over(claim))
         if acknowledge is not None:
@@ -188,7 +187,7 @@ class Executor:
         """Postgres cannot store this success: the try has failed, as if the handler had raised it."""
         try:
             outcome = self._give_up(claim, error)
-            self._ended(claim, outcome, 0, **fields_of(claim))
+            self._ended(claim, outcome, 0, correlation_id=claim.correlation_id, **_log_fields(claim))
         except FenceLostError as lost:
             self._lost(claim, lost.detail)
         self._unended.discard(claim.id)
@@ -223,13 +222,19 @@ class Executor:
         metrics.finished(claim.kind, outcome).inc()
         log.info("job_ended", outcome=outcome, seconds=round(seconds, 4), **fields)
 
-    def _succeeded(self, claim: Claim, seconds: float | None = None) -> None:
+    def _succeeded(self, claim: Claim, seconds: float) -> None:
+        """Count a success. Its record is the job's row and the metric, so its log line is for debugging only."""
         metrics.finished(claim.kind, "succeeded").inc()
-        self.end_log.succeeded(claim, seconds)
+        log.debug("job_succeeded", seconds=round(seconds, 4), correlation_id=claim.correlation_id, **_log_fields(claim))
 
     def _lost(self, claim: Claim, detail: str) -> None:
         log.warning("fence_lost", detail=detail)
         metrics.finished(claim.kind, "fence_lost").inc()
+
+
+def _log_fields(claim: Claim) -> dict[str, object]:
+    """Return the log fields that identify an attempt."""
+    return {"job_id": str(claim.id), "job": claim.kind, "attempt": claim.attempt}
 
 
 def _taken_over(claim: Claim) -> str:

@@ -27,8 +27,8 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_serialize)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        # PERF: straight to the stream. By way of the standard library a line takes three times as long, and a worker
-        # writes one for each job.
+        # PERF: straight to the stream. By way of the standard library a line takes three times as long, and the API
+        # writes one for each request.
         logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )

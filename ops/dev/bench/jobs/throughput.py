@@ -9,7 +9,7 @@ What ends the clock: for Money Flow and Procrastinate the last committed row tha
 others, which have no such row, the return of the last handler. Every handler marks its begin and end in memory
 (`ops/dev/bench/peers/marks.py`), the same way for all; a run in which a job is missing or ran twice does not count.
 Inserts: Money Flow's commits together with the end of its job, a peer's by itself on a connection of its thread.
-Everybody logs as it does by default, into a file: Money Flow the id of each job that ends, the peers nothing.
+Everybody logs as it does by default, into a file: none of them writes a line for a job that succeeds.
 """
 
 from collections import defaultdict
