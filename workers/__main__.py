@@ -50,7 +50,6 @@ class WorkerProcess:
             settings.conninfo("app", application_name=f"worker {name}"),
             size=settings.worker_threads + 1,
             on_work=waker,
-            for_threads=True,
         )
         self.finishes = Database(
             settings.conninfo("app", application_name=f"worker {name} finishes"),

@@ -17,7 +17,6 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from moneyflow.platform.connections import PooledConnection, ThreadConnection
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.platform.failpoints import reach
 
@@ -66,12 +65,18 @@ Work = Literal["jobs", "events", "ready"]
 OnWork = Callable[[Collection[Work], Sequence[tuple[int, UUID]]], object]
 
 
-def _check(connection: Connection[DictRow]) -> None:
-    """Let the pool replace a connection that broke while it lay there, as at a restart of Postgres.
+class _PooledConnection(Connection[DictRow]):
+    """A connection that keeps when it was last returned to the pool, by this process's monotonic clock."""
 
-    PERF: not one that was in use a moment ago, for the question takes as long as a statement.
+    used_at: float = 0.0
+
+
+def _check(connection: Connection[DictRow]) -> None:
+    """Let the pool replace a connection that broke while it was idle, as at a restart of Postgres.
+
+    PERF: one that was in use a moment ago is not checked, because the check takes as long as a statement.
     """
-    assert isinstance(connection, PooledConnection)
+    assert isinstance(connection, _PooledConnection)
     if time.monotonic() - connection.used_at > _TRUSTED_SECONDS:
         ConnectionPool.check_connection(connection)
 
@@ -79,11 +84,11 @@ def _check(connection: Connection[DictRow]) -> None:
 class Session:
     """One transaction at most, on a connection that is taken from the pool when the first statement runs."""
 
-    def __init__(self, pool: ConnectionPool[PooledConnection], on_work: OnWork, *, autocommit: bool = False) -> None:
+    def __init__(self, pool: ConnectionPool[_PooledConnection], on_work: OnWork, *, autocommit: bool = False) -> None:
         self._pool = pool
         self._autocommit = autocommit
         self._on_work = on_work
-        self._connection: PooledConnection | None = None
+        self._connection: _PooledConnection | None = None
         self._touched = False
         self._after_commit: list[Callable[[], object]] = []
         self._work: set[Work] = set()
@@ -108,7 +113,7 @@ class Session:
 
     def count_rows(self, query: LiteralString, parameters: Mapping[str, Any]) -> int:
         """Run one statement in the session's transaction and return how many rows it wrote."""
-        return self._connected().count_rows(query, parameters)
+        return self._connected().execute(query, parameters).rowcount
 
     def execute_many(self, query: LiteralString, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run one statement for each row of parameters, all on their way at once."""
@@ -177,7 +182,7 @@ class Session:
                 connection.close()  # It broke: the pool makes another.
             self._pool.putconn(connection)
 
-    def _connected(self) -> PooledConnection:
+    def _connected(self) -> _PooledConnection:
         if self._connection is None:
             try:
                 self._connection = self._pool.getconn()
@@ -185,8 +190,6 @@ class Session:
                 raise PostgresDownError("Postgres gives no connection; see whether it runs, and its log") from error
             if self._autocommit:
                 self._connection.autocommit = True
-        if not self._touched and not self._autocommit:
-            self._connection.begin()
         self._touched = True
         return self._connection
 
@@ -196,8 +199,7 @@ class Database:
 
     `on_work` is called after each commit that leaves work. It is a hint: the relay polls as well.
     `schema` is where names of tables without one are looked up, instead of `public`. With `by_keys` Postgres
-    plans each statement once, for access by keys: right where all statements go by them. With `for_threads` no signal
-    interrupts a commit, which is quicker: not for the main thread.
+    plans each statement once, for access by keys: right where all statements go by them.
     """
 
     def __init__(
@@ -209,16 +211,15 @@ class Database:
         on_work: OnWork = lambda *_: None,
         schema: str | None = None,
         by_keys: bool = False,
-        for_threads: bool = False,
     ) -> None:
         self._on_work = on_work
         options = SESSION_OPTIONS + (f" -c search_path={schema}" if schema else "")
-        self._pool: ConnectionPool[PooledConnection] = ConnectionPool(
+        self._pool: ConnectionPool[_PooledConnection] = ConnectionPool(
             conninfo,
             min_size=min(2, size),
             max_size=size,
             timeout=timeout_seconds,
-            connection_class=ThreadConnection if for_threads else PooledConnection,
+            connection_class=_PooledConnection,
             check=_check,
             kwargs={
                 "row_factory": dict_row,

@@ -120,6 +120,25 @@ def test_a_result_that_cannot_be_stored_fails_the_try_and_leaves_no_effect(
     assert jobs.effects(database, [job_id]) == {}
 
 
+def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
+    settings: Settings, database: Database, worker: LedgerWorker
+) -> None:
+    def is_taken_over(context: Any, _: object) -> None:
+        effects.leave(context)
+        with database.transaction() as other:
+            other.execute("update jobs set fence = fence + 1 where id = %(id)s", {"id": context.job_id})
+
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+
+    with capture_logs() as lines:
+        _run(_runtime(settings, database, Presence(worker), leave_effect=is_taken_over), job_id)
+
+    assert "fence_lost" in {line["event"] for line in lines}
+    assert jobs.effects(database, [job_id]) == {}
+    assert jobs.states(database, [job_id]) == {"running": 1}
+    assert jobs.attempts(database, job_id) == []
+
+
 @pytest.mark.parametrize("writes", [True, False])
 def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
     writes: bool, settings: Settings, database: Database, worker: LedgerWorker

@@ -1,5 +1,6 @@
 """A session is one transaction at most: its limits are set, and what follows a commit follows only a commit."""
 
+import ctypes
 import threading
 import time
 from collections.abc import Iterator
@@ -17,12 +18,10 @@ from tests.support.waiting import eventually
 
 
 @contextmanager
-def _database(
-    settings: Settings, *, options: str | None = None, size: int = 2, for_threads: bool = False
-) -> Iterator[Database]:
+def _database(settings: Settings, *, options: str | None = None, size: int = 2) -> Iterator[Database]:
     """Open a database of its own, with other session options when given."""
     conninfo = settings.conninfo("app", application_name="test")
-    database = Database(conninfo, size=size, timeout_seconds=0.5, for_threads=for_threads)
+    database = Database(conninfo, size=size, timeout_seconds=0.5)
     if options is not None:
         database._pool.kwargs["options"] = options
     database.open()
@@ -232,10 +231,10 @@ _ADD = "insert into workers (name, lease_seconds) values (%(name)s, 1)"
 _RENAME = "update workers set name = %(new)s where name = %(old)s or name = %(old)s || '%%'"
 
 
-@pytest.fixture(params=[False, True], ids=["by psycopg", "by libpq's own calls"])
-def small(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Database]:
-    """Return a database with a single connection, of either sort."""
-    with _database(settings, size=1, for_threads=request.param) as database:
+@pytest.fixture
+def small(settings: Settings) -> Iterator[Database]:
+    """Return a database with a single connection, so that each session gets it as the last one left it."""
+    with _database(settings, size=1) as database:
         yield database
 
 
@@ -337,18 +336,91 @@ def test_rows_are_counted_after_a_rollback_of_a_connection_that_was_long_in_use(
     assert len(prepared) < 10, "nothing piles up on the server"
 
 
-def test_a_statement_that_is_prepared_on_the_server_and_not_noted_costs_one_try_at_most(small: Database) -> None:
-    def work() -> int:
-        with small.transaction() as session:
-            return session.count_rows(_RENAME, {"old": "a", "new": "a"})
-
+def test_a_handlers_prepared_statement_with_a_name_of_psycopgs_fails_one_transaction_at_most(small: Database) -> None:
+    refused = 0
     with small.transaction() as session:
         session.execute(_ADD, {"name": "a"})
-        session.execute("prepare direct_0 as select 1")
-    with suppress(errors.DuplicatePreparedStatement):
+        session.execute("prepare _pg3_0 as select 1")
+
+    for _ in range(20):  # psycopg prepares a statement when it runs for the sixth time.
+        try:
+            with small.transaction() as session:
+                assert session.count_rows(_RENAME, {"old": "a", "new": "a"}) == 1
+        except errors.DuplicatePreparedStatement:
+            refused += 1
+
+    assert refused == 1
+
+
+def _before_commit(settings: Settings, act: str) -> None:
+    """Let Postgres run a statement within every COMMIT of a transaction that added a worker."""
+    with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
+        connection.execute(f"""
+            create function act() returns trigger language plpgsql as
+            $$ begin perform {act}; return null; end $$;
+            create constraint trigger act after insert on workers deferrable initially deferred
+            for each row execute function act();
+        """)  # type: ignore[arg-type] # `act` is a literal of the tests below
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "outage"),
+    [
+        ("1 / 0", errors.DivisionByZero, False),
+        ("pg_terminate_backend(pg_backend_pid())", psycopg.OperationalError, True),
+    ],
+    ids=["is refused", "meets the end of the server"],
+)
+def test_a_commit_that_fails_leaves_nothing_and_calls_nothing_back(
+    act: str, error: type[Exception], outage: bool, small: Database, settings: Settings
+) -> None:
+    called: list[str] = []
+    _before_commit(settings, act)
+
+    def work() -> None:
+        with small.transaction() as session:
+            session.execute(_ADD, {"name": "a"})
+            session.after_commit(lambda: called.append("after"))
+
+    with pytest.raises(error) as caught:
         work()
 
-    assert work() == 1
+    assert is_outage(caught.value) is outage
+    assert called == []
+    assert _names(small) == []
+
+
+class _Interrupt(BaseException):
+    """What a time limit or a shutdown raises in a thread, wherever that is."""
+
+
+def test_an_interrupt_within_a_statement_rolls_back_and_the_connection_serves_the_next_session(
+    small: Database, database: Database
+) -> None:
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with small.transaction() as session:
+                session.execute(_ADD, {"name": "a"})
+                session.execute("select pg_sleep(0.3)")
+                session.execute(_ADD, {"name": "b"})
+        except _Interrupt as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    eventually(lambda: _sleeps(database), what="the statement runs")
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Interrupt))
+    thread.join(20)
+
+    assert [type(error) for error in caught] == [_Interrupt]
+    assert _names(small) == []
+
+
+def _sleeps(database: Database) -> bool:
+    with database.transaction() as session:
+        return bool(session.fetch_all("select 1 from pg_stat_activity where wait_event = 'PgSleep'"))
 
 
 @pytest.mark.parametrize("last", ["begin", "count", "commit"])
