@@ -24,11 +24,18 @@ from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.start import begin
 from workers import handlers
+from workers.claims.claims import Claims
+from workers.claims.connection import WorkerConnection
 from workers.claims.heartbeat import Heartbeat
-from workers.intake.acks import Credit
-from workers.intake.consumer import JobMessage, JobsBroker, declare_actors
+from workers.claims.retry import PostgresRetry
+from workers.execution.completion import Completion
+from workers.execution.executor import Executor
+from workers.execution.redaction import Redactor
+from workers.intake.broker import JobsBroker, declare_actors
+from workers.intake.claim_buffer import ClaimBuffer
+from workers.intake.consumer import Intake, JobMessage
 from workers.intake.delivery import Delivery
-from workers.intake.prefetch import PrefetchPolicy
+from workers.intake.prefetch import Credit, PrefetchPolicy
 from workers.intake.ready_list import ReadyListSource
 from workers.runtime import Runtime
 
@@ -44,131 +51,125 @@ class WorkerProcess:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.stopping = threading.Event()
-        name = f"{socket.gethostname()}:{os.getpid()}"
-        waker = Notifier(settings)
-        self.database = Database(
-            settings.conninfo("app", application_name=f"worker {name}"),
-            size=settings.worker_threads + 1,
-            on_work=waker,
-        )
-        self.finishes = Database(
-            settings.conninfo("app", application_name=f"worker {name} finishes"),
-            size=1,
-            on_work=waker,
-            by_keys=True,
-        )
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        notifier, retry, credit = Notifier(settings), PostgresRetry(), Credit()
+        self.database = Database(self._conninfo(""), size=settings.worker_threads + 1, on_work=notifier)
+        self.batches = Database(self._conninfo(" completer"), size=1, on_work=notifier, by_keys=True)
         self.mailer = Mailer(settings, mail_templates.render)
-        self.presence = Heartbeat(
-            settings.conninfo("app", application_name=f"worker {name} presence"),
-            name=name,
-            lease_seconds=settings.worker_lease_seconds,
-            parent_died=self.stopping.set,
-            each_beat=self._end_when_a_job_hangs,
+        self.connection = WorkerConnection(
+            self._conninfo(" claims"), name=self.name, lease_seconds=settings.worker_lease_seconds
         )
-        self.runtime = Runtime(
+        self.heartbeat = Heartbeat(
+            self.connection, parent_died=self.stopping.set, each_beat=self._exit_when_a_job_hangs
+        )
+        claims = Claims(self.connection, retry, released=lambda: notifier(["jobs"], []))
+        completion = Completion(self.database, batches=self.batches, redactor=Redactor(settings), worker=self.name)
+        self.executor = Executor(
             database=self.database,
-            finishes=self.finishes,
-            presence=self.presence,
+            claims=claims,
+            completion=completion,
             handlers=handlers.registry,
             tools=handlers.Tools(settings=settings, mailer=self.mailer),
+            retry=retry,
+            worker=self.name,
         )
-        credit = Credit()
-        pace = PrefetchPolicy(
-            self.runtime,
-            self.runtime.window,
-            threads=settings.worker_threads,
-            has_credit=credit.is_spare,
-        )
-        self.broker = JobsBroker(
-            connection_parameters(settings, name=f"worker {name}"),
-            arrived=self.runtime.window.arrived,
-            wanted_window=pace.wanted,
-            hoards=pace.hoards,
-            gather_seconds=pace.gather_seconds,
-            give_back=self.runtime.give_back,
-            credit=credit,
-        )
+        buffer = ClaimBuffer(claims.claim)
+        self.runtime = Runtime(buffer=buffer, claims=claims, executor=self.executor, retry=retry)
+        policy = PrefetchPolicy(self.runtime, buffer, threads=settings.worker_threads, has_credit=credit.is_spare)
+        intake = Intake(buffer=buffer, policy=policy, credit=credit, give_back=self.runtime.give_back)
+        self.broker = JobsBroker(connection_parameters(settings, name=f"worker {self.name}"), intake)
         declare_actors(self.broker, self.runtime.run)
-        self.broker.add_middleware(_HandBack(self.runtime))
+        self.broker.add_middleware(_GiveBack(self.runtime))
         self.worker = dramatiq.Worker(self.broker, worker_threads=settings.worker_threads)
-        self.shortcut = ReadyListSource(
-            ReadyJobs(settings),
-            self.runtime.window,
-            pace,
-            wait_until_freed=self.runtime.wait_until_freed,
-            is_open=lambda: self.is_consuming() is None,
-            start=self._start_without_message,
-        )
+        self.ready_list = self._ready_list_source(buffer, policy)
 
     def run(self) -> None:
-        """Work until asked to stop; then finish what runs and hand back the rest."""
+        """Work until asked to stop; then finish what runs and give back the rest."""
         gc.collect()
-        gc.freeze()  # PERF: what is there from the start stays, and is not looked through again and again.
+        gc.freeze()  # PERF: what is there from the start stays, and the collector need not look at it again.
         self.database.open()
-        self.finishes.open()
-        self.presence.start()
-        self.runtime.start()
+        self.batches.open()
+        self.heartbeat.start()
+        self.executor.completer.start()
         self.worker.start()
-        self.shortcut.start()
-        log.info("worker_ready", worker=self.presence.name, threads=self.settings.worker_threads)
+        if self.ready_list is not None:
+            self.ready_list.start()
+        log.info("worker_ready", worker=self.name, threads=self.settings.worker_threads)
         self.stopping.wait()
         log.info("worker_stopping")
-        self.shortcut.stop()
+        if self.ready_list is not None:
+            self.ready_list.stop()
         self.worker.stop(timeout=int(self.settings.worker_shutdown_seconds * 1000))
         self.broker.close()
-        self.presence.stop()
+        self.heartbeat.stop()
+        self.connection.close()
         self.mailer.close()
         self.database.close()
-        self.finishes.close()
+        self.batches.close()
         log.info("worker_stopped")
 
     def is_alive(self) -> str | None:
-        """Say what does not move any more: a thread that died, or the heart."""
+        """Return what no longer moves: a dead thread, or the heartbeat."""
         dead = [thread.name for thread in self.threads() if thread.ident is not None and not thread.is_alive()]
         if dead and not self.stopping.is_set():
             return f"threads died: {', '.join(dead)}"
-        silent = time.monotonic() - self.presence.last_beat
+        silent = time.monotonic() - self.heartbeat.last_beat
         if silent > max(60.0, 4 * self.settings.worker_lease_seconds):
             return f"no heartbeat reached Postgres for {silent:.0f} seconds"
         return None
 
     def is_consuming(self) -> str | None:
-        """Say whether messages can come in."""
+        """Return why no message can come in, or None."""
         for thread in self.worker.consumers.values():
             connection = getattr(thread.consumer, "connection", None)
             if connection is None or not connection.is_open:
                 return "no connection with RabbitMQ"
         return None
 
-    def _end_when_a_job_hangs(self) -> None:
-        """End the process when a handler does not come back long after its time limit: no thread can be killed.
-
-        Its job is taken over as a suspect, and hangs elsewhere no more often than it has attempts; its neighbours begin
-        anew and lose none.
-        """
-        hanging = self.runtime.attempts.overdue()
-        if hanging is not None:
-            log.critical("job_hangs", job_id=str(hanging.id), job=hanging.kind, consequence="this worker ends")
-            os._exit(_EXIT_HANGING)
-
     def threads(self) -> list[threading.Thread]:
         """Return the threads without which this worker does nothing."""
-        own = [self.runtime.attempts.finisher.thread, self.shortcut.thread]
+        own = [self.executor.completer.thread, *([self.ready_list.thread] if self.ready_list else [])]
         return [*self.worker.workers, *self.worker.consumers.values(), *own]
 
-    def _start_without_message(self, delivery: Delivery) -> None:
-        """Let the next free thread have it, in the order of the priorities."""
+    def _conninfo(self, part: str) -> str:
+        return self.settings.conninfo("app", application_name=f"worker {self.name}{part}")
+
+    def _ready_list_source(self, buffer: ClaimBuffer, policy: PrefetchPolicy) -> ReadyListSource | None:
+        """Return the second source of deliveries, next to RabbitMQ, unless the settings turn it off."""
+        if not self.settings.worker_ready_list:
+            return None
+        return ReadyListSource(
+            ReadyJobs(self.settings),
+            buffer,
+            policy,
+            is_open=lambda: self.is_consuming() is None,
+            deliver=self._deliver,
+        )
+
+    def _deliver(self, delivery: Delivery) -> None:
+        """Have the next free thread run the delivery, in the order of the priorities."""
         self.worker.consumers[JOBS_QUEUE].handle_message(JobMessage(delivery))
 
+    def _exit_when_a_job_hangs(self) -> None:
+        """Exit when a handler overruns its time limit by far: no thread can be killed.
 
-class _HandBack(dramatiq.Middleware):
-    """Hands back what no thread has started, before the messages go back to RabbitMQ and on to other workers."""
+        The job is quarantined elsewhere, and hangs no more often than it has attempts; the other jobs of this process
+        run again and lose none.
+        """
+        hanging = self.executor.overdue()
+        if hanging is not None:
+            log.critical("job_hanging", job_id=str(hanging.id), job=hanging.kind, consequence="this worker exits")
+            os._exit(_EXIT_HANGING)
+
+
+class _GiveBack(dramatiq.Middleware):
+    """Gives back what no thread has started, before the consumer closes."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     def before_consumer_thread_shutdown(self, *_: object) -> None:
-        """All worker threads have stopped by now, or had their time."""
+        """Stop the runtime: all worker threads have stopped by now, or had their time."""
         self._runtime.stop()
 
 

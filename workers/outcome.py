@@ -1,4 +1,4 @@
-"""How a try may end: the values that a handler returns, and what an error means for its job."""
+"""Outcomes: the values that a handler returns instead of a result, and what an error means for its job."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,26 +13,27 @@ from moneyflow.platform.errors import (
 )
 from moneyflow.platform.jobs.policy import RetryPolicy
 from moneyflow.platform.jobs.store.claims import Claim
+from moneyflow.platform.jobs.store.completion import End, Outcome
 from moneyflow.platform.jobs.store.files import File
 
-#: Errors of the tree that no further try can mend. All else may be mended, an unknown error too.
+#: Errors of the tree that no further attempt can mend. Every other error may be mended, an unknown one too.
 PERMANENT = (PermanentError, InvalidInputError, NotFoundError, PoisonError)
 
-#: How soon a job that nobody here can read is looked at again: workers that can may have been deployed.
+#: Seconds until a job that no worker here can read is looked at again: workers that can may have been deployed.
 _PARKED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class RetryIn:
-    """Try again after so many seconds; this try counts, and the last one that counts fails the job."""
+    """Retry after this many seconds; the attempt counts, and the last one fails the job."""
 
     seconds: float
-    reason: str = "the handler asked for another try"
+    reason: str = "the handler asked for another attempt"
 
 
 @dataclass(frozen=True)
 class Snooze:
-    """Come again after so many seconds; this try does not count, however often."""
+    """Come again after this many seconds; the attempt does not count, however often."""
 
     seconds: float
     reason: str = "the handler has nothing to do yet"
@@ -47,43 +48,54 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Fail:
-    """Give up: the job goes to `jobs_failed`, however many tries it has left."""
+    """Give up: the job goes to `jobs_failed`, however many attempts it has left."""
 
     reason: str = "the handler gave up"
 
 
-@dataclass(frozen=True)
-class Park:
-    """Wait for workers that can read the job, looking again after so many seconds."""
-
-    seconds: float = _PARKED_SECONDS
-
-
 Ending = RetryIn | Snooze | Cancel | Fail
 #: What a handler returns: nothing, a small dictionary or a file to be kept as the job's result, or another ending.
-#: What the handler wrote is kept when the job succeeds, and dropped with every other ending.
+#: What the handler wrote is kept when the job succeeds, and rolled back with every other ending.
 Result = dict[str, Any] | File | Ending | None
 
 
 class EndedByHandlerError(Exception):
-    """A handler returned another ending than success; its reason is told like an error's."""
+    """A handler returned another ending than success; its reason is kept like an error's."""
 
     def __init__(self, ending: Ending) -> None:
         super().__init__(ending.reason)
         self.ending = ending
 
 
-def decide(error: BaseException, claim: Claim, policy: RetryPolicy) -> Ending | Park:
-    """Say what follows from an error in this try, or from an ending that the handler chose."""
-    if isinstance(error, JobCancelledError):
-        return Cancel()
-    if isinstance(error, UnknownVersionError):
-        return Park()
+def decide(error: BaseException, claim: Claim, policy: RetryPolicy) -> End:
+    """Return how an attempt ends that raised this error: outcome, wait, and whether it counts for the breaker."""
     if isinstance(error, EndedByHandlerError):
-        last = isinstance(error.ending, RetryIn) and claim.attempt >= claim.max_attempts
-        return Fail() if last else error.ending
-    if isinstance(error, (*PERMANENT, *policy.permanent)):
-        return Fail()
+        return _chosen(error.ending, claim)
+    if isinstance(error, JobCancelledError):
+        return End(outcome=Outcome.CANCELLED)
+    if isinstance(error, UnknownVersionError):
+        return End(outcome=Outcome.PARKED, wait_seconds=_PARKED_SECONDS)
+    if isinstance(error, PERMANENT):
+        return End(outcome=Outcome.FAILED)
+    return End(**_after_error(error, claim, policy), counts_for_breaker=True)
+
+
+def _after_error(error: BaseException, claim: Claim, policy: RetryPolicy) -> dict[str, Any]:
+    if isinstance(error, policy.permanent):
+        return {"outcome": Outcome.FAILED}
     if claim.is_probe or isinstance(error, policy.uncounted):
-        return Snooze(policy.wait_seconds(claim.fence))
-    return Fail() if claim.attempt >= claim.max_attempts else RetryIn(policy.wait_seconds(claim.attempt))
+        return {"outcome": Outcome.SNOOZED, "wait_seconds": policy.wait_seconds(claim.fence)}
+    if claim.attempt >= claim.max_attempts:
+        return {"outcome": Outcome.FAILED}
+    return {"outcome": Outcome.RETRIED, "wait_seconds": policy.wait_seconds(claim.attempt)}
+
+
+def _chosen(ending: Ending, claim: Claim) -> End:
+    match ending:
+        case RetryIn(seconds) if claim.attempt < claim.max_attempts:
+            return End(outcome=Outcome.RETRIED, wait_seconds=seconds)
+        case Snooze(seconds):
+            return End(outcome=Outcome.SNOOZED, wait_seconds=seconds)
+        case Cancel():
+            return End(outcome=Outcome.CANCELLED)
+    return End(outcome=Outcome.FAILED)

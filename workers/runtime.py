@@ -1,260 +1,170 @@
-"""The life of a job in a worker: claim, run, finish in one transaction with its effects, then ack.
+"""Runtime: the story of one delivery in a worker, from its claim to its ack.
 
-1. A message comes in; `ClaimBuffer` claims its job, with all others that lie in the window, in one statement.
-2. A job that was not there to be claimed is finished, held by a live worker or due later: the message is acked and
-   does nothing. One whose process died is a suspect: it is claimed alone and counted before it starts. A dead letter
-   that somebody moved here puts its job back to the beginning, once.
-3. The handler runs with a session (`attempt.py`). What it writes and `succeeded` commit together, where the fence is
-   still ours. Jobs that wrote nothing are finished together, many in one commit.
-4. An error rolls all of it back; the try is kept with its reason, and the job waits for its next due time or fails.
-5. Then the message is acked, and not before. The worker publishes nothing, so no failing publish can lose a job.
+1. A delivery comes in; the claim buffer claims its job, with all others that wait, in one statement.
+2. A job that could not be claimed is finished, held by a live worker, or due later: the delivery is acked and does
+   nothing. One whose worker died is quarantined: it is claimed alone, and its attempt is counted before it starts. A
+   dead letter that was moved to `jobs` starts its job again, once.
+3. The handler runs in a transaction (`execution/`). Its effects and `succeeded` commit together, where the fence still
+   holds. Jobs that touched no table end together, many in one commit.
+4. An error rolls everything back; the attempt is kept with its error, and the job is due again later or has failed.
+5. Then the delivery is acked, and not before. A worker publishes nothing, so no failing publish can lose a job.
 """
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from functools import partial
-from uuid import UUID
 
 import psycopg
 import structlog
 
-from moneyflow.platform.database import Database
 from moneyflow.platform.failpoints import reach
-from moneyflow.platform.jobs.store import claims
 from moneyflow.platform.jobs.store.claims import Claim, Standing
-from workers.claims.heartbeat import Heartbeat
-from workers.claims.lock import SharedLock
+from workers.claims.claims import Claims
+from workers.claims.lock import IsolationLock
 from workers.claims.retry import PostgresRetry, StoppingError
-from workers.execution.executor import Executor, Settled
-from workers.handlers import Handlers, Tools
-from workers.intake.acks import Verdict
+from workers.execution.executor import Executor
 from workers.intake.claim_buffer import ClaimBuffer
-from workers.intake.delivery import Delivery
+from workers.intake.delivery import Delivery, Verdict
 
 log = structlog.get_logger(__name__)
 
-#: A claim that lay in the window for longer, or for this part of its time limit, gets its lease anew before it starts.
+#: A claim that waited in the buffer for longer than this many seconds, or this part of its time limit, is renewed.
 _FRESH_SECONDS = 5.0
 _FRESH_PART = 0.25
-#: A suspect waits for so long until nothing runs beside it; then the others go on, and it comes again later.
+#: Seconds that a quarantined job waits until no other job runs here, and until it comes again when that was in vain.
 _ALONE_SECONDS = 10.0
-_COME_AGAIN_SECONDS = 15.0
-#: When the worker stops: for so long the ends of jobs that have run are waited for.
+_RESCHEDULE_SECONDS = 15.0
+#: Seconds that a stopping worker waits for successes to be written.
 _LAST_WRITE_SECONDS = 10.0
-#: A row that somebody else has locked is asked for again after this, then after twice as long: the relay, which marks
-#: what it has published, lets go of it within a moment.
+#: Seconds until a row that another transaction has locked is claimed again: the relay holds it for a moment.
 _LOCKED_SECONDS = 0.002
 _LONGEST_LOCKED_SECONDS = 0.2
 
 
 class Runtime:
-    """Settles the deliveries of one worker process; `run` is called by each of its threads.
+    """Settles the deliveries of one worker process; each of its threads calls `run`."""
 
-    `database` is for the handlers; `finishes` for the ends of jobs that wrote nothing.
-    """
-
-    def __init__(
-        self,
-        *,
-        database: Database,
-        finishes: Database,
-        presence: Heartbeat,
-        handlers: Handlers,
-        tools: Tools,
-    ) -> None:
-        self._presence = presence
-        self._gate = SharedLock()
-        self._patiently = PostgresRetry()
-        self.attempts = Executor(
-            database=database,
-            finishes=finishes,
-            presence=presence,
-            handlers=handlers,
-            tools=tools,
-            patience=self._patiently,
-        )
-        self.window = ClaimBuffer(self._claim_many)
-        self._busy: dict[int, Delivery] = {}
-        self._freed = threading.Event()
-        #: Of claims whose answers were lost with the connection.
-        self._unheard: set[UUID] = set()
-
-    def start(self) -> None:
-        """Begin to write the ends that are handed over."""
-        self.attempts.finisher.start()
+    def __init__(self, *, buffer: ClaimBuffer, claims: Claims, executor: Executor, retry: PostgresRetry) -> None:
+        self._buffer = buffer
+        self._claims = claims
+        self._executor = executor
+        self._retry = retry
+        self._lock = IsolationLock()
 
     def run(self, delivery: Delivery) -> None:
-        """Do what the delivery asks for, and set its verdict."""
-        if delivery.is_given_back:
-            return
+        """Do what the delivery asks for, and settle it."""
         try:
-            self._busy[threading.get_ident()] = delivery
-            verdict = self._settle(delivery)
+            with self._buffer.in_hand(delivery):
+                self._run(delivery)
         except StoppingError:
-            return
+            return  # Not settled: RabbitMQ delivers it again when this consumer is closed.
         except Exception:
-            # A bug outside of any handler. The row decides: its lease ends, or its message is missed; either way the
-            # relay publishes it again. A message that nobody settles would take a place in the window for ever.
+            # A bug outside of any handler. The row decides: its lease ends, or its message is missed, and the relay
+            # publishes it again. A delivery that is never settled would take a place of the prefetch for ever.
             log.exception("unexpected_error", job_id=str(delivery.job_id))
-            self.window.forget(delivery)
-            verdict = Verdict.ACK
-        finally:
-            self._busy.pop(threading.get_ident(), None)
-            self._freed.set()
-        delivery.verdict = verdict
+            self._buffer.forget(delivery)
+            delivery.settle(Verdict.ACK)
 
     @property
     def usual_seconds(self) -> float | None:
-        """Return how long a job has taken of late."""
-        return self.attempts.usual_seconds
+        """Return how many seconds a job has taken lately."""
+        return self._executor.usual_seconds
 
     def running(self) -> int:
-        """Return how many jobs run right now."""
-        return self.attempts.running()
-
-    def busy(self) -> int:
-        """Return how many threads have a delivery in hand."""
-        return len(self._busy)
-
-    def busy_without_message(self) -> int:
-        """Return how many of them have one without a message."""
-        return sum(not delivery.has_message for delivery in list(self._busy.values()))
+        """Return how many jobs run."""
+        return self._executor.running()
 
     def is_closed(self) -> bool:
-        """Say whether what is begun now waits for a suspect that runs alone."""
-        return self._gate.is_closed()
-
-    def wait_until_freed(self, seconds: float) -> None:
-        """Wait until a thread is done with its delivery, or so long."""
-        self._freed.wait(seconds)
-        self._freed.clear()
-
-    def stop(self) -> None:
-        """Finish what has run, let no thread wait for Postgres any longer, and hand back what none has started."""
-        self.attempts.finisher.wait_until_written(_LAST_WRITE_SECONDS)
-        self._patiently.end()
-        self._give_back()
+        """Return whether a quarantined job runs, or waits to run, alone."""
+        return self._lock.is_closed()
 
     def give_back(self) -> None:
-        """Let other workers have what waits here, without making the caller wait for Postgres."""
+        """Let other workers have what no thread has started, in a thread: the caller does not wait for Postgres."""
         threading.Thread(target=self._give_back, name="give back", daemon=True).start()
 
-    def _give_back(self) -> None:
-        unstarted = self.window.empty()
-        claimed = {delivery: claim for delivery, claim in unstarted.items() if claim is not None}
-        if claimed:
-            try:
-                self._hand_back(claimed)
-            except psycopg.Error as error:
-                log.warning("hand_back_failed", error=str(error), consequence="they are taken over from this worker")
-        for delivery in unstarted:
-            delivery.settle(Verdict.GIVE_BACK)
-        if unstarted:
-            log.info("handed_back", jobs=len(unstarted), claimed=len(claimed))
+    def stop(self) -> None:
+        """Write the successes that wait, end every wait for Postgres, and give back what no thread has started."""
+        self._executor.completer.wait_until_written(_LAST_WRITE_SECONDS)
+        self._retry.stop()
+        self._give_back()
 
-    def _settle(self, delivery: Delivery) -> Verdict:
-        """Run the delivery's job if it can be claimed here, now or in a moment; else do what its standing asks for."""
+    def _run(self, delivery: Delivery) -> None:
         pause_seconds = _LOCKED_SECONDS
-        while True:
-            claim = self._patiently(lambda: self.window.take(delivery))
+        while not delivery.is_settled:
+            claim = self._buffer.take(delivery)
             if claim is not None:
-                settled = self._run_claimed(claim, delivery)
-                if settled is not Settled.LOST:
-                    return Verdict.ACK if settled is Settled.WRITTEN else Verdict.KEEP
-            standing = self._patiently(lambda: self._standing(delivery))
-            verdict = self._settle_unclaimed(delivery, standing)
-            if verdict is not None:
-                return verdict
-            if standing is Standing.WAITING:
-                self.window.arrived(delivery)
-            self._patiently.pause(pause_seconds if claim is None else 0)
+                self._run_claimed(claim, delivery)
+                return
+            if delivery.is_settled or self._settle_unclaimed(delivery):
+                return
+            self._retry.pause(pause_seconds)
             pause_seconds = min(2 * pause_seconds, _LONGEST_LOCKED_SECONDS)
 
-    def _settle_unclaimed(self, delivery: Delivery, standing: Standing) -> Verdict | None:
-        """Do what follows from where the job stands; None when it is to be looked at again."""
-        match standing:
+    def _run_claimed(self, claim: Claim, delivery: Delivery) -> None:
+        done = partial(delivery.settle, Verdict.ACK)
+        with self._lock:
+            fresh_seconds = min(_FRESH_SECONDS, _FRESH_PART * claim.time_limit_seconds)
+            if self._executor.is_pointless(claim):
+                self._claims.release([claim])
+                done()
+            elif time.monotonic() - claim.claimed_at > fresh_seconds and not self._claims.renew(claim)[0]:
+                self._claims.ended(claim)  # Another worker has the job, and a delivery of its own.
+                done()
+            else:
+                self._executor.run(claim, done=done)
+
+    def _settle_unclaimed(self, delivery: Delivery) -> bool:
+        """Settle a delivery whose job was not claimed; return False when the job is to be claimed again."""
+        match self._claims.standing(delivery.job_id):
+            case Standing.CLAIMABLE:
+                self._buffer.arrived(delivery)
+                return False
+            case Standing.QUARANTINED:
+                return self._run_quarantined(delivery)
             case Standing.UNKNOWN:
                 log.error("unknown_job", job_id=str(delivery.job_id), consequence="its message is on jobs_failed")
-                return Verdict.REJECT
+                delivery.settle(Verdict.REJECT)
+                return True
             case Standing.FAILED:
-                return self._patiently(lambda: self._replay(delivery))
-            case Standing.SETTLED:
-                return Verdict.ACK
+                self._replay(delivery)
             case Standing.PAUSED:
-                self._patiently(partial(self._set_aside, delivery))
-                return Verdict.ACK
-            case Standing.SUSPECT:
-                self._run_suspect(delivery)
-        return None
+                self._claims.unqueue(delivery.job_id)
+            case Standing.SETTLED:
+                pass
+        delivery.settle(Verdict.ACK)
+        return True
 
-    def _run_claimed(self, claim: Claim, delivery: Delivery) -> Settled:
-        with self._gate:
-            if self.attempts.endings.is_pointless(claim):
-                self._patiently(partial(self._hand_back, {delivery: claim}))
-                return Settled.LOST
-            fresh_seconds = min(_FRESH_SECONDS, _FRESH_PART * claim.time_limit_seconds)
-            if time.monotonic() - claim.claimed_at > fresh_seconds and not self.attempts.renew(claim):
-                return Settled.LOST
-            return self.attempts.run(claim, acknowledge=partial(delivery.settle, Verdict.ACK))
+    def _run_quarantined(self, delivery: Delivery) -> bool:
+        """Run a quarantined job alone, or later; return False when it could not be claimed any more."""
+        with self._lock.alone(wait_seconds=_ALONE_SECONDS) as is_alone:
+            if is_alone:
+                claim = self._claims.claim_quarantined(delivery.job_id)
+                if claim is None:
+                    return False
+                self._executor.run(claim, done=partial(delivery.settle, Verdict.ACK), hand_over=False)
+                return True
+        self._claims.reschedule(delivery.job_id, seconds=_RESCHEDULE_SECONDS)
+        log.info("quarantined_job_rescheduled", job_id=str(delivery.job_id), seconds=_RESCHEDULE_SECONDS)
+        delivery.settle(Verdict.ACK)
+        return True
 
-    def _run_suspect(self, delivery: Delivery) -> None:
-        with self._gate.alone(wait_seconds=_ALONE_SECONDS) as is_alone:
-            if not is_alone:
-                self._patiently(partial(self._postpone, delivery))
-                log.info("suspect_postponed", job_id=str(delivery.job_id), seconds=_COME_AGAIN_SECONDS)
-                return
-            claim = self._patiently(lambda: self._claim_suspect(delivery))
-            if claim is not None:
-                self.attempts.run(claim, acknowledge=None)
-
-    def _replay(self, delivery: Delivery) -> Verdict:
-        """Put a failed job back to its beginning when this is its dead letter; any other message only came late."""
-        if delivery.letter_fence is None:
-            return Verdict.ACK
-        with self._presence.acting() as (connection, _):
-            replayed = claims.replay(connection, delivery.job_id, fence=delivery.letter_fence)
+    def _replay(self, delivery: Delivery) -> None:
+        """Start a failed job again when this is its dead letter; any other message of it is stale."""
+        if delivery.dead_letter_fence is None:
+            return
+        is_replayed = self._claims.replay(delivery.job_id, fence=delivery.dead_letter_fence)
         reach("worker.replayed")
-        log.warning("replayed" if replayed else "replay_refused", job_id=str(delivery.job_id))
-        return Verdict.ACK
+        log.warning("job_replayed" if is_replayed else "replay_refused", job_id=str(delivery.job_id))
 
-    def _claim_many(self, ids: Sequence[UUID]) -> list[Claim]:
-        with self._presence.acting() as (connection, number):
-            if self._unheard:
-                claims.let_go(connection, self._unheard - self._held(), worker=number)
-                self._unheard.clear()
-            try:
-                claimed = claims.claim_window(connection, ids, worker=number)
-            except psycopg.OperationalError:
-                self._unheard.update(ids)  # It may have been done, and only its answer was lost.
-                raise
-        reach("worker.claimed")
-        return claimed
-
-    def _held(self) -> set[UUID]:
-        """Return the jobs that are claimed here and have not ended."""
-        return self.window.claimed() | self.attempts.unended()
-
-    def _claim_suspect(self, delivery: Delivery) -> Claim | None:
-        with self._presence.acting() as (connection, number):
-            claim = claims.claim_suspect(connection, delivery.job_id, worker=number)
-        reach("worker.claimed_suspect")
-        return claim
-
-    def _set_aside(self, delivery: Delivery) -> None:
-        with self._presence.acting() as (connection, _):
-            claims.set_aside(connection, delivery.job_id)
-
-    def _postpone(self, delivery: Delivery) -> None:
-        with self._presence.acting() as (connection, _):
-            claims.postpone(connection, delivery.job_id, seconds=_COME_AGAIN_SECONDS)
-
-    def _hand_back(self, unstarted: Mapping[Delivery, Claim]) -> None:
-        carried = [claim for delivery, claim in unstarted.items() if delivery.has_message]
-        uncarried = [claim for delivery, claim in unstarted.items() if not delivery.has_message]
-        with self._presence.acting() as (connection, _):
-            claims.hand_back(connection, carried, uncarried)
-
-    def _standing(self, delivery: Delivery) -> Standing:
-        with self._presence.acting() as (connection, _):
-            return claims.standing(connection, delivery.job_id)
+    def _give_back(self) -> None:
+        deliveries, claims = self._buffer.give_back()
+        if not claims:
+            return
+        try:
+            self._claims.release(claims)
+        except (psycopg.Error, StoppingError) as error:
+            log.warning("release_failed", error=str(error), jobs=len(claims), consequence="the relay rescues them")
+            return
+        for delivery in deliveries:
+            delivery.settle(Verdict.ACK)
+        log.info("claims_released", jobs=len(claims))

@@ -42,16 +42,40 @@ BY_KEYS = (
     "-c jit=off"
 )
 
-_NAMED_QUERY = re.compile(r"^-- name: (\w+)\n((?:-- [^\n]*\n)+)(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^-- (name|fragment): (\w+)\n((?:-- [^\n]*\n)+)(.*?)(?=^-- (?:name|fragment): |\Z)", re.MULTILINE | re.DOTALL
+)
+_FRAGMENT = re.compile(r"<<(\w+)>>")
 
 
-def load_queries(path: Path) -> Mapping[str, LiteralString]:
-    """Read the named queries of an `.sql` file: `-- name: x`, a line or more that says what it does, the statement."""
-    text = path.read_text(encoding="utf-8")
-    queries = {name: sql.strip().removesuffix(";") for name, _, sql in _NAMED_QUERY.findall(text)}
-    if len(queries) != text.count("-- name:"):
-        raise ValueError(f"{path.name}: every query needs a name of its own and a line that says what it does")
+def load_queries(path: Path, *, fragments: Path | None = None) -> Mapping[str, LiteralString]:
+    """Read the named queries of an `.sql` file: `-- name: x`, a line or more that says what it does, the statement.
+
+    `fragments` is a file of `-- fragment: y` blocks, what several statements share; `<<y>>` stands for one.
+
+    Raises:
+        ValueError: a query has no name or description, a name comes twice, or a fragment is not in the file.
+    """
+    shared = _blocks(fragments, "fragment") if fragments else {}
+    queries = {name: _expand(path, sql, shared).removesuffix(";") for name, sql in _blocks(path, "name").items()}
     return cast("Mapping[str, LiteralString]", queries)
+
+
+def _blocks(path: Path, kind: str) -> dict[str, str]:
+    text = path.read_text(encoding="utf-8")
+    blocks = {name: sql.strip() for found, name, _, sql in _BLOCK.findall(text) if found == kind}
+    if len(blocks) != len(re.findall(r"-- (?:name|fragment):", text)):
+        raise ValueError(f"{path.name}: every query needs a name of its own and a line that says what it does")
+    return blocks
+
+
+def _expand(path: Path, sql: str, fragments: Mapping[str, str]) -> str:
+    def fragment(found: re.Match[str]) -> str:
+        if found[1] not in fragments:
+            raise ValueError(f"{path.name}: there is no fragment {found[1]}; there are {', '.join(sorted(fragments))}")
+        return _expand(path, fragments[found[1]], fragments)
+
+    return _FRAGMENT.sub(fragment, sql)
 
 
 def array(values: Iterable[UUID | int]) -> str:

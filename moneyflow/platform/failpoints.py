@@ -8,7 +8,7 @@ Point = Literal[
     "session.before_commit",
     "session.after_commit",
     "worker.claimed",
-    "worker.claimed_suspect",
+    "worker.claimed_quarantined",
     "worker.before_handler",
     "worker.before_finish",
     "worker.finished",

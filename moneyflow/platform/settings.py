@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     worker_threads: int = Field(default=4, ge=1, le=64)
     worker_lease_seconds: float = Field(default=15, ge=1, le=3600)
     worker_shutdown_seconds: float = Field(default=25, ge=1, le=3600)
+    worker_ready_list: bool = True
     jobs_kept_days: int = Field(default=7, ge=1, le=36500)
     jobs_discarded_kept_days: int = Field(default=30, ge=1, le=36500)
     bind_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the stack on a bare machine sets 127.0.0.1

@@ -11,8 +11,8 @@ from ops.cli.output import fixed, plain, shown, table
 #: What is shown of the row, in this order; empty ones are left out.
 _FIELDS = (
     "id", "kind", "version", "state", "priority", "attempt", "max_attempts", "due_at", "enqueued_at", "published_at",
-    "started_at", "finished_at", "fence", "suspect", "held", "limit_name", "limit_key", "unique_key", "batch_id",
-    "parked_reason", "cancel_requested_at", "error_class", "error_message", "correlation_id", "traceparent",
+    "started_at", "finished_at", "fence", "quarantined", "waits_for", "limit_name", "limit_key", "unique_key",
+    "batch_id", "parked_reason", "cancel_requested_at", "error_class", "error_message", "correlation_id", "traceparent",
 )  # fmt: skip
 
 

@@ -159,7 +159,7 @@ def _unique(unique: dict[str, Any] | None) -> str | None:
 
 def _found_row(job: dict[str, Any]) -> tuple[object, ...]:
     why = job["parked_reason"] or (f"{job['error_class']}: {job['error_message']}" if job["error_class"] else None)
-    state = f"{job['state']}, held" if job["held"] else job["state"]
+    state = f"{job['state']}, waits for {job['waits_for']}" if job["waits_for"] else job["state"]
     moments_of = (job["enqueued_at"], job["due_at"], job["finished_at"])
     tried = f"{job['attempt']} of {job['max_attempts']}"
     return (job["id"], job["kind"], state, job["priority"], tried, *moments_of, shown(why))

@@ -30,7 +30,7 @@ def status(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"jobs": standing, "paused": paused})
         return
-    columns = ("kind", "priority", "state", "jobs", "of them held", "oldest due for")
+    columns = ("kind", "priority", "state", "jobs", "of them blocked", "oldest due for")
     console().print(table(*columns, rows=[_row(row) for row in standing]))
     if paused:
         rows = [(k["kind"], k["paused_at"], k["paused_by"], k["pause_reason"], k["probe_at"]) for k in paused]
@@ -70,4 +70,4 @@ def resume(kind: _Kind, *, as_json: AsJson = False) -> None:
 def _row(row: dict[str, Any]) -> tuple[object, ...]:
     seconds = row["oldest_due_seconds"]
     waits = f"{seconds:.0f} s" if seconds is not None else shown(None)
-    return (row["kind"], row["priority"], row["state"], row["jobs"], row["held"] or shown(None), waits)
+    return (row["kind"], row["priority"], row["state"], row["jobs"], row["blocked"] or shown(None), waits)

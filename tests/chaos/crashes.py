@@ -128,7 +128,7 @@ def _produce_bad_data(scene: Scene, _: list[Dying]) -> None:
 
 
 _NUDGES: dict[str, Callable[[Scene, list[Dying]], None]] = {
-    "worker.claimed_suspect": _let_a_worker_die,
+    "worker.claimed_quarantined": _let_a_worker_die,
     "worker.replayed": _replay,
     "relay.rescued": _let_workers_be_dead,
     "relay.missing_found": _lose_messages,

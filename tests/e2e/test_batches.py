@@ -84,7 +84,7 @@ def test_a_batch_whose_relay_dies_as_it_ends_it_has_its_end_run_once(
     dying = processes.relay(sabotage=point, wait_ready=False)
     batch_id, end_job_id = _submit(database, *[LeaveEffect() for _ in range(10)])
     dying.wait()
-    left = (_status(database, batch_id).state, jobs.job(database, end_job_id)["held"])
+    left = (_status(database, batch_id).state, jobs.job(database, end_job_id)["waits_for"])
 
     processes.relay(wait_ready=False)
     jobs.until_all(database, [end_job_id], "succeeded")

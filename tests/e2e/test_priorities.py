@@ -63,7 +63,7 @@ def test_what_a_busy_worker_has_taken_ahead_goes_to_one_that_is_idle(
     processes.worker(WORKER_THREADS="4")
 
     eventually(lambda: effects.begun(hold) == 6, what="all six run, for the first worker gave back what it held")
-    assert "handed_back" in busy.log()
+    assert "claims_released" in busy.log()
     hold.unlink()
     jobs.until_all(database, slow, "succeeded")
     assert set(jobs.effects(database, slow).values()) == {1}

@@ -23,7 +23,7 @@ def _two(processes: Processes, sabotage: str = "nothing") -> tuple[Process, Proc
     processes.worker()
     eventually(lambda: _leads(leader), what="the first relay leads")
     standby = processes.relay(sabotage=sabotage)
-    eventually(lambda: "standing_by" in standby.log(), what="the second stands by")
+    eventually(lambda: "relay_standing_by" in standby.log(), what="the second stands by")
     return leader, standby
 
 
@@ -52,7 +52,7 @@ def test_a_frozen_leader_is_replaced_and_when_it_thaws_it_changes_nothing_and_st
     ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
     jobs.until_all(database, ids, "succeeded")
     leader.signal(signal.SIGCONT)
-    eventually(lambda: "standing_by" in leader.log(), what="the thawed relay stands by")
+    eventually(lambda: "relay_standing_by" in leader.log(), what="the thawed relay stands by")
     ids += jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
     jobs.until_all(database, ids, "succeeded")
 
@@ -89,4 +89,4 @@ def test_a_leader_that_is_asked_to_stop_while_postgres_answers_nothing_stops_all
         eventually(lambda: proxy.connections() == 0, what="Postgres has let go of it")
 
     assert code == 0
-    assert "relay_cut_off" in leader.log()
+    assert "relay_stop_timed_out" in leader.log()

@@ -61,7 +61,7 @@ def test_a_worker_that_does_not_reach_redis_gets_its_jobs_by_rabbitmq_alone(
     relay = processes.relay(wait_ready=False)
     jobs.until_all(told, [first], "succeeded")
     relay.stop()
-    assert worker.log().count("shortcut_closed") == 1
+    assert worker.log().count("ready_list_lost") == 1
 
     processes.worker()
     _until_one_begins(told)

@@ -41,7 +41,7 @@ def test_the_jobs_of_a_killed_worker_start_elsewhere_within_two_seconds(
     first.kill()
     killed_at = time.monotonic()
     eventually(
-        lambda: any(jobs.job(database, job_id)["suspect"] for job_id in ids), seconds=5, what="a job was taken over"
+        lambda: any(jobs.job(database, job_id)["quarantined"] for job_id in ids), seconds=5, what="a job was taken over"
     )
     taken_over_after = time.monotonic() - killed_at
     hold.unlink()

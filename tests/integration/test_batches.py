@@ -46,7 +46,7 @@ def turn(settings: Settings) -> Iterator[Turn]:
     sessions = Database(settings.conninfo("relay", application_name="test"), size=1)
     sessions.open()
     relay = BatchRelay(sessions, freed=lambda: None)
-    yield lambda: asyncio.run(relay.turn())
+    yield lambda: asyncio.run(relay.run_once())
     sessions.close()
 
 
@@ -74,8 +74,8 @@ def _members(database: Database, batch_id: UUID) -> list[UUID]:
 
 
 def _become(database: Database, state: str, *ids: UUID) -> None:
-    with database.transaction() as session:
-        session.execute("update jobs set state = %(state)s where id = any(%(ids)s)", {"state": state, "ids": list(ids)})
+    for job_id in ids:
+        jobs.change(database, job_id, state=state)
 
 
 def _end_job(database: Database, batch_id: UUID) -> dict[str, Any]:
@@ -93,16 +93,16 @@ def test_a_batch_ends_when_all_its_members_have_and_sets_its_end_job_free(databa
     _become(database, "retrying", fourth)
 
     turn()
-    before = (_status(database, batch_id), _end_job(database, batch_id)["held"])
+    before = (_status(database, batch_id), _end_job(database, batch_id)["waits_for"])
     _become(database, "cancelled", fourth)
     turn()
 
     after = _status(database, batch_id)
-    assert (before[0].state, before[0].done, before[0].total, before[1]) == ("open", 3, 4, True)
+    assert (before[0].state, before[0].done, before[0].total, before[1]) == ("open", 3, 4, "batch")
     assert (after.state, after.done_fraction, after.ended_at is not None) == ("ended", 1.0, True)
     assert after.counts == {"succeeded": 1, "failed": 1, "discarded": 1, "cancelled": 1}
     end = _end_job(database, batch_id)
-    assert (end["state"], end["held"]) == ("scheduled", False)
+    assert (end["state"], end["waits_for"]) == ("scheduled", None)
     assert end["due_at"] >= after.ended_at
 
 
@@ -131,7 +131,7 @@ def test_a_batch_without_a_member_ends_once_it_is_sealed(database: Database, tur
 
     assert (unsealed.state, unsealed.done_fraction) == ("open", 0.0)
     assert (_status(database, batch_id).state, _status(database, batch_id).counts) == ("ended", {})
-    assert _end_job(database, batch_id)["held"] is False
+    assert _end_job(database, batch_id)["waits_for"] is None
 
 
 def test_what_is_added_before_and_after_the_seal_belongs_to_the_batch(database: Database, turn: Turn) -> None:
@@ -275,7 +275,7 @@ def test_under_the_policy_cancel_a_failed_member_cancels_the_rest_and_the_batch_
     assert asked is not None
     assert all(jobs.job(database, job_id)["finished_at"] for job_id in (queued, retrying, scheduled))
     assert _status(database, batch_id).state == "ended"
-    assert _end_job(database, batch_id)["held"] is False
+    assert _end_job(database, batch_id)["waits_for"] is None
 
 
 def test_a_broken_batch_cancels_what_is_added_to_it_later_too(database: Database, turn: Turn) -> None:
@@ -355,7 +355,7 @@ def test_an_end_job_whose_unique_key_is_taken_is_refused(database: Database) -> 
             _submit(database, LeaveEffect(), on_end=Named(name=name))
     with database.transaction() as session:
         assert len(batches.recent(session)) == 1
-    assert jobs.job(database, taken)["held"] is False
+    assert jobs.job(database, taken)["waits_for"] is None
 
 
 def test_a_member_and_an_end_job_find_their_batch_and_another_job_finds_none(database: Database) -> None:
@@ -382,8 +382,8 @@ def test_an_end_job_under_a_limit_waits_for_its_batch_first_and_for_its_place_th
     turn()
     after = _end_job(database, batch_id)
 
-    assert (before["held"], before["due_at"].year) == (True, 9999)
-    assert (after["held"], after["due_at"] >= _status(database, batch_id).ended_at) == (True, True)
+    assert before["waits_for"] == "batch"
+    assert (after["waits_for"], after["due_at"] >= _status(database, batch_id).ended_at) == ("limit", True)
 
 
 def test_the_newest_batches_are_listed_by_state(database: Database, turn: Turn) -> None:

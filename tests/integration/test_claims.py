@@ -1,4 +1,4 @@
-"""Claims: a job goes to one worker at a time, and what a dead worker held goes on as a suspect."""
+"""Claims: a job goes to one worker at a time, and what a dead worker held is quarantined."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -33,7 +33,7 @@ def _some(database: Database, count: int) -> list[UUID]:
 
 
 def _claim(worker: LedgerWorker, *ids: UUID) -> list[claims.Claim]:
-    return claims.claim_window(worker.connection, ids, worker=worker.number)
+    return claims.claim(worker.connection, ids, worker=worker.number)
 
 
 def _standing(worker: LedgerWorker, job_id: UUID) -> Standing:
@@ -55,11 +55,11 @@ def _dies(worker: LedgerWorker, seen_by: LedgerWorker) -> None:
             ).fetchone()
             is None
         ),
-        what="the worker is gone",
+        what="the worker is dead",
     )
 
 
-def test_a_window_is_claimed_with_all_that_a_job_needs_to_run(database: Database, worker: LedgerWorker) -> None:
+def test_a_buffer_is_claimed_with_all_that_a_job_needs_to_run(database: Database, worker: LedgerWorker) -> None:
     ids = _some(database, 3)
 
     found = {claim.id: claim for claim in _claim(worker, *ids, new_id())}
@@ -82,7 +82,7 @@ def test_a_job_that_a_live_worker_holds_is_nobody_elses(
     _claim(worker, job_id)
 
     assert _claim(other, job_id) == []
-    assert claims.claim_suspect(other.connection, job_id, worker=other.number) is None
+    assert claims.claim_quarantined(other.connection, job_id, worker=other.number) is None
     assert _standing(other, job_id) is Standing.SETTLED
     assert jobs.job(database, job_id)["worker"] == worker.number
 
@@ -93,25 +93,25 @@ def test_a_finished_job_is_claimed_by_nobody(state: str, database: Database, wor
     _set(database, f"state = '{state}'")
 
     assert _claim(worker, job_id) == []
-    assert claims.claim_suspect(worker.connection, job_id, worker=worker.number) is None
+    assert claims.claim_quarantined(worker.connection, job_id, worker=worker.number) is None
     assert _standing(worker, job_id) is (Standing.FAILED if state == "failed" else Standing.SETTLED)
 
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "retrying"])
 def test_a_job_is_claimed_once_it_is_due_and_not_before(state: str, database: Database, worker: LedgerWorker) -> None:
     (job_id,) = _some(database, 1)
-    _set(database, f"state = '{state}', due_at = now() + interval '1 hour'")
+    _set(database, f"{jobs.shown_as(state)}, due_at = now() + interval '1 hour'")
     early, stood = _claim(worker, job_id), _standing(worker, job_id)
     _set(database, "due_at = now() - interval '1 second'")
 
     assert (early, stood) == ([], Standing.SETTLED)
-    assert _standing(worker, job_id) is Standing.WAITING
+    assert _standing(worker, job_id) is Standing.CLAIMABLE
     assert [claim.id for claim in _claim(worker, job_id)] == [job_id]
 
 
 def test_a_job_that_does_not_exist_is_unknown(worker: LedgerWorker) -> None:
     assert _standing(worker, new_id()) is Standing.UNKNOWN
-    assert claims.claim_suspect(worker.connection, new_id(), worker=worker.number) is None
+    assert claims.claim_quarantined(worker.connection, new_id(), worker=worker.number) is None
 
 
 def test_a_killed_workers_job_is_taken_over_alone_and_its_lost_claim_is_kept_uncounted(
@@ -121,19 +121,21 @@ def test_a_killed_workers_job_is_taken_over_alone_and_its_lost_claim_is_kept_unc
     (lost,) = _claim(worker, job_id)
     _dies(worker, seen_by=other)
 
-    windowed, stood = _claim(other, job_id), _standing(other, job_id)
-    taken = claims.claim_suspect(other.connection, job_id, worker=other.number)
+    buffered, stood = _claim(other, job_id), _standing(other, job_id)
+    taken = claims.claim_quarantined(other.connection, job_id, worker=other.number)
 
-    assert (windowed, stood) == ([], Standing.SUSPECT)
+    assert (buffered, stood) == ([], Standing.QUARANTINED)
     assert taken is not None
     assert (taken.attempt, taken.fence) == (1, lost.fence + 1)
     row = jobs.job(database, job_id)
-    assert (row["suspect"], row["attempt"], row["worker"]) == (True, 1, other.number)
+    assert (row["quarantined"], row["attempt"], row["worker"]) == (True, 1, other.number)
     (kept,) = jobs.attempts(database, job_id)
     assert (kept["outcome"], kept["attempt"], kept["fence"], kept["worker"]) == ("lost", 0, lost.fence, "first")
 
 
-def test_a_suspect_that_kills_again_has_lost_a_try_that_counts(settings: Settings, database: Database) -> None:
+def test_a_quarantined_job_that_kills_again_has_lost_an_attempt_that_counts(
+    settings: Settings, database: Database
+) -> None:
     (job_id,) = _some(database, 1)
     with ledger_worker(settings, "watching") as watching:
         with ledger_worker(settings, "one") as one:
@@ -141,11 +143,11 @@ def test_a_suspect_that_kills_again_has_lost_a_try_that_counts(settings: Setting
             _dies(one, seen_by=watching)
         for attempt in (1, 2):
             with ledger_worker(settings, "next") as following:
-                taken = claims.claim_suspect(following.connection, job_id, worker=following.number)
+                taken = claims.claim_quarantined(following.connection, job_id, worker=following.number)
                 assert taken is not None
                 assert taken.attempt == attempt
                 _dies(following, seen_by=watching)
-        last = claims.claim_suspect(watching.connection, job_id, worker=watching.number)
+        last = claims.claim_quarantined(watching.connection, job_id, worker=watching.number)
 
     assert last is not None
     assert last.attempt == 3
@@ -160,8 +162,8 @@ def test_a_worker_whose_heart_stopped_is_gone_after_its_lease(
         _claim(frozen, job_id)
         workers.beat(frozen.connection, frozen.number)
 
-        eventually(lambda: _standing(other, job_id) is Standing.SUSPECT, what="the lease ended")
-        assert claims.claim_suspect(other.connection, job_id, worker=other.number) is not None
+        eventually(lambda: _standing(other, job_id) is Standing.QUARANTINED, what="the lease ended")
+        assert claims.claim_quarantined(other.connection, job_id, worker=other.number) is not None
 
 
 def test_a_job_over_its_time_limit_is_taken_over_from_a_live_worker(
@@ -171,8 +173,8 @@ def test_a_job_over_its_time_limit_is_taken_over_from_a_live_worker(
     (claim,) = _claim(worker, job_id)
     _set(database, "lease_until = now() - interval '1 second'")
 
-    assert _standing(other, job_id) is Standing.SUSPECT
-    assert claims.claim_suspect(other.connection, job_id, worker=other.number) is not None
+    assert _standing(other, job_id) is Standing.QUARANTINED
+    assert claims.claim_quarantined(other.connection, job_id, worker=other.number) is not None
     assert claims.renew(worker.connection, claim) is False
 
 
@@ -186,16 +188,16 @@ def test_a_lease_is_renewed_by_its_holder(database: Database, worker: LedgerWork
     assert (row["lease_until"] - row["started_at"]).total_seconds() == pytest.approx(60, abs=1)
 
 
-def test_what_is_handed_back_waits_again_and_has_lost_nothing(
+def test_a_released_job_waits_again_and_has_lost_nothing(
     database: Database, worker: LedgerWorker, other: LedgerWorker
 ) -> None:
     ids = _some(database, 2)
     found = _claim(worker, *ids)
     _set(database, f"fence = fence + 1 where id = '{ids[1]}'")
 
-    claims.hand_back(worker.connection, found)
+    claims.release(worker.connection, found)
 
-    assert jobs.job(database, ids[0])["state"] == "queued"
+    assert jobs.job(database, ids[0])["state"] == "scheduled"
     assert jobs.job(database, ids[1])["state"] == "running", "it was taken over meanwhile"
     (again,) = _claim(other, ids[0])
     assert (again.attempt, again.fence) == (1, 2)

@@ -13,7 +13,7 @@ from moneyflow.platform.errors import ConflictError, FenceLostError, NotFoundErr
 from moneyflow.platform.jobs.policy import Breaker
 from moneyflow.platform.jobs.store import claims, completion, control
 from moneyflow.platform.jobs.store.claims import Claim, Standing
-from moneyflow.platform.jobs.store.completion import Failure, Success
+from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Success
 from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
@@ -41,7 +41,7 @@ def relay(settings: Settings) -> Iterator[Connection[DictRow]]:
 
 def _running(database: Database, worker: LedgerWorker, job: LeaveEffect | OneAtATime) -> Claim:
     (job_id,) = jobs.enqueue(database, job)
-    (claim,) = claims.claim_window(worker.connection, [job_id], worker=worker.number)
+    (claim,) = claims.claim(worker.connection, [job_id], worker=worker.number)
     return claim
 
 
@@ -55,12 +55,12 @@ def test_a_job_that_waits_is_cancelled_at_once_and_its_message_then_does_nothing
     state: str, database: Database, worker: LedgerWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
+    jobs.change(database, job_id, state=state)
     with database.transaction() as session:
-        session.execute("update jobs set state = %(state)s", {"state": state})
         assert control.cancel(session, job_id) == "cancelled"
 
     assert jobs.states(database, [job_id]) == {"cancelled": 1}
-    assert claims.claim_window(worker.connection, [job_id], worker=worker.number) == []
+    assert claims.claim(worker.connection, [job_id], worker=worker.number) == []
     assert claims.standing(worker.connection, job_id) is Standing.SETTLED
 
 
@@ -76,12 +76,12 @@ def test_a_job_that_runs_is_asked_and_hears_of_it_with_its_next_report(
     assert jobs.job(database, claim.id)["progress"] == {"done": 1, "total": 2, "note": None}
 
 
-def test_a_job_that_was_asked_to_stop_is_not_tried_again(database: Database, worker: LedgerWorker) -> None:
+def test_a_job_that_was_asked_to_stop_is_not_retried(database: Database, worker: LedgerWorker) -> None:
     claim = _running(database, worker, OneAtATime(name="a"))
     _cancel(database, claim)
 
     with database.transaction() as session:
-        completion.retry(session, claim, _WHY, worker="w", wait_seconds=0)
+        completion.end(session, claim, End(outcome=Outcome.RETRIED), _WHY, worker="w")
 
     row = jobs.job(database, claim.id)
     assert (row["state"], row["unique_key"]) == ("cancelled", None)
@@ -139,7 +139,7 @@ def test_a_paused_kind_is_neither_published_nor_begun_until_it_is_resumed(
 
     assert due() == []
     assert relay.execute(QUERIES["next_due_seconds"]).fetchone() == {"seconds": None}
-    assert claims.claim_window(worker.connection, [job_id], worker=worker.number) == []
+    assert claims.claim(worker.connection, [job_id], worker=worker.number) == []
     with database.transaction() as session:
         (paused,) = control.paused(session)
         assert (paused["kind"], paused["paused_by"], paused["pause_reason"]) == (
@@ -148,7 +148,7 @@ def test_a_paused_kind_is_neither_published_nor_begun_until_it_is_resumed(
         assert control.resume(session, "leave_effect")
         assert not control.resume(session, "leave_effect")
     assert due() == [job_id]
-    assert len(claims.claim_window(worker.connection, [job_id], worker=worker.number)) == 1
+    assert len(claims.claim(worker.connection, [job_id], worker=worker.number)) == 1
 
 
 def test_a_message_of_a_paused_kind_lets_its_job_wait_in_postgres(database: Database, worker: LedgerWorker) -> None:
@@ -158,7 +158,7 @@ def test_a_message_of_a_paused_kind_lets_its_job_wait_in_postgres(database: Data
         control.pause(session, "leave_effect", by="ada", reason="why not")
 
     assert claims.standing(worker.connection, job_id) is Standing.PAUSED
-    claims.set_aside(worker.connection, job_id)
+    claims.unqueue(worker.connection, job_id)
 
     assert jobs.states(database, [job_id]) == {"scheduled": 1}
     assert claims.standing(worker.connection, job_id) is Standing.SETTLED
@@ -191,7 +191,7 @@ def test_of_a_kind_that_paused_itself_one_job_is_tried_and_its_success_ends_the_
 
     assert probe["probe_job_id"] == first
     assert [row["id"] for row in relay.execute(QUERIES["due_jobs"], {"limit": 5})] == [first]
-    (claim,) = claims.claim_window(worker.connection, [first, second], worker=worker.number)
+    (claim,) = claims.claim(worker.connection, [first, second], worker=worker.number)
     assert (claim.id, claim.is_probe) == (first, True)
     with database.transaction() as session:
         assert not control.probe_succeeded(session, "leave_effect", second)
@@ -221,7 +221,7 @@ def test_a_job_that_was_asked_to_stop_is_not_parked(database: Database, worker: 
     _cancel(database, claim)
 
     with database.transaction() as session:
-        completion.park(session, claim, _WHY, worker="w", wait_seconds=60)
+        completion.end(session, claim, End(outcome=Outcome.PARKED, wait_seconds=60), _WHY, worker="w")
 
     row = jobs.job(database, claim.id)
     assert (row["state"], row["unique_key"]) == ("cancelled", None)

@@ -1,4 +1,4 @@
-"""How a try ends: only for who holds the fence, in the transaction of its effects, with its reason kept."""
+"""How an attempt ends: only for the holder of the fence, in the transaction of its effects, with its error kept."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID
@@ -10,7 +10,7 @@ from moneyflow.platform.errors import FenceLostError
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.store import claims, completion
 from moneyflow.platform.jobs.store.claims import Claim
-from moneyflow.platform.jobs.store.completion import Failure, Success
+from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Success
 from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
@@ -18,13 +18,16 @@ from tests.support.ledger import LedgerWorker, ledger_worker
 
 _WHY = Failure(error_class="UnavailableError", message="not now", traceback="Traceback …")
 
-End = Callable[[Session, Claim], None]
-_ENDS: dict[str, End] = {
+_RETRY = End(outcome=Outcome.RETRIED, wait_seconds=30)
+_FAIL = End(outcome=Outcome.FAILED)
+
+Write = Callable[[Session, Claim], None]
+_ENDS: dict[str, Write] = {
     "succeeded": lambda session, claim: completion.succeed(
         session, Success(claim=claim, result={"left": True}), worker="w"
     ),
-    "retrying": lambda session, claim: completion.retry(session, claim, _WHY, worker="w", wait_seconds=30),
-    "failed": lambda session, claim: completion.fail(session, claim, _WHY, worker="w"),
+    "retrying": lambda session, claim: completion.end(session, claim, _RETRY, _WHY, worker="w"),
+    "failed": lambda session, claim: completion.end(session, claim, _FAIL, _WHY, worker="w"),
 }
 
 
@@ -36,11 +39,11 @@ def worker(settings: Settings) -> Iterator[LedgerWorker]:
 
 def _claimed(database: Database, worker: LedgerWorker) -> Claim:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    (claim,) = claims.claim_window(worker.connection, [job_id], worker=worker.number)
+    (claim,) = claims.claim(worker.connection, [job_id], worker=worker.number)
     return claim
 
 
-def _end(database: Database, claim: Claim, end: End) -> None:
+def _end(database: Database, claim: Claim, end: Write) -> None:
     with database.transaction() as session:
         end(session, claim)
 
@@ -54,7 +57,7 @@ def _letters(settings: Settings) -> list[tuple[UUID, int]]:
     return [(row["job_id"], row["fence"]) for row in rows]
 
 
-def test_a_job_that_succeeded_keeps_its_result_and_its_try(database: Database, worker: LedgerWorker) -> None:
+def test_a_job_that_succeeded_keeps_its_result_and_its_attempt(database: Database, worker: LedgerWorker) -> None:
     claim = _claimed(database, worker)
 
     _end(database, claim, _ENDS["succeeded"])
@@ -67,7 +70,7 @@ def test_a_job_that_succeeded_keeps_its_result_and_its_try(database: Database, w
     assert (kept["outcome"], kept["attempt"], kept["fence"], kept["worker"]) == ("succeeded", 1, 1, "w")
 
 
-def test_a_job_to_be_tried_again_waits_and_keeps_the_error(database: Database, worker: LedgerWorker) -> None:
+def test_a_job_to_be_retried_waits_and_keeps_the_error(database: Database, worker: LedgerWorker) -> None:
     claim = _claimed(database, worker)
 
     _end(database, claim, _ENDS["retrying"])
@@ -79,7 +82,7 @@ def test_a_job_to_be_tried_again_waits_and_keeps_the_error(database: Database, w
     assert (kept["outcome"], kept["error_class"], kept["error_message"]) == ("retried", "UnavailableError", "not now")
 
 
-def test_a_job_that_failed_leaves_one_dead_letter_with_its_last_try(
+def test_a_job_that_failed_leaves_one_dead_letter_with_its_last_attempt(
     settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
     claim = _claimed(database, worker)
@@ -111,11 +114,11 @@ def test_who_lost_the_fence_ends_nothing_and_its_effects_are_rolled_back(
     assert jobs.attempts(database, claim.id) == []
     assert _letters(settings) == []
     with database.transaction() as session:
-        assert len(session.fetch_all("select 1 from jobs")) == 1, "what the try enqueued is gone"
+        assert len(session.fetch_all("select 1 from jobs")) == 1, "what the attempt enqueued is rolled back"
 
 
 @pytest.mark.parametrize("end", _ENDS)
-def test_a_try_ends_once(end: str, database: Database, worker: LedgerWorker) -> None:
+def test_an_attempt_ends_once(end: str, database: Database, worker: LedgerWorker) -> None:
     claim = _claimed(database, worker)
     _end(database, claim, _ENDS[end])
 

@@ -16,7 +16,7 @@ from moneyflow.platform.ids import first_id, new_id
 from moneyflow.platform.jobs.contract import Job, registry
 from moneyflow.platform.jobs.limits import Limit, Rate
 from moneyflow.platform.jobs.policy import Unique
-from moneyflow.platform.jobs.store.claims import claim_window
+from moneyflow.platform.jobs.store.claims import claim
 from moneyflow.platform.retention import Keeping
 from moneyflow.platform.settings import Settings
 from tests.support import jobs, people
@@ -55,9 +55,9 @@ def _age(database: Database, ids: list[UUID], *, days: float, state: str = "succ
         fresh = {job_id: _id_of(timedelta(days=days, hours=1)) for job_id in ids}
         for job_id, old in fresh.items():
             session.execute(
-                "update jobs set id = %(old)s, state = %(state)s, finished_at = clock_timestamp() - %(age)s, "
+                f"update jobs set id = %(old)s, {jobs.shown_as(state)}, finished_at = clock_timestamp() - %(age)s, "  # type: ignore[arg-type]
                 "unique_until = unique_until - %(age)s where id = %(id)s",
-                {"id": job_id, "old": old, "state": state, "age": timedelta(days=days)},
+                {"id": job_id, "old": old, "age": timedelta(days=days)},
             )
     return list(fresh.values())
 
@@ -263,7 +263,7 @@ def test_claims_wait_for_no_batch_that_is_being_deleted(settings: Settings, data
     thread.start()
     purging.wait(20)
     with ledger_worker(settings) as worker:
-        claimed_jobs = claim_window(worker.connection, [*over, *waiting], worker=worker.number)
+        claimed_jobs = claim(worker.connection, [*over, *waiting], worker=worker.number)
         claimed.set()
     thread.join()
 

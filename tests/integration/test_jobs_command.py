@@ -186,7 +186,7 @@ def test_how_all_jobs_stand_is_counted_by_kind_priority_and_state(
 ) -> None:
     due, later, running, failed, done = jobs.enqueue(database, *[_mail() for _ in range(5)])
     _set(database, "due_at = now() - interval '90 seconds'", due)
-    _set(database, "due_at = now() + interval '1 hour', held = true", later)
+    _set(database, "due_at = now() + interval '1 hour', waits_for = 'limit'", later)
     for state, job_id in (("running", running), ("failed", failed), ("succeeded", done)):
         _set(database, f"state = '{state}'", job_id)
     with database.transaction() as session:
@@ -194,7 +194,7 @@ def test_how_all_jobs_stand_is_counted_by_kind_priority_and_state(
 
     standing = moneyflow_json(environment, "queue", "status")["jobs"]
 
-    counted = {(row["kind"], row["priority"], row["state"]): (row["jobs"], row["held"]) for row in standing}
+    counted = {(row["kind"], row["priority"], row["state"]): (row["jobs"], row["blocked"]) for row in standing}
     assert counted == {
         ("send_email", 9, "scheduled"): (1, 0),
         ("send_email", 5, "scheduled"): (2, 1),

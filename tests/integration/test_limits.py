@@ -11,7 +11,7 @@ from psycopg.rows import DictRow, dict_row
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.store import claims, completion
-from moneyflow.platform.jobs.store.completion import Failure, Success
+from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Success
 from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.kinds import Placed, Rated
@@ -42,7 +42,7 @@ def _admit(relay: Connection[DictRow], **limits: Any) -> list[UUID]:
 
 
 def _claim(worker: LedgerWorker, ids: list[UUID]) -> list[claims.Claim]:
-    return claims.claim_window(worker.connection, ids, worker=worker.number)
+    return claims.claim(worker.connection, ids, worker=worker.number)
 
 
 def _due(relay: Connection[DictRow]) -> list[UUID]:
@@ -76,9 +76,9 @@ def test_as_many_are_let_through_as_there_are_places_and_one_for_each_key_the_hi
     assert _admit(relay) == []
 
 
-@pytest.mark.parametrize("ending", ["succeed", "retry", "snooze", "fail", "cancel"])
-def test_a_place_is_free_again_however_the_try_ends(
-    ending: str, database: Database, relay: Connection[DictRow], worker: LedgerWorker
+@pytest.mark.parametrize("ending", Outcome)
+def test_a_place_is_free_again_however_the_attempt_ends(
+    ending: Outcome, database: Database, relay: Connection[DictRow], worker: LedgerWorker
 ) -> None:
     first, second = jobs.enqueue(database, Placed(key="a"), Placed(key="a"))
     assert _admit(relay) == [first]
@@ -87,12 +87,10 @@ def test_a_place_is_free_again_however_the_try_ends(
 
     why = Failure(error_class="X", message="x")
     with database.transaction() as session:
-        if ending == "succeed":
+        if ending is Outcome.SUCCEEDED:
             completion.succeed(session, Success(claim=claim), worker="w")
-        elif ending in {"retry", "snooze"}:
-            getattr(completion, ending)(session, claim, why, worker="w", wait_seconds=60)
         else:
-            getattr(completion, ending)(session, claim, why, worker="w")
+            completion.end(session, claim, End(outcome=ending, wait_seconds=60), why, worker="w")
 
     assert _admit(relay) == [second]
 

@@ -76,7 +76,7 @@ def test_any_difference_between_models_and_schema_is_seen(
     settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     changes = [
-        "alter table jobs drop column suspect cascade",
+        "alter table jobs drop column quarantined cascade",
         "alter table jobs add column colour text",
         "alter table users alter column email drop not null",
         "alter table jobs alter column max_attempts type bigint",

@@ -35,7 +35,7 @@ def test_what_the_filter_means_is_replayed_and_begins_anew(
 ) -> None:
     meant = fail_jobs(database, 3, error_class="ValueError")
     other = fail_jobs(database, 2)
-    _set(database, "cancel_requested_at = now(), suspect = true", *meant)
+    _set(database, "cancel_requested_at = now(), quarantined = true", *meant)
 
     answer = moneyflow(environment, "failed", "replay", "--error", "ValueError", "--reason", "the parser is mended",
                        "--by", "ada", "--json")  # fmt: skip
@@ -49,7 +49,7 @@ def test_what_the_filter_means_is_replayed_and_begins_anew(
     assert (kept["filter"], kept["state"], kept["items"]) == ({"error_classes": ["ValueError"]}, "ended", 3)
     row = jobs.job(database, meant[0])
     assert (row["state"], row["attempt"], row["fence"], row["finished_at"]) == ("scheduled", 0, 5, None)
-    assert (row["suspect"], row["cancel_requested_at"], row["error_class"]) == (False, None, "ValueError")
+    assert (row["quarantined"], row["cancel_requested_at"], row["error_class"]) == (False, None, "ValueError")
     assert len(jobs.attempts(database, meant[0])) == 1
     assert jobs.states(database, other) == {"failed": 2}
 
@@ -80,8 +80,8 @@ def test_a_job_under_a_limit_waits_for_its_place_again(
 
     moneyflow(environment, "failed", "replay", "--all")
 
-    assert jobs.job(database, limited)["held"] is True
-    assert jobs.job(database, free)["held"] is False
+    assert jobs.job(database, limited)["waits_for"] == "limit"
+    assert jobs.job(database, free)["waits_for"] is None
 
 
 def test_ids_are_answered_one_by_one_also_those_where_nothing_is_to_be_done(

@@ -15,12 +15,12 @@ _ID = new_id()
 #: Of any statement of a worker; what one does not name is left alone.
 _PARAMETERS: dict[str, Any] = {
     "id": _ID, "ids": array([_ID]), "fence": 1, "fences": array([1]), "attempt": 1, "seconds": 1.0, "wait_seconds": 1.0,
-    "progress": None, "result": None, "done": "[]", "outcome": "retried", "state": "retrying", "error_class": None,
-    "states": ["queued"], "error_message": None, "error_group": None, "error_traceback": None,
+    "progress": None, "result": None, "done": "[]", "outcome": "retried", "error_class": None,
+    "error_message": None, "error_group": None, "error_traceback": None,
 }  # fmt: skip
 _STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
-    **{name: (query, _PARAMETERS | {"worker": 1}) for name, query in claims._QUERIES.items() if name != "durably"},
-    **{name: (query, _PARAMETERS | {"worker": "worker"}) for name, query in completion._QUERIES.items()},
+    **{name: (query, _PARAMETERS | {"worker": 1}) for name, query in claims.QUERIES.items() if name != "durably"},
+    **{name: (query, _PARAMETERS | {"worker": "worker"}) for name, query in completion.QUERIES.items()},
 }
 
 

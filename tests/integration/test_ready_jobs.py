@@ -100,7 +100,7 @@ def test_jobs_that_cannot_begin_at_once_have_no_name(told: Database, ready: Read
     with told.transaction() as session:
         enqueue(session, LeaveEffect(), delay=timedelta(minutes=1))
         enqueue(session, LeaveEffect(), at=now() + timedelta(minutes=1))
-        enqueue_many(session, [LeaveEffect()], held=True)
+        enqueue_many(session, [LeaveEffect()], waits_for_batch=True)
         enqueue(session, Placed(key="limited"))
 
     assert _all(ready) == []

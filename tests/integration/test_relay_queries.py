@@ -124,7 +124,7 @@ def test_what_was_confirmed_is_queued_unless_a_worker_has_it_already(
     database: Database, ask: Ask, worker: LedgerWorker
 ) -> None:
     waiting, claimed, other_fence = _some(database, 3)
-    claims.claim_window(worker.connection, [claimed], worker=worker.number)
+    claims.claim(worker.connection, [claimed], worker=worker.number)
     _set(database, "fence = 4", other_fence)
 
     _publish(ask, waiting, claimed, other_fence)
@@ -135,14 +135,14 @@ def test_what_was_confirmed_is_queued_unless_a_worker_has_it_already(
     assert jobs.job(database, waiting)["published_at"] is not None
 
 
-def test_only_what_nobody_holds_any_more_is_taken_back(
+def test_only_what_no_live_worker_holds_is_rescued(
     settings: Settings, database: Database, ask: Ask, worker: LedgerWorker
 ) -> None:
     held, lost, overrun, waiting = [*_some(database, 2), *jobs.enqueue(database, Overrun()), *_some(database, 1)]
-    claims.claim_window(worker.connection, [held, overrun], worker=worker.number)
+    claims.claim(worker.connection, [held, overrun], worker=worker.number)
     _set(database, "lease_until = now() - interval '1 second'", overrun)
     with ledger_worker(settings, "dead") as dead:
-        claims.claim_window(dead.connection, [lost], worker=dead.number)
+        claims.claim(dead.connection, [lost], worker=dead.number)
         while_it_lives = ask("rescue", limit=1)
 
     taken = eventually(lambda: ask("rescue", limit=10), what="Postgres noticed that the worker is gone")
@@ -152,18 +152,18 @@ def test_only_what_nobody_holds_any_more_is_taken_back(
     assert [jobs.job(database, i)["state"] for i in (held, waiting)] == ["running", "scheduled"]
     for job_id, worker_name in ((lost, "dead"), (overrun, "first")):
         row = jobs.job(database, job_id)
-        assert (row["state"], row["suspect"], row["fence"], row["attempt"]) == ("scheduled", True, 2, 0)
+        assert (row["state"], row["quarantined"], row["fence"], row["attempt"]) == ("scheduled", True, 2, 0)
         (kept,) = jobs.attempts(database, job_id)
         assert (kept["outcome"], kept["attempt"], kept["fence"], kept["worker"]) == ("lost", 0, 1, worker_name)
 
 
-def test_a_suspect_that_is_taken_back_has_lost_a_try_that_counts(
+def test_a_quarantined_job_that_is_rescued_has_lost_an_attempt_that_counts(
     settings: Settings, database: Database, ask: Ask
 ) -> None:
     (job_id,) = _some(database, 1)
-    _set(database, "suspect = true", job_id)
+    _set(database, "quarantined = true", job_id)
     with ledger_worker(settings, "dead") as dead:
-        assert claims.claim_suspect(dead.connection, job_id, worker=dead.number) is not None
+        assert claims.claim_quarantined(dead.connection, job_id, worker=dead.number) is not None
 
     eventually(lambda: ask("rescue", limit=10), what="Postgres noticed that the worker is gone")
 
@@ -171,16 +171,14 @@ def test_a_suspect_that_is_taken_back_has_lost_a_try_that_counts(
     assert [row["attempt"] for row in jobs.attempts(database, job_id)] == [1]
 
 
-def test_the_holder_of_what_was_taken_back_has_lost_its_fence(
-    database: Database, ask: Ask, worker: LedgerWorker
-) -> None:
+def test_the_holder_of_a_rescued_job_has_lost_its_fence(database: Database, ask: Ask, worker: LedgerWorker) -> None:
     (job_id,) = _some(database, 1)
-    (claim,) = claims.claim_window(worker.connection, [job_id], worker=worker.number)
+    (claim,) = claims.claim(worker.connection, [job_id], worker=worker.number)
     _set(database, "lease_until = now() - interval '1 second'", job_id)
     ask("rescue", limit=10)
 
     assert claims.renew(worker.connection, claim) is False
-    claims.hand_back(worker.connection, [claim])
+    claims.release(worker.connection, [claim])
     assert jobs.job(database, job_id)["state"] == "scheduled"
 
 

@@ -14,6 +14,7 @@ from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.limits import Limit
 from moneyflow.platform.jobs.store import control
+from moneyflow.platform.jobs.store.status import job_status
 from moneyflow.platform.settings import Settings
 from tests.support import effects, jobs, people
 from tests.support.effects import LeaveEffect
@@ -97,8 +98,7 @@ def session(settings: Settings, database: Database) -> Iterator[Session]:
 
 
 def _states(session: Session, *ids: UUID) -> list[str]:
-    rows = {row["id"]: row["state"] for row in session.fetch_all("select id, state from jobs")}
-    return [rows[job_id] for job_id in ids]
+    return [job_status(session, job_id)["state"] for job_id in ids]
 
 
 def _effects(session: Session) -> list[UUID]:

@@ -1,7 +1,8 @@
-"""The worker's runtime on a real Postgres: what passes is waited for, and no message is left without a verdict."""
+"""The worker's runtime on a real Postgres: outages are waited out, and no delivery is left without a verdict."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.store import claims
+from moneyflow.platform.jobs.store import claims as store
 from moneyflow.platform.settings import Settings
 from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
@@ -21,26 +22,39 @@ from tests.support.kinds import Flaky
 from tests.support.ledger import LedgerWorker, ledger_worker
 from tests.support.waiting import eventually
 from workers import handlers
+from workers.claims.claims import Claims
+from workers.claims.retry import PostgresRetry
+from workers.execution.completion import Completion
+from workers.execution.executor import Executor
+from workers.execution.redaction import Redactor
 from workers.handlers import Tools
-from workers.intake.acks import Verdict
-from workers.intake.delivery import Delivery
+from workers.intake.claim_buffer import ClaimBuffer
+from workers.intake.delivery import Delivery, Verdict
 from workers.runtime import Runtime
 
 
-class Presence:
+class RefusingConnection:
     """A worker's connection that refuses its first statements with the given errors."""
-
-    name = "worker"
 
     def __init__(self, worker: LedgerWorker, *refusals: Exception) -> None:
         self._worker = worker
         self.refusals = list(refusals)
 
     @contextmanager
-    def acting(self) -> Iterator[tuple[Connection[DictRow], int]]:
+    def use(self) -> Iterator[tuple[Connection[DictRow], int]]:
         if self.refusals:
             raise self.refusals.pop(0)
         yield self._worker.connection, self._worker.number
+
+
+@dataclass(frozen=True)
+class Running:
+    """A runtime with its buffer; `woken` counts the releases of which the relay learned."""
+
+    runtime: Runtime
+    buffer: ClaimBuffer
+    claims: Claims
+    woken: list[None]
 
 
 @pytest.fixture
@@ -50,27 +64,47 @@ def worker(settings: Settings) -> Iterator[LedgerWorker]:
         yield running
 
 
-def _runtime(settings: Settings, database: Database, presence: Any, **replaced: Any) -> Runtime:
-    tools = Tools(settings=settings, mailer=None)  # type: ignore[arg-type]
-    runtime = Runtime(
-        database=database, finishes=database, presence=presence, handlers=handlers.registry | replaced, tools=tools
+def _running(settings: Settings, database: Database, connection: Any, **replaced: Any) -> Running:
+    retry, woken = PostgresRetry(), []
+    claims = Claims(connection, retry, released=lambda: woken.append(None))
+    completion = Completion(database, batches=database, redactor=Redactor(settings), worker="worker")
+    executor = Executor(
+        database=database,
+        claims=claims,
+        completion=completion,
+        handlers=handlers.registry | replaced,
+        tools=Tools(settings=settings, mailer=None),  # type: ignore[arg-type]
+        retry=retry,
+        worker="worker",
     )
-    runtime.start()
-    return runtime
+    executor.completer.start()
+    buffer = ClaimBuffer(claims.claim)
+    return Running(Runtime(buffer=buffer, claims=claims, executor=executor, retry=retry), buffer, claims, woken)
 
 
-def _taken_by_id(runtime: Runtime, job_id: UUID) -> Delivery:
-    """Claim the job as the shortcut does, without a message."""
-    named = Delivery(job_id=job_id, priority=5, has_message=False)
-    runtime.window.claim_now([named])
-    return named
+@dataclass
+class Delivered:
+    """A delivery and its verdicts."""
+
+    delivery: Delivery
+    verdicts: list[Verdict]
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.verdicts[0] if self.verdicts else None
 
 
-def _run(runtime: Runtime, job_id: UUID) -> Verdict:
-    delivery = Delivery(job_id=job_id, priority=5)
-    runtime.window.arrived(delivery)
-    runtime.run(delivery)
-    return delivery.verdict
+def _deliver(running: Running, job_id: UUID, *, is_best_effort: bool = False) -> Delivered:
+    verdicts: list[Verdict] = []
+    delivery = Delivery(job_id=job_id, priority=5, settle=verdicts.append, is_best_effort=is_best_effort)
+    running.buffer.arrived(delivery)
+    return Delivered(delivery, verdicts)
+
+
+def _run(running: Running, job_id: UUID) -> Verdict | None:
+    delivered = _deliver(running, job_id)
+    running.runtime.run(delivered.delivery)
+    return delivered.verdict
 
 
 @pytest.mark.parametrize(
@@ -80,16 +114,16 @@ def test_a_claim_that_postgres_refuses_for_a_moment_is_made_again(
     passing: type[Exception], settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    presence = Presence(worker, passing("not now"), passing("not now"))
+    connection = RefusingConnection(worker, passing("not now"), passing("not now"))
 
-    verdict = _run(_runtime(settings, database, presence), job_id)
+    verdict = _run(_running(settings, database, connection), job_id)
 
     assert verdict is Verdict.ACK
-    assert presence.refusals == []
+    assert connection.refusals == []
     assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 
-def test_a_job_with_an_error_that_no_database_can_store_is_tried_again_like_any_other(
+def test_a_job_with_an_error_that_no_database_can_store_is_retried_like_any_other(
     settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
     def raises(*_: object) -> None:
@@ -97,14 +131,14 @@ def test_a_job_with_an_error_that_no_database_can_store_is_tried_again_like_any_
 
     (job_id,) = jobs.enqueue(database, LeaveEffect())
 
-    verdict = _run(_runtime(settings, database, Presence(worker), leave_effect=raises), job_id)
+    verdict = _run(_running(settings, database, RefusingConnection(worker), leave_effect=raises), job_id)
 
     assert verdict is Verdict.ACK
     assert jobs.job(database, job_id)["state"] == "retrying"
     assert jobs.attempts(database, job_id)[0]["error_message"] == "half a pair ?, a NUL �"
 
 
-def test_a_result_that_cannot_be_stored_fails_the_try_and_leaves_no_effect(
+def test_a_result_that_cannot_be_stored_fails_the_attempt_and_leaves_no_effect(
     settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
     def returns(context: Any, _: object) -> dict[str, Any]:
@@ -113,7 +147,7 @@ def test_a_result_that_cannot_be_stored_fails_the_try_and_leaves_no_effect(
 
     (job_id,) = jobs.enqueue(database, LeaveEffect())
 
-    verdict = _run(_runtime(settings, database, Presence(worker), leave_effect=returns), job_id)
+    verdict = _run(_running(settings, database, RefusingConnection(worker), leave_effect=returns), job_id)
 
     assert verdict is Verdict.ACK
     assert jobs.job(database, job_id)["state"] == "retrying"
@@ -131,7 +165,7 @@ def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
     (job_id,) = jobs.enqueue(database, LeaveEffect())
 
     with capture_logs() as lines:
-        _run(_runtime(settings, database, Presence(worker), leave_effect=is_taken_over), job_id)
+        _run(_running(settings, database, RefusingConnection(worker), leave_effect=is_taken_over), job_id)
 
     assert "fence_lost" in {line["event"] for line in lines}
     assert jobs.effects(database, [job_id]) == {}
@@ -145,10 +179,10 @@ def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     replaced = {} if writes else {"leave_effect": lambda *_: None}
-    runtime = _runtime(settings, database, Presence(worker), **replaced)
+    running = _running(settings, database, RefusingConnection(worker), **replaced)
 
     with capture_logs() as lines:
-        _run(runtime, job_id)
+        _run(running, job_id)
         jobs.until_all(database, [job_id], "succeeded")
         eventually(lambda: lines, what="the line is written")
 
@@ -172,15 +206,15 @@ def test_a_job_without_a_handler_or_of_another_version_is_parked_until_workers_k
     with database.transaction() as session:
         session.execute("update jobs set kind = 'of_tomorrow' where id = %(id)s", {"id": unknown})
         session.execute("update jobs set version = 2 where id = %(id)s", {"id": newer})
-    runtime = _runtime(settings, database, Presence(worker))
+    running = _running(settings, database, RefusingConnection(worker))
 
-    verdicts = [_run(runtime, job_id) for job_id in (unknown, newer)]
+    verdicts = [_run(running, job_id) for job_id in (unknown, newer)]
 
     assert verdicts == [Verdict.ACK, Verdict.ACK]
     assert jobs.states(database, [unknown, newer]) == {"scheduled": 2}
     for job_id in (unknown, newer):
         row = jobs.job(database, job_id)
-        assert "deploy workers that know it" in row["parked_reason"]
+        assert "deploy workers that" in row["parked_reason"]
         assert row["attempt"] == 0
         assert [(one["outcome"], one["attempt"]) for one in jobs.attempts(database, job_id)] == [("parked", 0)]
 
@@ -191,117 +225,128 @@ def test_a_message_of_no_job_is_rejected_and_one_of_a_job_that_is_not_due_is_don
     (later,) = jobs.enqueue(database, LeaveEffect())
     with database.transaction() as session:
         session.execute("update jobs set due_at = now() + interval '1 hour'")
-    runtime = _runtime(settings, database, Presence(worker))
+    running = _running(settings, database, RefusingConnection(worker))
 
-    assert _run(runtime, new_id()) is Verdict.REJECT
-    assert _run(runtime, later) is Verdict.ACK
+    assert _run(running, new_id()) is Verdict.REJECT
+    assert _run(running, later) is Verdict.ACK
     assert jobs.states(database, [later]) == {"scheduled": 1}
 
 
-def test_a_worker_that_stops_while_postgres_is_away_settles_nothing(
+def test_a_worker_that_stops_while_postgres_is_down_settles_nothing(
     settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    runtime = _runtime(settings, database, Presence(worker, *[errors.AdminShutdown("gone") for _ in range(99)]))
-    runtime.stop()
+    refusals = [errors.AdminShutdown("gone") for _ in range(99)]
+    running = _running(settings, database, RefusingConnection(worker, *refusals))
+    running.runtime.stop()
 
-    assert _run(runtime, job_id) is Verdict.KEEP
+    assert _run(running, job_id) is None
     assert jobs.states(database, [job_id]) == {"scheduled": 1}
 
 
-def test_jobs_that_lie_claimed_here_when_their_kind_pauses_itself_wait_and_meet_no_outage(
+def test_jobs_that_are_claimed_here_when_their_kind_pauses_itself_wait_and_meet_no_outage(
     settings: Settings, database: Database, worker: LedgerWorker, tmp_path: Path
 ) -> None:
     (tmp_path / "down").touch()
     ids = jobs.enqueue(database, *[Flaky(down=str(tmp_path / "down")) for _ in range(10)])
-    runtime = _runtime(settings, database, Presence(worker))
-    deliveries = [Delivery(job_id=job_id, priority=5) for job_id in ids]
-    for delivery in deliveries:
-        runtime.window.arrived(delivery)
+    running = _running(settings, database, RefusingConnection(worker))
+    delivered = [_deliver(running, job_id) for job_id in ids]
 
-    for delivery in deliveries:
-        runtime.run(delivery)
+    for one in delivered:
+        running.runtime.run(one.delivery)
 
-    assert {delivery.verdict for delivery in deliveries} == {Verdict.ACK}
+    assert {one.verdict for one in delivered} == {Verdict.ACK}
     assert [len(jobs.attempts(database, job_id)) for job_id in ids] == [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]
     assert jobs.states(database, ids) == {"retrying": 3, "scheduled": 7}
 
 
-def test_what_was_claimed_without_a_message_goes_back_to_the_relay_and_what_has_one_to_rabbitmq(
+def test_what_is_claimed_and_not_started_is_released_to_the_relay_and_what_is_unclaimed_is_requeued(
     settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
-    carried, uncarried = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
-    runtime = _runtime(settings, database, Presence(worker))
-    message, named = Delivery(job_id=carried, priority=5), Delivery(job_id=uncarried, priority=5, has_message=False)
-    settled: list[Verdict] = []
-    message.settle = settled.append
-    runtime.window.claim_now([message, named])
+    first, second, third = jobs.enqueue(database, LeaveEffect(), LeaveEffect(), LeaveEffect())
+    running = _running(settings, database, RefusingConnection(worker))
+    in_hand, claimed = _deliver(running, first), _deliver(running, second)
+    assert running.buffer.take(in_hand.delivery) is not None
+    unclaimed = _deliver(running, third)
 
-    runtime.stop()
+    running.runtime.stop()
 
-    assert jobs.job(database, carried)["state"] == "queued"
-    assert jobs.job(database, uncarried)["state"] == "scheduled"
-    assert settled == [Verdict.GIVE_BACK]
-    for delivery in (message, named):
-        runtime.run(delivery)  # A thread that had it in hand.
-    assert jobs.effects(database, [carried, uncarried]) == {}
+    assert jobs.job(database, second)["state"] == "scheduled"
+    assert (claimed.verdicts, unclaimed.verdicts, in_hand.verdicts) == ([Verdict.ACK], [Verdict.REQUEUE], [])
+    assert len(running.woken) == 1, "the relay publishes it at once"
+    for one in (claimed, unclaimed):
+        running.runtime.run(one.delivery)  # A thread that comes to it later.
+    assert jobs.effects(database, [second, third]) == {}
 
 
-def test_a_job_that_was_taken_by_its_id_and_then_by_a_message_runs_once(
+def test_claims_that_cannot_be_released_stay_unsettled_and_are_rescued(
     settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
+    (first, second) = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
+    connection = RefusingConnection(worker)
+    running = _running(settings, database, connection)
+    in_hand, claimed = _deliver(running, first), _deliver(running, second)
+    assert running.buffer.take(in_hand.delivery) is not None
+    connection.refusals = [errors.AdminShutdown("gone")]
+
+    running.runtime.stop()
+
+    assert jobs.job(database, second)["state"] == "running"
+    assert claimed.verdicts == []
+
+
+def test_a_job_that_is_delivered_twice_runs_once(settings: Settings, database: Database, worker: LedgerWorker) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    runtime = _runtime(settings, database, Presence(worker))
-    named = _taken_by_id(runtime, job_id)
+    running = _running(settings, database, RefusingConnection(worker))
+    ready, message = _deliver(running, job_id, is_best_effort=True), _deliver(running, job_id)
 
-    assert _run(runtime, job_id) is Verdict.ACK
-    assert jobs.job(database, job_id)["state"] == "running"
-    runtime.run(named)
+    running.runtime.run(message.delivery)
+    assert (message.verdict, jobs.job(database, job_id)["state"]) == (Verdict.ACK, "running"), "the first one has it"
+    running.runtime.run(ready.delivery)
 
+    assert ready.verdict is Verdict.ACK
     assert jobs.job(database, job_id)["state"] == "succeeded"
     assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 
-@pytest.mark.parametrize("has_message", [True, False])
-def test_a_claim_that_was_made_though_its_answer_was_lost_is_made_again_and_takes_no_other_job_back(
-    has_message: bool, settings: Settings, database: Database, worker: LedgerWorker, monkeypatch: pytest.MonkeyPatch
+def test_a_claim_whose_answer_was_lost_is_made_again_and_releases_no_other_job(
+    settings: Settings, database: Database, worker: LedgerWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier, unheard = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
-    runtime = _runtime(settings, database, Presence(worker))
-    held = Delivery(job_id=earlier, priority=5, has_message=has_message)
-    runtime.window.claim_now([held])
-    claim_window = claims.claim_window
+    running = _running(settings, database, RefusingConnection(worker))
+    (held,) = running.claims.claim([earlier])
+    claim = store.claim
+    lost: list[None] = []
 
-    def cut_off(*args: Any, **parameters: Any) -> None:
-        claim_window(*args, **parameters)
-        raise errors.AdminShutdown("the connection is gone")
+    def cut_off_once(*args: Any, **parameters: Any) -> Any:
+        claimed = claim(*args, **parameters)
+        if not lost:
+            lost.append(None)
+            raise errors.AdminShutdown("the connection is lost")
+        return claimed
 
-    delivery, again = (Delivery(job_id=job_id, priority=5, has_message=has_message) for job_id in (unheard, earlier))
-    monkeypatch.setattr(claims, "claim_window", cut_off)
-    with pytest.raises(errors.AdminShutdown):
-        runtime.window.claim_now([delivery, again])
+    monkeypatch.setattr(store, "claim", cut_off_once)
+    claimed = running.claims.claim([unheard, earlier])
+
+    assert [one.id for one in claimed] == [unheard]
+    assert claimed[0].fence == 2, "the first claim was released"
+    assert jobs.job(database, earlier)["fence"] == held.fence
     assert jobs.states(database, [earlier, unheard]) == {"running": 2}
 
-    monkeypatch.setattr(claims, "claim_window", claim_window)
-    assert runtime.window.claim_now([delivery]) == [delivery]
-    for one in (delivery, held):
-        runtime.run(one)
 
-    assert jobs.states(database, [earlier, unheard]) == {"succeeded": 2}
-    assert jobs.effects(database, [earlier, unheard]) == {earlier: 1, unheard: 1}
-    assert [len(jobs.attempts(database, job_id)) for job_id in (earlier, unheard)] == [1, 1]
-
-
-def test_a_job_taken_by_its_id_that_is_lost_before_it_begins_is_left_to_whoever_has_it(
+def test_a_claim_that_is_lost_before_its_attempt_starts_is_left_to_its_holder(
     settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    runtime = _runtime(settings, database, Presence(worker))
-    named = _taken_by_id(runtime, job_id)
+    running = _running(settings, database, RefusingConnection(worker))
+    delivered = _deliver(running, job_id)
+    other = _deliver(running, jobs.enqueue(database, LeaveEffect())[0])
+    assert running.buffer.take(other.delivery) is not None  # It has claimed the first as well.
     with database.transaction() as session:
         session.execute("update jobs set fence = fence + 1")
 
-    runtime.run(named)
+    running.runtime.run(delivered.delivery)
 
+    assert delivered.verdict is Verdict.ACK
     assert jobs.job(database, job_id)["state"] == "running"
     assert jobs.effects(database, [job_id]) == {}

@@ -10,6 +10,7 @@ from psycopg.rows import DictRow
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue as enqueue_job
+from moneyflow.platform.jobs.store.status import job_detail
 from tests.support.waiting import eventually
 
 
@@ -23,24 +24,27 @@ def enqueue(database: Database, *jobs: Job) -> list[UUID]:
 
 
 def states(database: Database, ids: Collection[UUID]) -> Counter[str]:
-    """Count the jobs by state."""
+    """Count the jobs that there are by their states, as these are shown."""
     with database.transaction() as session:
-        rows = session.fetch_all("select state from jobs where id = any(%(ids)s)", {"ids": list(ids)})
-    return Counter(row["state"] for row in rows)
+        rows = session.fetch_all("select state, attempt from jobs where id = any(%(ids)s)", {"ids": list(ids)})
+    return Counter("retrying" if row["state"] == "scheduled" and row["attempt"] else row["state"] for row in rows)
 
 
 def job(database: Database, job_id: UUID) -> DictRow:
-    """Return a job's row."""
+    """Return a job's row, with its state as it is shown."""
     with database.transaction() as session:
-        row = session.fetch_one("select * from jobs where id = %(id)s", {"id": job_id})
-    assert row is not None
-    return row
+        return job_detail(session, job_id).job
 
 
 def change(database: Database, job_id: UUID, *, state: str) -> None:
-    """Put a job into a state as if it had come there."""
+    """Put a job into a state as it is shown, as if it had come there."""
     with database.transaction() as session:
-        session.execute("update jobs set state = %(state)s where id = %(id)s", {"id": job_id, "state": state})
+        session.execute(f"update jobs set {shown_as(state)} where id = %(id)s", {"id": job_id})  # type: ignore[arg-type]
+
+
+def shown_as(state: str) -> str:
+    """Return the assignments after which a job is shown in a state."""
+    return "state = 'scheduled', attempt = greatest(attempt, 1)" if state == "retrying" else f"state = '{state}'"
 
 
 def now(database: Database) -> datetime:

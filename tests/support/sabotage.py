@@ -99,7 +99,7 @@ def hangs_soon() -> None:
     """Break nothing; let a worker end soon after one of its jobs has overrun its time limit."""
     from workers.execution import executor
 
-    executor._HANGING_SECONDS = 1.0
+    _default(executor.Executor, hanging_seconds=1.0)
 
 
 def without_confirm() -> None:
@@ -123,7 +123,7 @@ def without_look() -> None:
         """See nothing."""
         return 1.0
 
-    LostMessageCheck.turn = blind  # type: ignore[method-assign]
+    LostMessageCheck.run_once = blind  # type: ignore[method-assign]
 
 
 def without_take_back() -> None:
@@ -134,7 +134,7 @@ def without_take_back() -> None:
         """Take nothing."""
         return 1.0
 
-    Rescuer.turn = indifferent  # type: ignore[method-assign]
+    Rescuer.run_once = indifferent  # type: ignore[method-assign]
 
 
 def without_one_transaction() -> None:
@@ -161,21 +161,25 @@ def reads_ahead() -> None:
     """Break nothing; let a worker always hold one message more than it has threads, however slow its jobs are."""
     from workers.intake.prefetch import PrefetchPolicy
 
-    PrefetchPolicy.wanted = lambda pace: pace._threads + 1  # type: ignore[method-assign]
+    PrefetchPolicy.prefetch = lambda policy: policy._threads + 1  # type: ignore[method-assign]
 
 
 def without_fenced_acks() -> None:
     """Settle whatever is done, by whatever tag it had, on the consumer that there is now."""
     reads_ahead()
-    from workers.intake.consumer import FencedConsumer
+    from workers.intake.consumer import JobsConsumer
 
-    ack = FencedConsumer.ack
+    settle, newest = JobsConsumer.settle, []
+    begin = JobsConsumer.__init__
 
-    def anyhow(consumer: FencedConsumer, message: Any) -> None:
-        message.consumer = consumer
-        ack(consumer, message)
+    def begin_anyhow(consumer: JobsConsumer, *arguments: Any) -> None:
+        begin(consumer, *arguments)
+        newest.append(consumer)
 
-    FencedConsumer.ack = FencedConsumer.nack = anyhow  # type: ignore[assignment, method-assign]
+    def settle_anyhow(_: JobsConsumer, tag: int, verdict: Any) -> None:
+        settle(newest[-1], tag, verdict)
+
+    JobsConsumer.__init__, JobsConsumer.settle = begin_anyhow, settle_anyhow  # type: ignore[method-assign]
 
 
 def without_fence() -> None:
@@ -185,8 +189,8 @@ def without_fence() -> None:
     # The history has one row for each fence, which is a second safeguard: it is taken out too.
     fences = ("and fence = %(fence)s and state = 'running'", "and jobs.fence = mine.fence and jobs.state = 'running'")
     history = {"from done\n)\nselect": "from done on conflict do nothing\n)\nselect"}
-    weakened = dict(completion._QUERIES)
-    for name, query in completion._QUERIES.items():
+    weakened = dict(completion.QUERIES)
+    for name, query in completion.QUERIES.items():
         for fence in fences:
             weakened[name] = weakened[name].replace(fence, "")  # type: ignore[assignment]
         for before, after in history.items():
@@ -194,7 +198,7 @@ def without_fence() -> None:
         if query.endswith("from done") and not query.endswith("select id from done"):
             weakened[name] += " on conflict do nothing"  # type: ignore[operator]
         assert weakened[name] != query
-    completion._QUERIES = weakened
+    completion.QUERIES = weakened
     completion._held = lambda *_: None
 
 
@@ -203,11 +207,10 @@ def without_claim() -> None:
     from moneyflow.platform.jobs.store import claims
 
     weakened = {
-        name: query.replace("and state in ('scheduled', 'queued', 'retrying')", "")
-        for name, query in claims._QUERIES.items()
+        name: query.replace("and state in ('scheduled', 'queued')", "") for name, query in claims.QUERIES.items()
     }
-    assert weakened["claim_window"] != claims._QUERIES["claim_window"]
-    claims._QUERIES = weakened
+    assert weakened["claim"] != claims.QUERIES["claim"]
+    claims.QUERIES = weakened
 
 
 def rebuilds_soon() -> None:

@@ -1,6 +1,7 @@
 """A consumer settles by the verdict, only what it delivered itself, and much of it at once."""
 
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,9 +9,10 @@ import pika.exceptions
 import pytest
 
 from moneyflow.platform.ids import new_id
-from workers.intake.acks import Acks, Credit, Verdict
-from workers.intake.consumer import FencedConsumer, JobMessage
-from workers.intake.delivery import Delivery
+from workers.intake.acks import Acks
+from workers.intake.consumer import Intake, JobMessage, JobsConsumer
+from workers.intake.delivery import Delivery, Verdict
+from workers.intake.prefetch import Credit
 
 
 class Channel:
@@ -27,7 +29,7 @@ class Channel:
 
 
 class Connection:
-    """Calls back at once, or is gone."""
+    """Calls back at once, or is closed."""
 
     def __init__(self, *, gone: bool = False) -> None:
         self.gone = gone
@@ -41,71 +43,74 @@ class Connection:
         callback()
 
 
-def _consumer(*, gone: bool = False) -> FencedConsumer:
-    consumer: FencedConsumer = FencedConsumer.__new__(FencedConsumer)
+def _consumer(*, gone: bool = False) -> JobsConsumer:
+    consumer: JobsConsumer = JobsConsumer.__new__(JobsConsumer)
     consumer.channel, consumer.connection = Channel(), Connection(gone=gone)
-    consumer.broker = SimpleNamespace(gather_seconds=lambda: 0, credit=Credit())
-    consumer._acks, consumer._window = Acks(), 2
+    policy: Any = SimpleNamespace(gather_seconds=lambda: 0)
+    unused: Any = None
+    consumer._intake = Intake(buffer=unused, policy=policy, credit=Credit(), give_back=lambda: None)
+    consumer._acks, consumer._prefetch = Acks(), 2
     return consumer
 
 
-def _message(consumer: FencedConsumer, verdict: Verdict) -> JobMessage:
+def _delivery(consumer: JobsConsumer) -> Delivery:
     for tag in (2, 3):  # The one before it is still open.
         consumer._acks.delivered(tag)
-    return JobMessage(Delivery(job_id=new_id(), priority=7, verdict=verdict), consumer=consumer, tag=3)
+    return Delivery(job_id=new_id(), priority=7, settle=partial(consumer.settle, 3))
 
 
-@pytest.mark.parametrize("settle", ["ack", "nack"])
 @pytest.mark.parametrize(
     ("verdict", "settled"),
     [
         (Verdict.ACK, [("ack", 3, False)]),
         (Verdict.REJECT, [("reject", 3, False)]),
-        (Verdict.GIVE_BACK, [("reject", 3, True)]),
-        (Verdict.KEEP, []),
+        (Verdict.REQUEUE, [("reject", 3, True)]),
     ],
 )
-def test_the_verdict_decides_whatever_dramatiq_thinks_of_the_run(
-    settle: str, verdict: Verdict, settled: list[object]
-) -> None:
+def test_the_verdict_decides(verdict: Verdict, settled: list[object]) -> None:
     consumer = _consumer()
 
-    getattr(consumer, settle)(_message(consumer, verdict))
+    _delivery(consumer).settle(verdict)
 
     assert consumer.channel.settled == settled
 
 
 @pytest.mark.parametrize("settle", ["ack", "nack"])
-@pytest.mark.parametrize("verdict", Verdict)
-def test_another_consumers_message_is_left_alone(settle: str, verdict: Verdict) -> None:
-    before, after = _consumer(), _consumer()
+def test_dramatiq_settles_nothing_when_the_run_returns_whatever_it_thinks_of_it(settle: str) -> None:
+    consumer = _consumer()
+    message = JobMessage(_delivery(consumer))
 
-    getattr(after, settle)(_message(before, verdict))
+    getattr(consumer, settle)(message)
+
+    assert consumer.channel.settled == []
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_delivery_settles_on_the_consumer_that_delivered_it_and_on_no_other(verdict: Verdict) -> None:
+    before, after = _consumer(gone=True), _consumer()
+    delivery = _delivery(before)
+    _delivery(after)  # A message of the same tag.
+
+    delivery.settle(verdict)
 
     assert after.channel.settled == before.channel.settled == []
 
 
-def test_an_ack_that_finds_its_connection_gone_is_no_error() -> None:
+def test_an_ack_whose_connection_is_closed_is_no_error() -> None:
     consumer = _consumer(gone=True)
 
-    consumer.ack(_message(consumer, Verdict.ACK))
+    _delivery(consumer).settle(Verdict.ACK)
 
     assert consumer.channel.settled == []
 
 
 def test_dramatiq_orders_messages_by_their_own_priority_the_highest_first() -> None:
-    consumer = _consumer()
-    low = JobMessage(Delivery(job_id=new_id(), priority=0), consumer=consumer, tag=1)
-    high = JobMessage(Delivery(job_id=new_id(), priority=10), consumer=consumer, tag=2)
+    job_id = new_id()
+    low, high = (JobMessage(Delivery(job_id=job_id, priority=priority, settle=lambda _: None)) for priority in (0, 10))
 
     assert (low.actor_name, high.actor_name) == ("priority_0", "priority_10")
-    assert high.message_id == str(high.delivery.job_id)
-
-
-def test_a_log_line_of_dramatiq_about_a_message_names_its_job() -> None:
-    message = JobMessage(Delivery(job_id=new_id(), priority=7), consumer=_consumer(), tag=1)
-
-    assert str(message) == f"priority_7({message.delivery.job_id})"
+    assert high.message_id == str(job_id)
+    assert str(high) == f"priority_10({job_id})", "as Dramatiq's log lines have it"
 
 
 def _delivered(count: int) -> Acks:
@@ -138,21 +143,21 @@ def test_no_ack_for_many_swallows_another_verdict() -> None:
     acks = _delivered(4)
     acks.settled(1, Verdict.ACK)
     acks.settled(2, Verdict.REJECT)
-    acks.settled(3, Verdict.GIVE_BACK)
+    acks.settled(3, Verdict.REQUEUE)
     acks.settled(4, Verdict.ACK)
 
     single, all_up_to = acks.take()
 
-    assert dict(single) == {2: Verdict.REJECT, 3: Verdict.GIVE_BACK}
+    assert dict(single) == {2: Verdict.REJECT, 3: Verdict.REQUEUE}
     assert all_up_to == 4, "sent after those, which are settled by then"
 
 
 def test_the_first_verdict_on_a_message_stays_sent_or_not() -> None:
     acks = _delivered(3)
-    acks.settled(2, Verdict.GIVE_BACK)
+    acks.settled(2, Verdict.REQUEUE)
 
     assert not acks.settled(2, Verdict.ACK)
-    assert acks.take() == ([(2, Verdict.GIVE_BACK)], None)
+    assert acks.take() == ([(2, Verdict.REQUEUE)], None)
     assert not acks.settled(2, Verdict.ACK), "sent alone, behind one that is open"
     assert acks.settled(1, Verdict.ACK)
     assert acks.take() == ([], 1)
@@ -173,37 +178,28 @@ def test_the_sender_is_called_once_for_what_gathers() -> None:
     assert acks.take() == ([], None)
 
 
-def test_credit_is_spare_once_rabbitmq_could_have_brought_more_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credit_is_spare_once_rabbitmq_could_have_delivered_more_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("workers.intake.acks.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("workers.intake.prefetch.time.monotonic", lambda: clock[0])
     credit = Credit()
     seen = [credit.is_spare()]
     for seconds, messages in ((0, 0), (0.1, 3), (0.004, 2), (0.002, 1), (0.1, 0), (0.1, 1), (0.006, 1)):
         clock[0] += seconds
-        credit.note(messages)
+        credit.update(messages)
         seen.append(credit.is_spare())
 
     assert seen == [False, False, False, False, True, False, False, True]
 
 
-def test_what_was_delivered_uses_credit_up_until_its_verdict_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.intake.acks._CREDIT_SECONDS", -1)
+def test_a_delivery_uses_credit_up_until_its_verdict_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.intake.prefetch._CREDIT_SECONDS", -1)
     consumer = _consumer()
-    consumer._note_credit()
-    assert consumer.broker.credit.is_spare()
-    message = _message(consumer, Verdict.ACK)  # With the one before it, the window is full.
-    consumer._note_credit()
-    assert not consumer.broker.credit.is_spare()
+    consumer._update_credit()
+    assert consumer._intake.credit.is_spare()
+    delivery = _delivery(consumer)  # With the one before it, the prefetch is used up.
+    consumer._update_credit()
+    assert not consumer._intake.credit.is_spare()
 
-    consumer.ack(message)
+    delivery.settle(Verdict.ACK)
 
-    assert consumer.broker.credit.is_spare()
-
-
-def test_a_delivery_without_a_message_is_settled_by_nobody() -> None:
-    consumer = _consumer()
-    delivery = Delivery(job_id=new_id(), priority=7, verdict=Verdict.ACK, has_message=False)
-
-    consumer.ack(JobMessage(delivery))
-
-    assert consumer.channel.settled == []
+    assert consumer._intake.credit.is_spare()

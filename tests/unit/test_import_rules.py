@@ -1,8 +1,10 @@
 """The import rules are kept, and each of them sees the arrow that it forbids."""
 
+import ast
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,26 @@ def test_a_new_module_without_a_place_in_the_layers_is_refused(copy: Path) -> No
 
     assert broken.returncode == 1
     assert "stray" in broken.stdout
+
+
+def test_the_rooms_of_the_workers_have_few_arrows_between_them() -> None:
+    arrows: set[tuple[str, str]] = set()
+    for file in (_ROOT / "workers").rglob("*.py"):
+        room = file.relative_to(_ROOT / "workers").parts[0].removesuffix(".py")
+        for imported in _workers_modules(file):
+            arrows.add((room, imported))
+
+    between = {(source, target) for source, target in arrows if source != target}
+    assert 10 < len(between) <= 20, sorted(between)
+
+
+def _workers_modules(file: Path) -> Iterator[str]:
+    """Yield the room of each module of `workers` that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("workers."))

@@ -1,13 +1,17 @@
 """SQL that stands in files: each statement has a name and a line that says what it does."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from moneyflow.platform.database import load_queries
+from moneyflow.platform.jobs.store import FRAGMENTS
 
 _ROOT = Path(__file__).parent.parent.parent
-_FILES = sorted(path for folder in ("moneyflow", "workers") for path in (_ROOT / folder).rglob("*.sql"))
+_FILES = sorted(
+    path for folder in ("moneyflow", "workers") for path in (_ROOT / folder).rglob("*.sql") if path != FRAGMENTS
+)
 
 
 def _load(folder: Path, text: str) -> dict[str, str]:
@@ -39,9 +43,37 @@ def test_a_statement_without_a_name_or_a_description_is_refused(tmp_path: Path, 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: str(path.relative_to(_ROOT)))
 def test_every_file_of_the_product_can_be_read_and_every_query_in_it_is_used(path: Path) -> None:
-    queries = load_queries(path)
+    queries = load_queries(path, fragments=FRAGMENTS)
 
     users = [path.with_suffix(".py"), *(_ROOT / "workers" / "relay").glob("*.py")]
     source = "".join(user.read_text(encoding="utf-8") for user in users if user.exists())
     assert queries
     assert [name for name in queries if f'"{name}"' not in source] == []
+
+
+def test_a_fragment_stands_for_what_several_statements_share(tmp_path: Path) -> None:
+    fragments = tmp_path / "fragments.sql"
+    fragments.write_text("-- fragment: one\n-- One.\n1\n\n-- fragment: two\n-- Two.\n<<one>> + <<one>>\n")
+    file = tmp_path / "queries.sql"
+    file.write_text("-- name: sum\n-- Returns three.\nselect <<two>> + <<one>>;\n")
+
+    assert dict(load_queries(file, fragments=fragments)) == {"sum": "select 1 + 1 + 1"}
+
+
+def test_a_fragment_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "queries.sql"
+    file.write_text("-- name: sum\n-- Returns one.\nselect <<one>>;\n")
+
+    with pytest.raises(ValueError, match="there is no fragment one"):
+        load_queries(file)
+
+
+def test_every_fragment_is_used_and_what_it_says_is_written_nowhere_else() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in (*_FILES, FRAGMENTS)}
+    fragments = re.findall(r"^-- fragment: (\w+)$", sources[FRAGMENTS], re.MULTILINE)
+
+    for fragment in fragments:
+        assert any(f"<<{fragment}>>" in source for source in sources.values()), fragment
+    for path in _FILES:
+        for shared in ("'scheduled', 'queued'", "unique_while_unfinished then null", "when attempt > 0"):
+            assert shared not in sources[path], f"{path.name} repeats a fragment: {shared}"

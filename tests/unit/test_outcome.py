@@ -1,4 +1,4 @@
-"""What an error means for a job, and how it is told: without secrets, cut, and storable."""
+"""What an error means for a job, and how it is failure: without secrets, cut, and storable."""
 
 from uuid import UUID
 
@@ -16,9 +16,10 @@ from moneyflow.platform.errors import (
 )
 from moneyflow.platform.jobs.policy import RetryPolicy
 from moneyflow.platform.jobs.store.claims import Claim
+from moneyflow.platform.jobs.store.completion import End, Outcome
 from moneyflow.platform.settings import load
 from workers.execution.redaction import Redactor, group
-from workers.outcome import Cancel, EndedByHandlerError, Ending, Fail, Park, RetryIn, Snooze, decide
+from workers.outcome import Cancel, EndedByHandlerError, Ending, Fail, RetryIn, Snooze, decide
 
 _PASSWORD = "correct-horse-battery"
 _POLICY = RetryPolicy(attempts=3, base_seconds=1, cap_seconds=10)
@@ -45,43 +46,55 @@ def _raised(error: Exception, cause: Exception | None = None) -> Exception:
 
 
 @pytest.mark.parametrize("error", [PermanentError("x"), InvalidInputError("x"), NotFoundError("x"), PoisonError("x")])
-def test_an_error_that_no_try_can_mend_fails_at_the_first(error: Exception) -> None:
-    assert decide(error, _claim(1), _POLICY) == Fail()
+def test_an_error_that_no_attempt_can_mend_fails_at_the_first_and_trips_no_breaker(error: Exception) -> None:
+    assert decide(error, _claim(1), _POLICY) == End(outcome=Outcome.FAILED)
 
 
 @pytest.mark.parametrize("error", [UnavailableError("x"), ConflictError("x"), ValueError("a bug"), KeyError("x")])
-def test_any_other_error_is_tried_again_a_bug_too(error: Exception) -> None:
-    decision = decide(error, _claim(2), _POLICY)
+def test_any_other_error_is_retried_a_bug_too_and_counts_for_the_breaker(error: Exception) -> None:
+    end = decide(error, _claim(2), _POLICY)
 
-    assert isinstance(decision, RetryIn)
-    assert 0 <= decision.seconds <= 2
-
-
-@pytest.mark.parametrize("ending", [RetryIn(3), Snooze(3), Cancel("x"), Fail("x")])
-def test_an_ending_that_a_handler_returns_is_what_follows(ending: Ending) -> None:
-    assert decide(EndedByHandlerError(ending), _claim(1), _POLICY) == ending
+    assert (end.outcome, end.counts, end.counts_for_breaker) == (Outcome.RETRIED, True, True)
+    assert 0 <= end.wait_seconds <= 2
 
 
-def test_another_try_that_a_handler_asks_for_is_one_of_those_it_has() -> None:
-    assert decide(EndedByHandlerError(RetryIn(3)), _claim(3), _POLICY) == Fail()
-    assert decide(EndedByHandlerError(Snooze(3)), _claim(3), _POLICY) == Snooze(3)
+@pytest.mark.parametrize(
+    ("ending", "end"),
+    [
+        (RetryIn(3), End(outcome=Outcome.RETRIED, wait_seconds=3)),
+        (Snooze(3), End(outcome=Outcome.SNOOZED, wait_seconds=3)),
+        (Cancel("x"), End(outcome=Outcome.CANCELLED)),
+        (Fail("x"), End(outcome=Outcome.FAILED)),
+    ],
+)
+def test_an_ending_that_a_handler_returns_is_what_follows(ending: Ending, end: End) -> None:
+    assert decide(EndedByHandlerError(ending), _claim(1), _POLICY) == end
 
 
-def test_a_cancelled_job_ends_and_an_unreadable_one_waits_for_others() -> None:
-    assert decide(JobCancelledError("x"), _claim(1), _POLICY) == Cancel()
-    assert decide(UnknownVersionError("x"), _claim(3), _POLICY) == Park()
+def test_another_attempt_that_a_handler_asks_for_is_one_of_those_it_has() -> None:
+    assert decide(EndedByHandlerError(RetryIn(3)), _claim(3), _POLICY).outcome is Outcome.FAILED
+    assert decide(EndedByHandlerError(Snooze(3)), _claim(3), _POLICY).outcome is Outcome.SNOOZED
+
+
+def test_a_cancelled_job_ends_and_an_unreadable_one_waits_for_others_and_neither_trips_a_breaker() -> None:
+    parked = decide(UnknownVersionError("x"), _claim(3), _POLICY)
+
+    assert decide(JobCancelledError("x"), _claim(1), _POLICY) == End(outcome=Outcome.CANCELLED)
+    assert (parked.outcome, parked.counts, parked.counts_for_breaker) == (Outcome.PARKED, False, False)
+    assert parked.wait_seconds > 0
 
 
 def test_a_contract_names_errors_that_are_permanent_and_errors_that_do_not_count() -> None:
     policy = RetryPolicy(attempts=3, base_seconds=1, permanent=(ConflictError,), uncounted=(UnavailableError,))
+    uncounted = decide(UnavailableError("x"), _claim(3), policy)
 
-    assert decide(ConflictError("x"), _claim(1), policy) == Fail()
-    assert isinstance(decide(UnavailableError("x"), _claim(3), policy), Snooze)
+    assert decide(ConflictError("x"), _claim(1), policy).outcome is Outcome.FAILED
+    assert (uncounted.outcome, uncounted.counts) == (Outcome.SNOOZED, False)
 
 
 def test_a_probe_of_a_kind_that_paused_itself_burns_no_attempt_unless_it_is_hopeless() -> None:
-    assert isinstance(decide(UnavailableError("x"), _claim(3, is_probe=True), _POLICY), Snooze)
-    assert decide(PermanentError("x"), _claim(1, is_probe=True), _POLICY) == Fail()
+    assert decide(UnavailableError("x"), _claim(3, is_probe=True), _POLICY).outcome is Outcome.SNOOZED
+    assert decide(PermanentError("x"), _claim(1, is_probe=True), _POLICY).outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize(
@@ -99,18 +112,20 @@ def test_failures_of_one_cause_are_one_group(one: str, other: str) -> None:
     assert group(one) != group("something else")
 
 
-def test_the_last_try_is_the_last() -> None:
-    assert decide(UnavailableError("x"), _claim(3), _POLICY) == Fail()
-    assert decide(UnavailableError("x"), _claim(4), _POLICY) == Fail()
+def test_the_last_attempt_is_the_last() -> None:
+    assert decide(UnavailableError("x"), _claim(3), _POLICY).outcome is Outcome.FAILED
+    assert decide(UnavailableError("x"), _claim(4), _POLICY).outcome is Outcome.FAILED
 
 
 def test_our_own_secrets_are_in_neither_message_nor_traceback(redactor: Redactor) -> None:
-    told = redactor.tell(_raised(OSError(f"no login with {_PASSWORD}-2, none with {_PASSWORD}, none with {'k' * 40}")))
+    failure = redactor.failure(
+        _raised(OSError(f"no login with {_PASSWORD}-2, none with {_PASSWORD}, none with {'k' * 40}"))
+    )
 
-    assert told.message == "no login with ***, none with ***, none with ***"
-    assert told.traceback is not None
-    assert _PASSWORD not in told.traceback
-    assert told.error_class == "OSError"
+    assert failure.message == "no login with ***, none with ***, none with ***"
+    assert failure.traceback is not None
+    assert _PASSWORD not in failure.traceback
+    assert failure.error_class == "OSError"
 
 
 @pytest.mark.parametrize(
@@ -130,42 +145,42 @@ def test_our_own_secrets_are_in_neither_message_nor_traceback(redactor: Redactor
     ],
 )
 def test_what_looks_like_a_secret_of_somebody_else_is_redacted(redactor: Redactor, text: str) -> None:
-    told = redactor.tell(_raised(ValueError(text)))
+    failure = redactor.failure(_raised(ValueError(text)))
 
-    assert "hunter22" not in told.message
-    assert "hunter22" not in (told.traceback or "")
+    assert "hunter22" not in failure.message
+    assert "hunter22" not in (failure.traceback or "")
 
 
 def test_the_cause_is_told_and_redacted_too(redactor: Redactor) -> None:
-    told = redactor.tell(_raised(UnavailableError("outside"), OSError("password=hunter22 in the cause")))
+    failure = redactor.failure(_raised(UnavailableError("outside"), OSError("password=hunter22 in the cause")))
 
-    assert "in the cause" in (told.traceback or "")
-    assert "hunter22" not in (told.traceback or "")
+    assert "in the cause" in (failure.traceback or "")
+    assert "hunter22" not in (failure.traceback or "")
 
 
 def test_a_long_traceback_keeps_its_end_within_eight_kibibytes(redactor: Redactor) -> None:
-    told = redactor.tell(_raised(ValueError("€" * 10_000 + "the end")))
+    failure = redactor.failure(_raised(ValueError("€" * 10_000 + "the end")))
 
-    assert told.traceback is not None
-    assert len(told.traceback.encode()) <= 8 * 1024
-    assert told.traceback.rstrip().endswith("€the end")
+    assert failure.traceback is not None
+    assert len(failure.traceback.encode()) <= 8 * 1024
+    assert failure.traceback.rstrip().endswith("€the end")
 
 
 def test_a_long_message_is_cut(redactor: Redactor) -> None:
-    assert len(redactor.tell(ValueError("x" * 10_000)).message) == 2048
+    assert len(redactor.failure(ValueError("x" * 10_000)).message) == 2048
 
 
 def test_a_secret_at_the_cut_is_not_half_told(redactor: Redactor) -> None:
-    told = redactor.tell(ValueError("x" * 2040 + _PASSWORD))
+    failure = redactor.failure(ValueError("x" * 2040 + _PASSWORD))
 
-    assert told.message == "x" * 2040 + "***"
+    assert failure.message == "x" * 2040 + "***"
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"], ids=["NUL", "a lone surrogate"])
 def test_what_postgres_and_amqp_cannot_store_is_replaced(redactor: Redactor, text: str) -> None:
-    told = redactor.tell(_raised(ValueError(text)))
+    failure = redactor.failure(_raised(ValueError(text)))
 
-    for stored in (told.message, told.traceback or ""):
+    for stored in (failure.message, failure.traceback or ""):
         assert "\x00" not in stored
         assert stored.encode()
 
@@ -175,4 +190,4 @@ def test_an_error_whose_text_fails_is_told_all_the_same(redactor: Redactor) -> N
         def __str__(self) -> str:
             raise RuntimeError("no words")
 
-    assert redactor.tell(_raised(Mute())).error_class == "Mute"
+    assert redactor.failure(_raised(Mute())).error_class == "Mute"

@@ -1,4 +1,4 @@
-"""Wait for Postgres: while it is away nothing can be written down, so nothing may be settled."""
+"""Postgres retry: while Postgres is down no attempt can be recorded, so no delivery may be settled."""
 
 import threading
 from collections.abc import Callable
@@ -18,17 +18,17 @@ _LONGEST_WAIT_SECONDS = 2.0
 
 
 class StoppingError(Exception):
-    """The worker stops while Postgres is away: the message stays unsettled and is delivered again elsewhere."""
+    """The worker stops while Postgres is down: RabbitMQ delivers the message again, to another worker."""
 
 
 class PostgresRetry:
-    """Acts, and again while Postgres is away or cannot now."""
+    """Repeats an action while Postgres is down, or cannot do it now."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
 
-    def __call__(self, act: Callable[[], T]) -> T:
-        """Return what `act` returns in the end.
+    def __call__(self, action: Callable[[], T]) -> T:
+        """Return what `action` returns once Postgres answers.
 
         Raises:
             StoppingError: the worker stops meanwhile.
@@ -36,19 +36,19 @@ class PostgresRetry:
         wait = _FIRST_WAIT_SECONDS
         while True:
             try:
-                return act()
+                return action()
             except (psycopg.Error, PostgresDownError) as error:
                 if not is_passing(error):
                     raise
-                log.warning("waiting_for_postgres", error=str(error), seconds=wait)
+                log.warning("postgres_unavailable", error=str(error), retry_in_seconds=wait)
             self.pause(wait)
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
     def pause(self, seconds: float) -> None:
-        """Wait for so long; raises StoppingError as above."""
+        """Wait for `seconds`; raises StoppingError as above."""
         if self._stopping.wait(seconds):
             raise StoppingError
 
-    def end(self) -> None:
-        """Let nobody wait any longer."""
+    def stop(self) -> None:
+        """End every wait, now and from now on."""
         self._stopping.set()

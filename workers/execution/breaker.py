@@ -1,4 +1,4 @@
-"""The outage breaker: a kind whose jobs fail all alike pauses itself, lets one job a time probe, and resumes."""
+"""Circuit breaker: a kind whose jobs all fail alike pauses itself, probes with one job at a time, and resumes."""
 
 import threading
 import time
@@ -26,50 +26,55 @@ class _Streak:
 class Breakers:
     """Counts identical errors in a row, for each kind, in this process.
 
-    In this process and not in Postgres, where every job of a kind would have to write one and the same row: an outage
-    meets every worker, so the first that has seen enough pauses the kind for all.
+    In this process and not in Postgres, where every job of a kind would have to write the same row: an outage meets
+    every worker, so the first that has seen enough pauses the kind for all.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = threading.Lock()
         self._streaks: dict[str, _Streak] = {}
-        #: When each kind was last paused from here, by this process's monotonic clock.
+        #: When this process last paused each kind, by its monotonic clock; single reads need no lock.
         self._paused_at: dict[str, float] = {}
 
     def came_before_pause(self, claim: Claim) -> bool:
-        """Say whether the kind has paused itself here since the job was claimed: it would only meet the outage too."""
+        """Return whether this process paused the kind after the claim: the job would only meet the same outage."""
         return claim.claimed_at < self._paused_at.get(claim.kind, 0.0) and not claim.is_probe
 
     def succeeded(self, claim: Claim) -> None:
-        """Note that a job of the kind has succeeded; when it was the probe, the kind goes on."""
-        if claim.kind in self._streaks:
+        """Record that a job of the kind succeeded; the success of the probe resumes the kind."""
+        if claim.kind in self._streaks:  # PERF: no lock for the usual case, in which there is none.
             with self._lock:
                 self._streaks.pop(claim.kind, None)
         if claim.is_probe:
-            self._act(lambda session: self._resume(session, claim))
+            self._write(lambda session: self._resume(session, claim))
 
     def failed(self, claim: Claim, failure: Failure) -> None:
-        """Note an error that another try may mend; enough of them in a row, all alike, pause the kind."""
+        """Record an error that another attempt may mend; enough of them in a row, all alike, pause the kind."""
         contract = contracts.get(claim.kind)
         if contract is None or contract.breaker is None:
             return
         breaker = contract.breaker
         if claim.is_probe:
-            self._act(lambda session: control.probe_failed(session, claim.kind, claim.id, breaker))
+            self._write(lambda session: control.probe_failed(session, claim.kind, claim.id, breaker))
             return
+        if not self._is_tripped(claim, failure, errors=breaker.errors):
+            return
+        self._paused_at[claim.kind] = time.monotonic()
+        self._write(lambda session: self._trip(session, claim, failure))
+        self._paused_at[claim.kind] = time.monotonic()  # Of jobs that were claimed while it was written.
+
+    def _is_tripped(self, claim: Claim, failure: Failure, *, errors: int) -> bool:
+        error = (failure.error_class, failure.group)
         with self._lock:
-            error = (failure.error_class, failure.group)
             streak = self._streaks.get(claim.kind)
             if streak is None or streak.error != error:
                 streak = self._streaks[claim.kind] = _Streak(error)
             streak.length += 1
-            if streak.length < breaker.errors:
-                return
+            if streak.length < errors:
+                return False
             del self._streaks[claim.kind]
-        self._paused_at[claim.kind] = time.monotonic()
-        self._act(lambda session: self._trip(session, claim, failure))
-        self._paused_at[claim.kind] = time.monotonic()  # For those that were claimed while it was written.
+            return True
 
     def _trip(self, session: Session, claim: Claim, failure: Failure) -> None:
         breaker = contracts[claim.kind].breaker
@@ -77,21 +82,19 @@ class Breakers:
         reason = f"{breaker.errors} times in a row: {failure.error_class}: {failure.group}"
         if control.trip(session, claim.kind, reason=reason, breaker=breaker):
             log.error("kind_paused", job=claim.kind, reason=reason, next_probe_in_seconds=breaker.probe_seconds)
-            told = (
-                f"{claim.kind} has paused itself, {reason}. It tries one job from time to time and goes on by itself."
-            )
-            warnings.warn(session, code="job_kind_paused", message=told, details={"job": claim.kind})
+            message = f"{claim.kind} has paused itself, {reason}. It probes with one job at a time and resumes then."
+            warnings.warn(session, code="job_kind_paused", message=message, details={"job": claim.kind})
 
     def _resume(self, session: Session, claim: Claim) -> None:
         if control.probe_succeeded(session, claim.kind, claim.id):
             log.warning("kind_resumed", job=claim.kind, probe=str(claim.id))
-            told = f"{claim.kind} works again and goes on."
-            warnings.warn(session, code="job_kind_resumed", message=told, details={"job": claim.kind})
+            message = f"{claim.kind} works again and has resumed."
+            warnings.warn(session, code="job_kind_resumed", message=message, details={"job": claim.kind})
 
-    def _act(self, act: Callable[[Session], None]) -> None:
-        """Write it down; when that fails the next error, or the next probe, tries again."""
+    def _write(self, write: Callable[[Session], None]) -> None:
+        """Write it; when that fails, the next error or the next probe writes it."""
         try:
             with self._database.transaction() as session:
-                act(session)
+                write(session)
         except Exception:
-            log.exception("breaker_not_written", consequence="the next job that ends tries it again")
+            log.exception("breaker_not_written", consequence="the next attempt that ends writes it")

@@ -1,7 +1,7 @@
-"""Finishes of jobs that touched no table, many in one commit, by a thread of its own.
+"""Completer: a thread that writes the successes of jobs that touched no table, many in one commit.
 
-Such a job has nothing to commit but its end, and a commit waits for the disk. The thread that ran it goes on to the
-next job at once; this one writes whatever has gathered while it wrote the last, and then lets the messages be acked.
+Such a job has nothing to commit but its end, and a commit waits for the disk. The thread that ran it takes the next job
+at once; this one writes what has gathered while it wrote the last batch, and then has the messages acked.
 """
 
 import threading
@@ -18,82 +18,77 @@ log = structlog.get_logger(__name__)
 
 SucceedMany = Callable[[Sequence[Success]], Collection[UUID]]
 
-#: As many go into one statement.
+#: Successes in one statement at most.
 _MOST_AT_ONCE = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Completion:
-    """A job that has run well, and what is to be told once that is committed."""
+class Pending:
+    """A success to write, and what is called once it is written."""
 
     success: Success
-    #: Called with True when the job was still ours, with False when it was taken over.
+    #: Called with True when the fence still held, with False when the job was taken over.
     committed: Callable[[bool], None]
     #: Called when Postgres refuses to store this very success.
     refused: Callable[[Exception], None]
 
 
 class Completer:
-    """Writes what is handed over, in the order in which it came, until it is stopped.
+    """Writes what is handed over, in the order in which it came.
 
-    `succeed_many` writes successes in a transaction and returns the ids of those that were held.
+    `succeed_many` writes successes in a transaction and returns the ids of those whose fences held.
     """
 
-    def __init__(self, succeed_many: SucceedMany, patience: PostgresRetry) -> None:
+    def __init__(self, succeed_many: SucceedMany, retry: PostgresRetry) -> None:
         self._succeed_many = succeed_many
-        self._patiently = patience
+        self._retry = retry
         self._changed = threading.Condition()
-        self._gathered: list[Completion] = []
+        self._pending: list[Pending] = []
         self._writing = False
-        self._thread = threading.Thread(target=self._run, name="finisher", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="completer", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
-        self._thread.start()
+        """Start to write."""
+        self.thread.start()
 
-    @property
-    def thread(self) -> threading.Thread:
-        """Return the thread without which nothing is written."""
-        return self._thread
-
-    def hand_over(self, finish: Completion) -> None:
-        """Have the job finished soon; returns at once."""
+    def hand_over(self, pending: Pending) -> None:
+        """Have a success written soon; returns at once."""
         with self._changed:
-            self._gathered.append(finish)
+            self._pending.append(pending)
             if not self._writing:
                 self._changed.notify()
 
     def wait_until_written(self, seconds: float) -> bool:
-        """Wait until nothing is left to be written; False when that takes longer."""
+        """Wait until nothing is left to write; return False when that takes longer than `seconds`."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._gathered and not self._writing, seconds)
+            return self._changed.wait_for(lambda: not self._pending and not self._writing, seconds)
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._writing = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: bool(self._gathered))
-                finishes, self._gathered = self._gathered[:_MOST_AT_ONCE], self._gathered[_MOST_AT_ONCE:]
+                self._changed.wait_for(lambda: bool(self._pending))
+                batch, self._pending = self._pending[:_MOST_AT_ONCE], self._pending[_MOST_AT_ONCE:]
                 self._writing = True
             try:
-                self._write(finishes)
+                self._write(batch)
             except StoppingError:
-                log.warning("finishes_not_written", jobs=len(finishes), consequence="they are run again elsewhere")
+                log.warning("successes_not_written", jobs=len(batch), consequence="the jobs run again elsewhere")
             except Exception:
-                log.exception("unexpected_error", consequence="these jobs are taken over when their leases end")
+                log.exception("unexpected_error", consequence="these jobs are rescued when their leases end")
 
-    def _write(self, finishes: Sequence[Completion]) -> None:
+    def _write(self, batch: Sequence[Pending]) -> None:
         try:
-            held = self._patiently(lambda: self._succeed_many([finish.success for finish in finishes]))
+            held = self._retry(lambda: self._succeed_many([pending.success for pending in batch]))
         except StoppingError:
             raise
         except Exception as error:  # noqa: BLE001 - one that cannot be stored must not keep the others from it
-            if len(finishes) == 1:
-                finishes[0].refused(error)
+            if len(batch) == 1:
+                batch[0].refused(error)
                 return
-            for finish in finishes:
-                self._write([finish])
+            for pending in batch:
+                self._write([pending])
             return
-        for finish in finishes:
-            finish.committed(finish.success.claim.id in held)
+        for pending in batch:
+            pending.committed(pending.success.claim.id in held)

@@ -1,4 +1,4 @@
-"""Tells an error in text that may be stored and sent: without secrets and personal addresses, and cut."""
+"""Redaction: an error as text that may be stored and sent, without secrets and mail addresses, and cut."""
 
 import re
 import traceback
@@ -25,13 +25,13 @@ _DIFFERS = re.compile(
 
 
 class Redactor:
-    """Knows this process's secrets, so that no error repeats them."""
+    """Replaces this process's secrets in the text of errors."""
 
     def __init__(self, settings: Settings) -> None:
         values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
         self._secrets = sorted((v for v in values if len(v) >= _SHORTEST_SECRET), key=len, reverse=True)
 
-    def tell(self, error: BaseException) -> Failure:
+    def failure(self, error: BaseException) -> Failure:
         """Return the error's class, message, group and traceback, redacted and cut."""
         message = self._clean(_text(error))[:_MESSAGE_LIMIT]
         if isinstance(error, EndedByHandlerError):
@@ -60,11 +60,11 @@ def group(message: str) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - an error that cannot tell itself must not hide that the job failed
+    except Exception:  # noqa: BLE001 - an error without text must not hide that the job failed
         return "(the error has no text)"
 
 
 def _last_bytes(text: str, limit: int) -> str:
-    """Keep the end, where the error stands, within `limit` bytes of UTF-8."""
+    """Return the end, which has the error, within `limit` bytes of UTF-8."""
     data = text.encode()
     return text if len(data) <= limit else data[-limit:].decode("utf-8", "ignore")

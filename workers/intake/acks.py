@@ -1,26 +1,13 @@
-"""Verdicts on the way to RabbitMQ, gathered from all threads and sent in few frames; and how much more it may bring."""
+"""Acks: the verdicts of one channel, gathered from all threads and sent to RabbitMQ in few frames."""
 
-import math
 import threading
-import time
 from collections import deque
-from enum import Enum, auto
 
-#: RabbitMQ has had the time to bring the next message when there is one.
-_CREDIT_SECONDS = 0.005
-
-
-class Verdict(Enum):
-    """What becomes of a message once its job was looked at."""
-
-    KEEP = auto()  #: Nothing yet: RabbitMQ delivers it again when this consumer is gone.
-    ACK = auto()
-    REJECT = auto()  #: To `jobs_failed`, by the broker itself.
-    GIVE_BACK = auto()  #: To another worker that has time for it.
+from workers.intake.delivery import Verdict
 
 
 class Acks:
-    """The delivery tags of one channel that are not settled, in their order, and the verdicts that wait to be sent."""
+    """The delivery tags of one channel that are not settled, in their order, and the verdicts to send."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,7 +16,7 @@ class Acks:
         self._unsent: dict[int, Verdict] = {}
 
     def delivered(self, tag: int) -> None:
-        """Note a message that came."""
+        """Record a message that came."""
         with self._lock:
             self._open.append(tag)
 
@@ -39,10 +26,10 @@ class Acks:
             return len(self._open) - len(self._done)
 
     def settled(self, tag: int, verdict: Verdict) -> bool:
-        """Note a verdict; True when the sender must be called, False when it will come for this one anyway.
+        """Record a verdict; return True when the sender must be called, False when it will send this one anyway.
 
-        The first verdict on a message stays: one that was given back may be looked at by a thread that had it in hand,
-        and RabbitMQ closes the channel of who settles twice.
+        The first verdict on a message counts: a thread may hold one that was given back, and RabbitMQ closes a channel
+        on which a message is settled twice.
         """
         with self._lock:
             is_open = bool(self._open) and tag >= self._open[0] and tag not in self._done and tag not in self._unsent
@@ -52,10 +39,10 @@ class Acks:
             return len(self._unsent) == 1
 
     def take(self) -> tuple[list[tuple[int, Verdict]], int | None]:
-        """Return the verdicts to be sent one by one, and then the tag up to which all is to be acked at once, if any.
+        """Return the verdicts to send one by one, and the tag up to which all messages are acked at once, if any.
 
-        That last ack settles every message before it, so it reaches no further than all of them are done; what is
-        sent one by one is not among those that it acks, for RabbitMQ closes the channel of who acks twice.
+        That ack settles every message before it, so it reaches no further than all of them are done. The verdicts
+        that are sent one by one are not among those that it acks.
         """
         with self._lock:
             unsent, self._unsent = self._unsent, {}
@@ -68,21 +55,3 @@ class Acks:
                     del unsent[tag]
                     last = tag
         return list(unsent.items()), last
-
-
-class Credit:
-    """Whether RabbitMQ could bring more messages than it does."""
-
-    def __init__(self) -> None:
-        self._spare_since = math.inf
-
-    def note(self, messages: int) -> None:
-        """Note how many more messages the consumer would take."""
-        if messages <= 0:
-            self._spare_since = math.inf
-        elif self._spare_since == math.inf:
-            self._spare_since = time.monotonic()
-
-    def is_spare(self) -> bool:
-        """Say whether there has been room for more for a moment: then RabbitMQ has nothing for this worker."""
-        return time.monotonic() - self._spare_since > _CREDIT_SECONDS

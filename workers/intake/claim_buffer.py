@@ -1,115 +1,129 @@
-"""What lies in this worker's window: claimed with one statement by the first thread that needs a job of it."""
+"""Claim buffer: the deliveries of this worker that no thread has started, claimed together in one statement."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from uuid import UUID
 
 from moneyflow.platform.jobs.store.claims import Claim
-from workers.intake.delivery import Delivery
+from workers.intake.delivery import Delivery, Verdict
 
 ClaimMany = Callable[[Sequence[UUID]], list[Claim]]
 
 
 class ClaimBuffer:
-    """The deliveries of this process that no thread has begun, claimed together.
+    """Deliveries that wait for a thread, their claims, and the threads that are busy.
 
-    Under load one statement takes the whole window; an idle worker takes one job at once. Two deliveries of one job
-    share one claim: the first gets it. Among them are deliveries without a message, which came by the shortcut.
+    Under load one statement claims all that waits; an idle worker claims one job at once. Two deliveries of one job
+    share one claim: the first gets it.
     """
 
     def __init__(self, claim_many: ClaimMany) -> None:
         self._claim_many = claim_many
+        #: Held while Postgres is asked; `_lock` never is, so that the consumer's thread waits for no statement.
         self._claiming = threading.Lock()
-        self._arriving = threading.Lock()
+        self._lock = threading.Lock()
         self._waiting: dict[Delivery, None] = {}
         self._claims: dict[Delivery, Claim] = {}
+        self._in_hand: set[Delivery] = set()
+        self._freed = threading.Event()
 
     def arrived(self, delivery: Delivery) -> None:
-        """Note a delivery; called by the thread that talks with RabbitMQ, so it never waits for Postgres."""
-        with self._arriving:
+        """Add a delivery."""
+        with self._lock:
             self._waiting[delivery] = None
 
+    @contextmanager
+    def in_hand(self, delivery: Delivery) -> Iterator[None]:
+        """Count the calling thread as busy with the delivery for the block."""
+        with self._lock:
+            self._in_hand.add(delivery)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_hand.discard(delivery)
+            self._freed.set()
+
     def take(self, delivery: Delivery) -> Claim | None:
-        """Return the delivery's claim, or None when its job was not there to be claimed."""
-        with self._arriving:
+        """Return the delivery's claim, or None when its job could not be claimed."""
+        with self._lock:
             claim = self._claims.pop(delivery, None)
-        if claim is not None:
-            return claim  # And nobody waits for what is being claimed meanwhile.
-        with self._claiming:
-            if delivery in self._waiting:
-                self._claim(self._all_waiting())
-            with self._arriving:
-                return self._claims.pop(delivery, None)
-
-    def claim_now(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Claim these before all else that waits, and return those of them that are claimed; the others are forgotten.
-
-        Raises:
-            psycopg.Error: nothing was claimed.
-        """
-        with self._claiming:
-            return self._claim(deliveries)
-
-    def claimed(self) -> set[UUID]:
-        """Return the jobs that are claimed and that no thread has begun."""
-        with self._arriving:
-            return {claim.id for claim in self._claims.values()}
-
-    def unstarted(self) -> int:
-        """Return how many deliveries no thread has begun."""
-        with self._arriving:
-            return len(self._waiting) + len(self._claims)
-
-    def without_message(self) -> int:
-        """Return how many of them have no message."""
-        with self._arriving:
-            return sum(not delivery.has_message for delivery in self._unstarted())
-
-    def lowest_priority(self) -> int | None:
-        """Return the lowest priority among them; None when there are none."""
-        with self._arriving:
-            return min((delivery.priority for delivery in self._unstarted()), default=None)
+        if claim is None:
+            with self._claiming:
+                if delivery in self._waiting:
+                    self._claim_waiting()
+                with self._lock:
+                    claim = self._claims.pop(delivery, None)
+        if claim is None and delivery.is_best_effort:
+            delivery.is_settled = True
+        return claim
 
     def forget(self, delivery: Delivery) -> None:
-        """Note that nobody will take the delivery any more."""
-        with self._claiming, self._arriving:
+        """Drop a delivery that no thread will take."""
+        with self._claiming, self._lock:
             self._waiting.pop(delivery, None)
             self._claims.pop(delivery, None)
 
+    def give_back(self) -> tuple[list[Delivery], list[Claim]]:
+        """Empty the buffer; return its deliveries without a claim, settled as requeued, and the claims to release.
+
+        The deliveries of the claims are acked by their release. A thread that comes to any of them does nothing.
+        """
+        with self._claiming, self._lock:
+            unclaimed, claims = list(self._waiting), dict(self._claims)
+            self._waiting.clear()
+            self._claims.clear()
+            for delivery in (*unclaimed, *claims):
+                delivery.is_settled = True
+        for delivery in unclaimed:
+            delivery.settle(Verdict.REQUEUE)
+        return list(claims), list(claims.values())
+
+    def unstarted(self) -> int:
+        """Return how many deliveries no thread has started."""
+        with self._lock:
+            return len(self._waiting) + len(self._claims)
+
+    def busy(self) -> int:
+        """Return how many threads have a delivery in hand."""
+        with self._lock:
+            return len(self._in_hand)
+
+    def best_effort(self) -> tuple[int, int]:
+        """Return how many best-effort deliveries wait here, and how many are in hand: they take no prefetch."""
+        with self._lock:
+            waiting = sum(delivery.is_best_effort for delivery in self._unstarted())
+            return waiting, sum(delivery.is_best_effort for delivery in self._in_hand)
+
+    def lowest_priority(self) -> int | None:
+        """Return the lowest priority that waits here; None when nothing waits."""
+        with self._lock:
+            return min((delivery.priority for delivery in self._unstarted()), default=None)
+
     def oldest_seconds(self) -> float:
-        """Return for how long the oldest delivery has waited for a thread."""
-        with self._arriving:
+        """Return for how many seconds the oldest delivery has waited for a thread."""
+        with self._lock:
             arrivals = [delivery.arrived_at for delivery in self._unstarted()]
         return time.monotonic() - min(arrivals) if arrivals else 0.0
 
-    def empty(self) -> dict[Delivery, Claim | None]:
-        """Forget everything, and return the deliveries that no thread has begun, with the claims among them.
-
-        A thread that comes to one of them later does nothing.
-        """
-        with self._claiming, self._arriving:
-            unstarted = dict.fromkeys(self._waiting) | self._claims
-            self._waiting.clear()
-            self._claims.clear()
-            for delivery in unstarted:
-                delivery.is_given_back = True
-            return unstarted
+    def wait_until_freed(self, seconds: float) -> None:
+        """Wait until a thread is done with its delivery, at most this many seconds."""
+        self._freed.wait(seconds)
+        self._freed.clear()
 
     def _unstarted(self) -> Iterator[Delivery]:
-        """Go through them; the caller holds the lock."""
+        """Iterate over what no thread has started; the caller holds the lock."""
         return chain(self._waiting, self._claims)
 
-    def _all_waiting(self) -> list[Delivery]:
-        with self._arriving:
-            return list(self._waiting)
-
-    def _claim(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    def _claim_waiting(self) -> None:
+        with self._lock:
+            deliveries = list(self._waiting)
         first = {delivery.job_id: delivery for delivery in reversed(deliveries)}
         claims = {first[claim.id]: claim for claim in self._claim_many(list(first))}
-        with self._arriving:
+        with self._lock:
             self._claims |= claims
             for delivery in deliveries:
                 self._waiting.pop(delivery, None)
-        return [delivery for delivery in deliveries if delivery in claims]

@@ -1,4 +1,4 @@
-"""Dramatiq on our topology: messages checked where they are decoded, a window that fits the jobs, acks in batches.
+"""RabbitMQ consumer: checks messages as it decodes them, fits its prefetch to the jobs, and sends acks in batches.
 
 Builds on a private class of Dramatiq 2.2.1 (`_RabbitmqConsumer`), which is why that version is pinned.
 """
@@ -6,115 +6,78 @@ Builds on a private class of Dramatiq 2.2.1 (`_RabbitmqConsumer`), which is why 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 import dramatiq
-import pika
 import pika.exceptions
 import structlog
-from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
 
 from moneyflow.platform.brokers.job_message import decode, fence_of, priority_of
-from moneyflow.platform.brokers.rabbitmq import HIGHEST_PRIORITY, JOBS_QUEUE, declare_topology
+from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.failpoints import reach
 from moneyflow.platform.jobs.contract import PRIORITIES
-from workers.intake.acks import Acks, Credit, Verdict
-from workers.intake.delivery import Delivery
+from workers.intake.acks import Acks
+from workers.intake.claim_buffer import ClaimBuffer
+from workers.intake.delivery import Delivery, Verdict
+from workers.intake.prefetch import Credit, PrefetchPolicy
 
 log = structlog.get_logger(__name__)
 
-#: The window is looked at so often.
-_LOOK_SECONDS = 0.1
+#: Seconds between two looks at the prefetch policy; also how long the consumer waits for a message.
+_FIT_SECONDS = 0.1
 
-_ACTORS = {priority: f"priority_{priority}" for priority in PRIORITIES}
-#: Behind every `JobMessage`, for Dramatiq wants a message there; all that it asks for is on the proxy itself.
-_BEHIND: "dramatiq.Message[Any]" = dramatiq.Message(
+#: Dramatiq's actor of each priority: it orders what a worker holds by the actor's priority, not the message's.
+ACTORS = {priority: f"priority_{priority}" for priority in PRIORITIES}
+#: The message within every `JobMessage`: Dramatiq wants one; all that it reads is on the proxy itself.
+_MESSAGE: "dramatiq.Message[Any]" = dramatiq.Message(
     queue_name=JOBS_QUEUE, actor_name="", args=(), kwargs={}, options={}, message_id="", message_timestamp=0
 )
 
-_CONNECTION_ERRORS = (pika.exceptions.AMQPConnectionError, pika.exceptions.AMQPChannelError, AssertionError)
+CONNECTION_ERRORS = (pika.exceptions.AMQPConnectionError, pika.exceptions.AMQPChannelError, AssertionError)
 
 
-class JobsBroker(RabbitmqBroker):
-    """Dramatiq's broker on the queue `jobs` of our own topology; it consumes and never publishes."""
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """What the consumer works with. `give_back` lets other workers have what waits here; it must return at once."""
 
-    def __init__(
-        self,
-        parameters: pika.ConnectionParameters,
-        *,
-        arrived: Callable[[Delivery], None],
-        wanted_window: Callable[[], int],
-        hoards: Callable[[], bool],
-        gather_seconds: Callable[[], float],
-        give_back: Callable[[], None],
-        credit: Credit,
-    ) -> None:
-        super().__init__(middleware=[])
-        self.parameters = parameters
-        self.arrived = arrived
-        self.wanted_window = wanted_window
-        self.hoards = hoards
-        self.gather_seconds = gather_seconds
-        self.give_back = give_back
-        self.credit = credit
-
-    @property
-    def consumer_class(self) -> type["FencedConsumer"]:
-        """Return the consumer that fences its acks."""
-        return FencedConsumer
-
-    def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
-        """Declare the topology of contracts; there are no delay queues and no `.XQ`."""
-        if queue_name not in self.queues:
-            self.emit_before("declare_queue", queue_name)
-            self.queues.add(queue_name)
-            self.emit_after("declare_queue", queue_name)
-        if ensure:
-            self._ensure_queue(queue_name)
-
-    def _ensure_queue(self, _: str) -> None:
-        # Each time a consumer starts, for the queue may have been deleted behind our back.
-        try:
-            declare_topology(self.channel)
-        except _CONNECTION_ERRORS as error:
-            del self.connection
-            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
-        del self.connection
-
-    def enqueue(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: a job is enqueued in Postgres, and only the relay publishes."""
-        raise RuntimeError("use moneyflow.platform.jobs.enqueue: only the relay publishes")
+    buffer: ClaimBuffer
+    policy: PrefetchPolicy
+    credit: Credit
+    give_back: Callable[[], None]
 
 
-class FencedConsumer(_RabbitmqConsumer):
-    """A consumer that settles only what it delivered itself, and takes as many messages as fit its jobs.
+class JobsConsumer(_RabbitmqConsumer):
+    """A consumer whose deliveries are settled on itself alone, from any thread.
 
-    Delivery tags start at 1 again on every channel: after a reconnect, the ack of a job that began before the drop
-    would settle another job's message.
+    Delivery tags start at 1 again on every channel: after a reconnect, the ack of a job that started before the drop
+    would settle another job's message. So a delivery settles on the consumer that delivered it, or nowhere.
     """
 
-    def __init__(self, broker: JobsBroker, queue_name: str, prefetch: int, timeout: int) -> None:
+    def __init__(self, broker: Any, queue_name: str, prefetch: int, timeout: int) -> None:
         super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
-        self._window = prefetch
-        self._threads = prefetch // 2  # As Dramatiq has it.
-        self._looked_at = time.monotonic()
+        self._intake: Intake = broker.intake
+        self._prefetch = prefetch
+        self._threads = prefetch // 2  # As Dramatiq computes it.
+        self._fitted_at = time.monotonic()
         self._acks = Acks()
-        self._note_credit()
+        self._update_credit()
 
     def __next__(self) -> "JobMessage | None":
         try:
-            self._fit_window()
+            self._fit_prefetch()
             method, properties, body = next(self.iterator)
         except StopIteration:
             raise ConnectionClosed(None) from None  # type: ignore[no-untyped-call] # RabbitMQ cancelled the consumer.
-        except _CONNECTION_ERRORS as error:
+        except CONNECTION_ERRORS as error:
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
         if method is None:
-            self._note_credit()
+            self._update_credit()
             return None
         try:
             job_id = decode(body)
@@ -122,46 +85,40 @@ class FencedConsumer(_RabbitmqConsumer):
             log.warning("message_refused", reason=error.detail, consequence="it is on jobs_failed now")
             self.channel.basic_reject(method.delivery_tag, requeue=False)
             return None
+        self._acks.delivered(method.delivery_tag)
+        self._update_credit()
         delivery = Delivery(
             job_id=job_id,
             priority=priority_of(properties),
-            letter_fence=fence_of(properties.headers),
             settle=partial(self.settle, method.delivery_tag),
+            dead_letter_fence=fence_of(properties.headers),
         )
-        self._acks.delivered(method.delivery_tag)
-        self._note_credit()
-        self.broker.arrived(delivery)
-        return JobMessage(delivery, consumer=self, tag=method.delivery_tag)
+        self._intake.buffer.arrived(delivery)
+        return JobMessage(delivery)
 
-    def ack(self, message: "JobMessage") -> None:  # type: ignore[override] # it delivers no others
-        """Settle the message by its delivery's verdict, when it came by this very consumer."""
-        if not message.delivery.has_message:
-            return
-        if message.consumer is not self:
-            log.info("stale_ack_dropped", job_id=str(message.delivery.job_id))
-        else:
-            self.settle(message.tag, message.delivery.verdict)
+    def ack(self, _: object) -> None:
+        """Do nothing: a delivery is settled by its verdict, when its job's end is committed."""
 
     nack = ack
 
     def settle(self, tag: int, verdict: Verdict) -> None:
-        """Let RabbitMQ know of a verdict, together with others that come meanwhile; from any thread."""
-        if verdict is Verdict.KEEP or not self._acks.settled(tag, verdict):
+        """Send a verdict to RabbitMQ, together with others that come meanwhile; from any thread."""
+        if not self._acks.settled(tag, verdict):
             return
         try:
             self.connection.add_callback_threadsafe(self._gather_acks)
-        except _CONNECTION_ERRORS:
-            # The connection is gone and the messages with it: they are delivered again, and then have nothing to do.
-            log.info("acks_lost_with_their_connection")
+        except CONNECTION_ERRORS:
+            # The messages went with the connection: RabbitMQ delivers them again, and the claim finds nothing to do.
+            log.info("acks_lost")
 
     def close(self) -> None:
-        """Send the verdicts that are known, and end the connection."""
-        with suppress(*_CONNECTION_ERRORS):
+        """Send the verdicts that are known, and close the connection."""
+        with suppress(*CONNECTION_ERRORS):
             self.connection.add_callback_threadsafe(self._send_acks)
         super().close()  # type: ignore[no-untyped-call]
 
     def _gather_acks(self) -> None:
-        self.connection.call_later(self.broker.gather_seconds(), self._send_acks)
+        self.connection.call_later(self._intake.policy.gather_seconds(), self._send_acks)
 
     def _send_acks(self) -> None:
         single, all_up_to = self._acks.take()
@@ -169,80 +126,62 @@ class FencedConsumer(_RabbitmqConsumer):
             if verdict is Verdict.ACK:
                 self.channel.basic_ack(tag)
             else:
-                self.channel.basic_reject(tag, requeue=verdict is Verdict.GIVE_BACK)
+                self.channel.basic_reject(tag, requeue=verdict is Verdict.REQUEUE)
         if all_up_to is not None:
             self.channel.basic_ack(all_up_to, multiple=True)
-        self._note_credit()
+        self._update_credit()
         reach("worker.acked")
 
-    def _note_credit(self) -> None:
-        self.broker.credit.note(self._window - self._acks.unsettled())
+    def _update_credit(self) -> None:
+        self._intake.credit.update(self._prefetch - self._acks.unsettled())
 
-    def _fit_window(self) -> None:
-        """Take more messages ahead while jobs are quick, none while they are slow; looked at now and then.
+    def _fit_prefetch(self) -> None:
+        """Ask the policy now and then, and consume with the prefetch that it returns.
 
-        A consumer's limit cannot be changed, so it is cancelled and begun anew; what it delivered stays its own.
+        A consumer's prefetch cannot be changed, so it is cancelled and started again; its deliveries stay its own.
         """
         now = time.monotonic()
-        if now - self._looked_at < _LOOK_SECONDS:
+        if now - self._fitted_at < _FIT_SECONDS:
             return
-        self._looked_at = now
-        wanted = self.broker.wanted_window()
-        if not wanted and self.broker.hoards():
-            self.broker.give_back()
-        # In a window that has no place for each thread, each place counts.
-        is_alike = self._window / 2 < wanted < self._window * 2 and min(wanted, self._window) >= self._threads
-        if wanted == self._window or is_alike:
+        self._fitted_at = now
+        wanted = self._intake.policy.prefetch()
+        if not wanted and self._intake.policy.hoards():
+            self._intake.give_back()
+        # A prefetch that has no place for each thread is fitted exactly; any other only when it doubles or halves.
+        is_alike = self._prefetch / 2 < wanted < self._prefetch * 2 and min(wanted, self._prefetch) >= self._threads
+        if wanted == self._prefetch or is_alike:
             return
-        if self._window:
+        if self._prefetch:
             self.channel.cancel()
         if wanted:
             self.channel.basic_qos(prefetch_count=wanted)
-            self.iterator = self.channel.consume(self.queue_name, inactivity_timeout=_LOOK_SECONDS)
+            self.iterator = self.channel.consume(self.queue_name, inactivity_timeout=_FIT_SECONDS)
         else:
             self.iterator = self._pause()
-        log.debug("window_fitted", messages=wanted, before=self._window)
-        self._window = wanted
-        self._note_credit()
+        log.debug("prefetch_changed", messages=wanted, before=self._prefetch)
+        self._prefetch = wanted
+        self._update_credit()
 
     def _pause(self) -> Iterator[tuple[None, None, None]]:
-        """Take nothing, and look after the connection all the same."""
+        """Deliver nothing, and process the connection's data all the same."""
         while True:
-            self.connection.process_data_events(time_limit=_LOOK_SECONDS / 2)
+            self.connection.process_data_events(time_limit=_FIT_SECONDS / 2)
             yield None, None, None
 
 
 class JobMessage(dramatiq.MessageProxy):
-    """A decoded message on its way through Dramatiq's threads."""
+    """A delivery on its way through Dramatiq's threads."""
 
-    # PERF: what Dramatiq reads of every message is found here itself, and not by way of the message behind it.
+    # PERF: what Dramatiq reads of every message is found here itself, and not by way of the message within.
     queue_name = JOBS_QUEUE
     kwargs: Mapping[str, Any] = MappingProxyType({})  # type: ignore[assignment] # nothing is ever put in
     options: Mapping[str, Any] = MappingProxyType({})  # type: ignore[assignment]
 
-    def __init__(self, delivery: Delivery, *, consumer: FencedConsumer | None = None, tag: int = 0) -> None:
-        # Dramatiq orders what a worker holds by the actor's priority, lower first; so there is an actor for each
-        # priority, and the message's own one decides.
-        super().__init__(_BEHIND)
-        self.actor_name = _ACTORS[delivery.priority]
+    def __init__(self, delivery: Delivery) -> None:
+        super().__init__(_MESSAGE)
+        self.actor_name = ACTORS[delivery.priority]
         self.args = (delivery,)
         self.message_id = str(delivery.job_id)
-        self.delivery = delivery
-        self.consumer = consumer
-        self.tag = tag
 
     def __str__(self) -> str:
         return f"{self.actor_name}({self.message_id})"
-
-
-def declare_actors(broker: JobsBroker, run: Callable[[Delivery], None]) -> None:
-    """Let `run` be what Dramatiq calls for every message, in the order of the messages' priorities."""
-    for priority in PRIORITIES:
-        dramatiq.Actor(
-            run,
-            broker=broker,
-            actor_name=_ACTORS[priority],
-            queue_name=JOBS_QUEUE,
-            priority=HIGHEST_PRIORITY - priority,
-            options={},
-        )

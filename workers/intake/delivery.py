@@ -1,30 +1,32 @@
-"""A delivery: the message of one job as this process got it."""
+"""Delivery: the notice that one job can run, and how it is settled."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from uuid import UUID
 
-from workers.intake.acks import Verdict
 
+class Verdict(Enum):
+    """What becomes of a delivery's message."""
 
-def _unsettled(_: Verdict) -> None:
-    """Settle nothing: for a delivery that came by no consumer."""
+    ACK = auto()  #: It is done with.
+    REJECT = auto()  #: RabbitMQ puts it on `jobs_failed`.
+    REQUEUE = auto()  #: RabbitMQ delivers it again, to whichever worker has room.
 
 
 @dataclass(eq=False, kw_only=True)
 class Delivery:
-    """A message as this process got it; the runtime sets its verdict, or settles it later itself."""
+    """A job that was delivered to this process. `settle` takes the verdict, once, from any thread."""
 
     job_id: UUID
     priority: int
-    #: Of a dead letter that was moved here: the fence of the failure that it tells of.
-    letter_fence: int | None = None
-    verdict: Verdict = Verdict.KEEP
-    #: Settles the message on the consumer that it came by, from any thread, whenever that is.
-    settle: Callable[[Verdict], None] = _unsettled
+    settle: Callable[[Verdict], None]
+    #: Of a dead letter that was moved to `jobs`: the fence of the failure that it describes.
+    dead_letter_fence: int | None = None
+    #: Dropped when its job cannot be claimed at once: another delivery of the job follows.
+    is_best_effort: bool = False
+    #: It needs nothing any more: dropped, or given back before a thread came to it.
+    is_settled: bool = False
+    #: By this process's monotonic clock.
     arrived_at: float = field(default_factory=time.monotonic)
-    #: It has gone back to RabbitMQ before a thread came to it.
-    is_given_back: bool = False
-    #: Not when the job was taken by its name: then there is nothing to settle.
-    has_message: bool = True

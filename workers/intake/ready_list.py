@@ -1,156 +1,126 @@
-"""The short way to an idle worker: it takes jobs by their names as they are committed, without a message.
+"""Ready list source: jobs that were just committed, taken by their ids from Redis before they have a message.
 
-A name is a hint. The claim decides here as for every message, the relay publishes what nobody took, and what this
-process holds when it dies is taken back like any other job. So Redis may lose names, or give them twice.
+Best effort: the claim decides as for every message, and the relay publishes what no worker took within 50 ms. So Redis
+may lose ids, or deliver them twice.
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
-import psycopg
 import redis
 import structlog
 
 from moneyflow.platform.brokers.rabbitmq import HIGHEST_PRIORITY
 from workers.intake.claim_buffer import ClaimBuffer
-from workers.intake.delivery import Delivery
+from workers.intake.delivery import Delivery, Verdict
 
 log = structlog.get_logger(__name__)
 
-#: An idle worker waits for so long for a name, and a busy one for an urgent name, before each looks at itself again.
+#: Seconds that an idle worker waits for an id, and a busy one for an urgent id, before each looks at its load again.
 _IDLE_SECONDS = 0.5
 _BUSY_SECONDS = 0.1
-#: While Redis or Postgres is away, they are asked again after this.
+#: Seconds before Redis is asked again after an error.
 _RETRY_SECONDS = 0.5
-#: The relay may have a row locked as it marks what it has published; once more after this, then the job has a message.
-_LOCKED_SECONDS = 0.002
-#: Who stops waits for so long for a claim that is under way.
-_STOP_SECONDS = 5.0
 
 
-class Ready(Protocol):
-    """Where the names of jobs that are ready come from."""
+class ReadyList(Protocol):
+    """The ids of jobs that are ready, by priority."""
 
     def take(self, priorities: Sequence[int], *, most: int, wait_seconds: float) -> list[tuple[int, UUID]]:
-        """Return some, each with its priority, of the first priority that has any."""
+        """Return up to `most` ids, each with its priority, of the first priority that has any."""
 
-    def put_back(self, names: Sequence[tuple[int, UUID]]) -> None:
+    def put_back(self, ids: Sequence[tuple[int, UUID]]) -> None:
         """Let another worker have them; all are of one priority."""
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 class Room(Protocol):
-    """How much this worker has room for."""
+    """How many more jobs this worker has room for."""
 
     def free_threads(self) -> int:
-        """Return how many threads have nothing to do, now or in a moment."""
+        """Return how many threads are idle."""
 
     def urgent_ahead(self) -> int:
         """Return how many more urgent jobs may wait here for busy threads."""
 
 
 class ReadyListSource:
-    """Takes names while threads are idle; while they are busy with quick jobs, those that outrank what waits here."""
+    """Delivers ready jobs to idle threads; to threads that are busy with quick jobs, what outranks all that waits."""
 
     def __init__(
         self,
-        ready: Ready,
-        window: ClaimBuffer,
+        ready: ReadyList,
+        buffer: ClaimBuffer,
         room: Room,
         *,
-        wait_until_freed: Callable[[float], None],
         is_open: Callable[[], bool],
-        start: Callable[[Delivery], None],
+        deliver: Callable[[Delivery], None],
     ) -> None:
         self._ready = ready
-        self._window = window
+        self._buffer = buffer
         self._room = room
-        self._wait_until_freed = wait_until_freed
         self._is_open = is_open
-        self._start = start
-        self._taking = threading.Lock()
+        self._deliver = deliver
         self._stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="shortcut", daemon=True)
+        self._is_down = False
+        self.thread = threading.Thread(target=self._run, name="ready list", daemon=True)
 
     def start(self) -> None:
-        """Begin to take jobs."""
+        """Start to deliver."""
         self.thread.start()
 
     def stop(self) -> None:
-        """Take nothing from now on; what was taken is in the window, unless Postgres does not answer."""
+        """Deliver nothing from now on."""
         self._stopping.set()
-        if self._taking.acquire(timeout=_STOP_SECONDS):
-            self._taking.release()
+
+    def deliver_next(self) -> None:
+        """Deliver the ids that there is room for; wait for some, at most half a second."""
+        lowest, most = self._wanted()
+        if not most or not self._is_open():
+            self._buffer.wait_until_freed(_BUSY_SECONDS)
+            return
+        priorities = range(HIGHEST_PRIORITY, lowest - 1, -1)
+        ids = self._ready.take(priorities, most=most, wait_seconds=_BUSY_SECONDS if lowest else _IDLE_SECONDS)
+        self._is_down = False
+        if not ids:
+            return
+        lowest, most = self._wanted()  # RabbitMQ may have delivered work during the wait.
+        wanted = most if ids[0][0] >= lowest and not self._stopping.is_set() else 0
+        if ids[wanted:]:
+            self._ready.put_back(ids[wanted:])
+        for priority, job_id in ids[:wanted]:
+            delivery = Delivery(job_id=job_id, priority=priority, settle=_settle, is_best_effort=True)
+            self._buffer.arrived(delivery)
+            self._deliver(delivery)
 
     def _run(self) -> None:
-        is_away = False
         while not self._stopping.is_set():
             try:
-                names = self._next_names()
-                if names and not self._take(names):
-                    self._ready.put_back(names)
-                is_away = False
+                self.deliver_next()
             except redis.RedisError as error:
-                if not is_away:
-                    log.warning("shortcut_closed", error=str(error), consequence="jobs come by RabbitMQ alone")
-                is_away = True
+                if not self._is_down:
+                    log.warning("ready_list_lost", error=str(error), consequence="jobs come by RabbitMQ alone")
+                self._is_down = True
                 self._stopping.wait(_RETRY_SECONDS)
             except Exception:
                 log.exception("unexpected_error", consequence="jobs come by RabbitMQ alone for a moment")
                 self._stopping.wait(_RETRY_SECONDS)
         self._ready.close()
 
-    def _next_names(self) -> list[tuple[int, UUID]]:
-        """Return names for which there is room here, none when none came within a while."""
-        lowest, most = self._wanted()
-        if not most or not self._is_open():
-            self._wait_until_freed(_BUSY_SECONDS)
-            return []
-        priorities = range(HIGHEST_PRIORITY, lowest - 1, -1)
-        names = self._ready.take(priorities, most=most, wait_seconds=_BUSY_SECONDS if lowest else _IDLE_SECONDS)
-        if not names:
-            return []
-        lowest, most = self._wanted()  # It may have waited for long, and RabbitMQ has brought work meanwhile.
-        wanted = most if names[0][0] >= lowest else 0
-        if names[wanted:]:
-            self._ready.put_back(names[wanted:])
-        return names[:wanted]
-
     def _wanted(self) -> tuple[int, int]:
-        """Return the lowest priority that has a place here, and how many of it; 0 when none has."""
+        """Return the lowest priority that has room here, and for how many of its jobs; 0 when none has."""
         free = self._room.free_threads()
         if free > 0:
             return 0, free
-        lowest = self._window.lowest_priority()
+        lowest = self._buffer.lowest_priority()
         if lowest is None or lowest == HIGHEST_PRIORITY:
             return 0, 0
         return lowest + 1, self._room.urgent_ahead()
 
-    def _take(self, names: Sequence[tuple[int, UUID]]) -> bool:
-        """Claim these, and start those that could be; False when this worker stops."""
-        deliveries = [Delivery(job_id=job_id, priority=priority, has_message=False) for priority, job_id in names]
-        with self._taking:
-            if self._stopping.is_set():
-                return False
-            claimed = self._claimed(deliveries)
-            if len(claimed) < len(deliveries):
-                time.sleep(_LOCKED_SECONDS)
-                claimed += self._claimed([one for one in deliveries if one not in claimed])
-            for delivery in claimed:
-                self._start(delivery)
-            return True
 
-    def _claimed(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Claim these, however long Postgres is away: a claim whose answer was lost may have taken them already."""
-        while True:
-            try:
-                return self._window.claim_now(deliveries)
-            except psycopg.Error as error:
-                log.warning("shortcut_claim_failed", error=str(error), consequence="it is tried again")
-                if self._stopping.wait(_RETRY_SECONDS):
-                    return []
+def _settle(_: Verdict) -> None:
+    """Settle nothing: an id has no message, and the relay publishes a job that still waits."""

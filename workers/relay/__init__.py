@@ -1,5 +1,5 @@
-"""The relay: the only process that publishes. One leader at a time, any number standing by.
+"""The relay: the only process that publishes. One leader at a time, any number of standbys.
 
-Parts: `leader` (who publishes), `jobs` (to RabbitMQ), `events` (to Kafka), `batches` (which have ended), `reconcile`
-(what a crash left behind), `__main__` (all of it wired together).
+`leader` elects, `jobs` publishes to RabbitMQ and `events` to Kafka, `limits` admits, `batches` and `schedules` end and
+tick, `rescuer` repairs after crashes, `probes` and `statistics` watch; `__main__` wires all of it, a `loop` for each.
 """

@@ -1,4 +1,4 @@
-"""`python -m workers.relay`: publish what is due while this process is the leader, stand by while it is not."""
+"""`python -m workers.relay`: the relay process; publishes while it is the leader, stands by while it is not."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.start import begin
 from workers.relay.batches import BatchRelay
 from workers.relay.events import EventRelay
-from workers.relay.jobs import NAMES_FIRST_SECONDS, JobRelay
+from workers.relay.jobs import READY_LIST_FIRST_SECONDS, JobRelay
 from workers.relay.leader import beat, leadership
 from workers.relay.limits import Admission
 from workers.relay.loop import Loop
@@ -37,26 +37,26 @@ from workers.relay.warnings import Warnings
 
 log = structlog.get_logger(__name__)
 
-#: A part that has not gone round for this long hangs: the longest turn waits for confirms and for Kafka.
+#: Seconds without a run after which a part hangs: the longest run waits for confirms and for Kafka.
 _STUCK_SECONDS = 120.0
 _RECONNECT_SECONDS = 0.5
-#: Who is asked to stop has so long: the longest that may be worth while is Kafka's producer, which sends what it has.
+#: Seconds that a stopping relay has: Kafka's producer, which sends what it holds, takes the longest.
 _STOP_SECONDS = 15.0
 _WORK = {b"jobs", b"events", b"ready"}
 
 
 class RelayProcess:
-    """The relay, wired together: the parts of the leader, and the wait to become one."""
+    """The relay, wired in one place: the parts of the leader, and the wait to become one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._turns: list[Loop] = []
+        self._loops: list[Loop] = []
         self._database = Database(settings.conninfo("relay", application_name="relay sessions"), size=3)
         self._warnings = Warnings(self._database)
         self._moved = time.monotonic()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Lead or stand by until asked to stop, and begin anew whenever Postgres was away."""
+        """Lead or stand by until asked to stop; start over after each outage of Postgres."""
         self._database.open()
         lead = asyncio.create_task(self._lead_for_ever())
         stop = asyncio.create_task(stopping.wait())
@@ -69,18 +69,18 @@ class RelayProcess:
         self._database.close()
 
     def is_alive(self) -> str | None:
-        """Say which part has stopped going round."""
+        """Return which part no longer runs."""
         now = time.monotonic()
-        if not self._turns and now - self._moved > _STUCK_SECONDS:
+        if not self._loops and now - self._moved > _STUCK_SECONDS:
             return f"neither leading nor standing by for {now - self._moved:.0f} seconds"
-        stuck = [t.name for t in self._turns if now - t.last_turn > _STUCK_SECONDS]
-        return f"no turn for {_STUCK_SECONDS:.0f} seconds: {', '.join(stuck)}" if stuck else None
+        stuck = [loop.name for loop in self._loops if now - loop.last_run > _STUCK_SECONDS]
+        return f"no run for {_STUCK_SECONDS:.0f} seconds: {', '.join(stuck)}" if stuck else None
 
     def _move(self) -> None:
         self._moved = time.monotonic()
 
     def is_ready(self) -> str | None:
-        """Say whether Postgres answers; brokers that are away are waited for and reported by the metrics."""
+        """Return why Postgres does not answer, or None; the relay waits for brokers, and the metrics show it."""
         with psycopg.connect(self._conninfo("readiness")) as connection:
             connection.execute("select 1")
         return None
@@ -93,8 +93,8 @@ class RelayProcess:
             except* psycopg.Error as group:
                 if not all(is_passing(error) for error in group.exceptions):
                     raise
-                log.warning("waiting_for_postgres", error=str(group.exceptions[0]))
-            self._turns = []
+                log.warning("postgres_unavailable", error=str(group.exceptions[0]))
+            self._loops = []
             self._move()
             await asyncio.sleep(_RECONNECT_SECONDS)
 
@@ -102,29 +102,29 @@ class RelayProcess:
         publisher = Publisher(connection_parameters(self.settings, name="relay"))
         depths = QueueDepths(Publisher(connection_parameters(self.settings, name="relay depths")))
         event_relay = EventRelay(connection, self.settings)
-        jobs = Loop("jobs", JobRelay(connection, publisher).turn)
-        events = Loop("events", event_relay.turn)
-        limits = Loop("limits", Admission(connection, admitted=jobs.wake).turn)
+        jobs = Loop("jobs", JobRelay(connection, publisher).run_once)
+        events = Loop("events", event_relay.run_once)
+        limits = Loop("limits", Admission(connection, admitted=jobs.wake).run_once)
         statistics = Statistics(connection, depths, self._warnings)
         batches = BatchRelay(self._database, freed=jobs.wake)
         schedules = ScheduleRelay(self._database, enqueued=jobs.wake)
-        turns = [
+        loops = [
             jobs,
             events,
             limits,
-            Loop("batches", batches.turn),
-            Loop("schedules", schedules.turn),
-            Loop("rescue", Rescuer(connection).turn),
-            Loop("lost messages", LostMessageCheck(connection, depths).turn),
-            Loop("statistics", statistics.turn),
-            Loop("probes", Probes(connection).turn),
+            Loop("batches", batches.run_once),
+            Loop("schedules", schedules.run_once),
+            Loop("rescue", Rescuer(connection).run_once),
+            Loop("lost messages", LostMessageCheck(connection, depths).run_once),
+            Loop("statistics", statistics.run_once),
+            Loop("probes", Probes(connection).run_once),
             Loop("heartbeat", partial(beat, connection)),
         ]
-        self._turns = turns
+        self._loops = loops
         try:
             async with asyncio.TaskGroup() as group:
-                for turn in turns:
-                    group.create_task(turn.run(), name=turn.name)
+                for loop in loops:
+                    group.create_task(loop.run(), name=loop.name)
                 group.create_task(self._listen(jobs, events, limits), name="wake")
         finally:
             statistics.clear()
@@ -133,9 +133,9 @@ class RelayProcess:
             await event_relay.close()
 
     async def _listen(self, jobs: Loop, events: Loop, limits: Loop) -> None:
-        """Wake the parts when somebody has committed work; while Redis is away they poll.
+        """Wake the parts when a process has committed work; while Redis is down they poll.
 
-        Jobs that workers were told of by name are left to them for a moment.
+        Jobs on the ready list are left to the workers for a moment.
         """
         settings = self.settings
         while True:
@@ -158,9 +158,9 @@ class RelayProcess:
                         if b"events" in work:
                             events.wake()
                         if b"ready" in work:
-                            jobs.wake_after(NAMES_FIRST_SECONDS)
+                            jobs.wake_after(READY_LIST_FIRST_SECONDS)
             except (redis.exceptions.RedisError, OSError) as error:
-                log.warning("wake_channel_lost", error=str(error), consequence="polling until it is back")
+                log.warning("wake_channel_lost", error=str(error), consequence="the relay polls until it is back")
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     def _conninfo(self, part: str) -> str:
@@ -168,21 +168,21 @@ class RelayProcess:
 
 
 def _work(message: Mapping[str, Any]) -> set[bytes]:
-    """Return what there is to do; everything when that is not known, as when it listens again and has missed some."""
-    said = set(message["data"].split()) if message["type"] == "message" else set()
-    return said if said and said <= _WORK else _WORK
+    """Return what there is to do; everything when that is unknown, as after a lost subscription."""
+    named = set(message["data"].split()) if message["type"] == "message" else set()
+    return named if named and named <= _WORK else _WORK
 
 
-def _end_anyway() -> None:
-    """End while something still waits for a server that does not answer, as a lost connection makes psycopg do."""
-    log.warning("relay_cut_off", consequence="what was under way is published again by the next leader")
+def _exit_now() -> None:
+    """Exit although a call still waits for a server that does not answer, as psycopg does on a lost connection."""
+    log.warning("relay_stop_timed_out", consequence="the next leader publishes again what was in flight")
     os._exit(0)
 
 
 async def _serve(settings: Settings) -> None:
     process = RelayProcess(settings)
     stopping = asyncio.Event()
-    cut_off = threading.Timer(_STOP_SECONDS, _end_anyway)
+    cut_off = threading.Timer(_STOP_SECONDS, _exit_now)
     cut_off.daemon = True
 
     def stop() -> None:

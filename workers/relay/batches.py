@@ -32,15 +32,15 @@ class BatchRelay:
         self._database = database
         self._freed = freed
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """End what can end; return the seconds to wait before the next look, 0 when there may be more."""
         started = time.monotonic()
-        has_more, has_freed = await asyncio.to_thread(self._turn)
+        has_more, has_freed = await asyncio.to_thread(self._run_once)
         if has_freed:
             self._freed()
         return 0 if has_more else max(_POLL_SECONDS, (time.monotonic() - started) / _BUSY_SHARE)
 
-    def _turn(self) -> tuple[bool, bool]:
+    def _run_once(self) -> tuple[bool, bool]:
         has_more = self._cancel_broken()
         with self._database.transaction() as session:
             ended = batches.end_finished(session, limit=_ENDED_AT_ONCE)

@@ -1,4 +1,4 @@
-"""Events go to Kafka in the order of their keys; what Kafka confirmed leaves the outbox."""
+"""Event relay: publishes the outbox to Kafka in the order of its keys, and deletes what Kafka confirmed."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from moneyflow.platform.events import publication
 from moneyflow.platform.events.contract import CONTENT_TYPE
 from moneyflow.platform.failpoints import reach
 from moneyflow.platform.settings import Settings
-from workers.relay.published import tell_published
+from workers.relay.published import record_published
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ BATCH = 500
 _POLL_SECONDS = 0.5
 _SEND_SECONDS = 30.0
 _STOP_SECONDS = 5.0
-#: A topic that refused an event, while others took theirs, is left alone for so long.
+#: Seconds that a topic is skipped after it refused an event while others took theirs.
 _REFUSED_SECONDS = 5.0
 _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 
@@ -32,8 +32,8 @@ _HEADERS = [("content-type", CONTENT_TYPE.encode())]
 class EventRelay:
     """Publishes what waits in `outbox_events` with the idempotent producer.
 
-    Any error makes the producer worthless: it may have lost its sequence, or its sender task may be dead. It is
-    thrown away, a new one is built, and the outbox is read again; a record sent twice has the same event id.
+    Any error makes the producer unusable: it may have lost its sequence, or its sender task may be dead. It is
+    discarded, a new one is built, and the outbox is read again; a record that is sent twice has the same event id.
     """
 
     def __init__(self, connection: AsyncConnection[DictRow], settings: Settings) -> None:
@@ -42,8 +42,8 @@ class EventRelay:
         self._producer: AIOKafkaProducer | None = None
         self._refused: dict[str, float] = {}
 
-    async def turn(self) -> float:
-        """Publish one batch; 0 when there may be more."""
+    async def run_once(self) -> float:
+        """Publish one batch; return the seconds to wait before the next, 0 when there may be more."""
         now = time.monotonic()
         self._refused = {topic: until for topic, until in self._refused.items() if until > now}
         rows = await publication.unpublished(self._connection, refused=self._refused.keys(), limit=BATCH)
@@ -54,7 +54,7 @@ class EventRelay:
         await publication.delete(self._connection, confirmed)
         reach("relay.events_deleted")
         sent = set(confirmed)
-        tell_published("event", [row["id"] for row in rows if row["sequence"] in sent])
+        record_published("event", [row["id"] for row in rows if row["sequence"] in sent])
         if errors:
             await self.close()
             self._refused |= dict.fromkeys(errors, time.monotonic() + _REFUSED_SECONDS) if confirmed else {}
@@ -63,7 +63,7 @@ class EventRelay:
         return 0
 
     async def close(self) -> None:
-        """Throw the producer away."""
+        """Discard the producer."""
         producer, self._producer = self._producer, None
         if producer is not None:
             try:
@@ -72,9 +72,9 @@ class EventRelay:
                 log.warning("producer_stop_failed", error=repr(error))
 
     async def _send(self, rows: Sequence[DictRow]) -> tuple[list[int], dict[str, BaseException]]:
-        """Send all in order; return the rows that Kafka has, and the first error of each topic.
+        """Send all in order; return the rows that Kafka confirmed, and the first error of each topic.
 
-        A topic that refuses one event holds up its own others, which come after it, and no other topic's.
+        A topic that refuses one event delays its own later events, and no other topic's.
         """
         errors: dict[str, BaseException] = {}
         futures: dict[int, asyncio.Future[object]] = {}
@@ -124,5 +124,5 @@ class EventRelay:
 
 
 def _has(future: "asyncio.Future[object] | None") -> bool:
-    """Say whether Kafka has confirmed the record."""
+    """Return whether Kafka has confirmed the record."""
     return future is not None and future.done() and not future.cancelled() and future.exception() is None

@@ -1,4 +1,4 @@
-"""Who publishes: the relay that holds an advisory lock of Postgres, on the very connection that marks what it sent."""
+"""Leader election: the relay that holds an advisory lock leads, on the connection that marks what it published."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -32,11 +32,11 @@ where usename = current_user and state = 'idle'
 
 @asynccontextmanager
 async def leadership(conninfo: str, *, on_poll: Callable[[], None]) -> AsyncIterator[AsyncConnection[DictRow]]:
-    """Wait until this process is the leader and yield the connection that makes it so.
+    """Wait until this process is the leader, and yield the connection that holds the lock.
 
-    A killed leader's connection ends with it, so a standby takes over within half a second; a frozen one's is ended
-    by a standby. Either way nothing that the old leader still publishes can be marked by it. `on_poll` is called
-    while this process stands by, to show that it moves.
+    A killed leader's connection ends with it, so a standby leads within half a second; a frozen leader's is terminated
+    by a standby. Either way the old leader can no longer mark what it publishes. `on_poll` is called on each poll of a
+    standby, which shows that it moves.
     """
     connection = await AsyncConnection.connect(
         conninfo, autocommit=True, row_factory=dict_row, options=f"{SESSION_OPTIONS} {BY_KEYS}"
@@ -45,11 +45,11 @@ async def leadership(conninfo: str, *, on_poll: Callable[[], None]) -> AsyncIter
         waiting = False
         while not await _is_leader(connection):
             if not waiting:
-                log.info("standing_by")
+                log.info("relay_standing_by")
                 waiting = True
             on_poll()
             await asyncio.sleep(_STANDBY_POLL_SECONDS)
-        log.info("leading")
+        log.info("relay_elected")
         metrics.relay_leader.set(1)
         yield connection
     finally:

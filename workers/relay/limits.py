@@ -1,4 +1,4 @@
-"""Lets jobs that wait under a limit through, as many as it allows: the leader alone decides, so no two ever race."""
+"""Admission: the leader gives the free places of each limit to the jobs that wait; it alone admits, so none race."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from moneyflow.platform.jobs.store import admission
 log = structlog.get_logger(__name__)
 
 _BATCH = 500
-#: While jobs wait under a limit: a window of time that moves on tells nobody.
+#: Seconds between two looks while limits are declared: the window of a rate moves without a notification.
 _WAITING_SECONDS = 0.1
 _IDLE_SECONDS = 0.5
 _TIDY_EVERY_SECONDS = 60.0
@@ -21,7 +21,7 @@ _SHORTEST_MEMORY_SECONDS = 3600.0
 
 
 class Admission:
-    """Gives free places under each limit to the jobs that wait for them; a job keeps its place until its try ends."""
+    """Admits jobs; each keeps its place until its attempt ends."""
 
     def __init__(self, connection: AsyncConnection[DictRow], *, admitted: Callable[[], None]) -> None:
         self._connection = connection
@@ -29,8 +29,8 @@ class Admission:
         self._limits = list(limits().values())
         self._tidied_at = 0.0
 
-    async def turn(self) -> float:
-        """Let through whom there is room for; returns when to look again, 0 when some were let through."""
+    async def run_once(self) -> float:
+        """Admit what there is room for; return the seconds to wait before the next look, 0 when some were admitted."""
         if time.monotonic() - self._tidied_at > _TIDY_EVERY_SECONDS:
             await self._tidy()
         if not self._limits:
@@ -42,7 +42,7 @@ class Admission:
         return 0
 
     async def _tidy(self) -> None:
-        """Forget starts that no window looks back at, and tell of limits that only another version knows."""
+        """Purge starts that no rate counts, and log limits that only another version declares."""
         self._tidied_at = time.monotonic()
         windows = [limit.rate.per_seconds for limit in self._limits if limit.rate]
         seconds = max([*windows, _SHORTEST_MEMORY_SECONDS])

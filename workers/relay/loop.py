@@ -1,4 +1,4 @@
-"""How each part of the relay goes round: do what is there, then wait until it is woken, or a while."""
+"""Loop: runs one part of the relay again and again, woken or after a pause."""
 
 import asyncio
 import random
@@ -15,25 +15,25 @@ _LONGEST_BACK_OFF_SECONDS = 5.0
 
 
 class Loop:
-    """Loop one part of the relay until it is cancelled.
+    """Runs one part of the relay until it is cancelled.
 
-    `work` does what is due and returns how long to wait before it is asked again: 0 when there is more at once.
-    A server that is away makes this part wait longer and longer, and no other part.
+    `work` does what is due and returns the seconds to wait before the next run, 0 when there is more. A server that is
+    down delays this part with exponential back-off, and no other part.
     """
 
     def __init__(self, name: str, work: Callable[[], Awaitable[float]]) -> None:
         self.name = name
-        self.last_turn = time.monotonic()
+        self.last_run = time.monotonic()
         self._work = work
         self._awake = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
-        """Let the next turn begin now."""
+        """Start the next run now."""
         self._awake.set()
 
     def wake_after(self, seconds: float) -> None:
-        """Let a turn begin so long after the first of those who ask for it."""
+        """Start a run this many seconds after the first call; later calls until then change nothing."""
         if self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(seconds, self._ring)
 
@@ -42,17 +42,17 @@ class Loop:
         self._awake.set()
 
     async def run(self) -> None:
-        """Go round for ever; errors of Postgres are not caught, for they end the leadership."""
+        """Run for ever; errors of Postgres are not caught: they end the leadership."""
         back_off = 0.1
         while True:
-            self.last_turn = time.monotonic()
+            self.last_run = time.monotonic()
             self._awake.clear()
             try:
                 pause = await self._work()
                 back_off = 0.1
             except UnavailableError as error:
                 pause = back_off * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-                log.warning("waiting", part=self.name, error=error.detail, seconds=round(pause, 2))
+                log.warning("broker_unavailable", part=self.name, error=error.detail, seconds=round(pause, 2))
                 back_off = min(back_off * 2, _LONGEST_BACK_OFF_SECONDS)
                 await asyncio.sleep(pause)
                 continue

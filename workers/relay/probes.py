@@ -17,7 +17,7 @@ class Probes:
     def __init__(self, connection: AsyncConnection[DictRow]) -> None:
         self._connection = connection
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Choose the probes that are due; return the seconds to wait before the next look."""
         for row in await control.choose_probes(self._connection):
             log.info("probe_chosen", job=row["kind"], job_id=str(row["probe_job_id"]))

@@ -1,4 +1,4 @@
-"""What the relay tells of what was confirmed: a count, and the ids that lead through the logs of every process."""
+"""Publication record: counts what a broker confirmed, and logs the ids that lead through every process's log."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -12,8 +12,8 @@ from moneyflow.platform.telemetry.logs import in_lines
 log = structlog.get_logger(__name__)
 
 
-def tell_published(kind: Literal["job", "dead_letter", "event"], ids: Sequence[UUID]) -> None:
-    """Count what a broker has confirmed, and log its ids in lines that stay readable."""
+def record_published(kind: Literal["job", "dead_letter", "event"], ids: Sequence[UUID]) -> None:
+    """Count confirmed messages, and log their ids in lines of readable length."""
     metrics.relay_published.labels(kind).inc(len(ids))
     name = "event_ids" if kind == "event" else "job_ids"
     for part in in_lines(ids):

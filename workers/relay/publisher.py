@@ -1,4 +1,4 @@
-"""Publish to RabbitMQ over one asynchronous connection: a batch in flight, each message confirmed and not returned."""
+"""Publisher: one asynchronous connection to RabbitMQ, a batch in flight, each message confirmed and routed."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,13 +20,13 @@ log = structlog.get_logger(__name__)
 
 _CONFIRM_SECONDS = 30.0
 _CONNECT_SECONDS = 15.0
-#: So many messages are written before what is written is sent.
+#: Messages that are written before the event loop may send them.
 _SENT_TOGETHER = 8
 
 
 @dataclass
 class _Confirms:
-    """What is in flight on one channel: the messages of one batch, numbered in the order of their sending."""
+    """The unconfirmed messages of one channel: one batch, numbered in the order of sending."""
 
     first_tag: int = 1
     next_tag: int = 1
@@ -38,7 +38,7 @@ class _Confirms:
     _settled_below: int = 1
 
     def expect(self, ids: Sequence[str]) -> None:
-        """Begin a batch; the one before is over."""
+        """Start a batch; the one before is complete."""
         self.first_tag, self.ids, self.results, self.left = self.next_tag, ids, [None] * len(ids), len(ids)
         self.next_tag += len(ids)
         self.done.clear()
@@ -68,7 +68,7 @@ class _Confirms:
 
 
 class Publisher:
-    """One connection and one channel to RabbitMQ, made when needed and thrown away when anything is wrong with it."""
+    """One connection and one channel to RabbitMQ, opened when needed and discarded at any error."""
 
     def __init__(self, parameters: pika.ConnectionParameters) -> None:
         self._parameters = parameters
@@ -90,7 +90,7 @@ class Publisher:
                     message.exchange, message.routing_key, message.body, message.properties, mandatory=True
                 )
                 if number % _SENT_TOGETHER == 0:
-                    await asyncio.sleep(0)  # Nothing goes out before: the first would wait until the last is written.
+                    await asyncio.sleep(0)  # Else the first message would wait until the last is written.
         except pika.exceptions.AMQPError:
             log.warning("publish_failed", exc_info=True)
             self.close()
@@ -100,7 +100,7 @@ class Publisher:
             log.warning("confirms_missing", messages=confirms.left, seconds=_CONFIRM_SECONDS)
         results = [result is True for result in confirms.results]
         if not all(results):
-            self.close()  # The next connection declares the topology anew, which somebody may have deleted.
+            self.close()  # The next connection declares the topology again: it may have been deleted.
         return results
 
     async def channel(self) -> Channel:
@@ -113,7 +113,7 @@ class Publisher:
         return self._channel
 
     def close(self) -> None:
-        """Throw the connection away; what was in flight counts as not published."""
+        """Discard the connection; what was in flight counts as not published."""
         connection, self._connection, self._channel = self._connection, None, None
         self._confirms.abandon()
         if connection is not None and connection.is_open:
@@ -163,7 +163,9 @@ def _on_confirm(confirms: _Confirms) -> Callable[[Any], None]:
 
 def _on_return(confirms: _Confirms) -> Callable[..., None]:
     def returned(_: Channel, method: Basic.Return, properties: pika.BasicProperties, _body: bytes) -> None:
-        log.error("unroutable", exchange=method.exchange, message_id=properties.message_id, reason=method.reply_text)
+        log.error(
+            "message_unroutable", exchange=method.exchange, message_id=properties.message_id, reason=method.reply_text
+        )
         confirms.returned.add(properties.message_id)
 
     return returned

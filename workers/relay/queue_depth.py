@@ -1,4 +1,4 @@
-"""How many messages lie ready in a queue, asked of RabbitMQ itself."""
+"""Queue depth: how many messages are ready in a queue, by RabbitMQ's own count."""
 
 import asyncio
 

@@ -35,7 +35,7 @@ class Rescuer:
         self._lock_grace_seconds = lock_grace_seconds
         self._leading_since = time.monotonic()
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Rescue what is due for it; return the seconds to wait before the next look."""
         if time.monotonic() - self._leading_since > self._lock_grace_seconds:
             rescued = await rescue.rescue(self._connection, limit=_RESCUED_AT_ONCE)
@@ -62,7 +62,7 @@ class LostMessageCheck:
         self._grace_seconds = grace_seconds
         self._was_missing = False
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Compare once; return the seconds to wait before the next comparison."""
         depth = await self._depths.ready(JOBS_QUEUE)
         queued, newest = await rescue.queued_before(self._connection, grace_seconds=self._grace_seconds)

@@ -1,4 +1,4 @@
-"""Schedules tick: the leader inserts the job of each due tick, in the transaction that moves the schedule on."""
+"""Schedule relay: enqueues the job of each due tick, in the transaction that moves the schedule on."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,16 +11,15 @@ from moneyflow.platform.jobs.store import schedules
 
 log = structlog.get_logger(__name__)
 
-#: A schedule that somebody resumes or declares is seen after so long.
+#: Seconds until a schedule that was resumed or declared is seen, at most.
 _POLL_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.01
 
 
 class ScheduleRelay:
-    """Ticks the schedules on a connection of its own, in a thread: to enqueue is the same code as everywhere.
+    """Ticks the schedules in a thread, on sessions of its own: to enqueue is the same code as everywhere.
 
-    What makes each tick exist once is in its transaction and not in who leads: a relay that leads no more, and does not
-    know it yet, does no harm.
+    The tick's transaction makes it exist once, not the leadership: a relay that no longer leads does no harm.
     """
 
     def __init__(self, database: Database, *, enqueued: Callable[[], None]) -> None:
@@ -28,8 +27,8 @@ class ScheduleRelay:
         self._enqueued = enqueued
         self._is_declared = False
 
-    async def turn(self) -> float:
-        """Insert what is due and return when to look again."""
+    async def run_once(self) -> float:
+        """Enqueue what is due; return the seconds to wait before the next look."""
         count, pause_seconds = await asyncio.to_thread(self._tick_all)
         if count:
             self._enqueued()
@@ -49,7 +48,7 @@ class ScheduleRelay:
         return enqueued, min(max(due.wait_seconds, _SHORTEST_PAUSE_SECONDS), _POLL_SECONDS)
 
     def _tick(self, name: str) -> int:
-        """Tick one schedule; what is wrong with it holds up no other."""
+        """Tick one schedule; an error of one delays no other."""
         try:
             with self._database.transaction() as session:
                 ids = schedules.tick(session, name)
@@ -58,7 +57,7 @@ class ScheduleRelay:
         except Exception as error:
             if is_passing(error):
                 raise
-            log.exception("schedule_failed", schedule=name, consequence="it is tried again")
+            log.exception("schedule_failed", schedule=name, consequence="it is retried")
             return 0
         if ids:
             log.info("schedule_ticked", schedule=name, job_ids=[str(job_id) for job_id in ids])

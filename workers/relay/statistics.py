@@ -35,7 +35,7 @@ class Statistics:
         self._poll_seconds = poll_seconds
         self._starved_seconds = starved_seconds
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Count once; return the seconds to wait before the next count."""
         states = await status.counts_by_state(self._connection)
         for state in _STATES:

@@ -36,20 +36,22 @@ from moneyflow.platform import settings as settings_module
 from moneyflow.platform.database import Session, is_outage, load_queries
 from moneyflow.platform.errors import FenceLostError
 from moneyflow.platform.jobs import batches
-from moneyflow.platform.jobs.store import claims
+from moneyflow.platform.jobs.store import FRAGMENTS, claims
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.telemetry.origin import Origin, working_for
 from workers import handlers as declared
-from workers.execution.transaction import Endings, execute
+from workers.execution.completion import Completion
+from workers.execution.redaction import Redactor
+from workers.execution.transaction import execute
 from workers.handlers import Tools
 from workers.testing.nested import NestedDatabase
 
 __all__ = ["Mailbox", "Ran", "SentMail", "fake_tools", "run_jobs"]
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 #: No worker has this number.
-_NOBODY = 0
+_NO_WORKER = 0
 _NAME = "run_jobs"
 _BATCHES_AT_ONCE = 1000
 
@@ -147,7 +149,8 @@ class _Runner:
         self._session = session
         self._tools = tools
         self._inside = NestedDatabase(session)
-        self._endings = Endings(self._inside, tools.settings, finishes=self._inside, worker=_NAME)
+        redactor = Redactor(tools.settings)
+        self._completion = Completion(self._inside, batches=self._inside, redactor=redactor, worker=_NAME)
 
     def next(self, chosen_by: Mapping[str, Any], tried: Sequence[UUID]) -> UUID | None:
         """Return the job that comes next, ending batches where none does."""
@@ -163,7 +166,7 @@ class _Runner:
     def run(self, job_id: UUID) -> list[Ran]:
         """Make one try of the job; nothing when its kind is paused."""
         self._session.execute(_QUERIES["make_due"], {"id": job_id})
-        return [self._try(claim) for claim in claims.claim_window(self._session, [job_id], worker=_NOBODY)]
+        return [self._try(claim) for claim in claims.claim(self._session, [job_id], worker=_NO_WORKER)]
 
     def _try(self, claim: Claim) -> Ran:
         known: dict[str, Any] = {"job_id": claim.id, "kind": claim.kind, "attempt": claim.attempt}
@@ -176,7 +179,7 @@ class _Runner:
             except Exception as error:
                 if is_outage(error):
                     raise
-                return Ran(**known, outcome=self._endings.give_up(claim, error), error=error)
+                return Ran(**known, outcome=self._completion.fail(claim, error), error=error)
         row = self._session.fetch_one(_QUERIES["result"], {"id": claim.id})
         return Ran(**known, outcome="succeeded", result=row["result"] if row else None)
 
@@ -185,9 +188,9 @@ class _Runner:
             return claims.report(self._session, claim, progress)
 
         success = execute(claim, self._inside, declared.registry, self._tools, report, worker=_NAME)
-        if success is not None and claim.id not in self._endings.succeed_many([success]):
+        if success is not None and claim.id not in self._completion.succeed_many([success]):
             raise FenceLostError(f"job {claim.id} was taken over, or is finished already")
-        self._endings.succeeded(claim)
+        self._completion.succeeded(claim)
 
     def _turn_batches(self) -> bool:
         """End the batches that can end, and cancel what a failed member cancels; False when there are none."""

@@ -1,13 +1,13 @@
 -- name: give_places
 -- Let what waits for a place under a limit have one: jobs run one by one here.
-update jobs set held = false
-where held and limit_name is not null and state in ('scheduled', 'retrying')
+update jobs set waits_for = null
+where <<waiting_for_limit>>
   and due_at <= greatest(%(until)s::timestamptz, clock_timestamp());
 
 -- name: next_due
 -- The job that comes next, of those that were not tried yet.
 select id from jobs
-where state in ('scheduled', 'queued', 'retrying') and not held and not suspect
+where <<waiting>> and waits_for is null and not quarantined
   and due_at <= greatest(%(until)s::timestamptz, clock_timestamp())
   and (%(kinds)s::text[] is null or kind = any(%(kinds)s)) and id <> all(%(tried)s)
 order by priority desc, due_at, id limit 1;

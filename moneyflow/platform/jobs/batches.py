@@ -6,7 +6,7 @@ hundred thousand jobs has no row that all of them update (`batches.sql`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -18,10 +18,11 @@ from moneyflow.platform.errors import ConflictError, NotFoundError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue_many
+from moneyflow.platform.jobs.store import FRAGMENTS
 
 log = structlog.get_logger(__name__)
 
-QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 #: What a failed member means: nothing to the others; the batch waits until it is replayed or discarded; all others are
 #: cancelled, and the batch ends.
@@ -29,9 +30,8 @@ OnFailure = Literal["continue", "wait", "cancel"]
 State = Literal["open", "ended", "cancelled"]
 STATES: tuple[State, ...] = ("open", "ended", "cancelled")
 
+#: As states are shown: a member that waits for its next attempt is retrying.
 _UNFINISHED = frozenset({"scheduled", "queued", "running", "retrying"})
-#: When an end job is due while its batch is open. One under a limit would else be given a place before its time.
-_NOT_YET = datetime(9999, 1, 1, tzinfo=UTC)
 #: So many members are cancelled by one statement.
 _CANCELLED_AT_ONCE = 10_000
 
@@ -221,7 +221,7 @@ def _insert(session: Session, *, name: str, on_end: Job | None, on_failure: OnFa
 
 
 def _hold_end(session: Session, on_end: Job) -> UUID:
-    (job_id,) = enqueue_many(session, [on_end], at=_NOT_YET, held=True)
+    (job_id,) = enqueue_many(session, [on_end], waits_for_batch=True)
     row = session.fetch_one(QUERIES["is_fresh"], {"id": job_id})
     if not (row and row["is_fresh"]):
         raise ConflictError(f"the unique key of on_end, {on_end.unique_key()!r}, is taken by job {job_id}")

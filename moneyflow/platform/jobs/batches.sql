@@ -5,7 +5,7 @@ values (%(id)s, %(name)s, %(on_failure)s, %(sealed)s, %(end_job_id)s);
 
 -- name: is_fresh
 -- Say whether a job was made by this very transaction, and for no other batch.
-select held and enqueued_at >= transaction_timestamp()
+select waits_for = 'batch' and enqueued_at >= transaction_timestamp()
     and not exists (select from batches where end_job_id = jobs.id) as is_fresh
 from jobs where id = %(id)s;
 
@@ -27,8 +27,7 @@ with cancelled as (
     update batches set state = 'cancelled', sealed = true, ended_at = clock_timestamp(), cancel_reason = %(reason)s
     where id = %(id)s and state = 'open' returning end_job_id
 )
-update jobs set state = 'cancelled', cancel_requested_at = clock_timestamp(), finished_at = clock_timestamp(),
-    fence = fence + 1, unique_key = case when unique_while_unfinished then null else unique_key end
+update jobs set state = 'cancelled', <<ended>>, cancel_requested_at = clock_timestamp(), fence = fence + 1
 from cancelled where jobs.id = cancelled.end_job_id and jobs.state = 'scheduled';
 
 -- name: status
@@ -36,7 +35,7 @@ from cancelled where jobs.id = cancelled.end_job_id and jobs.state = 'scheduled'
 select id, name, on_failure, state, sealed, end_job_id, cancel_reason, created_at, ended_at,
     coalesce(counts, (
         select jsonb_object_agg(by_state.state, by_state.jobs)
-        from (select state, count(*) as jobs from jobs where batch_id = batches.id group by state) by_state
+        from (select <<shown_state>> as state, count(*) as jobs from jobs where batch_id = batches.id group by 1) by_state
     ), '{}') as counts
 from batches where id = any(%(ids)s) order by id desc;
 
@@ -56,14 +55,14 @@ select id from batches where end_job_id = %(job_id)s;
 select id from batches
 where state = 'open' and sealed
   and not exists (
-    select from jobs where jobs.batch_id = batches.id and jobs.state in ('scheduled', 'queued', 'running', 'retrying'))
+    select from jobs where jobs.batch_id = batches.id and <<unfinished>>)
   and not (on_failure = 'wait' and exists (
     select from jobs where jobs.batch_id = batches.id and jobs.state = 'failed'))
 limit %(limit)s for update skip locked;
 
 -- name: end
 -- End those of the locked batches that have nothing unfinished: this statement sees what was added until the lock was
--- had. Their end jobs are set free with it; under a limit, one goes on waiting for its place.
+-- taken. Their end jobs are released with it; under a limit, one then waits for its place.
 with ended as (
     update batches set state = 'ended', ended_at = clock_timestamp(), counts = (
         select coalesce(jsonb_object_agg(by_state.state, by_state.jobs), '{}')
@@ -71,12 +70,12 @@ with ended as (
     where id = any(%(ids)s)
       and not exists (
         select from jobs
-        where jobs.batch_id = batches.id and jobs.state in ('scheduled', 'queued', 'running', 'retrying'))
+        where jobs.batch_id = batches.id and <<unfinished>>)
       and not (on_failure = 'wait' and exists (
         select from jobs where jobs.batch_id = batches.id and jobs.state = 'failed'))
     returning id, name, counts, end_job_id
 ), freed as (
-    update jobs set held = limit_name is not null, due_at = clock_timestamp()
+    update jobs set waits_for = <<limit_or_nothing>>, due_at = clock_timestamp()
     from ended where jobs.id = ended.end_job_id and jobs.state = 'scheduled'
 )
 select id, name, counts, end_job_id from ended;
@@ -87,7 +86,7 @@ select id from batches
 where state = 'open' and on_failure = 'cancel'
   and exists (select from jobs where jobs.batch_id = batches.id and jobs.state = 'failed')
   and (exists (
-        select from jobs where jobs.batch_id = batches.id and jobs.state in ('scheduled', 'queued', 'retrying'))
+        select from jobs where jobs.batch_id = batches.id and <<waiting>>)
     or exists (
         select from jobs
         where jobs.batch_id = batches.id and jobs.state = 'running' and cancel_requested_at is null))
@@ -95,18 +94,19 @@ limit %(limit)s;
 
 -- name: cancel_members
 -- Cancel members that wait, and ask those that run to stop; in the order of their ids, as everywhere, from `after` on.
--- One statement for both: a member that begins or ends a try at this very moment is locked first and seen as it then is.
+-- One statement for both: a member whose attempt starts or ends at this moment is locked first and seen as it then is.
 with member as (
-    select id from jobs
-    where batch_id = %(batch_id)s and state in ('scheduled', 'queued', 'running', 'retrying')
-      and not (state = 'running' and cancel_requested_at is not null)
+    select id, state from jobs
+    where batch_id = %(batch_id)s and <<unfinished>> and not (state = 'running' and cancel_requested_at is not null)
       and id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000')
     order by id limit %(limit)s for update
+), asked as (
+    update jobs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
+    from member where jobs.id = member.id and member.state = 'running'
+    returning jobs.id, jobs.kind, jobs.state
+), ended as (
+    update jobs set state = 'cancelled', <<ended>>, cancel_requested_at = clock_timestamp(), fence = fence + 1
+    from member where jobs.id = member.id and member.state <> 'running'
+    returning jobs.id, jobs.kind, jobs.state
 )
-update jobs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
-    state = case when state = 'running' then state else 'cancelled' end,
-    fence = case when state = 'running' then fence else fence + 1 end,
-    finished_at = case when state = 'running' then finished_at else clock_timestamp() end,
-    unique_key = case when state <> 'running' and unique_while_unfinished then null else unique_key end
-from member where jobs.id = member.id
-returning jobs.id, jobs.kind, jobs.state;
+select id, kind, state from asked union all select id, kind, state from ended;

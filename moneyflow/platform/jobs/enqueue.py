@@ -15,12 +15,13 @@ from moneyflow.platform.database import Session, load_queries
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.policy import Unique
+from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.telemetry import metrics, origin
 from moneyflow.platform.telemetry.logs import in_lines
 
 log = structlog.get_logger(__name__)
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 #: So many jobs go into one statement.
 _ROWS_A_STATEMENT = 1000
@@ -46,14 +47,15 @@ def enqueue_many(
     delay: timedelta | None = None,
     priority: int | None = None,
     batch_id: UUID | None = None,
-    held: bool = False,
+    waits_for_batch: bool = False,
     keys: Sequence[str] | None = None,
     unique: Unique | None = None,
 ) -> list[UUID]:
     """Insert the jobs as `enqueue` does, up to a thousand in a statement, and return their ids in the same order.
 
-    Jobs of one call that share a unique key are one job. `held` keeps them from being published until somebody sets
-    them free. `priority`, `keys`, one a job, and `unique` go instead of what the jobs' contracts say of that.
+    Jobs of one call that share a unique key are one job. With `waits_for_batch` they are
+    not published before the batch that they end releases them. `priority`, `keys` (one a job) and `unique` replace what
+    the jobs' contracts say.
     """
     if at is not None and (delay is not None or at.tzinfo is None):
         raise ValueError("give either `at`, with a time zone, or `delay`")
@@ -62,7 +64,7 @@ def enqueue_many(
         "at": at,
         "delay_seconds": delay.total_seconds() if delay else 0.0,
         "batch_id": batch_id,
-        "held": held,
+        "waits_for": "batch" if waits_for_batch else None,
         "priority": priority,
         "correlation_id": asked_by.correlation_id,
     }
@@ -113,7 +115,7 @@ def _insert(
 
 def _ready(inserted: Iterable[tuple[Job, UUID]], shared: Mapping[str, Any]) -> list[tuple[int, UUID]]:
     """Return those that nothing keeps from being run at once, each with its priority."""
-    if shared["held"] or shared["at"] or shared["delay_seconds"]:
+    if shared["waits_for"] or shared["at"] or shared["delay_seconds"]:
         return []
     priority = shared["priority"]
     return [(job.message_priority() if priority is None else priority, id_) for job, id_ in inserted if not job.limit]

@@ -128,7 +128,7 @@ class Run:
 
     def _claim_and_finish(self, ids: Sequence[UUID]) -> float:
         began = time.perf_counter()
-        claims = claim.claim_window(self._worker, ids, worker=self._number)
+        claims = claim.claim(self._worker, ids, worker=self._number)
         seconds = time.perf_counter() - began
         with self.database.transaction() as session:
             done = completion.succeed_many(

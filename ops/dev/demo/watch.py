@@ -19,9 +19,10 @@ from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, connection_paramet
 from moneyflow.platform.database import Database, load_queries
 from moneyflow.platform.events import envelope
 from moneyflow.platform.events.topics import event_topics
+from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.settings import Settings
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 _PAGE = 500
 #: The jobs that this play promises; whatever else a sign-up leaves is shown, and counted by nobody.
 KINDS = frozenset({"send_email", "send_welcome"})

@@ -1,6 +1,6 @@
 -- name: jobs
 -- The jobs of this play by kind and state.
-select kind, state, count(*) as jobs from jobs where correlation_id like %(prefix)s group by kind, state;
+select kind, <<shown_state>> as state, count(*) as jobs from jobs where correlation_id like %(prefix)s group by 1, 2;
 
 -- name: mail_jobs
 -- Which jobs of this play have sent a mail: its Message-ID begins with the job's id.

@@ -63,7 +63,8 @@ with held as (
     order by jobs.id for update of jobs
 )
 update jobs set state = 'scheduled', due_at = %(start)s + make_interval(secs => (held.place - 1) * %(gap_seconds)s),
-    attempt = 0, suspect = false, fence = fence + 1, finished_at = null, held = limit_name is not null,
+    attempt = 0, quarantined = false, fence = fence + 1, finished_at = null,
+    waits_for = case when limit_name is not null then 'limit' end,
     cancel_requested_at = null, parked_reason = null, progress = null
 from held where jobs.id = held.id returning jobs.id;
 

@@ -13,12 +13,11 @@ from moneyflow.platform.columns import moment
 
 
 class JobState(StrEnum):
-    """Where a job is in its life."""
+    """State of a job as it is stored; one that is `scheduled` after a first attempt is shown as `retrying`."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
     RUNNING = "running"
-    RETRYING = "retrying"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -26,8 +25,7 @@ class JobState(StrEnum):
 
 
 _STATES = ", ".join(f"'{state}'" for state in JobState)
-_WAITING = "state in ('scheduled', 'retrying')"
-_UNFINISHED = "state in ('scheduled', 'queued', 'running', 'retrying')"
+_UNFINISHED = "state in ('scheduled', 'queued', 'running')"
 
 
 class JobRow(SQLModel, table=True):
@@ -37,22 +35,30 @@ class JobRow(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint(f"state in ({_STATES})", name="jobs_state_check"),
         CheckConstraint("priority between 0 and 10", name="jobs_priority_check"),
-        # What the relay publishes next: one look for each kind and priority.
-        Index("jobs_due_idx", "kind", "priority", "due_at", postgresql_where=text(f"{_WAITING} and not held")),
+        CheckConstraint("waits_for in ('limit', 'batch')", name="jobs_waits_for_check"),
+        # What the relay publishes next: one look for each kind and priority. The attempt is for the counts by state.
+        Index(
+            "jobs_due_idx",
+            "kind",
+            "priority",
+            "due_at",
+            postgresql_where=text("state = 'scheduled' and waits_for is null"),
+            postgresql_include=["attempt"],
+        ),
         # What waits for a place under its limit, and what has one.
         Index(
-            "jobs_held_idx",
+            "jobs_waiting_for_limit_idx",
             "limit_name",
             "limit_key",
             text("priority desc"),
             "due_at",
-            postgresql_where=text(f"held and {_WAITING}"),
+            postgresql_where=text("state = 'scheduled' and waits_for = 'limit'"),
         ),
         Index(
             "jobs_admitted_idx",
             "limit_name",
             "limit_key",
-            postgresql_where=text(f"limit_name is not null and not held and {_UNFINISHED}"),
+            postgresql_where=text(f"limit_name is not null and waits_for is null and {_UNFINISHED}"),
         ),
         Index("jobs_batch_idx", "batch_id", "state", postgresql_where=text("batch_id is not null")),
         # What operators group by.
@@ -85,8 +91,8 @@ class JobRow(SQLModel, table=True):
     unique_while_unfinished: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     limit_name: str | None = Field(default=None, sa_type=Text)
     limit_key: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": text("''")})
-    #: It may not be published yet: it waits for a place under its limit, or for its batch to end.
-    held: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    #: What it waits for before it can be published: a place under its `limit`, or the end of the `batch` that it ends.
+    waits_for: str | None = Field(default=None, sa_type=Text)
     batch_id: UUID | None = None
     #: Tries that counted; see the life of a job in ARCHITECTURE.md for those that do not.
     attempt: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
@@ -95,8 +101,8 @@ class JobRow(SQLModel, table=True):
     fence: int = Field(sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
     worker: int | None = None
     lease_until: datetime | None = moment(nullable=True)
-    #: Its process died while it was held: it is run alone, and counted before it starts.
-    suspect: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    #: Its worker died while it held the job: it runs alone, and its attempt is counted before it starts.
+    quarantined: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     cancel_requested_at: datetime | None = moment(nullable=True)
     #: Why nobody here can run it, as of now: of a version or a kind that no worker knows yet.
     parked_reason: str | None = Field(default=None, sa_type=Text)

@@ -7,49 +7,49 @@ with recursive limits as (
     select * from unnest(%(names)s::text[], %(concurrency)s::integer[], %(per_key)s::integer[],
                          %(rate_limits)s::integer[], %(rate_seconds)s::double precision[])
         as limits (name, concurrency, per_key, rate_limit, rate_seconds)
-    where exists (select 1 from jobs where limit_name = limits.name and held and state in ('scheduled', 'retrying'))
+    where exists (select 1 from jobs where limit_name = limits.name and <<waiting_for_limit>>)
 ), room as (
     select limits.*, greatest(0, least(
         %(limit)s,
-        concurrency - (select count(*) from jobs where limit_name = limits.name and not held
-                       and state in ('scheduled', 'queued', 'running', 'retrying')),
-        rate_limit - (select count(*) from jobs where limit_name = limits.name and not held
-                      and state in ('scheduled', 'queued', 'retrying'))
+        concurrency - (select count(*) from jobs where limit_name = limits.name and waits_for is null
+                       and <<unfinished>>),
+        rate_limit - (select count(*) from jobs where limit_name = limits.name and waits_for is null
+                      and <<waiting>>)
             - (select count(*) from job_starts where limit_name = limits.name
                and started_at > clock_timestamp() - make_interval(secs => rate_seconds))
     )) as places
     from limits
 ), pairs as (
     select name, (select min(limit_key) from jobs
-                  where limit_name = name and held and state in ('scheduled', 'retrying')) as key
+                  where limit_name = name and <<waiting_for_limit>>) as key
     from room where places > 0
     union all
     select name, (select min(limit_key) from jobs where limit_name = pairs.name and limit_key > pairs.key
-                  and held and state in ('scheduled', 'retrying'))
+                  and <<waiting_for_limit>>)
     from pairs where key is not null
 ), chosen as (
     select found.id, places, row_number() over (partition by name order by found.priority desc, found.due_at) as place
     from pairs join room using (name), lateral (
         select id, priority, due_at from jobs
-        where limit_name = pairs.name and limit_key = pairs.key and held and state in ('scheduled', 'retrying')
-          and due_at <= clock_timestamp() and kind not in (select kind from job_kinds where paused_at is not null)
+        where limit_name = pairs.name and limit_key = pairs.key and <<waiting_for_limit>>
+          and due_at <= clock_timestamp() and kind not in <<paused_kinds>>
         order by priority desc, due_at
         limit greatest(0, least(places, per_key - (
-            select count(*) from jobs where limit_name = pairs.name and limit_key = pairs.key and not held
-            and state in ('scheduled', 'queued', 'running', 'retrying'))))
+            select count(*) from jobs where limit_name = pairs.name and limit_key = pairs.key and waits_for is null
+            and <<unfinished>>)))
     ) found
     where key is not null
 )
-update jobs set held = false from chosen
-where jobs.id = chosen.id and place <= places and held and state in ('scheduled', 'retrying')
+update jobs set waits_for = null from chosen
+where jobs.id = chosen.id and place <= places and <<waiting_for_limit>>
 returning jobs.id;
 
 -- name: unknown_limits
 -- Limits that jobs wait under and that this version does not know.
 with recursive names (name) as (
-    select min(limit_name) from jobs where held and limit_name is not null and state in ('scheduled', 'retrying')
+    select min(limit_name) from jobs where <<waiting_for_limit>>
     union all
-    select (select min(limit_name) from jobs where limit_name > name and held and state in ('scheduled', 'retrying'))
+    select (select min(limit_name) from jobs where limit_name > name and <<waiting_for_limit>>)
     from names where name is not null
 )
 select name from names where name <> all(%(names)s);

@@ -1,4 +1,4 @@
-"""Take jobs before any work: one statement for the whole window of a worker, or one job alone that is suspect."""
+"""Claims: a worker takes jobs before any work, many in one statement, or one alone that is quarantined."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,14 @@ from psycopg.types.json import Jsonb
 
 from moneyflow.platform.database import Session, array, load_queries
 from moneyflow.platform.errors import FenceLostError
+from moneyflow.platform.jobs.store import FRAGMENTS
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """A job in the hands of a worker. `attempt` is the number of this try, counted from 1."""
+    """A job that this worker holds. `attempt` is the number of this attempt, counted from 1."""
 
     id: UUID
     kind: str
@@ -35,96 +36,89 @@ class Claim:
     wait_seconds: float
     time_limit_seconds: int
     limit_name: str | None = None
-    #: Its kind has paused itself, and this job is to show whether it works again.
+    #: Its kind's breaker is open, and this job shows whether the outage is over.
     is_probe: bool = False
     #: By this process's monotonic clock.
     claimed_at: float = field(default_factory=time.monotonic)
 
 
 class Standing(Enum):
-    """What a worker is to do with a message whose job it could not claim with its window."""
+    """What a worker is to do with a message whose job `claim` did not return."""
 
     UNKNOWN = auto()  #: No such job.
     SETTLED = auto()  #: Finished, held by a live worker, or due later: the message has nothing to do.
-    FAILED = auto()  #: It failed for good: only its dead letter may begin it anew.
-    PAUSED = auto()  #: Its kind is paused: it waits in Postgres until that is over.
-    WAITING = auto()  #: It can be claimed now.
-    SUSPECT = auto()  #: A process died while it held the job: claim it alone.
+    FAILED = auto()  #: Failed for good: only its dead letter starts it again.
+    PAUSED = auto()  #: Of a paused kind: it waits in Postgres until the kind is resumed.
+    CLAIMABLE = auto()  #: It can be claimed now.
+    QUARANTINED = auto()  #: A worker died while it held the job: claim it alone.
 
 
-def claim_window(connection: Connection[DictRow] | Session, ids: Sequence[UUID], *, worker: int) -> list[Claim]:
-    """Claim those of the jobs that wait to be run and are not suspect, in one statement."""
-    rows = connection.execute(_QUERIES["claim_window"], {"ids": array(ids), "worker": worker}).fetchall()
+def claim(connection: Connection[DictRow] | Session, ids: Sequence[UUID], *, worker: int) -> list[Claim]:
+    """Claim those of the jobs that can run now and are not quarantined, in one statement."""
+    rows = connection.execute(QUERIES["claim"], {"ids": array(ids), "worker": worker}).fetchall()
     return [Claim(**row) for row in rows]
 
 
-def let_go(connection: Connection[DictRow], ids: Iterable[UUID], *, worker: int) -> None:
-    """Put back those of the jobs that a claim took for this worker without its hearing of it."""
-    connection.execute(_QUERIES["let_go"], {"ids": array(ids), "worker": worker})
-
-
-def claim_suspect(connection: Connection[DictRow], job_id: UUID, *, worker: int) -> Claim | None:
-    """Claim one job that a process died with, and count this try before it starts: durably, as no other claim is."""
+def claim_quarantined(connection: Connection[DictRow], job_id: UUID, *, worker: int) -> Claim | None:
+    """Claim one job whose worker died, and count its attempt before it starts; committed durably, as no other claim."""
     with connection.transaction():
-        connection.execute(_QUERIES["durably"])
-        row = connection.execute(_QUERIES["claim_suspect"], {"id": job_id, "worker": worker}).fetchone()
+        connection.execute(QUERIES["durably"])
+        row = connection.execute(QUERIES["claim_quarantined"], {"id": job_id, "worker": worker}).fetchone()
     return Claim(**row) if row else None
 
 
-def set_aside(connection: Connection[DictRow], job_id: UUID) -> None:
-    """Let a published job of a paused kind wait in Postgres."""
-    connection.execute(_QUERIES["set_aside"], {"id": job_id})
+def standing(connection: Connection[DictRow], job_id: UUID) -> Standing:
+    """Return what follows for a message whose job was not claimed."""
+    row = connection.execute(QUERIES["standing"], {"id": job_id}).fetchone()
+    return Standing[row["standing"]] if row else Standing.UNKNOWN
 
 
-def report(connection: Connection[DictRow] | Session, claim: Claim, progress: dict[str, Any] | None) -> bool:
-    """Keep how far the job is, if that is given; return whether somebody asked to cancel it.
+def renew(connection: Connection[DictRow], held: Claim) -> bool:
+    """Extend the lease of a claim; return False when another worker has taken the job over."""
+    return connection.execute(QUERIES["renew"], {"id": held.id, "fence": held.fence}).rowcount == 1
+
+
+def report(connection: Connection[DictRow] | Session, held: Claim, progress: dict[str, Any] | None) -> bool:
+    """Keep the job's progress, if given; return whether the job was asked to cancel.
 
     Raises:
-        FenceLostError: the job was taken over.
+        FenceLostError: another worker has taken the job over.
     """
-    parameters = {"id": claim.id, "fence": claim.fence, "progress": Jsonb(progress) if progress else None}
-    row = connection.execute(_QUERIES["report"], parameters).fetchone()
+    parameters = {"id": held.id, "fence": held.fence, "progress": Jsonb(progress) if progress else None}
+    row = connection.execute(QUERIES["report"], parameters).fetchone()
     if row is None:
-        raise FenceLostError(f"job {claim.id} was taken over from fence {claim.fence}; what this try did is dropped")
+        raise FenceLostError(f"job {held.id} was taken over from fence {held.fence}; this attempt is rolled back")
     is_cancelled: bool = row["is_cancelled"]
     return is_cancelled
 
 
-def postpone(connection: Connection[DictRow], job_id: UUID, *, seconds: float) -> None:
-    """Let a suspect come again later, by way of the relay."""
-    connection.execute(_QUERIES["postpone"], {"id": job_id, "seconds": seconds})
+def release(connection: Connection[DictRow], held: Iterable[Claim]) -> None:
+    """Give up claims whose jobs have not started; the relay publishes the jobs again."""
+    given_up = list(held)
+    parameters = {"ids": [one.id for one in given_up], "fences": [one.fence for one in given_up]}
+    connection.execute(QUERIES["release"], parameters)
+
+
+def release_unheard(connection: Connection[DictRow], ids: Iterable[UUID], *, worker: int) -> None:
+    """Give up those of the jobs that a claim took for this worker, and whose answer was lost with the connection."""
+    connection.execute(QUERIES["release_unheard"], {"ids": array(ids), "worker": worker})
+
+
+def unqueue(connection: Connection[DictRow], job_id: UUID) -> None:
+    """Let a queued job of a paused kind wait in Postgres until the kind is resumed."""
+    connection.execute(QUERIES["unqueue"], {"id": job_id})
+
+
+def reschedule(connection: Connection[DictRow], job_id: UUID, *, seconds: float) -> None:
+    """Make a quarantined job due `seconds` later."""
+    connection.execute(QUERIES["reschedule"], {"id": job_id, "seconds": seconds})
 
 
 def replay(connection: Connection[DictRow], job_id: UUID, *, fence: int) -> bool:
-    """Begin a failed job anew, with all its attempts before it; once for each time that it failed.
+    """Start a failed job again with all its attempts, once for each failure; committed durably.
 
-    `fence` is the one of the failure that the dead letter tells of. False when the job is not in that failure any more.
+    `fence` is the fence of the failure that the dead letter describes. Returns False when that failure is over.
     """
     with connection.transaction():
-        connection.execute(_QUERIES["durably"])
-        return connection.execute(_QUERIES["replay"], {"id": job_id, "fence": fence}).rowcount == 1
-
-
-def standing(connection: Connection[DictRow], job_id: UUID) -> Standing:
-    """Say where a job stands that was not claimed."""
-    row = connection.execute(_QUERIES["standing"], {"id": job_id}).fetchone()
-    return Standing[row["standing"]] if row else Standing.UNKNOWN
-
-
-def renew(connection: Connection[DictRow], claim: Claim) -> bool:
-    """Begin the claim's lease anew, for a job that lay in the window for long; False when it was taken over."""
-    return connection.execute(_QUERIES["renew"], {"id": claim.id, "fence": claim.fence}).rowcount == 1
-
-
-def hand_back(connection: Connection[DictRow], carried: Sequence[Claim], uncarried: Sequence[Claim] = ()) -> None:
-    """Give back jobs that were claimed and not started.
-
-    RabbitMQ delivers the messages of the `carried` ones again by itself; the others, which were claimed without one,
-    wait for the relay.
-    """
-    claims = (*carried, *uncarried)
-    states = ["queued"] * len(carried) + ["scheduled"] * len(uncarried)
-    connection.execute(
-        _QUERIES["hand_back"],
-        {"ids": [claim.id for claim in claims], "fences": [claim.fence for claim in claims], "states": states},
-    )
+        connection.execute(QUERIES["durably"])
+        return connection.execute(QUERIES["replay"], {"id": job_id, "fence": fence}).rowcount == 1

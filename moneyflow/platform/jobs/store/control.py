@@ -9,8 +9,9 @@ from psycopg.rows import DictRow
 from moneyflow.platform.database import Session, load_queries
 from moneyflow.platform.errors import ConflictError, NotFoundError
 from moneyflow.platform.jobs.policy import Breaker
+from moneyflow.platform.jobs.store import FRAGMENTS
 
-QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 #: Who paused a kind that paused itself.
 BREAKER = "breaker"

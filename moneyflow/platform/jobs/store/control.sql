@@ -3,9 +3,8 @@
 with found as (
     select id, state from jobs where id = %(id)s for update
 ), ended as (
-    update jobs set state = 'cancelled', cancel_requested_at = clock_timestamp(), finished_at = clock_timestamp(),
-        fence = fence + 1, unique_key = case when unique_while_unfinished then null else unique_key end
-    from found where jobs.id = found.id and found.state in ('scheduled', 'queued', 'retrying')
+    update jobs set state = 'cancelled', <<ended>>, cancel_requested_at = clock_timestamp(), fence = fence + 1
+    from found where jobs.id = found.id and found.<<waiting>>
     returning jobs.id
 ), asked as (
     update jobs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
@@ -52,8 +51,8 @@ with due as (
 ), chosen as (
     select due.kind, found.id from due, lateral (
         select id from jobs
-        where jobs.kind = due.kind and state in ('scheduled', 'retrying') and not held
-          and (state = 'retrying' or due_at <= clock_timestamp())
+        where jobs.kind = due.kind and <<publishable>>
+          and (attempt > 0 or due_at <= clock_timestamp())
         order by due_at limit 1
     ) found
 ), now_due as (

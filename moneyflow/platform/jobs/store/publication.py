@@ -8,8 +8,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from moneyflow.platform.database import array, load_queries
+from moneyflow.platform.jobs.store import FRAGMENTS
 
-QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 
 async def due(connection: AsyncConnection[DictRow], *, limit: int) -> list[DictRow]:

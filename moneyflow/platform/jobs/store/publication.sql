@@ -3,43 +3,43 @@
 -- backlog, nor a paused kind, nor a million jobs of the far future is read to find the next ones. Of a kind that paused
 -- itself, the one job that probes.
 with recursive kinds (kind) as (
-    (select kind from jobs where state in ('scheduled', 'retrying') and not held order by kind limit 1)
+    (select kind from jobs where <<publishable>> order by kind limit 1)
     union all
-    select (select jobs.kind from jobs where state in ('scheduled', 'retrying') and not held and jobs.kind > kinds.kind
+    select (select jobs.kind from jobs where <<publishable>> and jobs.kind > kinds.kind
             order by jobs.kind limit 1)
     from kinds where kinds.kind is not null
 ), due as (
     select found.* from kinds, generate_series(10, 0, -1) as level (priority), lateral (
         select id, kind, priority, fence, traceparent, enqueued_at, due_at from jobs
-        where state in ('scheduled', 'retrying') and not held and jobs.kind = kinds.kind
+        where <<publishable>> and jobs.kind = kinds.kind
           and jobs.priority = level.priority and due_at <= statement_timestamp()
         order by due_at limit %(limit)s
     ) found
-    where kinds.kind not in (select kind from job_kinds where paused_at is not null)
+    where kinds.kind not in <<paused_kinds>>
     union all
     select id, jobs.kind, priority, fence, traceparent, enqueued_at, due_at
     from job_kinds join jobs on jobs.id = probe_job_id
-    where state in ('scheduled', 'retrying') and not held and due_at <= statement_timestamp()
+    where <<publishable>> and due_at <= statement_timestamp()
 )
 select * from due order by priority desc, due_at limit %(limit)s;
 
 -- name: next_due_seconds
 -- How long until the next job is due; null when none waits.
 with recursive kinds (kind) as (
-    (select kind from jobs where state in ('scheduled', 'retrying') and not held order by kind limit 1)
+    (select kind from jobs where <<publishable>> order by kind limit 1)
     union all
-    select (select jobs.kind from jobs where state in ('scheduled', 'retrying') and not held and jobs.kind > kinds.kind
+    select (select jobs.kind from jobs where <<publishable>> and jobs.kind > kinds.kind
             order by jobs.kind limit 1)
     from kinds where kinds.kind is not null
 )
 select extract(epoch from min(next.due_at) - statement_timestamp())::float as seconds
 from kinds, generate_series(10, 0, -1) as level (priority), lateral (
     select due_at from jobs
-    where state in ('scheduled', 'retrying') and not held and jobs.kind = kinds.kind
+    where <<publishable>> and jobs.kind = kinds.kind
       and jobs.priority = level.priority
     order by due_at limit 1
 ) next
-where kinds.kind not in (select kind from job_kinds where paused_at is not null);
+where kinds.kind not in <<paused_kinds>>;
 
 -- name: mark_published
 -- Mark what RabbitMQ confirmed. A job that was claimed meanwhile has another fence and stays as it is; one that
@@ -47,7 +47,7 @@ where kinds.kind not in (select kind from job_kinds where paused_at is not null)
 with confirmed as (
     select jobs.id from jobs
     join unnest(%(ids)s::uuid[], %(fences)s::bigint[]) as sent (id, fence) using (id, fence)
-    where state in ('scheduled', 'retrying') order by id for update of jobs skip locked
+    where state = 'scheduled' order by id for update of jobs skip locked
 )
 update jobs set state = 'queued', published_at = clock_timestamp() from confirmed where jobs.id = confirmed.id
 returning jobs.id;

@@ -17,12 +17,13 @@ from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.schedules import Plan, Schedule, plan, registry, ticks_after
+from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.telemetry import metrics
 from moneyflow.platform.telemetry.origin import Origin, working_for
 
 log = structlog.get_logger(__name__)
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 #: A tick's key is a second safeguard, against whoever would enqueue it past this table; a day of it is enough.
 _TICK = Unique(for_seconds=86_400)

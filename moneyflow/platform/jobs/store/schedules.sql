@@ -29,7 +29,7 @@ from schedules where paused_at is null and removed_at is null;
 -- Where a schedule is that ticks now, and whether the job of its last tick has ended.
 select next_tick_at, clock_timestamp() as now, exists (
     select from jobs
-    where id = schedules.last_job_id and state in ('scheduled', 'queued', 'running', 'retrying')) as is_unfinished
+    where id = schedules.last_job_id and <<unfinished>>) as is_unfinished
 from schedules
 where name = %(name)s and next_tick_at <= clock_timestamp() and paused_at is null and removed_at is null;
 
@@ -44,12 +44,12 @@ where name = %(name)s and next_tick_at = %(expected)s and paused_at is null and 
 update schedules set last_job_id = %(job_id)s
 where name = %(name)s and not (%(by_hand)s and exists (
     select from jobs
-    where id = schedules.last_job_id and state in ('scheduled', 'queued', 'running', 'retrying')));
+    where id = schedules.last_job_id and <<unfinished>>));
 
 -- name: list
 -- Every schedule, with how the job of its last tick is.
-select schedules.*, jobs.state as last_job_state
-from schedules left join jobs on jobs.id = schedules.last_job_id order by name;
+select schedules.*, (select <<shown_state>> from jobs where jobs.id = schedules.last_job_id) as last_job_state
+from schedules order by name;
 
 -- name: find
 -- One schedule.

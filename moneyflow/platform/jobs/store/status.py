@@ -9,8 +9,9 @@ from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Session, load_queries
 from moneyflow.platform.errors import NotFoundError
+from moneyflow.platform.jobs.store import FRAGMENTS
 
-QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ def job_detail(session: Session, job_id: UUID) -> JobDetail:
     job = session.fetch_one(QUERIES["job"], {"id": job_id})
     if job is None:
         raise NotFoundError(f"there is no job {job_id}; see `moneyflow failed list` for the ids of what failed")
+    job["state"] = job.pop("shown_state")
     return JobDetail(
         job=job,
         attempts=session.fetch_all(QUERIES["attempts"], {"id": job_id}),
@@ -56,7 +58,10 @@ def find(session: Session, *, state: str | None, kind: str | None, limit: int) -
 
 
 def standing(session: Session) -> list[DictRow]:
-    """Return kind, priority, state, jobs, held and oldest_due_seconds of all jobs that are not done."""
+    """Return kind, priority, state, jobs, blocked and oldest_due_seconds of unfinished and failed jobs.
+
+    `blocked` counts those that wait for a place under their limit or for their batch.
+    """
     return session.fetch_all(QUERIES["standing"])
 
 

@@ -1,14 +1,15 @@
 -- name: job_status
 -- State, times, progress and outcome of a job.
-select id, state, attempt, enqueued_at, due_at, started_at, finished_at, progress, result, error_class, error_message
+select id, <<shown_state>> as state, attempt, enqueued_at, due_at, started_at, finished_at, progress, result, error_class,
+    error_message
 from jobs where id = %(id)s;
 
 -- name: job
 -- All of a job's row.
-select * from jobs where id = %(id)s;
+select *, <<shown_state>> as shown_state from jobs where id = %(id)s;
 
 -- name: attempts
--- A job's tries in their order.
+-- A job's attempts in their order.
 select fence, attempt, worker, started_at, ended_at, outcome, error_class, error_message, error_traceback
 from job_attempts where job_id = %(id)s order by fence;
 
@@ -20,50 +21,66 @@ where item.job_id = %(id)s and item.result is not null order by done_at;
 
 -- name: find
 -- Jobs of a state and a kind, or of any, the newest first.
-select id, kind, state, priority, attempt, max_attempts, enqueued_at, due_at, started_at, finished_at, held, batch_id,
-    parked_reason, error_class, error_message
+select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, due_at, started_at, finished_at,
+    waits_for, batch_id, parked_reason, error_class, error_message
 from jobs
-where (%(state)s::text is null or state = %(state)s) and (%(kind)s::text is null or kind = %(kind)s)
+where (%(state)s::text is null or <<shown_state>> = %(state)s) and (%(kind)s::text is null or kind = %(kind)s)
 order by id desc limit %(limit)s;
 
 -- name: standing
--- What waits, runs or has failed, by kind, priority and state; for how long the oldest should have been running.
-select kind, priority, state, count(*) as jobs, count(*) filter (where held) as held,
-    extract(epoch from clock_timestamp() - min(due_at) filter (
-        where state <> 'failed' and state <> 'running' and not held and due_at <= clock_timestamp()
-    ))::float as oldest_due_seconds
-from jobs where state in ('scheduled', 'queued', 'running', 'retrying', 'failed')
+-- Counts of unfinished and failed jobs by kind, priority and state, and for how long the oldest has been due. Each part
+-- by the index that has it: the finished jobs are many.
+select kind, priority, state, sum(jobs)::bigint as jobs, sum(blocked)::bigint as blocked,
+    extract(epoch from clock_timestamp() - min(oldest_due_at))::float as oldest_due_seconds
+from (
+    select kind, priority, <<shown_state>> as state, count(*) as jobs, 0 as blocked,
+        min(due_at) filter (where due_at <= statement_timestamp()) as oldest_due_at
+    from jobs where <<publishable>> group by 1, 2, 3
+    union all
+    select kind, priority, <<shown_state>>, count(*), count(*), null from jobs where <<waiting_for_limit>> group by 1, 2, 3
+    union all
+    select jobs.kind, priority, jobs.state, count(*), count(*), null
+    from batches join jobs on jobs.id = end_job_id
+    where batches.state = 'open' and jobs.state = 'scheduled' and waits_for = 'batch' group by 1, 2, 3
+    union all
+    select kind, priority, state, count(*), 0, min(due_at) from jobs where state = 'queued' group by 1, 2, 3
+    union all
+    select kind, priority, state, count(*), 0, null from jobs where state = 'running' and worker is not null group by 1, 2, 3
+    union all
+    select kind, priority, state, count(*), 0, null from jobs where state = 'failed' group by 1, 2, 3
+) parts
 group by kind, priority, state order by kind, priority desc, state;
 
 -- name: jobs_in_state
--- How many jobs are in each unfinished state: each part by the index that has it, for the finished ones are many.
-select state, count(*) as jobs from (
-    select state from jobs where state in ('scheduled', 'retrying') and not held
+-- How many jobs are in each unfinished state: each part by the index that has it, as above.
+select state, sum(jobs)::bigint as jobs from (
+    select <<shown_state>> as state, count(*) as jobs from jobs where <<publishable>> group by 1
     union all
-    select state from jobs where state in ('scheduled', 'retrying') and held
+    select <<shown_state>>, count(*) from jobs where <<waiting_for_limit>> group by 1
     union all
-    select state from jobs where state = 'queued'
+    select 'scheduled', count(*) from batches join jobs on jobs.id = end_job_id
+    where batches.state = 'open' and jobs.state = 'scheduled' and waits_for = 'batch'
     union all
-    select state from jobs where state = 'running' and worker is not null
-) unfinished group by state;
+    select 'queued', count(*) from jobs where state = 'queued'
+    union all
+    select 'running', count(*) from jobs where state = 'running' and worker is not null
+) unfinished where jobs > 0 group by state;
 
 -- name: oldest_due
--- The age of the oldest job that should have been running, by priority. What a pause or a limit holds does not count.
+-- For how long the oldest job has been due, by priority. A job of a paused kind or under a limit does not count.
 select priority, extract(epoch from clock_timestamp() - min(due_at))::float as seconds from (
-    select kind, priority, due_at from jobs
-    where state in ('scheduled', 'retrying') and not held and due_at <= clock_timestamp()
+    select kind, priority, due_at from jobs where <<publishable>> and due_at <= clock_timestamp()
     union all
-    select kind, priority, due_at from jobs where state = 'queued' and not held and due_at <= clock_timestamp()
+    select kind, priority, due_at from jobs where state = 'queued' and due_at <= clock_timestamp()
 ) due
-where kind not in (select kind from job_kinds where paused_at is not null)
+where kind not in <<paused_kinds>>
 group by priority;
 
 -- name: outbox_age
 -- How many rows of the job store wait for the relay, and for how long the oldest one has.
 select 'job' as kind, count(*) as rows,
     coalesce(extract(epoch from clock_timestamp() - min(due_at)), 0)::float as seconds
-from jobs where state in ('scheduled', 'retrying') and not held and due_at <= clock_timestamp()
-  and kind not in (select kind from job_kinds where paused_at is not null)
+from jobs where <<publishable>> and due_at <= clock_timestamp() and kind not in <<paused_kinds>>
 union all
 select 'dead_letter', count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float
 from job_dead_letters;

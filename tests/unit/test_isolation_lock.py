@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.support.waiting import eventually
-from workers.claims.lock import SharedLock
+from workers.claims.lock import IsolationLock
 
 
-def _alone(gate: SharedLock) -> "Callable[[], AbstractContextManager[object]]":
+def _alone(gate: IsolationLock) -> "Callable[[], AbstractContextManager[object]]":
     return lambda: gate.alone(wait_seconds=10)
 
 
@@ -37,8 +37,8 @@ class Visitor:
 
 
 @pytest.fixture
-def gate() -> SharedLock:
-    return SharedLock()
+def gate() -> IsolationLock:
+    return IsolationLock()
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ def visit() -> Iterator[Callable[[Callable[[], AbstractContextManager[object]]],
 Visit = Callable[[Callable[[], AbstractContextManager[object]]], Visitor]
 
 
-def test_ordinary_jobs_are_inside_together(gate: SharedLock, visit: Visit) -> None:
+def test_ordinary_jobs_are_inside_together(gate: IsolationLock, visit: Visit) -> None:
     visitors = [visit(lambda: gate) for _ in range(3)]
 
     assert all(visitor.is_inside() for visitor in visitors)
 
 
-def test_a_suspect_waits_until_all_others_are_out(gate: SharedLock, visit: Visit) -> None:
+def test_a_suspect_waits_until_all_others_are_out(gate: IsolationLock, visit: Visit) -> None:
     others = [visit(lambda: gate) for _ in range(2)]
     assert all(other.is_inside() for other in others)
     suspect = visit(_alone(gate))
@@ -77,7 +77,7 @@ def test_a_suspect_waits_until_all_others_are_out(gate: SharedLock, visit: Visit
     assert suspect.is_inside()
 
 
-def test_newcomers_wait_behind_a_suspect_that_waits(gate: SharedLock, visit: Visit) -> None:
+def test_newcomers_wait_behind_a_suspect_that_waits(gate: IsolationLock, visit: Visit) -> None:
     first = visit(lambda: gate)
     assert first.is_inside()
     suspect = visit(_alone(gate))
@@ -91,7 +91,7 @@ def test_newcomers_wait_behind_a_suspect_that_waits(gate: SharedLock, visit: Vis
     assert newcomer.is_inside()
 
 
-def test_two_suspects_are_inside_one_after_the_other(gate: SharedLock, visit: Visit) -> None:
+def test_two_suspects_are_inside_one_after_the_other(gate: IsolationLock, visit: Visit) -> None:
     first = visit(_alone(gate))
     assert first.is_inside()
     second = visit(_alone(gate))
@@ -103,7 +103,7 @@ def test_two_suspects_are_inside_one_after_the_other(gate: SharedLock, visit: Vi
 
 
 @pytest.mark.parametrize("way", ["together", "alone"])
-def test_an_error_inside_leaves_the_gate_open(gate: SharedLock, visit: Visit, way: str) -> None:
+def test_an_error_inside_leaves_the_gate_open(gate: IsolationLock, visit: Visit, way: str) -> None:
     passing: AbstractContextManager[object] = gate if way == "together" else gate.alone(wait_seconds=1)
     with pytest.raises(OSError, match="broken"), passing:
         raise OSError("broken")
@@ -111,7 +111,7 @@ def test_an_error_inside_leaves_the_gate_open(gate: SharedLock, visit: Visit, wa
     assert visit(_alone(gate)).is_inside()
 
 
-def test_a_suspect_gives_up_after_its_time_and_newcomers_pass_again(gate: SharedLock, visit: Visit) -> None:
+def test_a_suspect_gives_up_after_its_time_and_newcomers_pass_again(gate: IsolationLock, visit: Visit) -> None:
     long = visit(lambda: gate)
     assert long.is_inside()
 

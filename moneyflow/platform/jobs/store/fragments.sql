@@ -1,0 +1,55 @@
+-- fragment: unfinished
+-- A job that has not ended.
+state in ('scheduled', 'queued', 'running')
+
+-- fragment: waiting
+-- A job that no worker holds.
+state in ('scheduled', 'queued')
+
+-- fragment: publishable
+-- A job that waits for nothing but its due time.
+state = 'scheduled' and waits_for is null
+
+-- fragment: waiting_for_limit
+-- A job that waits for a place under its limit.
+state = 'scheduled' and waits_for = 'limit'
+
+-- fragment: paused_kinds
+-- The kinds that an operator or a breaker has paused.
+(select kind from job_kinds where paused_at is not null)
+
+-- fragment: probes
+-- The jobs that probe a paused kind.
+(select probe_job_id from job_kinds where probe_job_id is not null)
+
+-- fragment: not_paused
+-- A job whose kind is not paused, or that probes it.
+(kind not in <<paused_kinds>> or id in <<probes>>)
+
+-- fragment: lost
+-- A running job whose lease expired or whose worker is dead.
+(lease_until < clock_timestamp() or worker not in (select number from live_workers))
+
+-- fragment: ended
+-- What a job's end sets, however it ends; a key that is taken while a job is unfinished is free from here on.
+worker = null, lease_until = null, quarantined = false, finished_at = clock_timestamp(),
+unique_key = case when unique_while_unfinished then null else unique_key end
+
+-- fragment: again
+-- What puts a job back to wait; one that was asked to cancel ends here instead.
+state = case when cancel_requested_at is null then 'scheduled' else 'cancelled' end, worker = null, lease_until = null,
+finished_at = case when cancel_requested_at is null then null else clock_timestamp() end,
+unique_key = case when unique_while_unfinished and cancel_requested_at is not null then null else unique_key end
+
+-- fragment: replayed
+-- What starts a failed job from the beginning; its old attempts stay in the history and count no more.
+state = 'scheduled', attempt = 0, quarantined = false, fence = jobs.fence + 1, finished_at = null,
+cancel_requested_at = null, parked_reason = null, progress = null, waits_for = <<limit_or_nothing>>
+
+-- fragment: limit_or_nothing
+-- What a job waits for before it can be published: a place under its limit, if it has one.
+case when limit_name is not null then 'limit' end
+
+-- fragment: shown_state
+-- The state as it is shown: a job that waits for its next attempt is retrying.
+case when state = 'scheduled' and attempt > 0 then 'retrying' else state end
