@@ -18,7 +18,7 @@ help: ## list these commands
 demo: .venv ## set up all that is needed, start everything, play the main job on real input, show what came of it
 	@$(RUN) -m ops.dev.demo --with $(WITH)
 
-test: .venv ## set up all that is needed and run all tests against real servers (ARGS="-k name" for some)
+test: .venv ## set up all that is needed and run all tests against real servers (ARGS="-k name" for some, KEEP=1 keeps servers)
 	@$(RUN) -m pytest $(ARGS)
 
 up: .venv ## start everything in the background and wait until it is ready
@@ -27,7 +27,8 @@ up: .venv ## start everything in the background and wait until it is ready
 down: .venv ## stop everything; the data stays
 	@$(RUN) -m ops.dev.stack down
 
-reset: .venv ## stop everything and delete the data
+reset: .venv ## stop everything and delete the data; the servers that a test run with KEEP=1 has kept too
+	@$(RUN) -m tests.support.servers
 	@$(RUN) -m ops.dev.stack reset
 
 env: .venv ## print the running stack's settings as NAME=value lines
@@ -53,7 +54,7 @@ compose-check: .venv ## run the compose file and see it work; with an engine and
 	@ops/dev/standins/check.sh
 
 chaos: .venv ## the fault suite, long form: storms, failpoints, controls, a report (SEED=1 ROUNDS=5 RESULTS=a folder)
-	@$(RUN) -m pytest tests/chaos -v --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) \
+	@$(RUN) -m pytest tests/chaos -v -n 0 --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) \
 		--chaos-results $(or $(RESULTS),tests/chaos/results) $(ARGS)
 
 bench: .venv ## the benchmarks, beside the peers and on servers of their own (ARGS="throughput --rounds 5 --jobs 2000")

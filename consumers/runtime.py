@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 _POLL_MILLISECONDS = 500
 _SESSION_SECONDS = 10
-#: A partition that was taken over may really be another's: the group is given the time to say so.
-_TAKEN_OVER_SECONDS = 1.5 * _SESSION_SECONDS
+#: A partition that was taken over may really be another's: the group is given this many sessions to say so.
+_TAKEN_OVER_SESSIONS = 1.5
 _GAP_SECONDS = 30.0
 _LONGEST_BACK_OFF_SECONDS = 5.0
 _EVENTS_IN_LOG = 50
@@ -54,7 +54,15 @@ _BAD_DATA = (PoisonError, psycopg.DataError, psycopg.errors.ProgramLimitExceeded
 class Consumer:
     """Reads the topics of one sink until it is told to stop."""
 
-    def __init__(self, settings: Settings, sink: Sink, database: Database) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sink: Sink,
+        database: Database,
+        *,
+        session_seconds: int = _SESSION_SECONDS,
+        rebuild_seconds: float = _REBUILD_SECONDS,
+    ) -> None:
         self._settings = settings
         self._prefix = settings.kafka_topic_prefix
         self._sink = sink
@@ -64,6 +72,8 @@ class Consumer:
         self.progress = Progress(sink.name)
         self._kafka: AIOKafkaConsumer = None
         self._measured = 0.0
+        self._session_seconds = session_seconds
+        self._rebuild_seconds = rebuild_seconds
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set, then leave the group."""
@@ -78,8 +88,8 @@ class Consumer:
                     self._report(error)
                     await _wait(stopping, back_off)
                     back_off = min(back_off * 2, _LONGEST_BACK_OFF_SECONDS)
-                if time.monotonic() - good > _REBUILD_SECONDS:
-                    log.warning("kafka_client_rebuilt", failing_for_seconds=_REBUILD_SECONDS)
+                if time.monotonic() - good > self._rebuild_seconds:
+                    log.warning("kafka_client_rebuilt", failing_for_seconds=self._rebuild_seconds)
                     await self._leave()
                     await self._join(stopping)
                     good = time.monotonic()
@@ -122,8 +132,8 @@ class Consumer:
             enable_auto_commit=False,
             # The sink's position decides; a partition that it does not know begins at the oldest record.
             auto_offset_reset="none",
-            session_timeout_ms=_SESSION_SECONDS * 1000,
-            heartbeat_interval_ms=_SESSION_SECONDS * 300,
+            session_timeout_ms=self._session_seconds * 1000,
+            heartbeat_interval_ms=self._session_seconds * 300,
             max_poll_records=BATCH,
         )
 
@@ -189,7 +199,7 @@ class Consumer:
         except FenceLostError as error:
             log.warning("fence_lost", detail=error.detail)
             metrics.consumer_events.labels(self._sink.name, "fence_lost").inc(len(batch))
-            self._gate.close(tp, for_seconds=_TAKEN_OVER_SECONDS)
+            self._gate.close(tp, for_seconds=_TAKEN_OVER_SESSIONS * self._session_seconds)
             return
         await self._mirror(tp, position)
 

@@ -1,27 +1,48 @@
-"""The real servers, started once for all tests, and for each test a database, a vhost and topics of its own."""
+"""The real servers, shared by all tests of a run, and for each test a database, a vhost and topics of its own."""
 
 import asyncio
 import os
 import signal
-import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
-import psycopg
 import pytest
+from xdist.remote import Producer
 
 from moneyflow.platform import settings as settings_module
 from moneyflow.platform.brokers import kafka
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.settings import Settings
-from ops.migrate import declare_queues, upgrade_schema
-from tests.support import rabbitmq_admin
-from tests.support.servers import RealServers, real_servers
+from ops.migrate import declare_queues
+from tests.support import kafka_records, rabbitmq_admin
+from tests.support.guardian import end_run
+from tests.support.lanes import BROKEN_SERVERS, Lanes, lane, place
+from tests.support.servers import RUN, Fleet, RealServers, begin_run, fresh_environment
+from tests.support.waiting import eventually
 
-_TEMPLATE = "money_flow_template"
-#: So that a test of time-outs does not take them: see `settings` below.
-_FAST = {"WORKER_LEASE_SECONDS": "3", "WORKER_THREADS": "4", "WORKER_SHUTDOWN_SECONDS": "10"}
+#: Tests mostly wait for processes: this many xdist workers for each core keep the cores busy.
+_WORKERS_PER_CORE = 3
+#: What a test asks for that stops, kills or cuts off servers.
+_BREAKS_SERVERS = frozenset({"breakable", "make_scene"})
+
+_RUN = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin a run, or be part of the one that started this process; no setting of the developer's shell counts."""
+    for name in settings_module.known_names() & os.environ.keys():
+        del os.environ[name]
+    if RUN not in os.environ and not config.option.collectonly:
+        config.stash[_RUN] = begin_run(keep=bool(os.environ.get("KEEP")))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End all that the run has started, whatever its tests have left."""
+    run = config.stash.get(_RUN, None)
+    if run:
+        del os.environ[RUN]
+        end_run(run)
 
 
 def pytest_sessionstart() -> None:
@@ -29,32 +50,49 @@ def pytest_sessionstart() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-@pytest.fixture(scope="session")
-def servers() -> Iterator[RealServers]:
-    """Start PostgreSQL, Redis, RabbitMQ, Kafka and the mail catcher; a server that does not start fails the tests."""
-    with real_servers() as running:
-        yield running
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run all tests in many processes, and a few in this one, which has no other processes to wait for."""
+    chosen = config.option.keyword or config.option.markexpr or config.option.collectonly
+    if chosen or any("::" in name or name.endswith(".py") for name in config.args):
+        return 0
+    return _WORKERS_PER_CORE * (os.cpu_count() or 1)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
+    """Deal the tests by lanes."""
+    return Lanes(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Order the lanes, once the tests are shuffled."""
+    yield
+    items.sort(key=lambda item: place(item.nodeid))
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        if _BREAKS_SERVERS.intersection(item.fixturenames) and lane(item.nodeid) != BROKEN_SERVERS:
+            raise pytest.UsageError(f"{item.nodeid} breaks servers: name its module in tests/support/lanes.py")
 
 
 @pytest.fixture(scope="session")
-def template(servers: RealServers) -> str:
-    """Migrate one database, to be cloned for each test."""
-    _sql(servers, f'create database "{_TEMPLATE}" owner owner')
-    upgrade_schema(settings_module.load(servers.environment | {"POSTGRES_DB": _TEMPLATE}))
-    return _TEMPLATE
+def fleet() -> Iterator[Fleet]:
+    """Return the sets of servers of this run; a server that does not start fails the tests that need it."""
+    fleet = Fleet(Path(os.environ[RUN]))
+    yield fleet
+    fleet.close()
 
 
 @pytest.fixture
-def environment(servers: RealServers, template: str) -> Iterator[dict[str, str]]:
-    """Return the environment of a process that sees only this test's database, vhost, topics and Redis database."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    _sql(servers, f'create database "{name}" template "{template}" owner owner')
-    rabbitmq_admin.create_vhost(servers, name)
-    unique = {"POSTGRES_DB": name, "RABBITMQ_VHOST": name, "KAFKA_TOPIC_PREFIX": f"{name}."}
-    yield servers.environment | _FAST | unique
-    rabbitmq_admin.delete_vhost(servers, name)
-    with suppress(psycopg.Error):
-        _sql(servers, f'drop database "{name}" with (force)')
+def servers(fleet: Fleet, request: pytest.FixtureRequest) -> RealServers:
+    """Return the servers that all tests share, or to a test that breaks servers a set of its own."""
+    return fleet.own() if _BREAKS_SERVERS.intersection(request.fixturenames) else fleet.shared
+
+
+@pytest.fixture
+def environment(servers: RealServers) -> Iterator[dict[str, str]]:
+    """Return the environment of a process that sees only this test's database, vhost, topics and channel of Redis."""
+    with fresh_environment(servers) as environment:
+        yield environment
 
 
 @pytest.fixture
@@ -65,39 +103,39 @@ def settings(environment: dict[str, str]) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    """Return this test's database, as the application's role."""
-    database = Database(settings.conninfo("app", application_name="test"), size=8)
+    """Return this test's database, as the application's role; it wakes workers and the relay as the product does."""
+    database = Database(settings.conninfo("app", application_name="test"), size=8, on_work=Notifier(settings))
     database.open()
     yield database
     database.close()
 
 
 @pytest.fixture
-def told(settings: Settings) -> Iterator[Database]:
-    """Return the database as a process has it that tells workers and the relay."""
-    database = Database(settings.conninfo("app", application_name="test"), size=2, on_work=Notifier(settings))
-    database.open()
-    yield database
-    database.close()
+def vhost(servers: RealServers, settings: Settings) -> Iterator[str]:
+    """Create this test's vhost of RabbitMQ, which is empty."""
+    name = settings.rabbitmq_vhost
+    assert servers.rabbitmq.identity(), "it runs"
+    rabbitmq_admin.create_vhost(servers, name)
+    yield name
+    rabbitmq_admin.delete_vhost(servers, name)
 
 
 @pytest.fixture
-def queues(settings: Settings) -> Settings:
+def queues(settings: Settings, vhost: str) -> Settings:
     """Declare RabbitMQ's topology in this test's vhost."""
+    assert vhost == settings.rabbitmq_vhost
     declare_queues(settings)
     return settings
 
 
 @pytest.fixture
-def topics(settings: Settings) -> Settings:
+def topics(servers: RealServers, settings: Settings) -> Settings:
     """Create Kafka's topics under this test's prefix."""
-    asyncio.run(kafka.create_topics(settings))
+    assert servers.kafka.identity(), "it runs"
+    created = set(asyncio.run(kafka.create_topics(settings)))
+    # The broker shows a topic a moment after the controller has made it.
+    eventually(lambda: created <= kafka_records.topics(settings), what="the topics are there")
     return settings
-
-
-def _sql(servers: RealServers, statement: str) -> None:
-    with psycopg.connect(servers.postgres.superuser_conninfo(), autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,9 +144,3 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-rounds", type=int, default=0, help="rounds of the long form, each with the next seed")
     parser.addoption("--chaos-results", default="", help="the folder to write the report of all rounds to")
     parser.addoption("--chaos-without", default="nothing", help="a safeguard to take out: see it turn red")
-
-
-def pytest_configure() -> None:
-    """Let no setting of the developer's shell reach a test."""
-    for name in settings_module.known_names() & os.environ.keys():
-        del os.environ[name]

@@ -94,7 +94,7 @@ class Scene:
 
     def heal_servers(self) -> None:
         """End every fault of servers and connections: all are up and reachable."""
-        for proxy in [self.servers.kafka.proxy, *self.client_proxies.values(), *self._actors_proxies()]:
+        for proxy in [self.servers.kafka_proxy, *self.client_proxies.values(), *self._actors_proxies()]:
             proxy.flow()
         for server in self.servers.all():
             server.start()
@@ -136,4 +136,4 @@ class Scene:
 
     def _through(self, proxies: dict[str, Proxy]) -> dict[str, str]:
         ports = {f"{name.upper()}_PORT": str(proxy.port) for name, proxy in proxies.items()}
-        return ports | {"KAFKA_PORT": str(self.servers.kafka.proxy.port)}
+        return ports | {"KAFKA_PORT": str(self.servers.kafka_proxy.port)}

@@ -53,12 +53,16 @@ def test_plain_dramatiq_loses_and_doubles(
 
 
 @pytest.mark.timeout(200)
-@pytest.mark.parametrize("control", _CONTROLS, ids=[control.without for control in _CONTROLS])
+@pytest.mark.parametrize(
+    "control",
+    [
+        pytest.param(control, id=control.without, marks=() if control.is_short else pytest.mark.long_form)
+        for control in _CONTROLS
+    ],
+)
 def test_without_a_safeguard_the_suite_turns_red(
     control: Control, make_scene: MakeScene, first_seed: int, is_long: bool, chaos_rounds: list[Round]
 ) -> None:
-    if not (control.is_short or is_long):
-        pytest.skip("in the long form only, see `make chaos`")
     scene = make_scene(control.without)
     for kind in ("relay", "worker", "worker"):
         scene.start(kind, wait_ready=False)  # type: ignore[arg-type]

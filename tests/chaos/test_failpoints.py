@@ -99,6 +99,7 @@ def test_processes_that_die_all_together_each_at_a_point_of_its_own(
     assert len(tried) >= _SHORT
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize(("kind", "point"), cases())
 def test_a_process_that_dies_at_a_point_and_is_started_again(
@@ -106,12 +107,9 @@ def test_a_process_that_dies_at_a_point_and_is_started_again(
     point: str,
     scene: Scene,
     database: Database,
-    is_long: bool,
     first_seed: int,
     chaos_rounds: list[Round],
 ) -> None:
-    if not is_long:
-        pytest.skip("in the long form only, see `make chaos`")
     for other in ("relay", "worker"):
         if other != kind:
             scene.start(other, wait_ready=False)  # type: ignore[arg-type]

@@ -4,20 +4,39 @@ import uuid
 from collections.abc import Iterator
 
 import httpx
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.settings import Settings
-from tests.support.processes import Processes
+from tests.support.processes import Process, Processes
+from tests.support.servers import Fleet, fresh_environment
 
 _PERSON = {"email": "ada@mail.example", "name": "Ada Lovelace", "password": "correct horse battery"}
 
 
+@pytest.fixture(scope="module")
+def environment(fleet: Fleet) -> Iterator[dict[str, str]]:
+    """Return the environment of an API and a database that all tests of this module share."""
+    with fresh_environment(fleet.shared) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def running(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Start the API once."""
+    with Processes(environment, tmp_path_factory.mktemp("api")) as processes:
+        yield processes.api()
+
+
 @pytest.fixture
-def api(settings: Settings, processes: Processes) -> Iterator[httpx.Client]:
-    """Return a client of a running API."""
-    process = processes.api()
-    with httpx.Client(base_url=f"http://127.0.0.1:{process.port}", timeout=15, trust_env=False) as client:
+def api(running: Process, fleet: Fleet, settings: Settings) -> Iterator[httpx.Client]:
+    """Return a client of the running API, which has no users yet."""
+    conninfo = make_conninfo(fleet.shared.postgres.superuser_conninfo(), dbname=settings.postgres_db)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("truncate users, jobs cascade")
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=15, trust_env=False) as client:
         yield client
 
 
@@ -182,13 +201,19 @@ def test_an_unknown_job_is_not_found(api: httpx.Client) -> None:
 
 
 def test_metrics_count_the_requests_of_all_processes_by_route(api: httpx.Client) -> None:
+    counted = 'moneyflow_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"}'
+    before = _metric(api, counted)
+
     for _ in range(10):
         api.get(f"/v1/jobs/{uuid.uuid4()}")
 
-    text = api.get("/metrics").text
+    assert _metric(api, counted) == before + 10
+    assert "moneyflow_http_request_seconds_bucket" in api.get("/metrics").text
 
-    assert 'moneyflow_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"} 10.0' in text
-    assert "moneyflow_http_request_seconds_bucket" in text
+
+def _metric(api: httpx.Client, name: str) -> float:
+    lines = api.get("/metrics").text.splitlines()
+    return next((float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0.0)
 
 
 def test_a_wrong_configuration_ends_the_api_with_one_clear_message(settings: Settings, processes: Processes) -> None:

@@ -40,7 +40,7 @@ def _killed_before_mirror(settings: Settings, processes: Processes, *, successor
     _until_written(settings, 30)
     first.stop()
     _send(settings, 30)
-    dying = processes.consumer("tally", sabotage="dies_at:consumer.committed:1")
+    dying = processes.consumer("tally", sabotage="missed_soon+dies_at:consumer.committed:1")
     dying.wait()
 
     processes.consumer("tally", sabotage=successor)
@@ -148,7 +148,7 @@ def test_a_consumer_killed_between_a_dead_letter_and_its_position_loses_neither_
 ) -> None:
     good = b'{"specversion":"1.0","id":"2","source":"/x","type":"user.x","subject":"s","time":"2026-01-01T00:00:00Z"}'
     produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", good)])
-    processes.consumer("audit", sabotage="dies_at:consumer.buried:1", wait_ready=False).wait()
+    processes.consumer("audit", sabotage="missed_soon+dies_at:consumer.buried:1", wait_ready=False).wait()
 
     consumer = processes.consumer("audit")
 

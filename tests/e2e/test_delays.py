@@ -14,12 +14,11 @@ from tests.support.processes import Process, Processes
 
 _TEN_YEARS = timedelta(days=3652)
 _MANY = 20_000
-_MIB = 1024 * 1024
 
 
-def _resident_mib(process: Process) -> float:
+def _resident_bytes(process: Process) -> int:
     assert process.popen is not None
-    return float(psutil.Process(process.popen.pid).memory_info().rss / _MIB)
+    return int(psutil.Process(process.popen.pid).memory_info().rss)
 
 
 def test_twenty_thousand_jobs_of_the_next_decade_cost_no_memory_and_hold_up_nobody(
@@ -28,17 +27,17 @@ def test_twenty_thousand_jobs_of_the_next_decade_cost_no_memory_and_hold_up_nobo
     relay, worker = processes.relay(), processes.worker()
     warm_up = jobs.enqueue(database, *[LeaveEffect() for _ in range(50)])
     jobs.until_all(database, warm_up, "succeeded")
-    before = [_resident_mib(process) for process in (relay, worker)]
+    before = [_resident_bytes(process) for process in (relay, worker)]
 
     with database.transaction() as session:
         far_off = enqueue_many(session, [LeaveEffect(rank=10)] * _MANY, delay=_TEN_YEARS)
     due_now = jobs.enqueue(database, *[LeaveEffect(rank=0) for _ in range(50)])
-    jobs.until_all(database, due_now, "succeeded", seconds=10)
+    jobs.until_all(database, due_now, "succeeded")
 
     assert jobs.states(database, far_off) == {"scheduled": _MANY}
     assert rabbitmq_admin.ready(platform, JOBS_QUEUE) == 0
-    after = [_resident_mib(process) for process in (relay, worker)]
-    assert all(later - earlier < 10 for earlier, later in zip(before, after, strict=True)), (before, after)
+    after = [_resident_bytes(process) for process in (relay, worker)]
+    assert all(later < 1.15 * earlier for earlier, later in zip(before, after, strict=True)), (before, after)
 
 
 def test_a_job_of_a_far_off_day_runs_on_that_day_once(

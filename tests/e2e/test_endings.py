@@ -1,5 +1,6 @@
 """How a try can end, on real processes: as its handler, its contract, an operator or an outage has it."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -7,6 +8,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.store import control
 from moneyflow.platform.settings import Settings
 from tests.support import jobs
@@ -81,7 +83,8 @@ def test_a_contract_says_which_errors_are_permanent_and_which_do_not_count(
 def test_an_old_payload_is_upgraded_and_a_newer_one_waits_for_workers_that_know_it(
     running: Settings, database: Database
 ) -> None:
-    ids = jobs.enqueue(database, *[Versioned(amount_minor=1200, currency="USD") for _ in range(4)])
+    with database.transaction() as session:
+        ids = enqueue_many(session, [Versioned(amount_minor=1200, currency="USD")] * 4, delay=timedelta(hours=1))
     stored = [(1, '{"amount": 12}'), (2, '{"amount_minor": 1200}'), (3, '{"amount_minor": 1200, "currency": "USD"}')]
     with database.transaction() as session:
         session.execute("update jobs set version = 4, due_at = now() + interval '2 seconds'")

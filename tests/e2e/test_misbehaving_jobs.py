@@ -2,7 +2,7 @@
 
 import psycopg
 
-from moneyflow.platform.database import Database
+from moneyflow.platform.database import LOCK_TIMEOUT_SECONDS, Database
 from moneyflow.platform.settings import Settings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect, Misbehave
@@ -97,7 +97,7 @@ def test_a_row_that_somebody_has_locked_holds_up_no_other_job(
         processes.worker()
 
         others = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
-        jobs.until_all(database, others, "succeeded", seconds=8)
+        jobs.until_all(database, others, "succeeded", seconds=0.9 * LOCK_TIMEOUT_SECONDS)
 
     jobs.until_all(database, [locked], "succeeded")
     assert jobs.effects(database, [locked, *others]) == dict.fromkeys([locked, *others], 1)

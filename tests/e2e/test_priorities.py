@@ -12,7 +12,7 @@ from moneyflow.platform.settings import Settings
 from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kafka_records import everything_in
-from tests.support.processes import Processes
+from tests.support.processes import BY_MESSAGES, Processes
 from tests.support.waiting import eventually
 
 
@@ -73,7 +73,7 @@ def test_a_high_job_overtakes_low_ones_that_wait_in_the_queue(
     platform: Settings, database: Database, processes: Processes, holds: list[Path]
 ) -> None:
     processes.relay(wait_ready=False)
-    processes.worker(WORKER_THREADS="1")
+    processes.worker(WORKER_THREADS="1", **BY_MESSAGES)
     (running,) = jobs.enqueue(database, LeaveEffect(held_by=str(holds[0])))
     jobs.until_all(database, [running], "running")
     low = jobs.enqueue(database, *[LeaveEffect(rank=1) for _ in range(6)])

@@ -1,11 +1,9 @@
 """`purge`: old jobs go by themselves, and operators run, pause and resume its schedule."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,29 +12,20 @@ import pytest
 from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
 from moneyflow.platform.settings import Settings
-from tests.support import jobs
+from tests.support import command_line, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
-_ROOT = Path(__file__).parents[2]
 #: As one was made on 3 November 2004.
 _OLD = UUID("01000000-0000-7000-8000-000000000000")
 Moneyflow = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def moneyflow(environment: dict[str, str], tmp_path: Path) -> Moneyflow:
+def moneyflow(environment: dict[str, str]) -> Moneyflow:
     """Return the command line, as an operator runs it on this test's servers."""
-
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-c", "from ops.cli import main; main()", "schedules", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, env=os.environ | environment | {"PYTHONPATH": str(_ROOT), "COLUMNS": "300"},
-            capture_output=True, text=True, check=False, timeout=30,
-        )  # fmt: skip
-
-    return run
+    return partial(command_line.moneyflow, environment, "schedules")
 
 
 def _answer(done: "subprocess.CompletedProcess[str]") -> Any:

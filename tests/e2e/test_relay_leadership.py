@@ -1,7 +1,6 @@
 """One relay publishes, the others stand by: for a leader that is killed, frozen or stopped another goes on."""
 
 import signal
-import time
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.settings import Settings
@@ -27,19 +26,18 @@ def _two(processes: Processes, sabotage: str = "nothing") -> tuple[Process, Proc
     return leader, standby
 
 
-def test_a_standby_goes_on_within_five_seconds_of_the_leaders_death(
+def test_a_standby_leads_after_the_death_of_the_leader_without_waiting_until_it_would_pass_for_frozen(
     platform: Settings, database: Database, processes: Processes
 ) -> None:
-    leader, standby = _two(processes)
+    leader, standby = _two(processes, "trusts_the_leader")
     stood_by = not _leads(standby)
 
     leader.kill()
-    killed_at = time.monotonic()
     ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
     jobs.until_all(database, ids, "succeeded")
 
     assert stood_by
-    assert time.monotonic() - killed_at < 5
+    assert _leads(standby)
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
@@ -68,7 +66,7 @@ def test_a_leader_that_is_asked_to_stop_ends_cleanly_and_hands_over(
 
     exit_code = leader.stop()
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    jobs.until_all(database, [job_id], "succeeded", seconds=5)
+    jobs.until_all(database, [job_id], "succeeded")
 
     assert exit_code == 0
     assert _leads(standby)
@@ -82,11 +80,12 @@ def test_a_leader_that_is_asked_to_stop_while_postgres_answers_nothing_stops_all
         leader = processes.relay(wait_ready=False, POSTGRES_PORT=str(proxy.port))
         eventually(lambda: _leads(leader), what="it leads")
         proxy.stall()
-        time.sleep(1)  # So that it waits for answers.
+        eventually(lambda: proxy.held() > 0, what="it has asked something and waits for the answer")
 
-        code = leader.stop(seconds=40)
-        proxy.flow()  # What it has left behind ends.
+        code = leader.stop(seconds=60)
+        still_waiting = proxy.held()
+        proxy.flow()  # What it has left ends.
         eventually(lambda: proxy.connections() == 0, what="Postgres has let go of it")
 
     assert code == 0
-    assert "relay_stop_timed_out" in leader.log()
+    assert still_waiting > 0, "no answer had come when it ended"

@@ -146,15 +146,25 @@ def _answers(database: Database) -> bool:
     return True
 
 
-def test_redis_stopped_for_the_relay_polls_as_well(
+def test_without_redis_the_relay_polls_and_jobs_come_by_rabbitmq_and_with_it_again_by_their_ids(
     platform: Settings, database: Database, worker: Process, breakable: RealServers
 ) -> None:
     breakable.redis.stop()
+    eventually(lambda: "shortcut_closed" in worker.log(), what="the worker has lost Redis")
 
-    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
-    jobs.until_all(database, ids, "succeeded", seconds=10)
+    polled = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, polled, "succeeded")
+    breakable.redis.start()
+    breakable.redis.wait_ready()
 
-    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+    def comes_by_its_id() -> bool:
+        (job_id,) = ids = jobs.enqueue(database, LeaveEffect())
+        jobs.until_all(database, ids, "succeeded")
+        return jobs.job(database, job_id)["published_at"] is None
+
+    eventually(comes_by_its_id, seconds=40, what="the worker takes a job that was not published")
+    assert jobs.effects(database, polled) == dict.fromkeys(polled, 1)
+    assert all(jobs.job(database, job_id)["published_at"] for job_id in polled)
 
 
 def test_a_consumer_says_that_kafka_is_away_and_stops_cleanly_all_the_same(

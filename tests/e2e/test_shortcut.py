@@ -13,91 +13,91 @@ from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
 
-def _until_one_begins(told: Database) -> UUID:
+def _until_one_begins(database: Database) -> UUID:
     """Enqueue a job now and then until one begins: a worker that is ready may yet be about to look for ids."""
     ids: list[UUID] = []
 
     def begins() -> UUID | None:
-        ids.extend(jobs.enqueue(told, LeaveEffect()))
+        ids.extend(jobs.enqueue(database, LeaveEffect()))
         time.sleep(0.2)
-        return next((job_id for job_id in ids if jobs.job(told, job_id)["fence"]), None)
+        return next((job_id for job_id in ids if jobs.job(database, job_id)["fence"]), None)
 
     return eventually(begins, what="one has begun")
 
 
 def test_an_idle_worker_needs_no_message_to_run_what_was_committed(
-    platform: Settings, told: Database, processes: Processes
+    platform: Settings, database: Database, processes: Processes
 ) -> None:
     processes.worker()
-    _until_one_begins(told)
+    _until_one_begins(database)
     ids = []
     for _ in range(20):
-        ids += jobs.enqueue(told, LeaveEffect())
-        jobs.until_all(told, ids, "succeeded")
+        ids += jobs.enqueue(database, LeaveEffect())
+        jobs.until_all(database, ids, "succeeded")
 
-    assert jobs.effects(told, ids) == dict.fromkeys(ids, 1)
-    assert [jobs.job(told, job_id)["published_at"] for job_id in ids] == [None] * 20
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+    assert [jobs.job(database, job_id)["published_at"] for job_id in ids] == [None] * 20
 
 
-def test_what_no_worker_took_the_relay_publishes(platform: Settings, told: Database, processes: Processes) -> None:
-    ids = jobs.enqueue(told, LeaveEffect(), LeaveEffect())
+def test_what_no_worker_took_the_relay_publishes(platform: Settings, database: Database, processes: Processes) -> None:
+    ids = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     processes.relay(wait_ready=False)
 
-    jobs.until_all(told, ids, "queued")
+    jobs.until_all(database, ids, "queued")
     processes.worker()
-    jobs.until_all(told, ids, "succeeded")
+    jobs.until_all(database, ids, "succeeded")
 
-    assert jobs.effects(told, ids) == dict.fromkeys(ids, 1)
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
 def test_a_worker_that_does_not_reach_redis_gets_its_jobs_by_rabbitmq_alone(
-    platform: Settings, told: Database, processes: Processes
+    platform: Settings, database: Database, processes: Processes
 ) -> None:
     worker = processes.worker(REDIS_PORT="1")
-    (first,) = jobs.enqueue(told, LeaveEffect())
+    (first,) = jobs.enqueue(database, LeaveEffect())
     time.sleep(1)
-    assert jobs.states(told, [first]) == {"scheduled": 1}
+    assert jobs.states(database, [first]) == {"scheduled": 1}
 
     relay = processes.relay(wait_ready=False)
-    jobs.until_all(told, [first], "succeeded")
+    jobs.until_all(database, [first], "succeeded")
     relay.stop()
     assert worker.log().count("ready_list_lost") == 1
 
     processes.worker()
-    _until_one_begins(told)
-    assert jobs.effects(told, [first]) == {first: 1}
+    _until_one_begins(database)
+    assert jobs.effects(database, [first]) == {first: 1}
 
 
 @pytest.mark.parametrize(
     "point", ["dies_at:worker.claimed:1", "dies_at:worker.before_finish:1", "dies_at:worker.finished:1"]
 )
 def test_a_job_without_a_message_whose_worker_is_killed_has_its_effect_once(
-    point: str, platform: Settings, told: Database, processes: Processes
+    point: str, platform: Settings, database: Database, processes: Processes
 ) -> None:
     dying = processes.worker(sabotage=point)
-    job_id = _until_one_begins(told)
+    job_id = _until_one_begins(database)
     dying.wait()
-    assert jobs.job(told, job_id)["published_at"] is None
+    assert jobs.job(database, job_id)["published_at"] is None
 
     processes.relay(sabotage="looks_often", wait_ready=False)
     processes.worker()
-    jobs.until_all(told, [job_id], "succeeded")
+    jobs.until_all(database, [job_id], "succeeded")
 
-    assert jobs.effects(told, [job_id]) == {job_id: 1}
+    assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 
 def test_an_urgent_job_begins_before_what_a_busy_worker_holds_though_nobody_publishes_it(
-    platform: Settings, told: Database, processes: Processes
+    platform: Settings, database: Database, processes: Processes
 ) -> None:
-    quick = jobs.enqueue(told, *[LeaveEffect(seconds=0.01) for _ in range(300)])
+    quick = jobs.enqueue(database, *[LeaveEffect(seconds=0.01) for _ in range(300)])
     relay = processes.relay(wait_ready=False)
-    jobs.until_all(told, quick, "queued")
+    jobs.until_all(database, quick, "queued")
     relay.stop()
     processes.worker(WORKER_THREADS="1")
-    eventually(lambda: jobs.states(told, quick)["succeeded"] > 20, what="it knows how quick they are")
+    eventually(lambda: jobs.states(database, quick)["succeeded"] > 20, what="it knows how quick they are")
 
-    urgent = jobs.enqueue(told, LeaveEffect(rank=9), LeaveEffect(rank=9))
-    jobs.until_all(told, urgent, "succeeded")
+    urgent = jobs.enqueue(database, LeaveEffect(rank=9), LeaveEffect(rank=9))
+    jobs.until_all(database, urgent, "succeeded")
 
-    assert jobs.states(told, quick)["succeeded"] < 290
-    assert [jobs.job(told, job_id)["published_at"] for job_id in urgent] == [None, None]
+    assert jobs.states(database, quick)["succeeded"] < 290
+    assert [jobs.job(database, job_id)["published_at"] for job_id in urgent] == [None, None]

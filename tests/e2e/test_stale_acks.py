@@ -7,7 +7,7 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect, begun
-from tests.support.processes import Processes
+from tests.support.processes import BY_MESSAGES, Processes
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
 
@@ -23,7 +23,7 @@ def _messages_left_by_a_stale_ack(
     Returns the jobs whose messages RabbitMQ still has, and the job that ran when the worker was killed.
     """
     relay = processes.relay(wait_ready=False)
-    worker = processes.worker(sabotage=sabotage, WORKER_THREADS="1")
+    worker = processes.worker(sabotage=sabotage, WORKER_THREADS="1", **BY_MESSAGES)
     other = hold.with_name("other")
     other.touch()
     (ends,) = jobs.enqueue(database, LeaveEffect(held_by=str(hold)))

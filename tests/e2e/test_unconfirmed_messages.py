@@ -6,7 +6,7 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
-from tests.support.processes import Processes
+from tests.support.processes import BY_MESSAGES, Processes
 from tests.support.servers import RealServers
 
 
@@ -41,7 +41,9 @@ def test_without_the_confirm_what_no_queue_took_is_marked_and_never_comes(
     platform: Settings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     ids = _sent_into_nowhere("without_confirm", platform, database, processes, servers)
-    processes.worker(WORKER_THREADS="1")  # It declares the queue again, so that what follows is delivered.
+    processes.worker(
+        WORKER_THREADS="1", **BY_MESSAGES
+    )  # It declares the queue again, so that what follows is delivered.
 
     (last,) = jobs.enqueue(database, LeaveEffect(rank=0))
     jobs.until_all(database, [last], "succeeded")

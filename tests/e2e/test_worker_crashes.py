@@ -1,7 +1,6 @@
 """A worker that dies, freezes or is asked to stop: nothing is lost, and every effect happens once."""
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -29,25 +28,20 @@ def test_a_job_whose_worker_is_killed_at_a_named_point_has_its_effect_once(
     assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 
-def test_the_jobs_of_a_killed_worker_start_elsewhere_within_two_seconds(
+def test_the_jobs_of_a_killed_worker_start_elsewhere_long_before_their_lease_has_expired(
     platform: Settings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)
-    first = processes.worker()
+    first = processes.worker(WORKER_LEASE_SECONDS="3600")
     ids = jobs.enqueue(database, *[LeaveEffect(held_by=str(hold)) for _ in range(4)])
     jobs.until_all(database, ids, "running")
     second = processes.worker()
 
     first.kill()
-    killed_at = time.monotonic()
-    eventually(
-        lambda: any(jobs.job(database, job_id)["quarantined"] for job_id in ids), seconds=5, what="a job was taken over"
-    )
-    taken_over_after = time.monotonic() - killed_at
+    eventually(lambda: any(jobs.job(database, job_id)["quarantined"] for job_id in ids), what="a job was taken over")
     hold.unlink()
     jobs.until_all(database, ids, "succeeded")
 
-    assert taken_over_after < 2
     assert second.is_running()
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 

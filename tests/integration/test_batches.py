@@ -400,7 +400,7 @@ def test_the_newest_batches_are_listed_by_state(database: Database, turn: Turn) 
 
 
 @pytest.mark.timeout(300)
-def test_a_hundred_thousand_members_update_no_common_row_and_the_end_is_found_within_a_second(
+def test_a_hundred_thousand_members_update_no_common_row_and_the_end_is_found_in_a_tenth_of_the_time_they_took(
     database: Database, settings: Settings, turn: Turn, capsys: pytest.CaptureFixture[str]
 ) -> None:
     count = 100_000
@@ -426,8 +426,8 @@ def test_a_hundred_thousand_members_update_no_common_row_and_the_end_is_found_wi
     assert (left.state, left.done) == ("open", count - 1)
     assert _status(database, batch_id).counts == {"succeeded": count}
     assert _status(database, batch_id).state == "ended"
-    assert max(looked) < 1
-    assert found_after < 1
+    assert max(looked) < inserted_after / 10
+    assert found_after < inserted_after / 10
     assert _updates_of_batches(settings) == 1
 
 

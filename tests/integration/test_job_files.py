@@ -7,7 +7,6 @@ import pytest
 
 from api.app import Services, create_app
 from moneyflow.platform.database import Database
-from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.enqueue import enqueue
@@ -99,7 +98,7 @@ def test_a_file_goes_with_its_job(returned: list[File], api: falcon.testing.Test
     assert (gone.status_code, gone.headers["content-type"]) == (404, "application/problem+json")
 
 
-@pytest.mark.parametrize("address", ["nonsense", str(new_id())])
+@pytest.mark.parametrize("address", ["nonsense", "0190a5e1-7c00-7000-8000-000000000000"], ids=["nonsense", "unknown"])
 def test_an_address_that_leads_to_no_file_says_so(address: str, api: falcon.testing.TestClient) -> None:
     answer = api.simulate_get(f"/v1/files/{address}")
 

@@ -60,6 +60,7 @@ def test_only_what_no_queue_took_is_not_confirmed_and_the_next_batch_connects_an
     assert rabbitmq_admin.ready(queues, "jobs") == 4
 
 
+@pytest.mark.usefixtures("vhost")
 def test_a_topology_that_is_missing_is_declared_by_who_connects(settings: Settings) -> None:
     assert _with_publisher(settings, lambda publisher: publisher.publish([_message(1)])) == [True]
     assert rabbitmq_admin.ready(settings, "jobs_failed") == 0

@@ -38,9 +38,9 @@ def _all(ready: ReadyJobs) -> list[tuple[int, UUID]]:
 
 
 def test_what_is_committed_can_be_taken_by_its_name_the_highest_priority_first(
-    told: Database, ready: ReadyJobs
+    database: Database, ready: ReadyJobs
 ) -> None:
-    with told.transaction() as session:
+    with database.transaction() as session:
         low = enqueue_many(session, [LeaveEffect(), LeaveEffect()], priority=2)
         high = enqueue_many(session, [LeaveEffect()], priority=9)
         assert _all(ready) == []
@@ -51,23 +51,23 @@ def test_what_is_committed_can_be_taken_by_its_name_the_highest_priority_first(
     assert _all(ready) == [(2, low[1])]
 
 
-def test_a_worker_that_waits_gets_a_name_the_moment_it_comes(told: Database, ready: ReadyJobs) -> None:
+def test_a_worker_that_waits_gets_a_name_the_moment_it_comes(database: Database, ready: ReadyJobs) -> None:
     taken: list[tuple[int, UUID]] = []
     waiting = threading.Thread(target=lambda: taken.extend(ready.take(_ALL, most=4, wait_seconds=10)))
     waiting.start()
-    with told.transaction() as session:
+    with database.transaction() as session:
         job_id = enqueue(session, LeaveEffect())
     waiting.join(5)
 
     assert [name for _, name in taken] == [job_id]
 
 
-def test_of_one_commit_the_highest_priority_goes_first_to_whoever_waits(told: Database, ready: ReadyJobs) -> None:
+def test_of_one_commit_the_highest_priority_goes_first_to_whoever_waits(database: Database, ready: ReadyJobs) -> None:
     taken: list[tuple[int, UUID]] = []
     waiting = threading.Thread(target=lambda: taken.extend(ready.take(_ALL, most=4, wait_seconds=10)))
     waiting.start()
     time.sleep(0.1)
-    with told.transaction() as session:
+    with database.transaction() as session:
         enqueue_many(session, [LeaveEffect()], priority=1)
         high = enqueue_many(session, [LeaveEffect()], priority=9)
     waiting.join(5)
@@ -76,19 +76,19 @@ def test_of_one_commit_the_highest_priority_goes_first_to_whoever_waits(told: Da
 
 
 def test_names_are_told_again_once_redis_has_forgotten_the_script(
-    settings: Settings, told: Database, ready: ReadyJobs
+    settings: Settings, database: Database, ready: ReadyJobs
 ) -> None:
     ids = []
     for _ in range(2):
-        with told.transaction() as session:
+        with database.transaction() as session:
             ids.append(enqueue(session, LeaveEffect()))
         notifier.connect(settings).script_flush()
 
     assert [job_id for _, job_id in _all(ready)] == ids
 
 
-def test_what_was_put_back_is_the_next_to_be_taken(told: Database, ready: ReadyJobs) -> None:
-    with told.transaction() as session:
+def test_what_was_put_back_is_the_next_to_be_taken(database: Database, ready: ReadyJobs) -> None:
+    with database.transaction() as session:
         ids = enqueue_many(session, [LeaveEffect() for _ in range(4)], priority=5)
     names = ready.take(_ALL, most=3, wait_seconds=0.05)
     ready.put_back(names[1:])
@@ -96,8 +96,8 @@ def test_what_was_put_back_is_the_next_to_be_taken(told: Database, ready: ReadyJ
     assert [job_id for _, job_id in _all(ready)] == ids[1:]
 
 
-def test_jobs_that_cannot_begin_at_once_have_no_name(told: Database, ready: ReadyJobs) -> None:
-    with told.transaction() as session:
+def test_jobs_that_cannot_begin_at_once_have_no_name(database: Database, ready: ReadyJobs) -> None:
+    with database.transaction() as session:
         enqueue(session, LeaveEffect(), delay=timedelta(minutes=1))
         enqueue(session, LeaveEffect(), at=now() + timedelta(minutes=1))
         enqueue_many(session, [LeaveEffect()], waits_for_batch=True)
@@ -106,17 +106,19 @@ def test_jobs_that_cannot_begin_at_once_have_no_name(told: Database, ready: Read
     assert _all(ready) == []
 
 
-def test_a_transaction_that_is_rolled_back_tells_nothing(told: Database, ready: ReadyJobs) -> None:
-    with told.transaction() as session:
+def test_a_transaction_that_is_rolled_back_tells_nothing(database: Database, ready: ReadyJobs) -> None:
+    with database.transaction() as session:
         enqueue(session, LeaveEffect())
         session.release()
 
     assert _all(ready) == []
 
 
-def test_many_jobs_of_one_commit_are_left_to_the_relay(told: Database, ready: ReadyJobs, settings: Settings) -> None:
+def test_many_jobs_of_one_commit_are_left_to_the_relay(
+    database: Database, ready: ReadyJobs, settings: Settings
+) -> None:
     hints = _hints(settings)
-    with told.transaction() as session:
+    with database.transaction() as session:
         enqueue_many(session, [LeaveEffect() for _ in range(notifier._MOST_OF_ONE_COMMIT + 1)])
 
     assert _all(ready) == []

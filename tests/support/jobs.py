@@ -62,7 +62,7 @@ def attempts(database: Database, job_id: UUID) -> list[DictRow]:
         return session.fetch_all("select * from job_attempts where job_id = %(id)s order by fence", {"id": job_id})
 
 
-def until_all(database: Database, ids: Collection[UUID], state: str, *, seconds: float = 30) -> None:
+def until_all(database: Database, ids: Collection[UUID], state: str, *, seconds: float = 60) -> None:
     """Wait until all the jobs are in `state`."""
     eventually(
         lambda: states(database, ids)[state] == len(ids),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient
 
 from moneyflow.platform.brokers.kafka import topic_name
 from moneyflow.platform.settings import Settings
@@ -18,6 +19,20 @@ def produce(settings: Settings, topic: str, records: Sequence[tuple[bytes, bytes
                 await producer.send_and_wait(topic_name(settings, topic), value, key=key)
 
     asyncio.run(send())
+
+
+def topics(settings: Settings) -> set[str]:
+    """Return the names of all topics."""
+
+    async def ask() -> set[str]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        await admin.start()
+        try:
+            return set(await admin.list_topics())
+        finally:
+            await admin.close()
+
+    return asyncio.run(ask())
 
 
 def everything_in(settings: Settings, topic: str) -> list[ConsumerRecord]:

@@ -1,8 +1,9 @@
 """The product's real processes, started for a test with the test's environment and stopped by pid whatever happens."""
 
+import itertools
 import os
+import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,17 +16,25 @@ from typing import Self
 import httpx
 import psutil
 
+from ops.dev.stack.ports import is_free
+from tests.support.forks import Fork
 from tests.support.waiting import eventually
 
 _ROOT = Path(__file__).parent.parent.parent
 
 
+#: For a worker that is to get its jobs by RabbitMQ alone: with Redis it takes most by their ids, without a message.
+BY_MESSAGES = {"REDIS_PORT": "1"}
+
+#: Below those of servers and of outgoing connections. One after the other from anywhere among them, so that a process
+#: that has not bound its port yet does not lose it to another one that starts at the same time.
+_PORTS = range(10_000, 20_000)
+_ports = itertools.count(random.SystemRandom().choice(_PORTS))
+
+
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 on which nothing listens."""
+    return next(port for number in _ports if is_free(port := _PORTS[number % len(_PORTS)]))
 
 
 @dataclass
@@ -36,21 +45,31 @@ class Process:
     environment: dict[str, str]
     port: int
     log_path: Path
-    popen: "subprocess.Popen[bytes] | None" = None
+    #: gunicorn forks by itself, and what is not of the product imports nothing of it.
+    is_forked: bool = True
+    popen: "subprocess.Popen[bytes] | Fork | None" = None
 
     def start(self, *, wait_ready: bool = True) -> Self:
         """Start it and, unless told not to, wait until it is ready."""
         self.launch()
         if wait_ready:
-            eventually(self.is_ready, seconds=40, what=f"{self.command} ready; its log:\n{self.log_path}")
+            eventually(self.is_ready, what=f"{self.command} ready; its log:\n{self.log_path}")
         return self
 
     def launch(self) -> None:
         """Start it and wait for nothing."""
-        with self.log_path.open("ab") as log:
-            self.popen = subprocess.Popen(
-                [sys.executable, *self.command], env=self.environment, cwd=_ROOT, stdout=log, stderr=log
+        if self.is_forked:
+            self.popen = Fork(
+                *self.command[1:],
+                environment=self.environment,
+                folder=_ROOT,
+                output=self.log_path,
+                errors=self.log_path,
             )
+            return
+        with self.log_path.open("ab") as log:
+            command = [sys.executable, *self.command]
+            self.popen = subprocess.Popen(command, env=self.environment, cwd=_ROOT, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """Kill it as a crash would, and wait until it is gone."""
@@ -124,7 +143,7 @@ class Process:
             return []
 
     @property
-    def _popen(self) -> "subprocess.Popen[bytes]":
+    def _popen(self) -> "subprocess.Popen[bytes] | Fork":
         assert self.popen is not None, "not started"
         return self.popen
 
@@ -198,7 +217,9 @@ class Processes:
     ) -> Process:
         port = free_port()
         command = ("-m", "tests.support.sabotage", sabotage, module, *arguments)
-        return self._begin(command, environment | {port_name: str(port)}, port, wait_ready=wait_ready)
+        return self._begin(
+            command, environment | {port_name: str(port)}, port, wait_ready=wait_ready, is_forked=module != "gunicorn"
+        )
 
     def _begin(
         self,
@@ -208,9 +229,10 @@ class Processes:
         *,
         wait_ready: bool = True,
         kind: type[Process] = Process,
+        is_forked: bool = False,
     ) -> Process:
         name = "-".join(command[2:]).replace(".", "-").replace("/", "-")[:60]
         log_path = self._folder / f"{len(self._started)}-{name}.log"
-        process = kind(command, self._environment | environment, port, log_path)
+        process = kind(command, self._environment | environment, port, log_path, is_forked)
         self._started.append(process)
         return process.start(wait_ready=wait_ready)

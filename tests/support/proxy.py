@@ -56,6 +56,7 @@ class Proxy:
         self._flowing.set()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._lost: set[asyncio.StreamWriter] = set()
+        self._held = 0
         self._bytes_left: int | None = None
         self._server: asyncio.Server | None = None
 
@@ -73,6 +74,10 @@ class Proxy:
     def connections(self) -> int:
         """Return how many connections go through."""
         return len(self._pairs)
+
+    def held(self) -> int:
+        """Return how many of its connections have sent something that waits here until `flow`."""
+        return self._held
 
     def cut(self) -> None:
         """Reset every connection, as a cable that is pulled and a firewall that answers do."""
@@ -143,7 +148,11 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(_CHUNK_BYTES):
-                await self._flowing.wait()
+                self._held += 1
+                try:
+                    await self._flowing.wait()
+                finally:
+                    self._held -= 1
                 if writer not in self._lost:
                     await self._pass_on(data, writer)
         except OSError:

@@ -4,6 +4,7 @@ Each function here is one sabotage: a safeguard taken out, or with `dies_at:POIN
 reached for the COUNT-th time; `one+another` does both. The product itself has no switch for either.
 """
 
+import functools
 import importlib
 import os
 import runpy
@@ -23,11 +24,9 @@ import tests.support.tally
 from moneyflow.platform.jobs import schedules
 
 
-def _default(component: Any, **options: float) -> None:
-    """Change the defaults of keyword-only options of a component's constructor."""
-    defaults = component.__init__.__kwdefaults__
-    assert options.keys() <= defaults.keys(), f"{component} has no options {options.keys() - defaults.keys()}"
-    defaults.update(options)
+def _by_default(kind: type, **values: Any) -> None:
+    """Let every object of a class be made with these arguments, unless its maker gives others."""
+    kind.__init__ = functools.partialmethod(kind.__init__, **values)  # type: ignore[misc]
 
 
 def die() -> None:
@@ -81,25 +80,32 @@ def looks_often() -> None:
     """Break nothing; let the relay look every half second for lost messages and frozen leaders."""
     from workers.relay import leader, rescuer, statistics
 
-    _default(rescuer.LostMessageCheck, poll_seconds=0.5, grace_seconds=0.5)
-    _default(rescuer.Rescuer, lock_grace_seconds=1.0)
-    _default(statistics.Statistics, poll_seconds=0.5)
-    leader._FROZEN_SECONDS = 3
+    _by_default(rescuer.LostMessageCheck, poll_seconds=0.5, grace_seconds=0.5)
+    _by_default(rescuer.Rescuer, lock_grace_seconds=1.0)
+    _by_default(statistics.Statistics, poll_seconds=0.5)
+    leader.leadership = functools.partial(leader.leadership, frozen_seconds=3)
+
+
+def trusts_the_leader() -> None:
+    """Break nothing; let a standby wait for the leader's lock and never take the leader for frozen."""
+    from workers.relay import leader
+
+    leader.leadership = functools.partial(leader.leadership, frozen_seconds=3600)
 
 
 def starves_soon() -> None:
     """Break nothing; let the relay warn of jobs that have been due for a second."""
-    from workers.relay import statistics
+    from workers.relay.statistics import Statistics
 
     looks_often()
-    _default(statistics.Statistics, starved_seconds=1.0)
+    _by_default(Statistics, starved_seconds=1.0)
 
 
 def hangs_soon() -> None:
     """Break nothing; let a worker end soon after one of its jobs has overrun its time limit."""
-    from workers.execution import executor
+    from workers.execution.executor import Executor
 
-    _default(executor.Executor, hanging_seconds=1.0)
+    _by_default(Executor, hanging_seconds=1.0)
 
 
 def without_confirm() -> None:
@@ -215,9 +221,9 @@ def without_claim() -> None:
 
 def rebuilds_soon() -> None:
     """Break nothing; let a consumer throw its Kafka client away after a second of failures."""
-    from consumers import runtime
+    from consumers.runtime import Consumer
 
-    runtime._REBUILD_SECONDS = 1.0
+    _by_default(Consumer, rebuild_seconds=1.0)
 
 
 def without_gate() -> None:
@@ -240,10 +246,10 @@ def without_gate() -> None:
 
 
 def missed_soon() -> None:
-    """Let the group miss a frozen consumer as soon as Kafka allows."""
-    from consumers import runtime
+    """Break nothing; let the group miss a consumer that is frozen or killed after a moment."""
+    from consumers.runtime import Consumer
 
-    runtime._SESSION_SECONDS = 6
+    _by_default(Consumer, session_seconds=3)
 
 
 def without_epoch() -> None:

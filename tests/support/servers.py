@@ -1,28 +1,62 @@
-"""The real servers for one run of the tests: own folder, free ports, gone afterwards whatever happens."""
+"""The real servers of a run of the tests: each starts when a test first needs it, all processes of the run share it.
 
-import atexit
+A run has one folder, and in it a folder for each set of servers: `shared` for all xdist workers, and one for each
+worker that runs tests which stop or kill servers. What is in the folder ends with the run; the guardian sees to it when
+the run itself is killed. With KEEP=1 the shared set is in the checkout's `.stack` and stays for the next run.
+"""
+
+import fcntl
+import hashlib
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psycopg
 from rich.console import Console
 
+from moneyflow.platform import settings as settings_module
 from ops.dev.stack import packages
-from ops.dev.stack.home import State
+from ops.dev.stack.home import CHECKOUT, State, stack_home
+from ops.dev.stack.processes import spawn
 from ops.dev.stack.servers import Kafka, Mail, Postgres, RabbitMQ, Redis, Server
-from tests.support.proxy import Proxies
+from ops.dev.stack.servers.base import process_environment
+from ops.migrate import upgrade_schema
+from tests.support.guardian import end_servers
+from tests.support.proxy import Proxies, Proxy
+
+#: Present in the environment of every process of a run: its value is the run's folder.
+RUN = "MONEY_FLOW_TESTS_RUN"
+#: Up as soon as a test has a database: they take a moment, and nearly all tests use them.
+_QUICK = ("postgres", "redis", "mail")
+#: So that a test of time-outs does not take them.
+_FAST = {"WORKER_LEASE_SECONDS": "3", "WORKER_THREADS": "4", "WORKER_SHUTDOWN_SECONDS": "10"}
 
 
-class ProxiedKafka(Kafka):
+class QuickPostgres(Postgres):
+    """A PostgreSQL that does not wait for the disk: only a crash of the machine would lose anything by it."""
+
+    def command(self) -> Sequence[str]:
+        """Run it for many tests at a time."""
+        options = ("fsync=off", "full_page_writes=off", "max_connections=600", "autovacuum_naptime=60s")
+        return [*super().command(), *(part for option in options for part in ("-c", option))]
+
+
+class QuickKafka(Kafka):
+    """A Kafka whose groups may miss a member after a second, and not only after six."""
+
+    def _configuration(self) -> str:
+        return super()._configuration() + "group.min.session.timeout.ms=1000\n"
+
+
+class ProxiedKafka(QuickKafka):
     """A Kafka that can be reached through a proxy too.
 
-    Its clients go where it says that it is, so what listens behind the proxy must say the proxy's address.
+    Its clients connect to the address that it advertises, so the listener after the proxy advertises the proxy's.
     """
 
     def __init__(self, state: State, proxies: Proxies) -> None:
@@ -45,58 +79,215 @@ class ProxiedKafka(Kafka):
         )
 
 
-@dataclass(frozen=True)
 class RealServers:
-    """Running servers; each can be stopped, killed and started again by a test."""
+    """One set of servers, from any of the processes that share it; a server starts when it is first asked for."""
 
-    postgres: Postgres
-    rabbitmq: RabbitMQ
-    kafka: ProxiedKafka
-    redis: Redis
-    mail: Mail
-    folder: Path
+    def __init__(self, folder: Path, proxies: Proxies | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._state = state = State(folder)
+        kafka = ProxiedKafka(state, proxies) if proxies else QuickKafka(state)
+        servers: tuple[Server, ...] = (QuickPostgres(state), RabbitMQ(state), kafka, Redis(state), Mail(state))
+        self._servers = {server.name: server for server in servers}
+        self._up: set[str] = set()
+        self._template: str | None = None
+
+    @property
+    def postgres(self) -> Postgres:
+        """Return PostgreSQL, started."""
+        server = self._started("postgres")
+        assert isinstance(server, Postgres)
+        return server
+
+    @property
+    def rabbitmq(self) -> RabbitMQ:
+        """Return RabbitMQ, started."""
+        server = self._started("rabbitmq")
+        assert isinstance(server, RabbitMQ)
+        return server
+
+    @property
+    def kafka(self) -> Kafka:
+        """Return Kafka, started."""
+        server = self._started("kafka")
+        assert isinstance(server, Kafka)
+        return server
+
+    @property
+    def kafka_proxy(self) -> Proxy:
+        """Return the proxy before Kafka, which only a set of a worker's own has."""
+        server = self._started("kafka")
+        assert isinstance(server, ProxiedKafka)
+        return server.proxy
+
+    @property
+    def redis(self) -> Redis:
+        """Return Redis, started."""
+        server = self._started("redis")
+        assert isinstance(server, Redis)
+        return server
+
+    def all(self) -> tuple[Server, ...]:
+        """Return every server, started."""
+        self.start(*self._servers)
+        return tuple(self._servers.values())
+
+    def start(self, *names: str) -> None:
+        """Start servers at the same time, those that no process of the run has started yet."""
+        missing = [name for name in names if name not in self._up]
+        if missing:
+            with ThreadPoolExecutor(len(missing)) as pool:
+                list(pool.map(self._started, missing))
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the settings by which the application finds them."""
-        found: dict[str, str] = {"BUILD_ENV": "dev", "SECRET_KEY": "a key for tests, of more than 32 characters"}
-        for server in self.all():
-            found |= server.settings()
-        return found | {"BIND_HOST": "127.0.0.1", "APP_URL": "https://money-flow.example"}
+        """Return the settings by which the application finds them, up or not."""
+        # Ports and secrets are chosen once, for all processes of the run.
+        with _locked(self.folder / "environment.lock"):
+            chosen: dict[str, str] | None = self._state.value("tests", "environment")
+            if chosen is None:
+                chosen = {"BUILD_ENV": "dev", "SECRET_KEY": "a key for tests, of more than 32 characters"}
+                for server in self._servers.values():
+                    chosen |= server.settings()
+                chosen |= {"BIND_HOST": "127.0.0.1", "APP_URL": "https://money-flow.example"}
+                self._state.change("tests", "environment", chosen)
+        return dict(chosen)
 
-    def all(self) -> tuple[Server, ...]:
-        """Return every server."""
-        return (self.postgres, self.rabbitmq, self.kafka, self.redis, self.mail)
+    def clone_template(self, name: str) -> None:
+        """Create a database with the schema of the product."""
+        self.start(*_QUICK)
+        if self._template is None:
+            self._template = self._migrated_template()
+        self.sql(f'create database "{name}" template "{self._template}" owner owner')
+
+    def sql(self, statement: str) -> None:
+        """Run a statement as the superuser."""
+        with psycopg.connect(self.postgres.superuser_conninfo(), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def forget_environment(self) -> None:
+        """Choose ports again: of a set that was kept, a server may have ended and its port be another's by now."""
+        self._state.change("tests", "environment", None)
+
+    def _migrated_template(self) -> str:
+        """Migrate one database, to be cloned for each test; a set that was kept may have that of another schema."""
+        name = f"template_{_digest_of_schema()}"
+        with _locked(self.folder / "template.lock"):
+            if self._state.value("tests", "template") != name:
+                self.sql(f'drop database if exists "{name}"')
+                self.sql(f'create database "{name}" owner owner')
+                upgrade_schema(settings_module.load(self.environment | {"POSTGRES_DB": name}))
+                self._state.change("tests", "template", name)
+        return name
+
+    def _started(self, name: str) -> Server:
+        """Return a server; the first process that asks for it starts it, and the others wait until it is ready."""
+        server = self._servers[name]
+        if name not in self._up:
+            chosen = self.environment
+            assert chosen
+            with _locked(self.folder / f"{name}.lock"):
+                identity = server.identity()
+                if identity is None or self._state.value("ready", name) != [identity.pid, identity.started]:
+                    _guard()
+                    packages.ensure(Console(stderr=True))
+                    server.start()
+                    server.wait_ready()
+                    identity = server.identity()
+                    assert identity is not None
+                    self._state.change("ready", name, (identity.pid, identity.started))
+            self._up.add(name)
+        return server
+
+
+class Fleet:
+    """The sets of servers of this run: one that all processes share, and one of this process's own to be broken."""
+
+    def __init__(self, run: Path) -> None:
+        kept = run / "kept"
+        self._run = run
+        self.shared = RealServers(kept.resolve() if kept.is_symlink() else run / "shared")
+        self._own: RealServers | None = None
+        self._proxies: Proxies | None = None
+
+    def own(self) -> RealServers:
+        """Return the set that only this process uses, so that its tests may stop and kill servers."""
+        if self._own is None:
+            self._proxies = Proxies()
+            folder = self._run / os.environ.get("PYTEST_XDIST_WORKER", "main")
+            self._own = RealServers(folder, self._proxies)
+        return self._own
+
+    def close(self) -> None:
+        """End what this process alone uses."""
+        if self._own and self._proxies:
+            end_servers(self._own.folder)
+            self._proxies.close()
 
 
 @contextmanager
-def real_servers() -> Iterator[RealServers]:
-    """Install what is missing, start every server side by side, and end them however the tests end."""
-    packages.ensure(Console(stderr=True))
-    folder = Path(tempfile.mkdtemp(prefix="money-flow-tests-", dir="/var/tmp"))
-    folder.chmod(0o711)  # PostgreSQL's own user must pass through.
-    state = State(folder)
-    proxies = Proxies()
-    kafka = ProxiedKafka(state, proxies)
-    servers = RealServers(Postgres(state), RabbitMQ(state), kafka, Redis(state), Mail(state), folder)
-    # A test run that is killed runs nothing of the below; the guardian does it for it.
-    guardian = subprocess.Popen([sys.executable, "-m", "ops.dev.stack.guardian", str(os.getpid()), str(folder)])
-    atexit.register(_end, servers)
+def fresh_environment(servers: RealServers) -> Iterator[dict[str, str]]:
+    """Create a database, and return the environment of a process that sees only it, a vhost, topics and a channel."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    servers.clone_template(name)
     try:
-        for server in servers.all():
-            server.start()
-        for server in servers.all():
-            server.wait_ready()
-        yield servers
+        unique = {"POSTGRES_DB": name, "RABBITMQ_VHOST": name, "KAFKA_TOPIC_PREFIX": f"{name}."}
+        yield servers.environment | _FAST | unique
     finally:
-        _end(servers)
-        proxies.close()
-        atexit.unregister(_end)
-        guardian.kill()
-        guardian.wait()
+        with suppress(psycopg.Error):
+            servers.sql(f'drop database "{name}" with (force)')
 
 
-def _end(servers: RealServers) -> None:
-    for server in servers.all():
-        server.kill()
-    shutil.rmtree(servers.folder, ignore_errors=True)
+def begin_run(*, keep: bool) -> Path:
+    """Make the folder of a run and let every process that is started from now on know it."""
+    run = Path(tempfile.mkdtemp(prefix="money-flow-tests-", dir="/var/tmp"))
+    run.chmod(0o711)  # PostgreSQL's own user must pass through.
+    (run / "pid").write_text(str(os.getpid()), encoding="ascii")
+    os.environ[RUN] = str(run)
+    if keep:
+        kept = RealServers(_kept_folder())
+        kept.forget_environment()
+        (run / "kept").symlink_to(kept.folder)
+    return run
+
+
+def _guard() -> None:
+    """Start the guardian of the run, once: a run that is killed cleans up nothing by itself."""
+    run = Path(os.environ[RUN])
+    with _locked(run / "guardian.lock"):
+        if (run / "guardian.log").exists():
+            return
+        spawn(
+            [sys.executable, "-m", "tests.support.guardian", (run / "pid").read_text(), str(run)],
+            environment=process_environment() | {"PYTHONPATH": str(CHECKOUT)},
+            log=run / "guardian.log",
+            folder=CHECKOUT,
+        )
+
+
+def _kept_folder() -> Path:
+    return stack_home() / "tests"
+
+
+def _digest_of_schema() -> str:
+    """Return what changes with the schema, or with the roles to which it grants rights."""
+    files = [*(CHECKOUT / "migrations").rglob("*.py"), *(CHECKOUT / "migrations").rglob("*.sql")]
+    files.append(CHECKOUT / "ops" / "docker" / "postgres" / "roles.sql")
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> None:
+    """End the servers that a run with KEEP=1 has left, and delete their data."""
+    if _kept_folder().exists():
+        end_servers(_kept_folder())
+
+
+if __name__ == "__main__":
+    main()

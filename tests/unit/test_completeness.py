@@ -1,5 +1,6 @@
 """Nothing is half added: every job has its handler and its test, under one name everywhere."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from workers import handlers
 
 _TESTS = Path(__file__).parent.parent
 _ROOT = _TESTS.parent
+#: What runs jobs: in the test's own process, or in workers whose end of the jobs it waits for.
+_RUNS_JOBS = frozenset({"run_jobs", "until_all"})
+_NAMED = (ast.Name, ast.Attribute)
 #: How code names a mail: `template="…"`, or as an argument of what composes or sends it.
 _MAIL = re.compile(r"""template="(\w+)"|\bcompose\([^)]*?"(\w+)"|\bmailer\.send\(\s*"(\w+)\"""")
 
@@ -44,12 +48,28 @@ def test_a_jobs_kind_is_the_name_of_its_module_and_of_its_handlers() -> None:
         assert handlers.registry[kind].__module__ == f"workers.jobs.{kind}"
 
 
-def test_every_job_is_named_in_a_test() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in _TESTS.rglob("test_*.py")]
+def _calls(function: ast.AST) -> set[str]:
+    """Return the names of all that a function calls."""
+    called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return {one.id if isinstance(one, ast.Name) else one.attr for one in called if isinstance(one, _NAMED)}
+
+
+def test_every_job_is_made_and_run_by_a_test() -> None:
+    modules = [ast.parse(path.read_text(encoding="utf-8")) for path in _TESTS.rglob("test_*.py")]
+    nodes = [node for module in modules for node in ast.walk(module) if isinstance(node, ast.FunctionDef)]
+    tests = [_calls(node) for node in nodes if node.name.startswith("test_")]
 
     for kind, job in _product().items():
-        named = any(f"{job.__name__}(" in source for source in sources)
-        assert named, f"no test enqueues {job.__name__}: add tests/e2e/test_{kind}.py"
+        runs = any(job.__name__ in calls and calls & _RUNS_JOBS for calls in tests)
+        assert runs, f"no test makes a {job.__name__} and has it run: add tests/integration/test_{kind}.py"
+
+
+def test_a_job_that_a_test_only_names_does_not_count_as_run() -> None:
+    names_it = ast.parse('def test_it():\n    """SendBill("""\n    run_jobs(session)')
+    makes_it = ast.parse("def test_it():\n    enqueue(session, jobs.SendBill(1))\n    run_jobs(session)")
+
+    assert _calls(names_it) == {"run_jobs"}
+    assert _calls(makes_it) == {"enqueue", "SendBill", "run_jobs"}
 
 
 def test_every_mail_that_code_names_has_its_template_and_every_template_is_named() -> None:

@@ -48,7 +48,7 @@ def _ticks(after: str, count: int, **options: Any) -> list[str]:
         ({"on_time_seconds": 0}, "on_time_seconds: must be above 0, not 0"),
         ({"job": lambda _: "sweep"}, "job: must be a job or return one, not 'sweep'"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
 def test_a_wrong_option_fails_at_the_declaration_and_is_named(options: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):

@@ -31,7 +31,9 @@ where usename = current_user and state = 'idle'
 
 
 @asynccontextmanager
-async def leadership(conninfo: str, *, on_poll: Callable[[], None]) -> AsyncIterator[AsyncConnection[DictRow]]:
+async def leadership(
+    conninfo: str, *, on_poll: Callable[[], None], frozen_seconds: float = _FROZEN_SECONDS
+) -> AsyncIterator[AsyncConnection[DictRow]]:
     """Wait until this process is the leader, and yield the connection that holds the lock.
 
     A killed leader's connection ends with it, so a standby leads within half a second; a frozen leader's is terminated
@@ -43,7 +45,7 @@ async def leadership(conninfo: str, *, on_poll: Callable[[], None]) -> AsyncIter
     )
     try:
         waiting = False
-        while not await _is_leader(connection):
+        while not await _is_leader(connection, frozen_seconds):
             if not waiting:
                 log.info("relay_standing_by")
                 waiting = True
@@ -63,9 +65,9 @@ async def beat(connection: AsyncConnection[DictRow]) -> float:
     return _BEAT_SECONDS
 
 
-async def _is_leader(connection: AsyncConnection[DictRow]) -> bool:
+async def _is_leader(connection: AsyncConnection[DictRow], frozen_seconds: float) -> bool:
     row = await (await connection.execute(_TRY_LOCK, {"key": LOCK_KEY})).fetchone()
     if row and row["held"]:
         return True
-    await connection.execute(_END_FROZEN_LEADER, {"key": LOCK_KEY, "seconds": _FROZEN_SECONDS})
+    await connection.execute(_END_FROZEN_LEADER, {"key": LOCK_KEY, "seconds": frozen_seconds})
     return False

@@ -1,8 +1,15 @@
 """Ports of 127.0.0.1: the one that was had before, else one that nobody listens on."""
 
+import random
 import socket
+from pathlib import Path
 
 from ops.dev.stack.home import State
+
+#: Above those that well-known servers listen on.
+_FIRST_PORT = 20_000
+#: Not seeded: two processes must not choose the same ports.
+_dice = random.SystemRandom()
 
 
 def is_free(port: int) -> bool:
@@ -17,11 +24,19 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on which nothing listens.
+
+    Not one of those that the kernel gives to outgoing connections: a stopped server would lose it to one of them.
+    """
+    ports = range(_FIRST_PORT, _first_outgoing_port())
+    while not is_free(port := _dice.choice(ports)):
+        pass
+    return port
+
+
+def _first_outgoing_port() -> int:
+    kept = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()
+    return max(int(kept[0]), _FIRST_PORT + 1000)
 
 
 def kept_port(state: State, name: str, *, preferred: int | None = None) -> int:

@@ -66,5 +66,5 @@ def _proxy(scene: Scene, dice: random.Random) -> Proxy:
     """Choose whose connections with which server; Kafka has one proxy for all."""
     name = dice.choice((*SERVERS, "postgres", "rabbitmq", "kafka"))
     if name == "kafka":
-        return scene.servers.kafka.proxy
+        return scene.servers.kafka_proxy
     return dice.choice([scene.client_proxies, *(actor.proxies for actor in scene.actors)])[name]
