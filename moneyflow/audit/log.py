@@ -1,7 +1,8 @@
-"""The audit log: append to its hash chains, and verify them.
+"""Audit log: appends events to hash chains, and verifies them.
 
-There is one chain for each topic and partition. A row's hash covers the hash of the row before it, the row's place
-and the event as it came, so whoever changes, removes or puts in a row must recompute all that follows, and the head.
+There is one chain for each topic and partition. A row's hash covers the hash of the previous row, the row's place and
+the event as it was received, so a row that is changed, removed or inserted needs every later hash and the head
+recomputed.
 """
 
 import hashlib
@@ -21,14 +22,15 @@ from moneyflow.platform.events.envelope import Envelope
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
-#: What stands before the first row of a chain.
+#: The hash before the first row of a chain.
 GENESIS = bytes(32)
+#: Rows that verification reads at once; a few megabytes.
 _PAGE = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """An event that Kafka delivered, read and as it came."""
+    """An event as Kafka delivered it, with its envelope parsed."""
 
     offset: int
     key: bytes | None
@@ -38,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """A chain and what was found when it was walked; `fault` names its first bad row, or is None."""
+    """A verified chain; `fault` names its first bad row, or is None."""
 
     topic: str
     partition: int
@@ -47,7 +49,7 @@ class Chain:
 
 
 def append(session: Session, *, topic: str, partition: int, entries: Sequence[Entry]) -> int:
-    """Append the events that the log does not have yet, in their order; return how many those were."""
+    """Append the events that the log does not have yet, in their order; return how many were new."""
     head = session.fetch_one(_QUERIES["lock_chain"], {"topic": topic, "partition": partition, "genesis": GENESIS})
     assert head is not None, "the statement returns the chain, new or old"
     known = session.fetch_all(_QUERIES["known"], {"ids": [entry.envelope.id for entry in entries]})
@@ -70,7 +72,7 @@ def append(session: Session, *, topic: str, partition: int, entries: Sequence[En
 
 
 def verify(session: Session) -> Iterator[Chain]:
-    """Walk every chain from its first row to its head and yield what was found, chain by chain."""
+    """Verify every chain from its first row to its head and yield each result."""
     for chain in session.fetch_all(_QUERIES["chains"], {"genesis": GENESIS}):
         yield _walk(session, chain)
 
@@ -95,11 +97,11 @@ def _row(topic: str, partition: int, position: int, entry: Entry, previous: byte
 
 
 def _hash(row: DictRow) -> bytes:
-    """Hash a row: SHA-256 over the hash before it, its place and the event as it came, each with its length."""
+    """Hash a row: SHA-256 over the previous hash, its place and the event as received, each with its length."""
     digest = hashlib.sha256()
     place = (row["topic"], row["partition"], row["position"], row["kafka_offset"])
     parts = [bytes(row["previous_hash"]), *(str(part).encode() for part in place)]
-    # A key that is not there differs from an empty one.
+    # A missing key differs from an empty one.
     parts += [b"" if row["key"] is None else b"key:" + bytes(row["key"]), bytes(row["value"])]
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))
@@ -114,7 +116,7 @@ def _walk(session: Session, chain: DictRow) -> Chain:
     for row, following in pairwise(chained(_rows(session, place), (None,))):
         assert row is not None, "only the last one is"
         if row["position"] > chain["height"] and row["position"] == expected:
-            fault = _named(row, "put in behind the end of the chain")
+            fault = _named(row, "inserted after the end of the chain")
         else:
             fault = _fault(row, following, expected=expected, previous=previous, before=before)
         if fault:
@@ -128,9 +130,9 @@ def _walk(session: Session, chain: DictRow) -> Chain:
 def _fault(
     row: DictRow, following: DictRow | None, *, expected: int, previous: bytes, before: bytes | None
 ) -> str | None:
-    """Say what is wrong with a row that should stand at `expected`, behind rows whose hashes are given."""
+    """Return what is wrong with a row that should be at `expected`, after rows whose hashes are given."""
     if row["position"] < expected:
-        return _named(row, "put in")
+        return _named(row, "inserted")
     if row["position"] > expected:
         return f"position {expected} was removed"
     intact = bytes(row["hash"]) == _hash(row)
@@ -142,26 +144,26 @@ def _fault(
 def _fault_of_link(
     row: DictRow, following: DictRow | None, *, previous: bytes, before: bytes | None, intact: bool
 ) -> str:
-    """Say which row is to blame when one does not follow the row that stands before it."""
+    """Return which row is bad when a row does not follow the one before it."""
     if following is not None and bytes(following["previous_hash"]) == previous:
-        return _named(row, "put in")  # The next one still follows the one before.
+        return _named(row, "inserted")  # The next one still follows the one before.
     if bytes(row["previous_hash"]) == before:
-        return f"position {row['position'] - 1} was put in"
-    return f"position {row['position'] - 1} was changed" if intact else _named(row, "changed or put in")
+        return f"position {row['position'] - 1} was inserted"
+    return f"position {row['position'] - 1} was changed" if intact else _named(row, "changed or inserted")
 
 
 def _fault_at_end(chain: DictRow, *, rows: int, last: bytes) -> str | None:
     if rows < chain["height"]:
         return f"position {rows + 1} was removed"
     if last != bytes(chain["head_hash"]):
-        return f"position {rows} does not fit the head: it was changed, or what stood behind it was removed"
+        return f"position {rows} does not fit the head: it was changed, or rows after it were removed"
     if rows == 0 and (chain["next_offset"] or 0) > 0:
-        return f"no chain, where {chain['next_offset']} records were read: it was removed, or every one of them was bad"
+        return f"no chain, although {chain['next_offset']} records were read: it was removed, or every record was bad"
     return None
 
 
 def _columns_agree(row: DictRow) -> bool:
-    """Say whether the columns for searching still say what the event itself says."""
+    """Return whether the columns for searching still agree with the event."""
     try:
         event = envelope.read(bytes(row["value"]))
     except PoisonError:

@@ -1,12 +1,12 @@
 -- name: lock_chain
--- Hold the head of a chain, which is made when it is not there, until the transaction ends.
+-- Lock the head of a chain until the transaction ends; insert it where it is missing.
 insert into audit.chains as chain (topic, partition, height, head_hash)
 values (%(topic)s, %(partition)s, 0, %(genesis)s)
 on conflict (topic, partition) do update set height = chain.height
 returning height, head_hash;
 
 -- name: known
--- Which of the events the log has, in whatever chain.
+-- The ids that the log has already, in any chain.
 select id from audit.events where id = any(%(ids)s);
 
 -- name: insert
@@ -17,12 +17,12 @@ values (%(topic)s, %(partition)s, %(position)s, %(kafka_offset)s, %(id)s, %(type
         %(actor_id)s, %(correlation_id)s, %(key)s, %(value)s, %(previous_hash)s, %(hash)s);
 
 -- name: move_head
--- Note the new end of a chain.
+-- Set the new head of a chain.
 update audit.chains set height = %(height)s, head_hash = %(head_hash)s
 where topic = %(topic)s and partition = %(partition)s;
 
 -- name: chains
--- Every chain, also one that has rows and no head, or neither of them where the sink has read something.
+-- Every chain, with those that have rows and no head, or neither although the sink has read records.
 select topic, partition, coalesce(height, 0) as height, coalesce(head_hash, %(genesis)s) as head_hash, next_offset
 from audit.chains
 full join (select distinct topic, partition from audit.events) used using (topic, partition)

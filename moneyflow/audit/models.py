@@ -1,4 +1,4 @@
-"""The audit log: every event once, in hash chains, one a topic and partition; and how far its sink has come."""
+"""Tables of the audit log: events in hash chains, one for each topic and partition, and the positions of the sink."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ def _key(kind: type[BigInteger] | type[Integer] | type[Text]) -> Column[object]:
 
 
 class AuditEvent(SQLModel, table=True):
-    """One event as it came, chained to the one before it. Nobody's role may change or delete a row."""
+    """One event as received, chained to the previous one. No role but the owner may change or delete a row."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -43,7 +43,7 @@ class AuditEvent(SQLModel, table=True):
 
 
 class AuditChain(SQLModel, table=True):
-    """The head of a chain: without it, nobody could tell that the last rows of a chain are gone."""
+    """The head of a chain: it shows when the last rows of a chain were removed."""
 
     __tablename__ = "chains"
     __table_args__ = {"schema": _SCHEMA}
@@ -55,7 +55,7 @@ class AuditChain(SQLModel, table=True):
 
 
 class AuditPosition(SQLModel, table=True):
-    """How far the sink has come in a partition, and the epoch of the consumer that may move it."""
+    """The sink's next offset in a partition, and the epoch of the consumer that may move it."""
 
     __tablename__ = "positions"
     __table_args__ = {"schema": _SCHEMA}
@@ -65,5 +65,5 @@ class AuditPosition(SQLModel, table=True):
     #: None until the first batch is written.
     next_offset: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
     epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
-    #: Why it stands still until an operator has decided.
+    #: Why the partition is stopped until an operator clears it.
     gap: str | None = Field(default=None, sa_type=Text)

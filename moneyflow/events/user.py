@@ -8,7 +8,7 @@ from moneyflow.platform.events.contract import Event
 
 
 class UserCreated(Event, type="user.created", topic=USER_EVENTS, subject="user_id"):
-    """A person signed up; the account waits for its activation."""
+    """A person signed up; the account is not active yet."""
 
     user_id: UUID
     email: str
@@ -17,7 +17,7 @@ class UserCreated(Event, type="user.created", topic=USER_EVENTS, subject="user_i
 
 
 class UserActivated(Event, type="user.activated", topic=USER_EVENTS, subject="user_id"):
-    """The person followed the link in their mail; the account is in use from now on."""
+    """The person followed the link in their mail; the account is active from now on."""
 
     user_id: UUID
     activated_at: datetime

@@ -1,4 +1,4 @@
-"""The audit log: every event once, and whoever changes, removes or puts in a row is found out, at that row."""
+"""The audit log: every event once; a row that was changed, removed or inserted is found and named."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -56,11 +56,11 @@ def _verified(log: Database) -> list[Chain]:
         return list(audit.verify(session))
 
 
-def test_a_log_that_nobody_touched_is_sound(log: Database) -> None:
+def test_a_log_without_changes_is_sound(log: Database) -> None:
     assert _verified(log) == [Chain(**_PLACE, rows=_ROWS, fault=None)]
 
 
-def test_an_event_that_comes_again_is_kept_once_and_the_chain_goes_on(log: Database) -> None:
+def test_a_redelivered_event_is_kept_once_and_the_chain_continues(log: Database) -> None:
     again, fresh = _entry(6), _entry(7)
     with log.transaction() as session:
         first = audit.append(session, **_PLACE, entries=[again])
@@ -82,21 +82,21 @@ update audit.events set position = position - 999 where position > 1000;
     [
         ("update audit.events set value = replace(encode(value, 'escape'), 'test', 'fake')::bytea where position = 3",
          "position 3 was changed"),
-        ("update audit.events set subject = 'somebody else' where position = 3", "position 3 was changed"),
+        ("update audit.events set subject = 'another' where position = 3", "position 3 was changed"),
         ("update audit.events set hash = sha256('x') where position = 3", "position 3 was changed"),
         ("delete from audit.events where position = 3", "position 3 was removed"),
         ("delete from audit.events where position = 1", "position 1 was removed"),
         ("delete from audit.events where position = 6", "position 6 was removed"),
-        (_SHIFT + _COPY.format(4) + " from audit.events e where position = 3", "position 4 was put in"),
-        (_COPY.format(7) + " from audit.events e where position = 6", "position 7 was put in behind the end"),
-        (_COPY.format(0) + " from audit.events e where position = 1", "position 0 was put in"),
+        (_SHIFT + _COPY.format(4) + " from audit.events e where position = 3", "position 4 was inserted"),
+        (_COPY.format(7) + " from audit.events e where position = 6", "position 7 was inserted after the end"),
+        (_COPY.format(0) + " from audit.events e where position = 1", "position 0 was inserted"),
         ("update audit.chains set height = 5; delete from audit.events where position = 6",
          "position 5 does not fit the head"),
         ("insert into audit.positions values ('user.events', 0, 6, 1); truncate audit.events, audit.chains",
-         "no chain, where 6 records were read"),
+         "no chain, although 6 records were read"),
     ],
 )  # fmt: skip
-def test_the_first_row_that_was_changed_removed_or_put_in_is_named(
+def test_the_first_row_that_was_changed_removed_or_inserted_is_named(
     log: Database, tamper: Callable[[str], None], statement: str, fault: str
 ) -> None:
     tamper(statement)

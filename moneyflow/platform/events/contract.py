@@ -1,4 +1,4 @@
-"""What an event's contract is, and the CloudEvents envelope it travels in."""
+"""Event contract: the base class of every event, and the CloudEvents envelope that it is sent in."""
 
 import re
 from datetime import datetime
@@ -14,19 +14,19 @@ from moneyflow.platform.telemetry.origin import Origin
 
 _TYPE = re.compile(r"[a-z]+(\.[a-z_]+)+")
 
-#: Kafka refuses a record above its `message.max.bytes` (1 MiB); an event must fit with its headers.
+#: Bytes of the largest envelope: with its headers it fits into a record of Kafka's `message.max.bytes` (1 MiB).
 MAX_EVENT_BYTES = 900_000
 
 CONTENT_TYPE = "application/cloudevents+json"
 
-#: Every declared event by its type; filled when the contracts are imported.
+#: The contract of each event type; filled when `moneyflow.events` is imported.
 registry: dict[str, type["Event"]] = {}
 
 
 class Event(BaseModel):
     """The base of every event's contract: its fields are the event's data.
 
-    A subclass names its `type` and `topic` and says which field is its subject::
+    A subclass declares its `type`, its `topic` and the field that is its subject::
 
         class UserCreated(Event, type="user.created", topic=USER_EVENTS, subject="user_id"):
             user_id: UUID
@@ -40,11 +40,11 @@ class Event(BaseModel):
     subject_field: ClassVar[str]
     key_field: ClassVar[str]
 
-    #: The aggregate's version after the change; grows by one, and stands in the envelope, not in the data.
+    #: The aggregate's version after the change; grows by one, and is in the envelope, not in the data.
     sequence: int = Field(exclude=True, ge=1)
 
     def __init_subclass__(cls, **_: Any) -> None:
-        """Let pydantic hand the class's options on to `__pydantic_init_subclass__`, where the fields are known."""
+        """Accept the class's options; pydantic passes them to `__pydantic_init_subclass__`, which knows the fields."""
         super().__init_subclass__()
 
     @classmethod
@@ -63,14 +63,14 @@ class Event(BaseModel):
         registry[type] = cls
 
     def key(self) -> str:
-        """Return the Kafka key: what is in order together."""
+        """Return the Kafka key; events of one key are in order."""
         return str(getattr(self, self.key_field))
 
     def envelope(self, *, event_id: UUID, source: str, origin: Origin, time: datetime) -> bytes:
         """Write the event as a CloudEvents 1.0 JSON envelope in structured mode.
 
         Raises:
-            ValueError: when the envelope is larger than Kafka takes; say less, or put the rest where it can be fetched.
+            ValueError: the envelope is larger than Kafka takes; put less into its data.
         """
         attributes: dict[str, Any] = {
             "specversion": "1.0",

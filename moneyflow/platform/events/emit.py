@@ -1,4 +1,4 @@
-"""Emit an event: a row in the caller's own transaction, in the order of its aggregate's changes."""
+"""Emit an event: a row of the outbox in the caller's transaction, in the order of its aggregate's changes."""
 
 from dataclasses import replace
 from functools import partial
@@ -22,8 +22,8 @@ def emit(session: Session, event: Event, *, actor_id: UUID | None = None) -> UUI
     """Insert the event in the session's transaction and return its id.
 
     Change the aggregate, which locks its row, before you emit: then rows of one key are inserted in the order in
-    which their transactions commit, and the relay keeps it. `actor_id` says who acts, where nobody is signed in and
-    the use case knows it all the same.
+    which their transactions commit, and the relay keeps it. `actor_id` is the person who acts, where the request has
+    no session and the use case knows the person.
     """
     event_id = new_id()
     asked_by = origin.current()

@@ -1,4 +1,4 @@
-"""The CloudEvents envelope, read: what any consumer may rely on, whatever its data is."""
+"""CloudEvents envelope as consumers read it: its attributes are checked, its data is not interpreted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from cloudevents.core.v1.event import CloudEvent
 
 from moneyflow.platform.errors import PoisonError
 
-#: Of an attribute; what is longer fits into no index.
-_LONGEST = 255
-_DEMANDED = ("specversion", "id", "source", "type", "subject", "time")
+#: Characters of an attribute; a longer one fits into no index.
+_MAX_ATTRIBUTE = 255
+_REQUIRED = ("specversion", "id", "source", "type", "subject", "time")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """An event as it came: its attributes of CloudEvents 1.0, our extensions, and its data, not interpreted."""
+    """A received event: its attributes of CloudEvents 1.0, our extensions, and its data, not interpreted."""
 
     id: str
     source: str
@@ -33,13 +33,13 @@ def read(value: bytes | None) -> Envelope:
     """Read a record's value.
 
     Raises:
-        PoisonError: it is no CloudEvents 1.0 JSON envelope, or lacks an attribute that every event here has.
+        PoisonError: it is no CloudEvents 1.0 JSON envelope, or lacks an attribute that every event of ours has.
     """
     try:
         event = JSONFormat().read(_complete, value or b"")
     except PoisonError:
         raise
-    except Exception as error:  # Whatever the parser stumbles over, it is this record that is bad.
+    except Exception as error:  # The parser raises many classes; each means that this record is bad.
         raise PoisonError(f"not a CloudEvents envelope: {type(error).__name__}: {error}") from error
     time, subject = event.get_time(), event.get_subject()
     if time is None or time.tzinfo is None:
@@ -57,22 +57,22 @@ def read(value: bytes | None) -> Envelope:
 
 
 def _complete(attributes: dict[str, Any], data: Any) -> CloudEvent:
-    """Make the event; the library would invent an id and a time where they are missing."""
-    missing = [name for name in _DEMANDED if not _there(attributes, name)]
+    """Make the event; refuse missing attributes, for which the library would invent an id and a time."""
+    missing = [name for name in _REQUIRED if not _is_given(attributes, name)]
     if missing:
         raise PoisonError(f"the envelope lacks {', '.join(missing)}")
     return CloudEvent(attributes, data)
 
 
-def _there(attributes: Mapping[str, Any], name: str) -> bool:
+def _is_given(attributes: Mapping[str, Any], name: str) -> bool:
     return attributes.get(name) not in {None, ""}
 
 
 def _text(name: str, value: Any) -> str:
-    """Return an attribute as text that any store can keep and index."""
+    """Return an attribute as text that any database can store and index."""
     text = str(value)
-    if not text.isprintable() or len(text) > _LONGEST:
-        raise PoisonError(f"the attribute {name} must be at most {_LONGEST} printable characters")
+    if not text.isprintable() or len(text) > _MAX_ATTRIBUTE:
+        raise PoisonError(f"the attribute {name} must be at most {_MAX_ATTRIBUTE} printable characters")
     return text
 
 

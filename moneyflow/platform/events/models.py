@@ -1,4 +1,4 @@
-"""The outbox of events: a row waits here until Kafka has confirmed it."""
+"""Tables of the events' outbox: a row stays until Kafka has confirmed it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from moneyflow.platform.columns import moment
 
 
 class OutboxEvent(SQLModel, table=True):
-    """An event on its way to Kafka: `value` is the envelope as it is sent."""
+    """An event that is not published yet: `value` is the envelope as it is sent."""
 
     __tablename__ = "outbox_events"
 

@@ -1,4 +1,4 @@
-"""Publication of events: what waits in the outbox, in the order of its keys, and what leaves it once confirmed."""
+"""Publication of events: reads the outbox in the order of its keys, and deletes confirmed rows."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path

@@ -1,14 +1,14 @@
 -- name: unpublished
 -- Events in the order of their keys. Rows of one key are inserted under the lock of their aggregate, so the lower
--- number was committed first; a row that is committed late is simply seen later, for none is ever skipped.
+-- number was committed first. A row that is committed late is read later, because no row is ever skipped.
 select sequence, id, topic, key, value from outbox_events where topic <> all(%(refused)s::text[])
 order by sequence limit %(limit)s;
 
 -- name: delete_events
--- Drop the events that Kafka confirmed.
+-- Delete the events that Kafka confirmed.
 delete from outbox_events where sequence = any(%(sequences)s);
 
 -- name: age
--- How many events wait for the relay, and for how long the oldest one has.
+-- The number of events that wait for the relay, and the age of the oldest one in seconds.
 select count(*) as rows, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float as seconds
 from outbox_events;

@@ -7,7 +7,7 @@ from moneyflow.platform.events.topics import SYSTEM_EVENTS
 
 
 class SystemWarning(Event, type="system.warning", topic=SYSTEM_EVENTS, subject="process"):
-    """Something needs an operator's eye: `code` is for alerts, `message` says what is and what to do."""
+    """A condition that an operator must look at: `code` is for alerts, `message` is the condition and what to do."""
 
     process: str
     code: str

@@ -1,4 +1,4 @@
-"""Warn operators by an event, in the name of this process."""
+"""Warnings to operators as events of this process."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -14,7 +14,7 @@ Details = Mapping[str, str | int | float | bool | None]
 def warn(session: Session, *, code: str, message: str, details: Details) -> UUID:
     """Emit a `system.warning` in the session's transaction and return its id.
 
-    `code` is for alerts; `message` says what is and what to do.
+    `code` is for alerts; `message` is the condition and what to do.
     """
     process = origin.process()
     sequence = next_sequence(session, process)

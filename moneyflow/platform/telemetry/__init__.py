@@ -1,1 +1,1 @@
-"""What a process tells about itself: log lines, metrics, health, and on whose behalf it works."""
+"""Telemetry of a process: logs, metrics, health, and the origin of its work."""

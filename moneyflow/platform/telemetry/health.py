@@ -1,4 +1,4 @@
-"""The health port of a process: alive, ready, metrics."""
+"""Health port of a process: `/healthz`, `/readyz` and `/metrics`."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -13,12 +13,12 @@ Check = Callable[[], str | None]
 
 
 def failures(checks: Iterable[Check]) -> list[str]:
-    """Return what the checks complain of; a check that raises complains with its error."""
+    """Return the complaints of the checks; a check that raises complains with its error."""
     complaints = []
     for check in checks:
         try:
             complaint = check()
-        except Exception as error:  # noqa: BLE001 - whatever a server throws means that it does not answer
+        except Exception as error:  # noqa: BLE001 - any error of a check means that its server does not answer
             complaint = f"{type(error).__name__}: {error}"
         if complaint:
             complaints.append(complaint)
@@ -53,7 +53,7 @@ def serve_health(
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            with suppress(ConnectionError):  # Whoever asked has gone meanwhile.
+            with suppress(ConnectionError):  # The client closed its connection meanwhile.
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:

@@ -1,4 +1,4 @@
-"""Every log line of a process, those of libraries too, as one JSON object on stdout."""
+"""Logging: every line of a process, libraries included, is one JSON object on stdout."""
 
 import logging
 import sys
@@ -12,11 +12,12 @@ from moneyflow.platform.telemetry.origin import add_to_line
 
 T = TypeVar("T")
 
+#: Ids in one log line, which stays readable.
 _ITEMS_A_LINE = 50
 
 
 def configure_logging(process: str, *, level: str = "info") -> None:
-    """Send every log line of this process to stdout as one JSON object, those of libraries too."""
+    """Configure this process and its libraries to log JSON lines to stdout."""
     shared: list[structlog.types.Processor] = [
         add_to_line,
         structlog.processors.add_log_level,
@@ -27,8 +28,8 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer(serializer=_serialize)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        # PERF: straight to the stream. By way of the standard library a line takes three times as long, and the API
-        # writes one for each request.
+        # PERF: directly to the stream. By the standard library a line takes three times as long, and the API writes
+        # one for each request.
         logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
@@ -45,14 +46,14 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # While a broker is away its client says so many times a second; our own lines say it once and with what follows.
+    # While a broker is down its client logs it several times a second; our own lines log it once, with what follows.
     for noisy in ("pika", "aiokafka"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL if root.level > logging.DEBUG else logging.DEBUG)
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
 
 
 def in_lines(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield as many at a time as stay readable in one line of the log."""
+    """Yield the items in parts that stay readable in one log line."""
     for start in range(0, len(items), _ITEMS_A_LINE):
         yield items[start : start + _ITEMS_A_LINE]
 

@@ -1,4 +1,4 @@
-"""Who asked for the work at hand: it travels from a request to every log line, job and event that comes of it."""
+"""Origin: the request that caused the current work; carried to every log line, job and event of it."""
 
 import re
 import secrets
@@ -14,26 +14,26 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """A request's id, its W3C trace context and the person who acts, as far as they are known."""
+    """A request's id, its W3C trace context and the person who acts; None where unknown."""
 
     correlation_id: str | None = None
     traceparent: str | None = None
     actor_id: str | None = None
 
 
-_NOBODY = Origin()
+_UNKNOWN = Origin()
 _NO_FIELDS: Mapping[str, object] = {}
-_current: ContextVar[tuple[Origin, Mapping[str, object]]] = ContextVar("origin", default=(_NOBODY, _NO_FIELDS))
+_current: ContextVar[tuple[Origin, Mapping[str, object]]] = ContextVar("origin", default=(_UNKNOWN, _NO_FIELDS))
 
 
 def current() -> Origin:
-    """Return the origin of what this thread or task works on."""
+    """Return the origin of this thread's or task's current work."""
     return _current.get()[0]
 
 
 @contextmanager
 def working_for(origin: Origin, **log_fields: object) -> Iterator[None]:
-    """Carry `origin` through the block, on its log lines too, beside `log_fields`."""
+    """Carry `origin` through the block, and on its log lines, together with `log_fields`."""
     token = _current.set((origin, log_fields))
     try:
         yield
@@ -42,7 +42,7 @@ def working_for(origin: Origin, **log_fields: object) -> Iterator[None]:
 
 
 def add_to_line(_: object, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Say in a log line on whose behalf it is written; looked up when there is a line, for most work writes none."""
+    """Add the origin to a log line. PERF: looked up only when a line is written, because most work writes none."""
     origin, fields = _current.get()
     if fields is not _NO_FIELDS:
         for name, value in {"correlation_id": origin.correlation_id, **fields}.items():
@@ -51,7 +51,7 @@ def add_to_line(_: object, __: str, line: structlog.types.EventDict) -> structlo
 
 
 def child_traceparent(parent: str | None) -> str:
-    """Return a traceparent in the trace of `parent`, or in a new trace when `parent` is none (W3C Trace Context)."""
+    """Return a traceparent (W3C Trace Context) in the trace of `parent`, or in a new one when `parent` is not valid."""
     trace_id = parent[3:35] if parent and _TRACEPARENT.fullmatch(parent) else secrets.token_hex(16)
     return f"00-{trace_id}-{secrets.token_hex(8)}-01"
 
@@ -70,6 +70,6 @@ def process() -> str:
 
 
 def set_process(process: str) -> None:
-    """Say once, at start, which process this is."""
+    """Set the name of this process, once at its start."""
     global _source  # noqa: PLW0603 - a process has one name, from start to end
     _source = f"/money-flow/{process}"
