@@ -13,6 +13,7 @@ from rich.table import Table
 from moneyflow.platform import settings as settings_module
 from ops.dev.stack.choice import Stack, choose, forget_choice, remember
 from ops.dev.stack.contract import StackError
+from ops.dev.stack.servers.postgres import ROLES
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 _console = Console(stderr=True, soft_wrap=True)
@@ -76,8 +77,8 @@ def status() -> None:
 def psql(context: typer.Context, role: Annotated[str, typer.Option(help="app, owner, relay or audit")] = "app") -> None:
     """Open psql on the stack's database as one of its roles, or run a statement: psql --role relay -c 'select 1'."""
     settings = settings_module.load(choose(_console).environment())
-    if role not in ("app", "owner", "relay", "audit"):
-        raise StackError(f"there is no role {role}: it is app, owner, relay or audit")
+    if role not in ROLES:
+        raise StackError(f"there is no role {role}; choose {', '.join(ROLES)}")
     conninfo = settings.conninfo(role, application_name="psql")  # type: ignore[arg-type] # held just above
     raise typer.Exit(subprocess.run(["psql", conninfo, *context.args], check=False).returncode)
 

@@ -1,21 +1,23 @@
 #!/bin/sh
-# Make the roles and the database where they are missing, and give the roles the passwords of the environment.
+# Create the database and the roles of the file `roles` where they are missing, and set the passwords of the environment.
 #
-# Its own short container runs it before every migration, not the image's /docker-entrypoint-initdb.d: that runs on an
-# empty volume only, so a password changed in .env would never arrive, and a script that failed half way would be
-# skipped from then on.
+# Its own short container runs it before every migration. The image's /docker-entrypoint-initdb.d would not do: it runs on an
+# empty volume only, so a password changed in .env would never arrive, and a script that failed half way would be skipped
+# from then on.
 set -eu
+here=$(dirname "$0")
 
-# The passwords go by the environment: arguments are seen by everybody who may list processes.
-exec psql -X -q -v ON_ERROR_STOP=1 <<SQL
-\getenv database POSTGRES_DB
-\getenv owner_user POSTGRES_OWNER_USER
-\getenv owner_password POSTGRES_OWNER_PASSWORD
-\getenv app_user POSTGRES_USER
-\getenv app_password POSTGRES_PASSWORD
-\getenv relay_user POSTGRES_RELAY_USER
-\getenv relay_password POSTGRES_RELAY_PASSWORD
-\getenv audit_user POSTGRES_AUDIT_USER
-\getenv audit_password POSTGRES_AUDIT_PASSWORD
-\i $(dirname "$0")/roles.sql
-SQL
+# The statements of one role. The passwords come from the environment, because any user of the machine can read arguments.
+role() {
+    prefix=POSTGRES_$(echo "$1" | tr '[:lower:]' '[:upper:]')
+    test "$1" != app || prefix=POSTGRES
+    printf '\\set user %s\n\\unset password\n' "$1"
+    printf '\\getenv user %s_USER\n\\getenv password %s_PASSWORD\n' "$prefix" "$prefix"
+    printf '\\i %s/role.sql\n' "$here"
+}
+
+{
+    printf '\\getenv database POSTGRES_DB\n\\i %s/database.sql\n' "$here"
+    grep -v '^#' "$here/roles" | while read -r name; do role "$name"; done
+    printf '\\set user owner\n\\getenv user POSTGRES_OWNER_USER\nalter database :"database" owner to :"user";\n'
+} | psql -X -q -v ON_ERROR_STOP=1

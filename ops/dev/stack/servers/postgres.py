@@ -1,5 +1,6 @@
-"""PostgreSQL: scram passwords, fsync on, the roles and the database of `ops/docker/postgres/roles.sql`."""
+"""PostgreSQL: scram passwords, fsync on, the database and the roles of `ops/docker/postgres/roles`."""
 
+import os
 import pwd
 import shutil
 import signal
@@ -14,11 +15,10 @@ from ops.dev.stack.home import CHECKOUT, is_root
 from ops.dev.stack.packages import postgres_binaries
 from ops.dev.stack.servers.base import Server
 
-ROLES = ("owner", "app", "relay", "audit")
 _DATABASE = "money_flow"
-_ROLES_SQL = CHECKOUT / "ops" / "docker" / "postgres" / "roles.sql"
-_SHARED = CHECKOUT / "ops" / "docker" / "postgres" / "postgresql.conf"
-#: What differs on a machine that it shares with others.
+_SHARED = CHECKOUT / "ops" / "docker" / "postgres"
+ROLES = tuple(line for line in (_SHARED / "roles").read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+#: What differs on a machine that it shares with other programs.
 _OWN = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -26,7 +26,7 @@ unix_socket_directories = ''
 
 
 class Postgres(Server):
-    """A PostgreSQL with the roles owner, app, relay and audit."""
+    """A PostgreSQL with the database and a login role for each part of the application."""
 
     name = "postgres"
     stop_signal = signal.SIGINT  # Fast: it ends sessions and does not wait for them.
@@ -53,7 +53,7 @@ class Postgres(Server):
         self._run("initdb", "-D", str(scratch), "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8",
                   "--locale=C.UTF-8", f"--pwfile={password_file}")  # fmt: skip
         with (scratch / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write(_SHARED.read_text(encoding="utf-8") + _OWN)
+            file.write((_SHARED / "postgresql.conf").read_text(encoding="utf-8") + _OWN)
         scratch.rename(self._data)
 
     def is_ready(self) -> bool:
@@ -65,12 +65,13 @@ class Postgres(Server):
         return True
 
     def after_ready(self) -> None:
-        """Make the roles and the database, where they are missing."""
-        variables = [f"--set={role}_password={self.state.secret(role)}" for role in ROLES]
+        """Create the database and the roles where they are missing, by the script that the image has."""
+        path = f"{postgres_binaries()}:{os.environ['PATH']}"
+        login = {"PGHOST": "127.0.0.1", "PGPORT": str(self.port()), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+        secret = {"PGPASSWORD": self.state.secret("postgres")}
         subprocess.run(
-            [str(postgres_binaries() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", f"--set=database={_DATABASE}",
-             *variables, "-f", str(_ROLES_SQL), self.superuser_conninfo()],
-            check=True, capture_output=True, text=True,
+            ["sh", str(_SHARED / "roles.sh")],
+            env={"PATH": path, **login, **secret, **self.settings()}, check=True, capture_output=True, text=True,
         )  # fmt: skip
 
     def superuser_conninfo(self) -> str:
