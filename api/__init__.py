@@ -1,1 +1,1 @@
-"""The HTTP interface: it checks a request, writes it in one transaction, and answers. `app.py` is the map of routes."""
+"""HTTP interface: checks a request, writes it in one transaction, and answers. The routes are in `app.py`."""

@@ -1,4 +1,4 @@
-"""What is told of every request: its id in and out, one log line, its metrics."""
+"""Access middleware: the request id, one log line and the metrics of every request."""
 
 import re
 import time
@@ -7,26 +7,28 @@ from contextlib import ExitStack
 import falcon
 import structlog
 
+from moneyflow.platform.http import metrics
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.telemetry import metrics
 from moneyflow.platform.telemetry.origin import Origin, child_traceparent, working_for
 
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+#: Bytes that are read of a refused body; sixteen times the largest body that is taken.
 _DRAINED_BYTES = 1024 * 1024
+#: Probed every few seconds: counted, not logged.
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class Access:
-    """Falcon middleware: carries the request's id to every log line, job and event that comes of the request."""
+    """Falcon middleware: carries the request id to every log line, job and event of the request."""
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Take the request's id, or make one."""
+        """Take the request id from `X-Request-Id`, or make one."""
         given = request.get_header("X-Request-Id") or ""
         request_id = given if _REQUEST_ID.fullmatch(given) else str(new_id())
         request.context.request_id = request_id
-        request.context.began = time.perf_counter()
+        request.context.started = time.perf_counter()
         request.context.carried = ExitStack()
         traceparent = child_traceparent(request.get_header("traceparent"))
         origin = Origin(correlation_id=request_id, traceparent=traceparent)
@@ -38,25 +40,24 @@ class Access:
     def process_response(
         self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
     ) -> None:
-        """Tell how it went. The route's template is told, never its path: a path may hold what is private."""
+        """Count and log the request by its route's template. SECURITY: not by its path, which may hold private ids."""
         route = request.uri_template or "unmatched"
-        seconds = time.perf_counter() - request.context.began
+        seconds = time.perf_counter() - request.context.started
         method = request.method if request.method in falcon.HTTP_METHODS else "other"
         status = response.status[:3] if isinstance(response.status, str) else str(int(response.status))
         metrics.http_requests.labels(method, route, status).inc()
         metrics.http_request_seconds.labels(method, route).observe(seconds)
         if route not in _QUIET:
-            log.info("request", method=method, route=route, status=int(status), seconds=round(seconds, 4))
+            log.info("request_answered", method=method, route=route, status=int(status), seconds=round(seconds, 4))
         request.context.carried.close()
         _drain(request)
 
 
 def _drain(request: falcon.Request) -> None:
-    """Read what is left of a body of a refused request, within bounds.
+    """Read the rest of the body of a refused request, within bounds.
 
-    gunicorn closes a connection on which a body was not read, and a client that has it in its pool meets the end of it
-    at its next request.
+    gunicorn closes a connection with an unread body; the next request of a client that pools connections would fail.
     """
-    left = min(request.content_length or 0, _DRAINED_BYTES)
-    while left > 0 and (piece := request.bounded_stream.read(min(left, 64 * 1024))):
-        left -= len(piece)
+    unread = min(request.content_length or 0, _DRAINED_BYTES)
+    while unread > 0 and (piece := request.bounded_stream.read(min(unread, 64 * 1024))):
+        unread -= len(piece)

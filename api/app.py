@@ -1,4 +1,4 @@
-"""The map of the HTTP interface: which route leads where."""
+"""The HTTP application: its routes, and the resources that serve them."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,14 @@ from api.resources.jobs import Job
 from api.resources.users import Activation, Users
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
+from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.start import begin
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What the resources work with; wired in `wsgi`, or by a test."""
+    """The dependencies of the resources; wired by `wsgi`, or by a test."""
 
     settings: Settings
     database: Database
@@ -30,7 +31,8 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     app = falcon.App(middleware=[Access()])
     install_problems(app)
     database = services.database
-    app.add_route("/v1/users", Users(database, secret_key=services.settings.secret_key.get_secret_value()))
+    keys = IdempotencyKeys(secret_key=services.settings.secret_key.get_secret_value())
+    app.add_route("/v1/users", Users(database, keys))
     app.add_route("/v1/users/activation", Activation(database))
     app.add_route("/v1/jobs/{job_id}", Job(database))
     app.add_route("/v1/files/{file_id}", File(database))

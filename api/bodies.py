@@ -1,4 +1,4 @@
-"""Bodies of requests: counted while they are read, parsed as JSON, and held against a model."""
+"""Request bodies: limited in size, parsed as JSON, validated by a model."""
 
 from typing import TypeVar
 
@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moneyflow.platform.errors import InvalidInputError
 
-#: Neither Falcon nor gunicorn limits a body.
+#: Bytes of the largest body; Falcon and gunicorn have no limit of their own.
 MAX_BYTES = 64 * 1024
 
 M = TypeVar("M", bound="Body")
 
 
 class Body(BaseModel):
-    """The base of every body that the API takes: what is not asked for is refused."""
+    """The base of every body: strict types, and unknown members are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, str_strip_whitespace=False)
 
@@ -24,18 +24,18 @@ def read_body(request: falcon.Request, limit: int = MAX_BYTES) -> bytes:
     """Read the whole body, but never more than `limit` bytes of it.
 
     Raises:
-        falcon.HTTPContentTooLarge: it is larger, whatever Content-Length says, or if none is given.
-        falcon.HTTPUnsupportedMediaType: it is not JSON by its content type.
+        falcon.HTTPContentTooLarge: it is larger, even when Content-Length is missing or wrong.
+        falcon.HTTPUnsupportedMediaType: its content type is not JSON.
     """
     media_type = (request.content_type or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise falcon.HTTPUnsupportedMediaType(description="send the body as application/json")
     if (request.content_length or 0) > limit:
-        raise falcon.HTTPContentTooLarge(description=f"a body may have at most {limit} bytes")
+        raise falcon.HTTPContentTooLarge(description=f"the body is larger than {limit} bytes; send less")
     stream = request.stream if request.content_length is None else request.bounded_stream
     content = stream.read(limit + 1)
     if len(content) > limit:
-        raise falcon.HTTPContentTooLarge(description=f"a body may have at most {limit} bytes")
+        raise falcon.HTTPContentTooLarge(description=f"the body is larger than {limit} bytes; send less")
     return content
 
 
@@ -43,8 +43,8 @@ def parse(content: bytes, model: type[M]) -> M:
     """Return the body as `model`.
 
     Raises:
-        falcon.HTTPBadRequest: it is no JSON. The parser knows no NaN, bounds depth, and reads numbers in linear time.
-        InvalidInputError: it does not fit; with every problem and its JSON pointer.
+        falcon.HTTPBadRequest: it is not JSON. The parser refuses NaN, limits depth, and reads numbers in linear time.
+        InvalidInputError: it does not fit the model; `errors` has every problem with its JSON pointer.
     """
     try:
         value = orjson.loads(content)
@@ -54,7 +54,7 @@ def parse(content: bytes, model: type[M]) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         problems = tuple((_pointer(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False))
-        raise InvalidInputError("the body does not fit; see `errors`", problems) from None
+        raise InvalidInputError("the body does not fit; correct the members in `errors`", problems) from None
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What stands in a path: ids, which are UUIDs."""
+"""Paths: the ids in them, and the addresses of this API that answers link to."""
 
 from uuid import UUID
 
@@ -7,12 +7,22 @@ from moneyflow.platform.ids import parse_id
 
 
 def id_of(what: str, text: str, *, found: str) -> UUID:
-    """Return the id that a path names; `found` says where clients find one.
+    """Return the id in a path; `found` says where clients find one.
 
     Raises:
-        NotFoundError: it is not a UUID in its canonical form, so there can be nothing under it.
+        NotFoundError: the text is not a UUID in its canonical form, so no row has this id.
     """
     parsed = parse_id(text)
     if parsed is None:
-        raise NotFoundError(f"an id of a {what} is a UUID, as in {found}")
+        raise NotFoundError(f"the id of a {what} is a UUID; take it from {found}")
     return parsed
+
+
+def job_url(job_id: UUID) -> str:
+    """Return the address of a job's state."""
+    return f"/v1/jobs/{job_id}"
+
+
+def file_url(file_id: str) -> str:
+    """Return the address of a file that a job left."""
+    return f"/v1/files/{file_id}"

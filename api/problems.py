@@ -1,4 +1,4 @@
-"""Errors as answers: RFC 9457 problem+json for everything, the tree of expected errors read as HTTP status."""
+"""Errors as HTTP answers: RFC 9457 problem+json, with the status that each error of the tree means."""
 
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,7 @@ from moneyflow.platform.errors import (
     InvalidInputError,
     MoneyFlowError,
     NotFoundError,
+    PreconditionFailedError,
     UnavailableError,
 )
 
@@ -22,34 +23,45 @@ log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 
-#: The status of each kind of expected error; the first that fits.
+#: The status of each expected error, the first that fits. An expected error that is not here is a bug of the API.
 _STATUS: tuple[tuple[type[MoneyFlowError], HTTPStatus], ...] = (
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
+    (PreconditionFailedError, HTTPStatus.PRECONDITION_FAILED),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
+#: Seconds until a client repeats its request while a server is down; a restart takes about as long.
 _RETRY_AFTER_SECONDS = 2
-_AWAY = "it is not known whether anything was written; repeat the request with the same Idempotency-Key"
+_DOWN = "it is unknown whether anything was written; repeat the request with the same Idempotency-Key"
+_BUG = "this is an error of the server; report the id in `instance` if it persists"
+#: Where Falcon gives no description.
+_DETAILS = {
+    HTTPStatus.NOT_FOUND: "there is no resource at this address",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this address takes other methods; see the header Allow",
+}
 
 
 def install_problems(app: falcon.App[falcon.Request, falcon.Response]) -> None:
-    """Let every error of the application be answered as a problem."""
+    """Answer every error of the application with a problem."""
     app.add_error_handler(Exception, _on_bug)
     app.add_error_handler(psycopg.Error, _on_postgres)
     app.add_error_handler(MoneyFlowError, _on_expected)
     app.add_error_handler(falcon.HTTPError, _on_http_error)
 
 
-def _on_expected(request: falcon.Request, response: falcon.Response, error: MoneyFlowError, _: object) -> None:
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+def _on_expected(request: falcon.Request, response: falcon.Response, error: MoneyFlowError, parameters: object) -> None:
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+    if status is None:
+        _on_bug(request, response, error, parameters)
+        return
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         wait = error.retry_after_seconds if isinstance(error, BusyError) else _RETRY_AFTER_SECONDS
         response.set_header("Retry-After", str(wait))
-        log.warning("unavailable", error=error.detail)
-    # What is away is for operators to know.
-    detail = _AWAY if isinstance(error, UnavailableError) else error.detail
+        log.warning("request_rejected", error=error.detail)
+    # SECURITY: which server is down is logged for operators, and not answered.
+    detail = _DOWN if isinstance(error, UnavailableError) else error.detail
     errors = error.errors if isinstance(error, InvalidInputError) else ()
     extra = {"errors": [{"pointer": pointer, "detail": detail} for pointer, detail in errors]} if errors else {}
     _answer(request, response, status, title=error.title, detail=detail, **extra)
@@ -67,16 +79,15 @@ def _on_postgres(request: falcon.Request, response: falcon.Response, error: psyc
     if not is_outage(error):
         _on_bug(request, response, error, parameters)
         return
-    log.warning("unavailable", error=str(error))
+    log.warning("request_rejected", error=str(error))
     response.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
-    _answer(request, response, HTTPStatus.SERVICE_UNAVAILABLE, title=UnavailableError.title, detail=_AWAY)
+    _answer(request, response, HTTPStatus.SERVICE_UNAVAILABLE, title=UnavailableError.title, detail=_DOWN)
 
 
 def _on_bug(request: falcon.Request, response: falcon.Response, error: Exception, _: object) -> None:
-    # SECURITY: what an unexpected error says goes to the log, never to who asked.
-    log.error("unexpected_error", exc_info=error)
-    detail = "this is our fault; tell us the id in `instance` when it stays"
-    _answer(request, response, HTTPStatus.INTERNAL_SERVER_ERROR, title="Internal error", detail=detail)
+    # SECURITY: the text of an unexpected error is logged, and not answered.
+    log.error("request_failed", exc_info=error)
+    _answer(request, response, HTTPStatus.INTERNAL_SERVER_ERROR, title="Internal error", detail=_BUG)
 
 
 def _answer(
@@ -93,9 +104,3 @@ def _answer(
     response.status = f"{status.value} {status.phrase}"
     response.content_type = CONTENT_TYPE
     response.data = orjson.dumps(problem)
-
-
-_DETAILS = {
-    HTTPStatus.NOT_FOUND: "there is nothing at this address",
-    HTTPStatus.METHOD_NOT_ALLOWED: "this address takes other methods; see the header Allow",
-}

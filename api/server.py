@@ -1,4 +1,4 @@
-"""How gunicorn serves the API: `gunicorn --config python:api.server`."""
+"""gunicorn configuration of the API: `gunicorn --config python:api.server`."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ _PREFIX = "money-flow-api-"
 
 
 def _fresh_directory() -> str:
-    """Return a folder for the values of our processes, and delete those of masters that were killed."""
+    """Return a folder for the metrics of this master's processes; delete the folders of masters that were killed."""
     for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         pid = old.name.removeprefix(_PREFIX).partition("-")[0]
         if not Path("/proc", pid).exists():
@@ -17,7 +17,7 @@ def _fresh_directory() -> str:
     return tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
 
 
-# Before anything imports prometheus_client, which decides by this name how it keeps its values.
+# Before any import of prometheus_client, which reads this name once and keeps its values in that folder.
 if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _fresh_directory()
 _DIRECTORY = os.environ["PROMETHEUS_MULTIPROC_DIR"]
@@ -39,17 +39,17 @@ http_parser = "fast"
 keepalive = 15
 timeout = 60
 graceful_timeout = 25
-#: Our own log tells of every request; gunicorn's tells of itself, on stderr.
+#: `api.access` logs every request; gunicorn logs its own warnings on stderr.
 accesslog = None
 loglevel = "warning"
 control_socket_disable = True
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """Forget the gauges of a process that is gone."""
+    """Drop the gauges of a process that has ended."""
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 def on_exit(_server: Any) -> None:
-    """Leave no metrics behind."""
+    """Delete the folder of the metrics."""
     shutil.rmtree(_DIRECTORY, ignore_errors=True)

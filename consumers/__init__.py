@@ -1,1 +1,1 @@
-"""The processes that read events: one a sink, each writes what it read and how far it came in one transaction."""
+"""Consumers: one process per sink, which writes events and its position in the topics in one transaction."""

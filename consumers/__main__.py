@@ -1,4 +1,4 @@
-"""`python -m consumers SINK`: the consumer of one sink; scale by starting more of them, up to one per partition."""
+"""`python -m consumers SINK`: one consumer process of a sink; scale by starting more, up to one per partition."""
 
 import asyncio
 import signal
@@ -19,7 +19,9 @@ log = structlog.get_logger(__name__)
 
 async def _serve(settings: Settings, sink: Sink) -> None:
     database = Database(
-        settings.conninfo(sink.role, application_name=f"consumer {sink.name}"), size=2, schema=sink.schema
+        settings.conninfo(sink.role, application_name=f"consumer {sink.name}"),  # type: ignore[arg-type] # any role
+        size=2,
+        schema=sink.schema,
     )
     database.open()
     consumer = Consumer(settings, sink, database)
@@ -38,7 +40,7 @@ async def _serve(settings: Settings, sink: Sink) -> None:
 
 def main() -> int:
     """Run one consumer until SIGTERM or SIGINT."""
-    assert consumers.sinks, "importing it declares the sinks"
+    assert consumers.sinks, "the import declares the sinks"
     name = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004 - the program and one name
     if name not in registry:
         print(f"usage: python -m consumers SINK, with one of {', '.join(sorted(registry))}", file=sys.stderr)

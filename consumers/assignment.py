@@ -1,7 +1,7 @@
-"""The gate in front of a sink: no record passes before its partition stands where the sink's own position says.
+"""Assignment fence: admits records of a partition only after its position is claimed, and only from there on.
 
-Records can come in before a rebalance is digested, and the group's own offset is only a mirror that may lag behind.
-What comes early, late or twice is dropped here.
+Records can arrive before a rebalance is processed, and the group's own offset is a mirror that may lag behind. Records
+that come early, late or twice are dropped here.
 """
 
 import time
@@ -17,25 +17,29 @@ R = TypeVar("R", bound=ConsumerRecord)
 
 
 class AssignmentFence(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no types
-    """Which partitions are open, and from which offset on. Listening to rebalances it only notes, and cannot fail."""
+    """Open partitions with their positions, and closed ones. Its rebalance callbacks only note, and cannot fail.
+
+    Used by the consumer's event loop alone, so nothing here is locked.
+    """
 
     def __init__(self) -> None:
         self._open: dict[TopicPartition, Position] = {}
+        #: Assigned and closed, each with the time of the monotonic clock from which on it may be opened.
         self._closed: dict[TopicPartition, float] = {}
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Let nothing more of these pass."""
+        """Admit no more records of these partitions."""
         for partition in revoked:
             self._open.pop(partition, None)
             self._closed.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Close these until their position is claimed."""
+        """Close these partitions until their positions are claimed."""
         for partition in assigned:
             self.close(partition)
 
     def close(self, partition: TopicPartition, *, for_seconds: float = 0) -> None:
-        """Let nothing pass until the partition is opened anew, which is not tried before `for_seconds`."""
+        """Admit nothing until the partition is opened again, which is not attempted before `for_seconds`."""
         self._open.pop(partition, None)
         self._closed[partition] = time.monotonic() + for_seconds
 
@@ -45,19 +49,24 @@ class AssignmentFence(ConsumerRebalanceListener):  # type: ignore[misc] # aiokaf
             if partition in self._open:
                 self.close(partition)
 
-    def forget(self) -> None:
-        """Know of no partition any more: a new client joins the group, and is told which ones are its own."""
+    def clear(self) -> None:
+        """Drop every partition: a new client joins the group and is assigned its own."""
         self._open.clear()
         self._closed.clear()
 
-    def waiting(self) -> list[TopicPartition]:
-        """Return the partitions that are ours and may be opened now."""
+    def pending(self) -> list[TopicPartition]:
+        """Return the assigned partitions that are closed and may be opened now."""
         now = time.monotonic()
         return [partition for partition, after in self._closed.items() if after <= now]
 
     def open(self, partition: TopicPartition, position: Position) -> None:
-        """Let records pass from the position on, unless the partition was revoked meanwhile."""
+        """Admit records from the position on, unless the partition was revoked meanwhile."""
         if self._closed.pop(partition, None) is not None:
+            self._open[partition] = position
+
+    def advance(self, partition: TopicPartition, position: Position) -> None:
+        """Move an open partition to its next position; one that was revoked meanwhile stays out."""
+        if partition in self._open:
             self._open[partition] = position
 
     def positions(self) -> dict[TopicPartition, Position]:
@@ -69,7 +78,7 @@ class AssignmentFence(ConsumerRebalanceListener):  # type: ignore[misc] # aiokaf
         return self._open.get(partition)
 
     def admit(self, partition: TopicPartition, records: Sequence[R]) -> list[R]:
-        """Return those of the records that may pass."""
+        """Return those of the records that are admitted."""
         position = self._open.get(partition)
         if position is None or position.next_offset is None:
             return []

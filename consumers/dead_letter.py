@@ -1,4 +1,4 @@
-"""Where bad records go: `events.dead_letter`, byte by byte as they came, with where they came from and why."""
+"""Dead letters of events: publishes bad records to `events.dead_letter`, byte by byte, with their origin and error."""
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -10,11 +10,14 @@ from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.events.topics import DEAD_LETTER
 from moneyflow.platform.settings import Settings
 
+#: Characters of an error's text; the traceback is in the log.
 _MESSAGE_LIMIT = 1024
+#: Milliseconds until a request to Kafka counts as failed; the record is read again then.
+_REQUEST_MILLISECONDS = 10_000
 
 
 class DeadLetters:
-    """Publishes bad records; the producer is made when the first one comes."""
+    """Publishes bad records of one sink; its producer starts with the first one."""
 
     def __init__(self, settings: Settings, *, sink: str) -> None:
         self._settings = settings
@@ -22,10 +25,10 @@ class DeadLetters:
         self._producer: AIOKafkaProducer | None = None
 
     async def put(self, record: Record, error: Exception) -> None:
-        """Publish one record and wait until Kafka has it.
+        """Publish one record and wait for Kafka's confirm.
 
         Raises:
-            UnavailableError: Kafka does not take it; the record must be kept where it is.
+            UnavailableError: Kafka did not confirm it; the record must be read again.
         """
         headers = {
             "x-original-topic": record.topic,
@@ -41,13 +44,13 @@ class DeadLetters:
             await producer.send_and_wait(
                 topic_name(self._settings, DEAD_LETTER),
                 record.value,
-                # Kafka's client takes no record of nothing at all; an empty key stands for that.
+                # Kafka's client refuses a record without key and value; an empty key replaces the missing one.
                 key=record.key if record.key is not None or record.value is not None else b"",
                 headers=[(name, text.encode(errors="backslashreplace")) for name, text in headers.items()],
             )
         except (KafkaError, OSError) as failure:
             await self.close()
-            raise UnavailableError(f"Kafka takes no dead letter: {failure!r}") from failure
+            raise UnavailableError(f"Kafka did not confirm a dead letter: {failure!r}") from failure
 
     async def close(self) -> None:
         """Close the producer."""
@@ -62,7 +65,7 @@ class DeadLetters:
                 client_id=f"money-flow-{self._sink}-dead-letters",
                 enable_idempotence=True,
                 acks="all",
-                request_timeout_ms=10_000,
+                request_timeout_ms=_REQUEST_MILLISECONDS,
                 max_request_size=MAX_DEAD_LETTER_BYTES,
             )
             try:

@@ -1,4 +1,4 @@
-"""How far a sink has come, kept beside its rows; the epoch tells which consumer may move it."""
+"""Positions: a sink's next offset in each partition, next to its rows, with the epoch of the consumer that owns it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +9,20 @@ from moneyflow.platform.errors import FenceLostError
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Position:
-    """The place of this process in a partition; `next_offset` is the next one that it writes."""
+    """The next offset that this process writes in a partition, and its epoch there."""
 
     topic: str
     partition: int
     epoch: int
     next_offset: int | None
-    #: Why the partition stands still until somebody decides; None when it does not.
+    #: Why the partition is stopped until an operator clears it; None while it is not.
     gap: str | None = None
 
 
 def claim(session: Session, *, topic: str, partition: int) -> Position:
-    """Begin a new epoch in a partition: whoever had it before can move its position no more."""
+    """Begin a new epoch in a partition; the consumer of the previous epoch cannot move its position any more."""
     row = session.fetch_one(_QUERIES["claim"], {"topic": topic, "partition": partition})
     assert row is not None, "the statement returns the row, new or old"
     return Position(
@@ -31,15 +31,15 @@ def claim(session: Session, *, topic: str, partition: int) -> Position:
 
 
 def stop(session: Session, position: Position, gap: str) -> None:
-    """Let the partition stand still, also for whoever reads it after us, until an operator clears the gap."""
+    """Stop the partition for every consumer of the sink, until an operator clears the gap."""
     session.execute(_QUERIES["stop"], {"topic": position.topic, "partition": position.partition, "gap": gap})
 
 
 def advance(session: Session, position: Position, *, next_offset: int) -> None:
-    """Move the position in the transaction of what was written.
+    """Move the position in the transaction of the rows that were written.
 
     Raises:
-        FenceLostError: another consumer has the partition; the transaction must be rolled back.
+        FenceLostError: another consumer has claimed the partition; the transaction must be rolled back.
     """
     parameters = {
         "topic": position.topic,
@@ -48,4 +48,4 @@ def advance(session: Session, position: Position, *, next_offset: int) -> None:
         "next_offset": next_offset,
     }
     if session.execute(_QUERIES["advance"], parameters).rowcount == 0:
-        raise FenceLostError(f"{position.topic} {position.partition} was taken over from epoch {position.epoch}")
+        raise FenceLostError(f"{position.topic} {position.partition}: epoch {position.epoch} was superseded")

@@ -5,10 +5,10 @@ on conflict (topic, partition) do update set epoch = mine.epoch + 1
 returning epoch, next_offset, gap;
 
 -- name: advance
--- Move on, where the epoch is still ours.
+-- Move the position, if the epoch is still ours.
 update positions set next_offset = %(next_offset)s
 where topic = %(topic)s and partition = %(partition)s and epoch = %(epoch)s;
 
 -- name: stop
--- Note why the partition stands still.
+-- Note why the partition is stopped.
 update positions set gap = %(gap)s where topic = %(topic)s and partition = %(partition)s;

@@ -1,58 +1,62 @@
-"""Whether a consumer moves: what liveness, readiness and the metrics say of it."""
+"""Progress of a consumer: its liveness, its readiness and its lag metrics."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from aiokafka import TopicPartition
 
-from moneyflow.platform.telemetry import metrics
+from consumers import metrics
 
-#: A turn takes at most a poll and a write with its time-outs.
+#: Seconds; an iteration takes at most a poll and a write with their time-outs, which add up to less.
 _STUCK_SECONDS = 120.0
 
 
 class Progress:
-    """What the consumer's loop has told of itself last."""
+    """The last signs of life of the consumer's loop.
 
-    def __init__(self, sink: str) -> None:
+    The loop writes and the health port's threads read; each value is replaced as a whole, so nothing is locked.
+    """
+
+    def __init__(self, sink: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._sink = sink
-        self._turned = self._moved = time.monotonic()
+        self._clock = clock
+        self._iterated_at = self._moved_at = clock()
         self._lag = 0
         self._waiting: str | None = "Kafka: not joined yet"
         self._failing: str | None = None
         self._failing_since = 0.0
         self._gaps: dict[TopicPartition, str] = {}
 
-    def turned(self) -> None:
-        """Note that the loop goes round."""
-        self._turned = time.monotonic()
+    def iterated(self) -> None:
+        """Note that the loop runs."""
+        self._iterated_at = self._clock()
 
     def moved(self) -> None:
         """Note that a batch was written."""
-        self._moved = time.monotonic()
+        self._moved_at = self._clock()
         self._waiting = None
         metrics.consumer_last_progress.labels(self._sink).set_to_current_time()
 
-    def waiting_for(self, what: str) -> None:
-        """Note that a server is away: standing still is right then, and no reason to be killed."""
-        self._waiting = what
-        metrics.consumer_lag.clear()  # Nobody knows it now.
+    def waiting_for(self, server: str) -> None:
+        """Note that a server is down: waiting is right then, and no reason to be killed."""
+        self._waiting = server
+        metrics.consumer_lag.clear()  # Unknown now; an old value would be believed.
 
-    def failing(self, what: str) -> None:
-        """Note that a turn met what nobody expected: a bug, or a schema that is not ours."""
-        self._failing_since = self._failing_since if self._failing else time.monotonic()
-        self._failing = what
+    def failing(self, error: str) -> None:
+        """Note that an iteration met an unexpected error: a bug, or a schema of another version."""
+        self._failing_since = self._failing_since if self._failing else self._clock()
+        self._failing = error
 
-    def gap(self, partition: TopicPartition, what: str) -> None:
-        """Note that records are gone which the sink has not seen."""
-        self._gaps[partition] = what
+    def gap(self, partition: TopicPartition, gap: str) -> None:
+        """Note that Kafka has deleted records that the sink has not seen."""
+        self._gaps = {**self._gaps, partition: gap}
 
     def no_gap(self, partition: TopicPartition) -> None:
-        """Note that a partition is whole."""
-        self._gaps.pop(partition, None)
+        """Note that a partition has no gap."""
+        self._gaps = {other: gap for other, gap in self._gaps.items() if other != partition}
 
     def lags(self, lags: Mapping[tuple[str, int], int]) -> None:
-        """Note how many records each partition is behind its end, after a turn in which every server answered."""
+        """Note the lag of each partition in records, after an iteration in which every server answered."""
         self._waiting = self._failing = None
         self._lag = sum(lags.values())
         for (topic, partition), lag in lags.items():
@@ -61,16 +65,16 @@ class Progress:
             self.moved()
 
     def is_alive(self) -> str | None:
-        """Say whether the loop hangs, or stands still although there is work and every server answers."""
-        now = time.monotonic()
-        if now - self._turned > _STUCK_SECONDS:
-            return f"the loop has not turned for {now - self._turned:.0f} seconds"
+        """Return a complaint when the loop hangs, or writes nothing although there is lag and every server answers."""
+        now = self._clock()
+        if now - self._iterated_at > _STUCK_SECONDS:
+            return f"the loop has not run for {now - self._iterated_at:.0f} seconds"
         if self._failing and now - self._failing_since > _STUCK_SECONDS:
-            return f"every turn fails: {self._failing}"
-        if self._lag and not self._waiting and now - self._moved > _STUCK_SECONDS:
-            return f"{self._lag} records behind and nothing written for {now - self._moved:.0f} seconds"
+            return f"every iteration fails: {self._failing}"
+        if self._lag and not self._waiting and now - self._moved_at > _STUCK_SECONDS:
+            return f"lag of {self._lag} records, and none written for {now - self._moved_at:.0f} seconds"
         return None
 
     def is_ready(self) -> str | None:
-        """Say what it waits for, or where records are missing."""
+        """Return the server that it waits for, the error of its last iteration, or its gaps."""
         return self._waiting or self._failing or "; ".join(self._gaps.values()) or None

@@ -1,8 +1,12 @@
-"""What a sink is: where events end up."""
+"""Sink: the contract of a destination of events, and the registry of all sinks.
+
+To add one: `consumers/sinks/<name>.py`, a migration with its schema (its tables and `positions`), its role in
+`ops/docker/postgres/roles`, and a test that inherits `tests.support.sink_conformance.SinkConformance`.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import PoisonError
@@ -11,7 +15,7 @@ from moneyflow.platform.events import envelope
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A record of Kafka. `topic` is the contract's name of it, whatever prefix it has on this cluster."""
+    """A record of Kafka. `topic` is its name in the contract, without the prefix that it has on this cluster."""
 
     topic: str
     partition: int
@@ -28,39 +32,43 @@ class Record:
 
 
 class Sink(Protocol):
-    """Takes batches of records; one file in `consumers/sinks/` each."""
+    """Writes batches of records; one file in `consumers/sinks/` each."""
 
-    #: The sink's name: in commands, metrics, logs, and of its Kafka group.
+    #: The sink's name in commands, metrics, logs and in its Kafka group.
     name: str
-    #: The Postgres role that writes for it, and the schema with its tables, `positions` among them.
-    role: Literal["audit"]
+    #: The Postgres role that writes for it; `POSTGRES_<ROLE>_USER` and `POSTGRES_<ROLE>_PASSWORD` are its login.
+    role: str
+    #: The Postgres schema of its tables, `positions` among them.
     schema: str
     topics: Sequence[str]
 
     def write(self, session: Session, records: Sequence[Record]) -> int:
         """Write records of one partition, in order, and return how many of them were new.
 
-        The session commits after it, together with the sink's new position. A record that comes again must change
-        nothing.
+        The runtime commits the session together with the sink's new position. A redelivered record must change nothing.
 
         Raises:
-            PoisonError: a record is itself bad. The runtime then gives the records one by one, and the bad one goes
+            PoisonError: a record is itself bad. The runtime writes the records again one by one, and the bad one goes
                 to `events.dead_letter`.
         """
         ...
 
 
-#: How to make the sink of each name; filled when `consumers.sinks` is imported.
+#: The constructor of each sink by its name; filled when `consumers.sinks` is imported.
 registry: dict[str, Callable[[], Sink]] = {}
 
 
 def sink(name: str) -> Callable[[Callable[[], Sink]], Callable[[], Sink]]:
-    """Declare a sink: `@sink("audit")` on its class."""
+    """Register a sink: `@sink("audit")` on its class.
 
-    def declare(make: Callable[[], Sink]) -> Callable[[], Sink]:
+    Raises:
+        TypeError: another sink has this name.
+    """
+
+    def register(make: Callable[[], Sink]) -> Callable[[], Sink]:
         if name in registry:
-            raise TypeError(f"there is a sink {name} already: {registry[name]!r}")
+            raise TypeError(f"sink {name} is registered already: {registry[name]!r}; choose another name")
         registry[name] = make
         return make
 
-    return declare
+    return register

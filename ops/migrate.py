@@ -1,4 +1,4 @@
-"""`python -m ops.migrate`: bring Postgres, RabbitMQ and Kafka to what this version needs; safe to repeat."""
+"""`python -m ops.migrate`: migrate Postgres, RabbitMQ and Kafka to this version; safe to repeat."""
 
 import asyncio
 import sys
@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, NullPool, create_engine, text
 
+import moneyflow.events
 from moneyflow.metadata import METADATA
 from moneyflow.platform.brokers import kafka, rabbitmq
 from moneyflow.platform.settings import Settings
@@ -20,24 +21,24 @@ from moneyflow.platform.telemetry.start import begin
 
 log = structlog.get_logger(__name__)
 
-#: One migration at a time, however many containers start.
+#: Key of the advisory lock by which one migration runs at a time, even when several containers start.
 _LOCK = 20010
 
 
 def upgrade_schema(settings: Settings, *, revision: str = "head") -> None:
-    """Run the schema's history up to `revision`, as the owner."""
+    """Migrate the schema up to `revision`, as the owner."""
     with _owner_connection(settings) as connection:
         command.upgrade(alembic_config(settings, connection), revision)
 
 
 def downgrade_schema(settings: Settings, *, revision: str) -> None:
-    """Take the schema's history back to `revision`, as the owner."""
+    """Migrate the schema down to `revision`, as the owner."""
     with _owner_connection(settings) as connection:
         command.downgrade(alembic_config(settings, connection), revision)
 
 
 def alembic_config(settings: Settings, connection: Connection) -> Config:
-    """Return Alembic's configuration; it needs no file of its own."""
+    """Return Alembic's configuration, made in code instead of a file."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
     config.attributes["connection"] = connection
@@ -72,14 +73,15 @@ def declare_queues(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Migrate everything; 0 when all of it is done."""
+    """Migrate all three servers; return 0 when all of it succeeded."""
     settings = begin("migrate")
     upgrade_schema(settings)
     log.info("schema_migrated")
     declare_queues(settings)
     log.info("queues_declared")
+    assert moneyflow.events, "the import declares every topic of the application"
     created = asyncio.run(kafka.create_topics(settings))
-    log.info("topics_ready", created=created)
+    log.info("topics_created", created=created)
     return 0
 
 

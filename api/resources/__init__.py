@@ -1,1 +1,1 @@
-"""What can be asked for, one noun a file."""
+"""The resources of the HTTP interface, one noun a file."""

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics`: for who watches this process."""
+"""`/healthz`, `/readyz`, `/metrics`: the health of this process, for orchestrators and Prometheus."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from moneyflow.platform.telemetry.metrics import CONTENT_TYPE, metrics_text
 
 
 class Alive:
-    """Answering is all the progress that an HTTP process makes."""
+    """Liveness: an HTTP process that answers makes progress."""
 
     def on_get(self, _: falcon.Request, response: falcon.Response) -> None:
         """Answer."""
@@ -18,25 +18,25 @@ class Alive:
 
 
 class Ready:
-    """Whether what no request can do without is there; Redis only wakes the relay sooner."""
+    """Readiness: whether Postgres answers. Redis is not asked, because requests succeed without it."""
 
     def __init__(self, checks: Iterable[Check]) -> None:
         self._checks = tuple(checks)
 
     def on_get(self, _: falcon.Request, response: falcon.Response) -> None:
-        """Ask the servers; 503 when one does not answer."""
+        """Check the servers; 503 when one does not answer."""
         problems = failures(self._checks)
         response.status = falcon.HTTP_503 if problems else falcon.HTTP_200
         response.data = orjson.dumps({"ok": not problems, "problems": problems})
 
 
 class Metrics:
-    """The metrics of all processes behind this port."""
+    """Metrics of all processes that share this port."""
 
     def __init__(self, multiprocess_directory: str | None) -> None:
         self._directory = multiprocess_directory
 
     def on_get(self, _: falcon.Request, response: falcon.Response) -> None:
-        """Write them as Prometheus reads them."""
+        """Return them in Prometheus's text format."""
         response.content_type = CONTENT_TYPE
         response.data = metrics_text(self._directory)

@@ -1,4 +1,4 @@
-"""The sinks, one a file; importing this package declares them all."""
+"""The sinks, one a file; importing this package registers all of them."""
 
 import importlib
 import pkgutil

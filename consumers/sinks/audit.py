@@ -1,8 +1,8 @@
-"""`audit`: every event of every topic, once, in hash chains that show every change made afterwards."""
+"""`audit`: every event of every topic, once, in hash chains that show every later change."""
 
 from collections.abc import Sequence
-from typing import Literal
 
+import moneyflow.events
 from consumers.sink import Record, sink
 from moneyflow.audit import log
 from moneyflow.audit.log import Entry
@@ -10,18 +10,20 @@ from moneyflow.platform.database import Session
 from moneyflow.platform.events import envelope
 from moneyflow.platform.events.topics import event_topics
 
+assert moneyflow.events, "the import declares every topic of the application"
+
 
 @sink("audit")
 class AuditSink:
     """Appends to the audit log."""
 
     name = "audit"
-    role: Literal["audit"] = "audit"
+    role = "audit"
     schema = "audit"
     topics: Sequence[str] = event_topics()
 
     def write(self, session: Session, records: Sequence[Record]) -> int:
-        """Append what the log does not have yet; the event's id tells."""
+        """Append the events whose ids the log does not have yet."""
         entries = [
             Entry(offset=record.offset, key=record.key, value=record.value or b"", envelope=envelope.read(record.value))
             for record in records

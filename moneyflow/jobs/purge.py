@@ -1,4 +1,4 @@
-"""`purge`: delete what is over, such as old jobs and expired tokens, every few minutes."""
+"""`purge`: delete expired rows, such as old jobs and mailed tokens, every five minutes."""
 
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.policy import RetryPolicy
@@ -12,7 +12,7 @@ class Purge(
     retry=RetryPolicy(attempts=3, base_seconds=5, cap_seconds=60),
     time_limit_seconds=600,
 ):
-    """Delete what `moneyflow/platform/retention.py` says is over; the next run goes on where this one stops."""
+    """Apply the retention rules; a run that stops for lack of time is continued by the next one."""
 
 
 PURGE = declare(Schedule(name="purge", cron="*/5 * * * *", job=Purge()))

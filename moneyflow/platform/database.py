@@ -18,9 +18,12 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from moneyflow.platform.errors import PostgresDownError
-from moneyflow.platform.failpoints import reach
+from moneyflow.platform.failpoints import declare, reach
 
 log = structlog.get_logger(__name__)
+
+_BEFORE_COMMIT = declare("session.before_commit")
+_AFTER_COMMIT = declare("session.after_commit")
 
 #: Limits of every session: a statement, a wait for a lock, and a transaction that its process forgot.
 STATEMENT_TIMEOUT_SECONDS = 30
@@ -184,9 +187,9 @@ class Session:
             if self._connection.pgconn.transaction_status == TransactionStatus.INERROR:
                 # Postgres would answer to COMMIT that all is well, and roll back.
                 raise InFailedSqlTransaction("a statement failed before: nothing can be committed any more")
-            reach("session.before_commit")
+            reach(_BEFORE_COMMIT)
             self._connection.commit()
-            reach("session.after_commit")
+            reach(_AFTER_COMMIT)
         self._touched = False
         for callback in callbacks:
             _call(callback)

@@ -39,6 +39,12 @@ class ConflictError(MoneyFlowError):
     title = "Conflict"
 
 
+class PreconditionFailedError(MoneyFlowError):
+    """An update names another state than the current one; the caller reads again and repeats its change."""
+
+    title = "Precondition failed"
+
+
 class BusyError(MoneyFlowError):
     """All places are taken for a moment; ask again after `retry_after_seconds`."""
 

@@ -1,12 +1,61 @@
-"""Named points in the code at which a test lets a process die; in production nothing happens there."""
+"""Failpoints: named points at which a test crashes the process; without a test's hook they do nothing.
 
+Each point is declared next to the code that reaches it::
+
+    _COMMITTED = failpoints.declare("consumer.committed")
+    ...
+    failpoints.reach(_COMMITTED)
+"""
+
+import re
 from collections.abc import Callable
-from typing import Literal, get_args
 
-#: Each place at which a crash leaves something else behind; a name says what was just done, or what comes `before_`.
-Point = Literal[
-    "session.before_commit",
-    "session.after_commit",
+#: The name of a point: the process that reaches it, then what was just done, or what comes, with `before_`.
+_NAME = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*")
+
+#: Declared points in the order of their declaration; filled when the modules that reach them are imported.
+_points: dict[str, None] = {}
+_hook: Callable[[str], None] | None = None
+
+
+def declare(name: str) -> str:
+    """Declare a failpoint and return its name; a crash there leaves something else behind than at any other point.
+
+    Raises:
+        ValueError: the name is not of the form `consumer.committed`.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"failpoint {name!r}: the name must be of the form consumer.committed")
+    _points[name] = None
+    return name
+
+
+def declared() -> tuple[str, ...]:
+    """Return the points of the modules that are imported."""
+    return tuple(_points)
+
+
+def reach(point: str) -> None:
+    """Call the hook when a test has set one; otherwise do nothing.
+
+    Raises:
+        ValueError: with a hook, when the point is not declared.
+    """
+    if _hook is None:
+        return
+    if point not in _points:
+        raise ValueError(f"{point} is no failpoint; declare it with failpoints.declare() in the module that reaches it")
+    _hook(point)
+
+
+def set_hook(hook: Callable[[str], None] | None) -> None:
+    """Set the function that is called at every point; None removes it."""
+    global _hook  # noqa: PLW0603 - one for the process, as a crash is
+    _hook = hook
+
+
+# The points of workers/, until its modules declare them next to the code.
+for _name in (
     "worker.claimed",
     "worker.claimed_quarantined",
     "worker.before_handler",
@@ -29,28 +78,5 @@ Point = Literal[
     "relay.batches_ended",
     "relay.before_tick",
     "relay.ticked",
-    "consumer.committed",
-    "consumer.buried",
-]
-POINTS: tuple[Point, ...] = get_args(Point)
-
-_hook: Callable[[Point], None] | None = None
-
-
-def reach(point: Point) -> None:
-    """Say that the point is reached: nothing happens, unless a test has set a hook.
-
-    Raises:
-        ValueError: with a hook, when the point is not declared above.
-    """
-    if _hook is None:
-        return
-    if point not in POINTS:
-        raise ValueError(f"{point} is no failpoint; declare it in {__name__}.Point")
-    _hook(point)
-
-
-def set_hook(hook: Callable[[Point], None] | None) -> None:
-    """Let `hook` be called at every point from now on; None ends it."""
-    global _hook  # noqa: PLW0603 - one for the process, as a crash is
-    _hook = hook
+):
+    declare(_name)

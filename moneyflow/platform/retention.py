@@ -1,103 +1,91 @@
-"""Delete what is over, in small batches that hold up nobody: old jobs, tokens, answers, starts, batches, schedules."""
+"""Retention: deletes expired rows in small batches, each committed by itself.
+
+A rule is declared next to its table, in a module `retention` of the room that owns it, with its query next to it::
+
+    declare(Rule(table="user_tokens", query=_QUERIES["user_tokens"]))
+"""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
-from uuid import UUID
+from typing import Any, LiteralString
 
 import structlog
+from prometheus_client import Counter
 
-from moneyflow.platform.database import Session, load_queries
-from moneyflow.platform.ids import first_id
-from moneyflow.platform.jobs.contract import limits
-from moneyflow.platform.telemetry import metrics
+from moneyflow.platform.database import Session
+from moneyflow.platform.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+#: Rows of one transaction: it takes a fraction of a second, and no claim waits longer for a row of it.
+BATCH_ROWS = 5000
 
-#: So many rows are looked at in one transaction: a fraction of a second, in which no claim waits for any of them.
-BATCH = 5000
-#: How long the answer to a request under an `Idempotency-Key` can be had again.
-ANSWERS_KEPT = timedelta(hours=48)
-#: A rate that looks back further keeps its starts for longer.
-_STARTS_KEPT = timedelta(hours=1)
-#: Ids hold the clock of the machine that enqueued; what decides is when the job ended, by Postgres's.
-_CLOCKS_APART = timedelta(days=1)
-#: Each deletes up to `limit` rows that are over.
-_TABLES = ("user_tokens", "idempotency_keys", "job_starts", "batches", "schedules")
+purged_rows = Counter("moneyflow_purged_rows_total", "Rows deleted because they had expired", ["table"])
+
+
+def _no_parameters(_: Settings) -> Mapping[str, Any]:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeping:
-    """How long jobs are kept after their end: succeeded and cancelled ones, and those that an operator discarded.
+class Rule:
+    """Which rows of a table have expired: `query` deletes up to `%(limit)s` of them and skips locked ones.
 
-    Failed ones are kept until an operator replays or discards them.
+    `parameters` returns the query's other parameters, from the settings where operators decide how long rows are kept.
     """
 
-    jobs: timedelta
-    discarded: timedelta
+    table: str
+    query: LiteralString
+    parameters: Callable[[Settings], Mapping[str, Any]] = _no_parameters
+
+    def batches(self, session: Session, settings: Settings, *, limit: int) -> Iterator[int]:
+        """Delete batch by batch and yield the rows of each; the caller commits after each."""
+        parameters = {**self.parameters(settings), "limit": limit}
+        rows = limit
+        while rows >= limit:
+            rows = session.execute(self.query, parameters).rowcount
+            yield rows
 
 
-def purge(session: Session, keeping: Keeping, *, seconds: float) -> dict[str, Any]:
-    """Delete what is over, batch by batch, and return how many rows of each table, and whether that was all.
+#: Every declared rule by its table, in the order in which they are applied; filled by `moneyflow.retention`.
+registry: dict[str, Rule] = {}
 
-    Each batch is committed by itself. After `seconds` it stops, and the next purge goes on.
+
+def declare(rule: Rule) -> Rule:
+    """Declare a rule and return it.
+
+    Raises:
+        ValueError: the table has another rule; one owner decides how long its rows are kept.
     """
-    stop_at = time.monotonic() + seconds
-    times = _times(session, keeping)
-    deleted = {"jobs": 0} | dict.fromkeys(_TABLES, 0)
-    is_done = _purge_jobs(session, times, deleted, stop_at)
-    for table in _TABLES:
-        is_done = _purge_table(session, table, times, deleted, stop_at) and is_done
-    log.info("purged", **deleted, done=is_done)
-    return deleted | {"done": is_done}
+    if registry.setdefault(rule.table, rule) is not rule:
+        raise ValueError(f"table {rule.table} has a retention rule already; change that one")
+    return rule
 
 
-def _purge_jobs(session: Session, times: Mapping[str, Any], deleted: dict[str, int], stop_at: float) -> bool:
-    """Walk through all jobs that are old enough, page by page, and delete those that are over."""
-    after = UUID(int=0)
-    while time.monotonic() < stop_at:
-        row = session.fetch_one(_QUERIES["jobs"], {**times, "after": after, "limit": BATCH})
-        session.commit()
-        assert row is not None
-        _count("jobs", row["deleted"], deleted)
-        if row["seen"] < BATCH:
-            return True
-        after = row["last_id"]
-    return False
+def purge(
+    session: Session,
+    settings: Settings,
+    *,
+    seconds: float,
+    rules: Iterable[Rule] | None = None,
+    limit: int = BATCH_ROWS,
+    clock: Callable[[], float] = time.monotonic,
+) -> dict[str, Any]:
+    """Apply the rules; return the deleted rows of each table, and as `done` whether nothing expired is left.
 
-
-def _purge_table(
-    session: Session, table: str, times: Mapping[str, Any], deleted: dict[str, int], stop_at: float
-) -> bool:
-    while time.monotonic() < stop_at:
-        rows = session.execute(_QUERIES[table], {**times, "limit": BATCH}).rowcount
-        session.commit()
-        _count(table, rows, deleted)
-        if rows < BATCH:
-            return True
-    return False
-
-
-def _count(table: str, rows: int, deleted: dict[str, int]) -> None:
-    deleted[table] += rows
-    metrics.purged_rows.labels(table).inc(rows)
-
-
-def _times(session: Session, keeping: Keeping) -> dict[str, Any]:
-    """Return what the queries compare with: moments by Postgres's clock, as they are when the purge begins."""
-    row = session.fetch_one(_QUERIES["now"])
-    assert row is not None
-    ended_before, discarded_before = row["now"] - keeping.jobs, row["now"] - keeping.discarded
-    windows = [timedelta(seconds=limit.rate.per_seconds) for limit in limits().values() if limit.rate]
-    return {
-        "ended_before": ended_before,
-        "discarded_before": discarded_before,
-        "before": first_id(max(ended_before, discarded_before) + _CLOCKS_APART),
-        "answers": ANSWERS_KEPT,
-        "starts": max([_STARTS_KEPT, *windows]),
-    }
+    After `seconds` it stops; the next purge continues.
+    """
+    stop_at = clock() + seconds
+    deleted: dict[str, int] = {}
+    done = True
+    for rule in registry.values() if rules is None else rules:
+        deleted[rule.table] = 0
+        batches = rule.batches(session, settings, limit=limit)
+        while (in_time := clock() < stop_at) and (rows := next(batches, None)) is not None:
+            session.commit()
+            deleted[rule.table] += rows
+            purged_rows.labels(rule.table).inc(rows)
+        done = done and in_time
+    log.info("rows_purged", **deleted, done=done)
+    return deleted | {"done": done}

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from moneyflow.platform.failpoints import POINTS
 from tests.chaos.scene import Actor, Kind, Scene
 from tests.support import rabbitmq_admin
+from tests.support.failpoints import of_every_process
 from tests.support.kafka_records import produce
 from tests.support.waiting import eventually
 
@@ -42,7 +42,7 @@ class Dying:
 
 def cases() -> list[tuple[Kind, str]]:
     """Return every failpoint with every kind of process that reaches it."""
-    return [(kind, point) for point in POINTS for kind in _kinds(point)]
+    return [(kind, point) for point in of_every_process() for kind in _kinds(point)]
 
 
 def cases_without_a_test_of_their_own() -> list[tuple[Kind, str]]:
@@ -132,5 +132,5 @@ _NUDGES: dict[str, Callable[[Scene, list[Dying]], None]] = {
     "worker.replayed": _replay,
     "relay.rescued": _let_workers_be_dead,
     "relay.missing_found": _lose_messages,
-    "consumer.buried": _produce_bad_data,
+    "consumer.dead_lettered": _produce_bad_data,
 }

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.failpoints import POINTS
 from tests.chaos.clients import Clients, steady_requests
 from tests.chaos.crashes import cases, cases_without_a_test_of_their_own, start_dying, until_dead
 from tests.chaos.report import Round
 from tests.chaos.requested import Answer, Request, SignUp
 from tests.chaos.rounds import judge_round, settle
 from tests.chaos.scene import Actor, Kind, Scene
+from tests.support.failpoints import named_in_source
 
 #: In the short form so many processes die.
 _SHORT = 9
@@ -76,7 +76,7 @@ def _all_hold(
 
 
 def test_every_declared_point_is_tried_by_each_kind_of_process_that_reaches_it() -> None:
-    assert {point for _, point in cases()} == set(POINTS)
+    assert {point for _, point in cases()} == named_in_source()
     assert {kind for kind, _ in cases()} == {"worker", "relay", "consumer", "api"}
 
 

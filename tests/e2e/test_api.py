@@ -62,24 +62,24 @@ def test_a_sign_up_is_answered_with_the_address_of_its_job(api: httpx.Client, da
     assert (_count(database, "users"), _count(database, "jobs"), _count(database, "job_attempts")) == (1, 1, 0)
 
 
-def test_a_job_tells_its_progress_its_result_and_its_error_and_nothing_of_its_payload(
+def test_a_job_shows_its_progress_its_result_and_its_error_and_nothing_of_its_payload(
     api: httpx.Client, database: Database
 ) -> None:
     location = api.post("/v1/users", json=_PERSON).headers["Location"]
 
-    def told(**columns: object) -> dict[str, object]:
+    def shown(**columns: object) -> dict[str, object]:
         with database.transaction() as session:
             for name, value in columns.items():
                 session.execute(f"update jobs set {name} = %(value)s", {"value": value})  # type: ignore[arg-type]
         answer: dict[str, object] = api.get(location).json()
         return answer
 
-    running = told(state="running", attempt=2, progress='{"done": 1, "total": 4, "note": "rows"}')
+    running = shown(state="running", attempt=2, progress='{"done": 1, "total": 4, "note": "rows"}')
     assert running["progress"] == {"done": 1, "total": 4, "note": "rows"}
     assert (running["attempt"], running["result"], running["error"]) == (2, None, None)
-    failed = told(state="failed", error_class="UnavailableError", error_message="the server says: later")
+    failed = shown(state="failed", error_class="UnavailableError", error_message="the server says: later")
     assert failed["error"] == {"class": "UnavailableError", "message": "the server says: later"}
-    assert told(error_class=None, state="succeeded", result='{"sent": true}')["result"] == {"sent": True}
+    assert shown(error_class=None, state="succeeded", result='{"sent": true}')["result"] == {"sent": True}
 
 
 def test_a_known_and_an_unknown_address_get_the_same_answer(api: httpx.Client, database: Database) -> None:
@@ -106,7 +106,7 @@ def test_a_known_and_an_unknown_address_get_the_same_answer(api: httpx.Client, d
         ({"email": 7}, "/email"),
     ],
 )
-def test_input_that_does_not_fit_is_told_by_its_pointer_and_leaves_nothing(
+def test_invalid_input_is_named_by_its_pointer_and_writes_nothing(
     api: httpx.Client, database: Database, change: dict[str, object], pointer: str
 ) -> None:
     answer = api.post("/v1/users", json=_PERSON | change)
@@ -173,7 +173,7 @@ def test_a_request_under_the_same_idempotency_key_is_done_once(api: httpx.Client
     assert _count(database, "jobs") == 1
 
 
-def test_a_request_whose_key_is_in_work_is_told_so(api: httpx.Client, database: Database) -> None:
+def test_a_request_whose_key_is_in_use_is_a_conflict(api: httpx.Client, database: Database) -> None:
     with database.transaction() as session:
         session.execute("select pg_advisory_xact_lock(hashtextextended('POST /v1/users in-work', 0))")
 

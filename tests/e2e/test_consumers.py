@@ -70,7 +70,9 @@ def _frozen(settings: Settings, processes: Processes, *, sabotage: str) -> int:
     _until_written(settings, 1)
 
     frozen.signal(signal.SIGCONT)
-    eventually(lambda: "fence_lost" in frozen.log() or "batch_written" in frozen.log(), what="the zombie's try ended")
+    eventually(
+        lambda: "fence_lost" in frozen.log() or "batch_written" in frozen.log(), what="the zombie's attempt ended"
+    )
     return max(tally.tallied(settings).values())
 
 
@@ -95,7 +97,7 @@ def test_a_killed_consumers_partitions_go_to_the_other_one(ready: Settings, proc
     assert max(tally.tallied(ready).values()) == 1
 
 
-def test_a_bad_record_alone_goes_to_the_dead_letters_with_where_it_came_from(
+def test_a_bad_record_alone_is_dead_lettered_with_its_origin(
     topics: Settings, processes: Processes, environment: dict[str, str]
 ) -> None:
     produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", b'{"specversion": "1.0"}')])
@@ -131,7 +133,7 @@ def test_a_bad_record_alone_goes_to_the_dead_letters_with_where_it_came_from(
     ],
     ids=["half a surrogate pair", "an id too long for an index", "a NUL", "almost too large"],
 )  # fmt: skip
-def test_what_no_store_could_keep_is_poison_and_the_good_record_behind_it_is_written(
+def test_a_record_that_no_database_could_store_is_poison_and_the_good_record_after_it_is_written(
     topics: Settings, processes: Processes, bad: bytes
 ) -> None:
     good = b'{"specversion":"1.0","id":"2","source":"/x","type":"user.x","subject":"s","time":"2026-01-01T00:00:00Z"}'
@@ -148,7 +150,7 @@ def test_a_consumer_killed_between_a_dead_letter_and_its_position_loses_neither_
 ) -> None:
     good = b'{"specversion":"1.0","id":"2","source":"/x","type":"user.x","subject":"s","time":"2026-01-01T00:00:00Z"}'
     produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", good)])
-    processes.consumer("audit", sabotage="missed_soon+dies_at:consumer.buried:1", wait_ready=False).wait()
+    processes.consumer("audit", sabotage="missed_soon+dies_at:consumer.dead_lettered:1", wait_ready=False).wait()
 
     consumer = processes.consumer("audit")
 
@@ -167,10 +169,10 @@ def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition
 
     second = processes.consumer("tally", wait_ready=False)
 
-    eventually(lambda: second.says("/readyz", "10000 is not in"), what="the gap is told")
+    eventually(lambda: second.says("/readyz", "10000 is not in"), what="the gap is shown")
     assert second.get("/readyz").status_code == 503
 
-    tally.set_positions(ready, 2)  # As when new records reach the old position: nobody has decided yet.
+    tally.set_positions(ready, 2)  # As when new records reach the old position: no operator has decided yet.
     second.stop()
     third = processes.consumer("tally", wait_ready=False)
-    eventually(lambda: third.says("/readyz", "10000 is not in"), what="it stands still until somebody clears the gap")
+    eventually(lambda: third.says("/readyz", "10000 is not in"), what="it is stopped until an operator clears the gap")

@@ -38,7 +38,7 @@ def _left(settings: Settings) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def test_events_behind_one_that_kafka_refuses_go_out_once_and_it_goes_when_its_topic_is_back(
+def test_events_after_one_that_kafka_refuses_are_published_once_and_it_is_published_when_its_topic_is_back(
     platform: Settings, database: Database, processes: Processes
 ) -> None:
     asyncio.run(_delete_topic(platform, AUTH_EVENTS))
@@ -53,7 +53,7 @@ def test_events_behind_one_that_kafka_refuses_go_out_once_and_it_goes_when_its_t
     processes.relay()
     eventually(lambda: _left(platform) == {AUTH_EVENTS: 1}, seconds=80, what="only the refused one is left")
     _emit(database, 2)
-    eventually(lambda: _left(platform) == {AUTH_EVENTS: 1}, seconds=80, what="others go on")
+    eventually(lambda: _left(platform) == {AUTH_EVENTS: 1}, seconds=80, what="others continue")
 
     ids = [orjson.loads(record.value)["id"] for record in everything_in(platform, USER_EVENTS)]
     assert len(ids) == len(set(ids)) == 8

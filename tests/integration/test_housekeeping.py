@@ -1,30 +1,34 @@
-"""What is over is deleted in batches; what somebody may still need, or has at hand, stays."""
+"""Retention: expired rows are deleted in batches; rows that are still needed, or locked, stay."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 from pydantic import ConfigDict
 
-from moneyflow.platform import retention
+from moneyflow import retention
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import first_id, new_id
 from moneyflow.platform.jobs.contract import Job, registry
 from moneyflow.platform.jobs.limits import Limit, Rate
 from moneyflow.platform.jobs.policy import Unique
+from moneyflow.platform.jobs.retention import JOBS
 from moneyflow.platform.jobs.store.claims import claim
-from moneyflow.platform.retention import Keeping
+from moneyflow.platform.retention import BATCH_ROWS, Rule, declare
 from moneyflow.platform.settings import Settings
 from tests.support import jobs, people
 from tests.support.effects import LeaveEffect
 from tests.support.ledger import ledger_worker
 from tests.support.waiting import eventually
+from workers.relay.limits import Admission
 
-_KEEPING = Keeping(jobs=timedelta(days=7), discarded=timedelta(days=30))
+Purge = Callable[..., dict[str, Any]]
 
 
 class Keyed(Job, kind="keyed"):
@@ -44,13 +48,19 @@ class KeyedWhileUnfinished(Keyed, kind="keyed_while_unfinished", unique=Unique(w
     model_config = ConfigDict(title="its key is free once it has ended")
 
 
-def _purge(database: Database, *, seconds: float = 30) -> dict[str, Any]:
-    with database.transaction() as session:
-        return retention.purge(session, _KEEPING, seconds=seconds)
+@pytest.fixture
+def purge(settings: Settings, database: Database) -> Purge:
+    """Return a purge with the default settings: 7 days for jobs, 30 for discarded ones."""
+
+    def run(limit: int = BATCH_ROWS, **options: Any) -> dict[str, Any]:
+        with database.transaction() as session:
+            return retention.purge(session, settings, seconds=30, limit=limit, **options)
+
+    return run
 
 
 def _age(database: Database, ids: list[UUID], *, days: float, state: str = "succeeded") -> list[UUID]:
-    """Make jobs as old as if they had been enqueued and ended so many days ago; return their new ids."""
+    """Make jobs as old as if they had been enqueued and ended that many days ago; return their new ids."""
     with database.transaction() as session:
         fresh = {job_id: _id_of(timedelta(days=days, hours=1)) for job_id in ids}
         for job_id, old in fresh.items():
@@ -63,7 +73,7 @@ def _age(database: Database, ids: list[UUID], *, days: float, state: str = "succ
 
 
 def _id_of(age: timedelta) -> UUID:
-    """Return an id as one was made so long ago."""
+    """Return an id as one was made that long ago."""
     return UUID(int=first_id(datetime.now(UTC) - age).int | new_id().int & (1 << 80) - 1)
 
 
@@ -108,12 +118,12 @@ def do(database: Database) -> Callable[..., None]:
         ("retrying", 3650, 1),
     ],
 )
-def test_a_job_is_deleted_when_it_has_ended_long_enough_ago_and_needs_nobody(
-    database: Database, state: str, days: float, left: int
+def test_a_job_is_deleted_when_it_has_ended_long_enough_ago_and_needs_no_decision(
+    purge: Purge, database: Database, state: str, days: float, left: int
 ) -> None:
     ids = _old(database, LeaveEffect(), days=days, state=state)
 
-    deleted = _purge(database)
+    deleted = purge()
 
     assert _left(database, ids) == left
     assert (deleted["jobs"], deleted["done"]) == (1 - left, True)
@@ -121,7 +131,7 @@ def test_a_job_is_deleted_when_it_has_ended_long_enough_ago_and_needs_nobody(
 
 @pytest.mark.parametrize(("discarded_days_ago", "left"), [(29, 1), (31, 0)])
 def test_a_job_that_failed_long_ago_can_be_restored_for_as_long_as_any_other_after_it_was_discarded(
-    database: Database, do: Callable[..., None], discarded_days_ago: int, left: int
+    purge: Purge, database: Database, do: Callable[..., None], discarded_days_ago: int, left: int
 ) -> None:
     (job_id,) = _old(database, LeaveEffect(), days=400, state="discarded")
     operation = new_id()
@@ -137,51 +147,51 @@ def test_a_job_that_failed_long_ago_can_be_restored_for_as_long_as_any_other_aft
         days=discarded_days_ago,
     )
 
-    _purge(database)
+    purge()
 
     assert _left(database, [job_id]) == left
 
 
 def test_a_job_that_waited_for_years_is_kept_from_its_end_and_not_from_its_enqueuing(
-    database: Database, do: Callable[..., None]
+    purge: Purge, database: Database, do: Callable[..., None]
 ) -> None:
     (job_id,) = _old(database, LeaveEffect(), days=3650)
     do("update jobs set finished_at = clock_timestamp()")
 
-    _purge(database)
+    purge()
 
     assert _left(database, [job_id]) == 1
 
 
-def test_its_tries_go_with_a_job(database: Database, do: Callable[..., None]) -> None:
-    gone, kept = _old(database, LeaveEffect(), days=8) + _old(database, LeaveEffect(), days=1)
-    for job_id in (gone, kept):
+def test_a_jobs_attempts_are_deleted_with_it(purge: Purge, database: Database, do: Callable[..., None]) -> None:
+    old, kept = _old(database, LeaveEffect(), days=8) + _old(database, LeaveEffect(), days=1)
+    for job_id in (old, kept):
         do(
             "insert into job_attempts (job_id, fence, attempt, worker, started_at, outcome) "
             "values (%(id)s, 1, 1, 'w', now(), 'succeeded')",
             id=job_id,
         )
 
-    _purge(database)
+    purge()
 
-    assert (jobs.attempts(database, gone), len(jobs.attempts(database, kept))) == ([], 1)
+    assert (jobs.attempts(database, old), len(jobs.attempts(database, kept))) == ([], 1)
 
 
 @pytest.mark.parametrize(("contract", "left"), [(Keyed, 1), (KeyedForAnHour, 0), (KeyedWhileUnfinished, 0)])
 def test_a_job_stays_while_it_holds_a_key_so_that_no_second_one_is_enqueued(
-    database: Database, contract: type[Keyed], left: int
+    purge: Purge, database: Database, contract: type[Keyed], left: int
 ) -> None:
     ids = _old(database, contract(name="ada"), days=400)
 
-    _purge(database)
+    purge()
 
     assert _left(database, ids) == left
     (again,) = jobs.enqueue(database, contract(name="ada"))
     assert (again in ids) == bool(left)
 
 
-def test_the_jobs_of_a_batch_stay_until_it_has_ended_and_then_it_goes_after_them(
-    database: Database, do: Callable[..., None]
+def test_the_jobs_of_a_batch_stay_until_it_has_ended_and_it_is_deleted_after_them(
+    purge: Purge, database: Database, do: Callable[..., None]
 ) -> None:
     open_batch, ended = uuid4(), uuid4()
     for batch, state in ((open_batch, "open"), (ended, "ended")):
@@ -195,54 +205,56 @@ def test_the_jobs_of_a_batch_stay_until_it_has_ended_and_then_it_goes_after_them
     for job_id, batch in ((of_the_open, open_batch), (of_the_ended, ended)):
         do("update jobs set batch_id = %(batch)s where id = %(id)s", batch=batch, id=job_id)
 
-    deleted = _purge(database)
+    deleted = purge()
 
     assert (_left(database, [of_the_open]), _left(database, [of_the_ended])) == (1, 0)
     assert deleted["batches"] == 1
     assert _count(database, "select count(*) from batches where state = 'open'") == 1
 
 
-def test_many_are_deleted_batch_by_batch_past_all_that_stay(database: Database, monkeypatch: Any) -> None:
-    monkeypatch.setattr(retention, "BATCH", 10)
+def test_many_are_deleted_batch_by_batch_past_all_that_stay(purge: Purge, database: Database) -> None:
     failed = _old(database, *[LeaveEffect() for _ in range(35)], days=20, state="failed")
-    over = _old(database, *[LeaveEffect() for _ in range(35)], days=10)
+    expired = _old(database, *[LeaveEffect() for _ in range(35)], days=10)
 
-    deleted = _purge(database)
+    deleted = purge(limit=10)
 
     assert (deleted["jobs"], deleted["done"]) == (35, True)
-    assert (_left(database, over), _left(database, failed)) == (0, 35)
+    assert (_left(database, expired), _left(database, failed)) == (0, 35)
 
 
-def test_a_purge_that_runs_out_of_time_keeps_what_it_did_and_the_next_goes_on(
-    database: Database, monkeypatch: Any
+def test_a_purge_that_runs_out_of_time_keeps_its_batches_and_the_next_one_continues(
+    purge: Purge, database: Database
 ) -> None:
-    monkeypatch.setattr(retention, "BATCH", 10)
-    over = _old(database, *[LeaveEffect() for _ in range(35)], days=10)
+    expired = _old(database, *[LeaveEffect() for _ in range(35)], days=10)
     moments = iter([0, 1, 2, 99])
-    monkeypatch.setattr(retention, "time", SimpleNamespace(monotonic=lambda: next(moments, 99)))
 
-    first = _purge(database, seconds=30)
-    monkeypatch.undo()
-    second = _purge(database)
+    first = purge(limit=10, rules=[JOBS], clock=lambda: next(moments, 99))
+    second = purge(limit=10)
 
     assert (first["jobs"], first["done"]) == (20, False)
     assert (second["jobs"], second["done"]) == (15, True)
-    assert _left(database, over) == 0
+    assert _left(database, expired) == 0
 
 
-def test_a_row_that_somebody_has_locked_is_left_to_the_next_run_and_waited_for_by_nobody(database: Database) -> None:
+def test_every_table_has_one_rule_and_a_second_one_is_refused(purge: Purge) -> None:
+    assert purge().keys() == {"jobs", "batches", "schedules", "user_tokens", "idempotency_keys", "done"}
+    with pytest.raises(ValueError, match="table jobs has a retention rule already"):
+        declare(Rule(table="jobs", query="delete from jobs"))
+
+
+def test_a_locked_row_is_left_to_the_next_run_and_delays_no_other(purge: Purge, database: Database) -> None:
     locked, free = _old(database, LeaveEffect(), LeaveEffect(), days=10)
 
     with database.transaction() as session:
         session.execute("select from jobs where id = %(id)s for update", {"id": locked})
-        while_locked = _purge(database)
+        while_locked = purge()
 
     assert while_locked["jobs"] == 1
     assert (_left(database, [locked]), _left(database, [free])) == (1, 0)
-    assert _purge(database)["jobs"] == 1
+    assert purge()["jobs"] == 1
 
 
-def test_claims_wait_for_no_batch_that_is_being_deleted(settings: Settings, database: Database) -> None:
+def test_claims_do_not_wait_for_a_batch_that_is_being_deleted(settings: Settings, database: Database) -> None:
     over = _old(database, *[LeaveEffect() for _ in range(50)], days=10)
     waiting = jobs.enqueue(database, LeaveEffect())
     purging, claimed = threading.Event(), threading.Event()
@@ -257,7 +269,7 @@ def test_claims_wait_for_no_batch_that_is_being_deleted(settings: Settings, data
                 commit()
 
             session.commit = commit_later  # type: ignore[method-assign]
-            retention.purge(session, _KEEPING, seconds=30)
+            retention.purge(session, settings, seconds=30)
 
     thread = threading.Thread(target=hold_a_batch)
     thread.start()
@@ -271,7 +283,7 @@ def test_claims_wait_for_no_batch_that_is_being_deleted(settings: Settings, data
     assert _left(database, over) == 0
 
 
-def test_tokens_go_when_they_have_expired_used_or_not(database: Database, do: Callable[..., None]) -> None:
+def test_expired_tokens_are_deleted_used_or_not(purge: Purge, database: Database, do: Callable[..., None]) -> None:
     person = people.sign_up(database, name="Ada")
     for number, (hours, used) in enumerate([(-1, True), (-1, False), (1, True), (1, False)]):
         do(
@@ -284,11 +296,11 @@ def test_tokens_go_when_they_have_expired_used_or_not(database: Database, do: Ca
             used=used,
         )
 
-    assert _purge(database)["user_tokens"] == 2
+    assert purge()["user_tokens"] == 2
     assert _count(database, "select count(*) from user_tokens where purpose = 'x'") == 2
 
 
-def test_an_answer_can_be_had_again_for_two_days(database: Database, do: Callable[..., None]) -> None:
+def test_a_first_answer_is_kept_for_two_days(purge: Purge, database: Database, do: Callable[..., None]) -> None:
     for hours in (47, 49):
         do(
             "insert into idempotency_keys values ('s', %(key)s, '', 202, '{}', '', "
@@ -297,7 +309,7 @@ def test_an_answer_can_be_had_again_for_two_days(database: Database, do: Callabl
             hours=hours,
         )
 
-    assert _purge(database)["idempotency_keys"] == 1
+    assert purge()["idempotency_keys"] == 1
     assert _count(database, "select count(*) from idempotency_keys where key = '47'") == 1
 
 
@@ -311,27 +323,45 @@ def a_day_long_rate() -> Iterator[None]:
     del registry["slow_one"]
 
 
-def _starts(database: Database, do: Callable[..., None]) -> tuple[int, int]:
-    """Purge with a start of half an hour, two hours and two days ago; return how many went and how many are left."""
+def _starts(settings: Settings, database: Database, do: Callable[..., None]) -> int:
+    """Let a relay admit jobs after starts of half an hour, two hours and two days ago; return how many are left."""
     do(
         "insert into job_starts select 'slow', clock_timestamp() - make_interval(mins => minutes) "
         "from unnest(array[30, 120, 2880]) as minutes"
     )
-    return _purge(database)["job_starts"], _count(database, "select count(*) from job_starts")
+
+    async def admit() -> None:
+        conninfo = settings.conninfo("relay", application_name="test")
+        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
+            await Admission(connection, admitted=lambda: None).turn()
+
+    asyncio.run(admit())
+    return _count(database, "select count(*) from job_starts")
 
 
-def test_starts_are_kept_for_an_hour(database: Database, do: Callable[..., None]) -> None:
-    assert _starts(database, do) == (2, 1)
+def test_starts_are_kept_for_an_hour(settings: Settings, database: Database, do: Callable[..., None]) -> None:
+    assert _starts(settings, database, do) == 1
 
 
 @pytest.mark.usefixtures("a_day_long_rate")
 def test_starts_are_kept_for_as_long_as_the_longest_rate_looks_back(
-    database: Database, do: Callable[..., None]
+    settings: Settings, database: Database, do: Callable[..., None]
 ) -> None:
-    assert _starts(database, do) == (1, 2)
+    assert _starts(settings, database, do) == 2
 
 
-def test_schedules_that_no_code_declares_go_after_the_time_of_a_job(settings: Settings, database: Database) -> None:
+def test_starts_are_left_to_the_relay_that_counts_them(
+    purge: Purge, database: Database, do: Callable[..., None]
+) -> None:
+    do("insert into job_starts values ('slow', clock_timestamp() - interval '2 days')")
+
+    assert "job_starts" not in purge()
+    assert _count(database, "select count(*) from job_starts") == 1
+
+
+def test_undeclared_schedules_are_deleted_after_the_time_of_a_job(
+    purge: Purge, settings: Settings, database: Database
+) -> None:
     relay = Database(settings.conninfo("relay", application_name="test"), size=1)
     relay.open()
     with relay.transaction() as session:
@@ -342,11 +372,11 @@ def test_schedules_that_no_code_declares_go_after_the_time_of_a_job(settings: Se
         )
     relay.close()
 
-    assert _purge(database)["schedules"] == 1
+    assert purge()["schedules"] == 1
     assert _count(database, "select count(*) from schedules where name in ('b', 'c')") == 2
 
 
-def test_the_first_id_of_a_moment_parts_what_was_made_before_from_what_was_made_after() -> None:
+def test_the_first_id_of_a_moment_is_above_all_earlier_ids_and_below_all_later_ones() -> None:
     before = new_id()
     eventually(lambda: new_id().int >> 80 > before.int >> 80, what="the next millisecond")
 

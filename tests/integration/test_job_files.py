@@ -1,9 +1,10 @@
-"""A file as a job's result: there exactly when its job has succeeded, served by its address, gone with its job."""
+"""A file as a job's result: kept exactly when its job has succeeded, served by its address, deleted with its job."""
 
 from collections.abc import Iterator
 
 import falcon.testing
 import pytest
+from psycopg.types.json import Jsonb
 
 from api.app import Services, create_app
 from moneyflow.platform.database import Database
@@ -57,19 +58,47 @@ def test_the_result_of_the_job_leads_to_the_file(
 ) -> None:
     ran = _ran(database)
 
-    told = api.simulate_get(f"/v1/jobs/{ran.job_id}").json["result"]["file"]
-    answer = api.simulate_get(told["url"])
+    file = api.simulate_get(f"/v1/jobs/{ran.job_id}").json["result"]["file"]
+    answer = api.simulate_get(file["url"])
 
-    assert (told["name"], told["content_type"], told["size"]) == (_REPORT.name, _REPORT.content_type, 6)
+    assert (file["name"], file["content_type"], file["size"]) == (_REPORT.name, _REPORT.content_type, 6)
     assert answer.status_code == 200
     assert answer.content == _REPORT.content
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "filename*=UTF-8''M%C3%A4rz%2C%202026.csv" in answer.headers["content-disposition"]
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["etag"] == f'"{told["sha256"]}"'
-    again = api.simulate_get(told["url"], headers={"If-None-Match": answer.headers["etag"]})
+    assert answer.headers["etag"] == f'"{file["sha256"]}"'
+    again = api.simulate_get(file["url"], headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_result_keeps_the_id_of_the_file_and_knows_no_address(returned: list[File], database: Database) -> None:
+    ran = _ran(database)
+
+    assert ran.result is not None
+    assert ran.result["file"].keys() == {"id", "name", "content_type", "size", "sha256"}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"file": {"name": "a.csv", "content_type": "text/csv", "size": 1, "sha256": "00", "url": "/v1/files/old"}},
+        {"file": "a path of the handler's own"},
+        {"file": {"id": 7, "rows": 3}},
+        {"sent": True},
+        None,
+    ],
+    ids=["an older worker's", "a text", "a dictionary of its own", "no file", "nothing"],
+)
+def test_any_other_result_is_shown_as_it_is(
+    returned: list[File], api: falcon.testing.TestClient, database: Database, result: dict[str, object] | None
+) -> None:
+    ran = _ran(database)
+    with database.transaction() as session:
+        session.execute("update jobs set result = %(result)s", {"result": Jsonb(result) if result else None})
+
+    assert api.simulate_get(f"/v1/jobs/{ran.job_id}").json["result"] == result
 
 
 def test_a_file_that_cannot_be_kept_fails_the_job_and_leaves_nothing(returned: list[File], database: Database) -> None:
@@ -94,8 +123,8 @@ def test_a_file_goes_with_its_job(returned: list[File], api: falcon.testing.Test
         session.execute("delete from jobs where id = %(id)s", {"id": ran.job_id})
 
     assert _files(database) == 0
-    gone = api.simulate_get(ran.result["file"]["url"])
-    assert (gone.status_code, gone.headers["content-type"]) == (404, "application/problem+json")
+    deleted = api.simulate_get(f"/v1/files/{ran.result['file']['id']}")
+    assert (deleted.status_code, deleted.headers["content-type"]) == (404, "application/problem+json")
 
 
 @pytest.mark.parametrize("address", ["nonsense", "0190a5e1-7c00-7000-8000-000000000000"], ids=["nonsense", "unknown"])

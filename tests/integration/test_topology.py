@@ -42,7 +42,7 @@ def test_declaring_again_changes_nothing(queues: Settings, servers: RealServers)
     assert rabbitmq_admin.topology(servers, queues.rabbitmq_vhost) == before
 
 
-def test_a_queue_with_other_arguments_is_told_and_not_overlooked(queues: Settings, servers: RealServers) -> None:
+def test_a_queue_with_other_arguments_fails_the_declaration(queues: Settings, servers: RealServers) -> None:
     rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
     rabbitmq_admin.declare_queue(servers, queues.rabbitmq_vhost, "jobs", {**_ARGUMENTS, "x-max-priority": 5})
 
@@ -78,14 +78,14 @@ def test_the_topics_are_those_of_the_contract_and_creating_them_again_creates_no
     assert asyncio.run(_described(topics)) == dict.fromkeys(_TOPICS, (3, str(168 * 3_600_000)))
 
 
-def test_a_topic_that_is_missing_is_created_beside_the_others(topics: Settings) -> None:
-    gone = kafka.topic_name(topics, "user.events")
-    asyncio.run(_delete(topics, gone))
+def test_a_missing_topic_is_created_and_the_others_stay(topics: Settings) -> None:
+    deleted = kafka.topic_name(topics, "user.events")
+    asyncio.run(_delete(topics, deleted))
     eventually(lambda: "user.events" not in asyncio.run(_described(topics)), what="Kafka has deleted the topic")
 
     created = asyncio.run(kafka.create_topics(topics))
 
-    assert created == [gone]
+    assert created == [deleted]
     eventually(lambda: asyncio.run(_described(topics)).keys() == _TOPICS, what="all topics are there")
 
 

@@ -58,9 +58,11 @@ def ticks_each_second(point: str = "", count: str = "1") -> None:
 def dies_at(point: str, count: str) -> None:
     """Die when the failpoint is reached for the `count`-th time, and the process that this one was forked of too."""
     from moneyflow.platform import failpoints
+    from tests.support.failpoints import named_in_source
 
-    if point not in failpoints.POINTS:
-        raise ValueError(f"{point} is no failpoint; there are {', '.join(failpoints.POINTS)}")
+    points = named_in_source()
+    if point not in points:
+        raise ValueError(f"{point} is no failpoint; there are {', '.join(sorted(points))}")
     first, left, counting = os.getpid(), int(count), threading.Lock()
 
     def count_down(reached: str) -> None:
@@ -220,7 +222,7 @@ def without_claim() -> None:
 
 
 def rebuilds_soon() -> None:
-    """Break nothing; let a consumer throw its Kafka client away after a second of failures."""
+    """Break nothing; let a consumer replace its Kafka client after a second of failures."""
     from consumers.runtime import Consumer
 
     _by_default(Consumer, rebuild_seconds=1.0)
@@ -234,8 +236,8 @@ def without_gate() -> None:
     take = Consumer._take
 
     async def take_at_once(consumer: Any, partition: Any, records: Any) -> None:
-        if consumer._gate.position(partition) is None:
-            consumer._gate.open(partition, consumer._claim(partition))
+        if consumer._fence.position(partition) is None:
+            consumer._fence.open(partition, consumer._claim(partition))
         await take(consumer, partition, records)
 
     async def open_nothing(*_: Any) -> None:

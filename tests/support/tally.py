@@ -4,7 +4,6 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
 
 import psycopg
 import structlog
@@ -31,7 +30,7 @@ class TallySink:
     """Counts; writes as slowly as TALLY_SECONDS says."""
 
     name = "tally"
-    role: Literal["audit"] = "audit"
+    role = "audit"
     schema = "tally"
     topics: Sequence[str] = (USER_EVENTS,)
 

@@ -1,6 +1,9 @@
 """The health port: alive and ready say what is wrong, and metrics have the names that dashboards rely on."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,12 +11,34 @@ import pytest
 from moneyflow.platform.telemetry.health import failures, serve_health
 from moneyflow.platform.telemetry.metrics import metrics_text
 
-_NAMES = {
-    "http_requests_total", "http_request_seconds", "jobs_enqueued_total", "jobs_finished_total", "job_wait_seconds",
-    "job_run_seconds", "jobs_in_state", "job_oldest_due_seconds", "jobs_failed_messages", "outbox_unpublished",
-    "outbox_oldest_seconds", "relay_published_total", "relay_leader", "consumer_lag", "consumer_events_total",
-    "consumer_last_progress_timestamp_seconds", "emails_total",
+_ROOT = Path(__file__).parents[2]
+#: Who exports what, by the modules that the process imports; `moneyflow_` in front.
+_EXPORTED = {
+    "api": (
+        ("api.app", "moneyflow.platform.jobs.metrics"),
+        {"http_requests_total", "http_request_seconds", "jobs_enqueued_total"},
+    ),
+    "worker": (
+        ("workers.__main__", "moneyflow.platform.jobs.metrics", "moneyflow.gateways.mail_metrics"),
+        {
+            "jobs_enqueued_total", "jobs_finished_total", "job_wait_seconds", "job_run_seconds", "emails_total",
+            "purged_rows_total",
+        },
+    ),
+    "relay": (
+        ("workers.relay.__main__", "moneyflow.platform.jobs.metrics", "workers.relay.metrics"),
+        {
+            "jobs_in_state", "job_oldest_due_seconds", "jobs_failed_messages", "outbox_unpublished",
+            "outbox_oldest_seconds", "relay_published_total", "relay_leader", "schedule_ticks_total",
+        },
+    ),
+    "consumer": (
+        ("consumers.__main__",),
+        {"consumer_lag", "consumer_events_total", "consumer_last_progress_timestamp_seconds"},
+    ),
 }  # fmt: skip
+#: Only the process that knows them: elsewhere they would say 0 and be believed.
+_ALONE = {"relay": "relay_leader jobs_failed_messages jobs_in_state", "consumer": "consumer_lag"}
 
 Get = Callable[[str], httpx.Response]
 
@@ -26,7 +51,7 @@ def _broken() -> str | None:
 def get() -> Iterator[Get]:
     """Return what asks a server that is alive and not ready."""
     server = serve_health(
-        host="127.0.0.1", port=0, alive=[lambda: None], ready=[lambda: None, lambda: "Kafka is away", _broken]
+        host="127.0.0.1", port=0, alive=[lambda: None], ready=[lambda: None, lambda: "Kafka is down", _broken]
     )
     port = server.server_address[1]
     yield lambda path: httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False, verify=False)
@@ -39,7 +64,7 @@ def test_what_is_well_is_200_and_what_is_not_is_503_with_every_problem(get: Get)
 
     assert (alive.status_code, alive.json()) == (200, {"ok": True, "problems": []})
     assert (ready.status_code, ready.json()) == (
-        503, {"ok": False, "problems": ["Kafka is away", "OSError: no route"]},
+        503, {"ok": False, "problems": ["Kafka is down", "OSError: no route"]},
     )  # fmt: skip
 
 
@@ -52,10 +77,30 @@ def test_a_check_that_raises_complains_with_its_error_and_hides_no_other() -> No
     assert failures([_broken, lambda: None, lambda: "x"]) == ["OSError: no route", "x"]
 
 
-def test_metrics_have_the_names_of_the_contract(get: Get) -> None:
+def test_the_health_port_exports_the_metrics_as_prometheus_reads_them(get: Get) -> None:
     answer = get("/metrics")
 
-    named = {line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE moneyflow_")}
     assert answer.headers["Content-Type"].startswith("text/plain")
-    assert {f"moneyflow_{name}" for name in _NAMES} <= named
+    assert answer.text.startswith("# HELP")
     assert metrics_text(None)
+
+
+@pytest.mark.parametrize("process", list(_EXPORTED))
+def test_each_process_exports_the_metrics_of_the_contract_that_it_knows_and_none_that_another_knows_alone(
+    process: str,
+) -> None:
+    modules, names = _EXPORTED[process]
+    others = {name for other, alone in _ALONE.items() if other != process for name in alone.split()}
+
+    exported = _exported(modules)
+
+    assert {f"moneyflow_{name}" for name in names} - exported == set()
+    assert {f"moneyflow_{name}" for name in others} & exported == set()
+
+
+def _exported(modules: tuple[str, ...]) -> set[str]:
+    """Return the names that an interpreter of its own exports, which has imported these modules and no others."""
+    program = f"import {', '.join(modules)}\nfrom moneyflow.platform.telemetry.metrics import metrics_text\n"
+    program += "import sys; sys.stdout.buffer.write(metrics_text(None))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=_ROOT, capture_output=True, text=True, check=True)
+    return {line.split()[2] for line in done.stdout.splitlines() if line.startswith("# TYPE moneyflow_")}

@@ -1,21 +1,14 @@
-"""`purge`: delete what is over, such as old jobs and expired tokens, every few minutes."""
+"""`purge`: delete expired rows, such as old jobs and mailed tokens, by the rules that their rooms declare."""
 
-from datetime import timedelta
-
+from moneyflow import retention
 from moneyflow.jobs.purge import Purge
-from moneyflow.platform import retention
-from moneyflow.platform.retention import Keeping
 from workers.handlers import Context, Result, handles
 
-#: It stops by itself long before its time limit; the next run goes on.
+#: Seconds after which it stops by itself; less than half of its time limit, and the next run continues.
 _SECONDS = 240.0
 
 
 @handles(Purge)
 def purge(context: Context, _: Purge) -> Result:
-    """Delete it, in transactions of their own: each batch stands, whatever becomes of the rest."""
-    settings = context.tools.settings
-    keeping = Keeping(
-        jobs=timedelta(days=settings.jobs_kept_days), discarded=timedelta(days=settings.jobs_discarded_kept_days)
-    )
-    return retention.purge(context.session, keeping, seconds=_SECONDS)
+    """Apply every retention rule, in transactions of their own: each batch stays deleted, whatever follows."""
+    return retention.purge(context.session, context.tools.settings, seconds=_SECONDS)

@@ -1,1 +1,1 @@
-"""What every HTTP resource needs and no resource owns."""
+"""HTTP pieces that every resource uses, without a framework: answers, idempotency, owner scope, pages, ETags."""

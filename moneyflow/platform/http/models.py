@@ -1,4 +1,4 @@
-"""Answers that were given under an `Idempotency-Key`, to be given again."""
+"""Table of the answers under an `Idempotency-Key`."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from moneyflow.platform.columns import moment
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """The answer to one request: written in the transaction of the request's own effects."""
+    """The first answer to a request, written in the transaction of the request's effects."""
 
     __tablename__ = "idempotency_keys"
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -33,11 +33,11 @@ from moneyflow.platform import settings as settings_module
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue_many
+from moneyflow.platform.jobs.retention import JOBS
 from moneyflow.platform.jobs.store import claims as claim
 from moneyflow.platform.jobs.store import completion, workers
 from moneyflow.platform.jobs.store.completion import Success
 from moneyflow.platform.jobs.store.publication import QUERIES
-from moneyflow.platform.retention import Keeping
 from ops import migrate
 from ops.dev.stack import packages
 from ops.dev.stack.home import State, forget
@@ -86,6 +86,7 @@ class Run:
 
     def __init__(self, settings: settings_module.Settings) -> None:
         self._stack = ExitStack()
+        self.settings = settings
         self.database = Database(settings.conninfo("app", application_name="bench"), size=2)
         self.database.open()
         self._stack.callback(self.database.close)
@@ -166,9 +167,9 @@ def _waves(run: Run, *, jobs: int, waves: int, purges: bool) -> Iterator[Wave]:
     began = [run.now()]
     for number in range(1, waves + 1):
         began.append(run.now())
-        keeping = Keeping(jobs=began[-1] - began[-2], discarded=_FOR_GOOD)
+        kept = began[-1] - began[-2]
         purged: list[int] = []
-        purge = threading.Thread(target=lambda k=keeping, p=purged: p.append(_purge(run.database, k)))
+        purge = threading.Thread(target=lambda k=kept, p=purged: p.append(_purge(run, k)))
         if purges and number > 1:
             purge.start()
         start = time.perf_counter()
@@ -196,9 +197,10 @@ def _wave(run: Run, number: int, slowest: float, purged: int, jobs_per_second: f
     )
 
 
-def _purge(database: Database, keeping: Keeping) -> int:
-    with database.transaction() as session:
-        deleted: int = retention.purge(session, keeping, seconds=600)["jobs"]
+def _purge(run: Run, kept: timedelta) -> int:
+    rule = replace(JOBS, parameters=lambda _: {"kept": kept, "discarded_kept": _FOR_GOOD})
+    with run.database.transaction() as session:
+        deleted: int = retention.purge(session, run.settings, seconds=600, rules=[rule])["jobs"]
     return deleted
 
 

@@ -52,17 +52,17 @@ class KeptFile:
 
 
 def keep(session: Session, job_id: UUID, file: File) -> dict[str, Any]:
-    """Keep the file in the session's transaction; return what is told of it in the job's result.
+    """Keep the file in the session's transaction; return its description with its id, for the job's result.
 
     Raises:
         PermanentError: its name, its type or its size is not one that can be kept.
     """
     file.check()
-    told = {"name": file.name, "content_type": file.content_type, "size": len(file.content)}
-    told["sha256"] = hashlib.sha256(file.content).hexdigest()
     file_id = new_id()
-    session.execute(_QUERIES["keep"], {**told, "id": file_id, "job_id": job_id, "content": file.content})
-    return {"file": {**told, "url": f"/v1/files/{file_id}"}}
+    described = {"name": file.name, "content_type": file.content_type, "size": len(file.content)}
+    described["sha256"] = hashlib.sha256(file.content).hexdigest()
+    session.execute(_QUERIES["keep"], {**described, "id": file_id, "job_id": job_id, "content": file.content})
+    return {"file": {"id": str(file_id), **described}}
 
 
 def read(session: Session, file_id: UUID) -> KeptFile:

@@ -1,0 +1,10 @@
+"""Retention of mailed tokens: until they expire."""
+
+from pathlib import Path
+
+from moneyflow.platform.database import load_queries
+from moneyflow.platform.retention import Rule, declare
+
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+
+declare(Rule(table="user_tokens", query=_QUERIES["user_tokens"]))

@@ -1,0 +1,36 @@
+"""Entity tags (RFC 9110): conditional reads with `If-None-Match`, conditional updates with `If-Match`."""
+
+import re
+
+from moneyflow.platform.errors import PreconditionFailedError
+
+_TAG = re.compile(r'(W/)?"([^"]*)"')
+
+
+def version_etag(version: int) -> str:
+    """Return the strong tag of a row that counts its changes."""
+    return f'"{version}"'
+
+
+def is_listed(etag: str, *, if_none_match: str | None) -> bool:
+    """Return whether the client has this state already; weak comparison, as RFC 9110 demands for `If-None-Match`."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or _opaque(etag) in {tag for _, tag in _TAG.findall(if_none_match)}
+
+
+def require_match(etag: str, *, if_match: str | None) -> None:
+    """Check that the client saw the current state; strong comparison, as RFC 9110 demands for `If-Match`.
+
+    Raises:
+        PreconditionFailedError: the row has changed since the client's last read, or the client names no read.
+    """
+    if if_match is None:
+        raise PreconditionFailedError("send the ETag of your last read in the header If-Match")
+    strong = {tag for weak, tag in _TAG.findall(if_match) if not weak}
+    if if_match.strip() != "*" and _opaque(etag) not in strong:
+        raise PreconditionFailedError("it has changed since your last read; read it again and repeat your change")
+
+
+def _opaque(etag: str) -> str:
+    return etag.removeprefix("W/").strip('"')

@@ -1,0 +1,47 @@
+"""Owner scope: statements that see the rows of one person only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, LiteralString
+from uuid import UUID
+
+from psycopg.rows import DictRow
+
+from moneyflow.platform.database import Session
+from moneyflow.platform.errors import NotFoundError
+
+_PARAMETER = "%(owner_id)s"
+
+
+@dataclass(frozen=True)
+class OwnerScope:
+    """A session that gives `%(owner_id)s` to every statement, and refuses a statement that does not use it."""
+
+    session: Session
+    owner_id: UUID
+
+    def row(self, query: LiteralString, row_id: UUID, *, what: str) -> DictRow:
+        """Return the row that the statement finds by `%(id)s`.
+
+        Raises:
+            NotFoundError: there is none of this owner. SECURITY: a row of another person is answered like no row, so
+                that ids tell nothing.
+        """
+        found = self.session.fetch_one(_scoped(query), {"id": row_id, "owner_id": self.owner_id})
+        if found is None:
+            raise NotFoundError(f"there is no {what} {row_id}")
+        return found
+
+    def rows(self, query: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
+        """Return the statement's rows."""
+        return self.session.fetch_all(_scoped(query), {**parameters, "owner_id": self.owner_id})
+
+    def execute(self, query: LiteralString, parameters: Mapping[str, Any]) -> int:
+        """Run a statement and return how many rows it wrote."""
+        return self.session.execute(_scoped(query), {**parameters, "owner_id": self.owner_id}).rowcount
+
+
+def _scoped(query: LiteralString) -> LiteralString:
+    if _PARAMETER not in query:
+        raise ValueError(f"the statement does not use {_PARAMETER}, so it would reach the rows of everybody: {query}")
+    return query

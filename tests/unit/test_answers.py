@@ -1,0 +1,106 @@
+"""Answers: status, headers and JSON body as a value; 304 for what the client has; 412 for what it has not seen."""
+
+import falcon
+import falcon.testing
+import pytest
+
+from api.access import Access
+from api.answers import send
+from api.problems import install_problems
+from api.requests import require_match
+from moneyflow.platform.errors import (
+    BusyError,
+    ConflictError,
+    FenceLostError,
+    InvalidInputError,
+    MoneyFlowError,
+    NotFoundError,
+    PreconditionFailedError,
+    UnavailableError,
+)
+from moneyflow.platform.http import etags
+from moneyflow.platform.http.answers import Answer, json_answer
+
+
+class Thing:
+    """A resource with a version."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        send(request, response, self.answer)
+
+    def on_patch(self, request: falcon.Request, response: falcon.Response) -> None:
+        require_match(request, self.answer.headers["ETag"])
+        send(request, response, self.answer)
+
+
+def _client(resource: object) -> falcon.testing.TestClient:
+    app = falcon.App(middleware=[Access()])
+    install_problems(app)
+    app.add_route("/thing", resource)
+    return falcon.testing.TestClient(app)
+
+
+def test_an_answer_is_sent_with_its_status_headers_and_body() -> None:
+    client = _client(Thing(json_answer({"id": 7}, status=201, headers={"Location": "/thing/7"}, etag='"1"')))
+
+    answer = client.simulate_get("/thing")
+
+    assert (answer.status, answer.json) == ("201 Created", {"id": 7})
+    assert (answer.headers["location"], answer.headers["etag"]) == ("/thing/7", '"1"')
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [('"2"', 304), ('W/"2"', 304), ('"1", "2"', 304), ("*", 304), ('"1"', 200), ('"22"', 200), ("2", 200), ("", 200)],
+)
+def test_a_read_of_the_state_that_the_client_has_is_answered_without_a_body(header: str, status: int) -> None:
+    answer = _client(Thing(json_answer({"id": 7}, etag='"2"'))).simulate_get(
+        "/thing", headers={"If-None-Match": header}
+    )
+
+    assert (answer.status_code, answer.content == b"") == (status, status == 304)
+    assert answer.headers["etag"] == '"2"'
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [('"2"', 200), ('"1", "2"', 200), ("*", 200), ('W/"2"', 412), ('"1"', 412), ("", 412), (None, 412)],
+)
+def test_an_update_is_taken_only_of_the_state_that_the_client_has_read(header: str | None, status: int) -> None:
+    headers = {} if header is None else {"If-Match": header}
+
+    answer = _client(Thing(json_answer({}, etag=etags.version_etag(2)))).simulate_patch("/thing", headers=headers)
+
+    assert answer.status_code == status
+    if status == 412:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidInputError("x"), 422),
+        (NotFoundError("x"), 404),
+        (ConflictError("x"), 409),
+        (PreconditionFailedError("x"), 412),
+        (BusyError("x", retry_after_seconds=9), 503),
+        (UnavailableError("secret address"), 503),
+        (FenceLostError("secret address"), 500),
+        (MoneyFlowError("secret address"), 500),
+        (ZeroDivisionError("secret address"), 500),
+    ],
+)
+def test_each_error_of_the_tree_has_its_status_and_says_no_more_than_it_may(error: Exception, status: int) -> None:
+    class Failing:
+        def on_get(self, _: falcon.Request, __: falcon.Response) -> None:
+            raise error
+
+    answer = _client(Failing()).simulate_get("/thing")
+
+    assert (answer.status_code, answer.json["status"]) == (status, status)
+    assert "secret" not in answer.text
+    assert (answer.headers.get("retry-after") is not None) == (status == 503)

@@ -1,0 +1,15 @@
+"""Metrics of the relay: what it publishes, and the states, depths and ages that the leader alone exports."""
+
+from prometheus_client import Counter, Gauge
+
+jobs_in_state = Gauge("moneyflow_jobs_in_state", "Jobs by state", ["state"])
+job_oldest_due_seconds = Gauge(
+    "moneyflow_job_oldest_due_seconds", "Age of the oldest due job, in seconds", ["priority"]
+)
+jobs_failed_messages = Gauge("moneyflow_jobs_failed_messages", "Messages on jobs_failed")
+outbox_unpublished = Gauge("moneyflow_outbox_unpublished", "Rows that wait for the relay", ["kind"])
+outbox_oldest_seconds = Gauge(
+    "moneyflow_outbox_oldest_seconds", "Age of the oldest row that waits, in seconds", ["kind"]
+)
+relay_published = Counter("moneyflow_relay_published_total", "Messages and records that a broker confirmed", ["kind"])
+relay_leader = Gauge("moneyflow_relay_leader", "1 on the relay that publishes, 0 on a standby")
