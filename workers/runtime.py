@@ -17,7 +17,7 @@ from functools import partial
 import psycopg
 import structlog
 
-from moneyflow.platform.failpoints import reach
+from moneyflow.platform import failpoints
 from moneyflow.platform.jobs.store.claims import Claim, Standing
 from workers.claims.claims import Claims
 from workers.claims.lock import IsolationLock
@@ -27,6 +27,8 @@ from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.delivery import Delivery, Verdict
 
 log = structlog.get_logger(__name__)
+
+_REPLAYED = failpoints.declare("worker.replayed")
 
 #: A claim that waited in the buffer for longer than this many seconds, or this part of its time limit, is renewed.
 _FRESH_SECONDS = 5.0
@@ -153,7 +155,7 @@ class Runtime:
         if delivery.dead_letter_fence is None:
             return
         is_replayed = self._claims.replay(delivery.job_id, fence=delivery.dead_letter_fence)
-        reach("worker.replayed")
+        failpoints.reach(_REPLAYED)
         log.warning("job_replayed" if is_replayed else "replay_refused", job_id=str(delivery.job_id))
 
     def _give_back(self) -> None:

@@ -17,10 +17,10 @@ from uuid import UUID
 import aiosmtplib
 import structlog
 
+from moneyflow.gateways import mail_metrics as metrics
 from moneyflow.platform import clock
 from moneyflow.platform.errors import PermanentError, UnavailableError
 from moneyflow.platform.settings import Settings
-from moneyflow.platform.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 

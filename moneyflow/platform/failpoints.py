@@ -52,31 +52,3 @@ def set_hook(hook: Callable[[str], None] | None) -> None:
     """Set the function that is called at every point; None removes it."""
     global _hook  # noqa: PLW0603 - one for the process, as a crash is
     _hook = hook
-
-
-# The points of workers/, until its modules declare them next to the code.
-for _name in (
-    "worker.claimed",
-    "worker.claimed_quarantined",
-    "worker.before_handler",
-    "worker.before_finish",
-    "worker.finished",
-    "worker.acked",
-    "worker.before_failure",
-    "worker.failure_written",
-    "worker.replayed",
-    "relay.before_publish",
-    "relay.confirmed",
-    "relay.marked",
-    "relay.letters_confirmed",
-    "relay.letters_deleted",
-    "relay.events_confirmed",
-    "relay.events_deleted",
-    "relay.rescued",
-    "relay.missing_found",
-    "relay.before_batch_end",
-    "relay.batches_ended",
-    "relay.before_tick",
-    "relay.ticked",
-):
-    declare(_name)

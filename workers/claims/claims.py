@@ -7,11 +7,14 @@ from uuid import UUID
 
 import psycopg
 
-from moneyflow.platform.failpoints import reach
+from moneyflow.platform import failpoints
 from moneyflow.platform.jobs.store import claims as store
 from moneyflow.platform.jobs.store.claims import Claim, Standing
 from workers.claims.connection import WorkerConnection
 from workers.claims.retry import PostgresRetry
+
+_CLAIMED = failpoints.declare("worker.claimed")
+_CLAIMED_QUARANTINED = failpoints.declare("worker.claimed_quarantined")
 
 
 class Claims:
@@ -34,7 +37,7 @@ class Claims:
     def claim(self, ids: Sequence[UUID]) -> list[Claim]:
         """Claim those of the jobs that can run now."""
         claimed = self._retry(lambda: self._claim(ids))
-        reach("worker.claimed")
+        failpoints.reach(_CLAIMED)
         return claimed
 
     def claim_quarantined(self, job_id: UUID) -> Claim | None:
@@ -45,7 +48,7 @@ class Claims:
                 return store.claim_quarantined(connection, job_id, worker=number)
 
         claimed = self._retry(claim)
-        reach("worker.claimed_quarantined")
+        failpoints.reach(_CLAIMED_QUARANTINED)
         if claimed is not None:
             self._hold([claimed])
         return claimed

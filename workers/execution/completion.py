@@ -5,8 +5,8 @@ from uuid import UUID
 
 import structlog
 
+from moneyflow.platform import failpoints
 from moneyflow.platform.database import Database
-from moneyflow.platform.failpoints import reach
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.policy import RetryPolicy
 from moneyflow.platform.jobs.store import completion as store
@@ -17,6 +17,9 @@ from workers.execution.redaction import Redactor
 from workers.outcome import decide
 
 log = structlog.get_logger(__name__)
+
+_BEFORE_FAILURE = failpoints.declare("worker.before_failure")
+_FAILURE_WRITTEN = failpoints.declare("worker.failure_written")
 
 
 class Completion:
@@ -53,10 +56,10 @@ class Completion:
         contract = contracts.get(claim.kind)
         end = decide(error, claim, contract.retry if contract else RetryPolicy())
         failure = self._redactor.failure(error)
-        reach("worker.before_failure")
+        failpoints.reach(_BEFORE_FAILURE)
         with self._database.transaction() as session:
             store.end(session, claim, end, failure, worker=self._worker)
-        reach("worker.failure_written")
+        failpoints.reach(_FAILURE_WRITTEN)
         if end.outcome in {Outcome.RETRIED, Outcome.FAILED}:
             log.warning("job_failed", outcome=end.outcome, error_class=failure.error_class, error=failure.message)
         else:

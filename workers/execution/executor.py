@@ -7,12 +7,12 @@ from functools import partial
 
 import structlog
 
+from moneyflow.platform import failpoints
 from moneyflow.platform.database import Database, is_outage
 from moneyflow.platform.errors import FenceLostError
-from moneyflow.platform.failpoints import reach
+from moneyflow.platform.jobs import metrics
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import Outcome, Success
-from moneyflow.platform.telemetry import metrics
 from moneyflow.platform.telemetry.origin import Origin, working_for
 from workers.claims.claims import Claims
 from workers.claims.retry import PostgresRetry, StoppingError
@@ -22,6 +22,8 @@ from workers.execution.transaction import execute
 from workers.handlers import Handlers, Tools
 
 log = structlog.get_logger(__name__)
+
+_COMPLETED = failpoints.declare("worker.completed")
 
 #: Times that an attempt which an outage of Postgres interrupted starts again without being counted.
 _INTERRUPTIONS = 5
@@ -152,14 +154,14 @@ class Executor:
         held = self._retry(lambda: self._completion.succeed_many([success]))  # And not the handler again.
         if claim.id not in held:
             raise FenceLostError(_taken_over(claim))
-        reach("worker.finished")
+        failpoints.reach(_COMPLETED)
         return Outcome.SUCCEEDED
 
     def _hand_over(self, success: Success, done: Done, seconds: float) -> None:
         claim = success.claim
 
         def committed(is_held: bool) -> None:
-            reach("worker.finished")
+            failpoints.reach(_COMPLETED)
             if is_held:
                 self._succeeded(claim, seconds)
             else:

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
+from moneyflow.platform import failpoints
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import PermanentError, UnknownVersionError
-from moneyflow.platform.failpoints import reach
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.store import completion, files
 from moneyflow.platform.jobs.store.claims import Claim
@@ -16,6 +16,10 @@ from moneyflow.platform.jobs.store.files import File
 from workers.handlers import Context, Handlers, Tools
 from workers.outcome import EndedByHandlerError, Ending
 from workers.progress import Progress, Report
+
+_BEFORE_HANDLER = failpoints.declare("worker.before_handler")
+_BEFORE_FINISH = failpoints.declare("worker.before_finish")
+_FINISHED = failpoints.declare("worker.finished")
 
 #: Bytes of a result's JSON: a result is for a glance, and what is larger belongs in a table or a file.
 MAX_RESULT_BYTES = 64 * 1024
@@ -33,12 +37,12 @@ def execute(
     run = _handler(claim, handlers)
     progress = Progress(report)
     with database.transaction() as session:
-        reach("worker.before_handler")
+        failpoints.reach(_BEFORE_HANDLER)
         result = run(Context(session=session, job_id=claim.id, attempt=claim.attempt, tools=tools, reporter=progress))
         if isinstance(result, Ending):
             raise EndedByHandlerError(result)
         progress.flush()
-        reach("worker.before_finish")
+        failpoints.reach(_BEFORE_FINISH)
         kept = files.keep(session, claim.id, result) if isinstance(result, File) else _checked(result)
         success = Success(claim=claim, result=kept)
         if session.is_untouched:
@@ -46,7 +50,7 @@ def execute(
         completion.succeed(session, success, worker=worker)
         if claim.limit_name is not None:
             session.leave_work()  # Its place under the limit is free for another job.
-    reach("worker.finished")
+    failpoints.reach(_FINISHED)
     return None
 
 

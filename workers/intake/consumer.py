@@ -17,10 +17,10 @@ import structlog
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
 
+from moneyflow.platform import failpoints
 from moneyflow.platform.brokers.job_message import decode, fence_of, priority_of
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE
 from moneyflow.platform.errors import PoisonError
-from moneyflow.platform.failpoints import reach
 from moneyflow.platform.jobs.contract import PRIORITIES
 from workers.intake.acks import Acks
 from workers.intake.claim_buffer import ClaimBuffer
@@ -28,6 +28,8 @@ from workers.intake.delivery import Delivery, Verdict
 from workers.intake.prefetch import Credit, PrefetchPolicy
 
 log = structlog.get_logger(__name__)
+
+_ACKED = failpoints.declare("worker.acked")
 
 #: Seconds between two looks at the prefetch policy; also how long the consumer waits for a message.
 _FIT_SECONDS = 0.1
@@ -130,7 +132,7 @@ class JobsConsumer(_RabbitmqConsumer):
         if all_up_to is not None:
             self.channel.basic_ack(all_up_to, multiple=True)
         self._update_credit()
-        reach("worker.acked")
+        failpoints.reach(_ACKED)
 
     def _update_credit(self) -> None:
         self._intake.credit.update(self._prefetch - self._acks.unsettled())

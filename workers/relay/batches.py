@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import structlog
 
+from moneyflow.platform import failpoints
 from moneyflow.platform.database import Database
-from moneyflow.platform.failpoints import reach
-from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs import batches, metrics
 from moneyflow.platform.jobs.batches import CancelledMembers
-from moneyflow.platform.telemetry import metrics
 
 log = structlog.get_logger(__name__)
+
+_BEFORE_BATCH_END = failpoints.declare("relay.before_batch_end")
+_BATCHES_ENDED = failpoints.declare("relay.batches_ended")
 
 #: Seconds between two looks; a batch ends at most this much later than its last member.
 _POLL_SECONDS = 0.3
@@ -45,9 +47,9 @@ class BatchRelay:
         with self._database.transaction() as session:
             ended = batches.end_finished(session, limit=_ENDED_AT_ONCE)
             if ended:
-                reach("relay.before_batch_end")
+                failpoints.reach(_BEFORE_BATCH_END)
         if ended:
-            reach("relay.batches_ended")
+            failpoints.reach(_BATCHES_ENDED)
         for batch in ended:
             log.info("batch_ended", batch_id=str(batch.id), batch=batch.name, counts=batch.counts)
         return has_more or len(ended) == _ENDED_AT_ONCE, any(batch.end_job_id for batch in ended)

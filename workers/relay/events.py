@@ -10,15 +10,18 @@ from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from moneyflow.platform import failpoints
 from moneyflow.platform.brokers.kafka import topic_name
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.events import publication
 from moneyflow.platform.events.contract import CONTENT_TYPE
-from moneyflow.platform.failpoints import reach
 from moneyflow.platform.settings import Settings
 from workers.relay.published import record_published
 
 log = structlog.get_logger(__name__)
+
+_EVENTS_CONFIRMED = failpoints.declare("relay.events_confirmed")
+_EVENTS_DELETED = failpoints.declare("relay.events_deleted")
 
 BATCH = 500
 _POLL_SECONDS = 0.5
@@ -50,9 +53,9 @@ class EventRelay:
         if not rows:
             return _POLL_SECONDS
         confirmed, errors = await self._send(rows)
-        reach("relay.events_confirmed")
+        failpoints.reach(_EVENTS_CONFIRMED)
         await publication.delete(self._connection, confirmed)
-        reach("relay.events_deleted")
+        failpoints.reach(_EVENTS_DELETED)
         sent = set(confirmed)
         record_published("event", [row["id"] for row in rows if row["sequence"] in sent])
         if errors:

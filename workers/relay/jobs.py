@@ -7,12 +7,18 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from moneyflow.platform import failpoints
 from moneyflow.platform.brokers.job_message import Outgoing, dead_letter_message, job_message
 from moneyflow.platform.errors import UnavailableError
-from moneyflow.platform.failpoints import reach
 from moneyflow.platform.jobs.store import publication
 from workers.relay.published import record_published
 from workers.relay.publisher import Publisher
+
+_BEFORE_PUBLISH = failpoints.declare("relay.before_publish")
+_CONFIRMED = failpoints.declare("relay.confirmed")
+_MARKED = failpoints.declare("relay.marked")
+_LETTERS_CONFIRMED = failpoints.declare("relay.letters_confirmed")
+_LETTERS_DELETED = failpoints.declare("relay.letters_deleted")
 
 BATCH = 500
 #: Seconds between two polls; a commit wakes the relay as well, by Redis.
@@ -52,9 +58,9 @@ class JobRelay:
         rows = [row for row in due if _key(row) not in self._delayed]
         if not rows:
             return 0
-        reach("relay.before_publish")
+        failpoints.reach(_BEFORE_PUBLISH)
         self._unmarked = await self._confirmed(rows, [job_message(row) for row in rows])
-        reach("relay.confirmed")
+        failpoints.reach(_CONFIRMED)
         return len(rows)
 
     async def _mark(self) -> None:
@@ -63,7 +69,7 @@ class JobRelay:
         if not confirmed:
             return
         marked = await publication.mark_published(self._connection, confirmed)
-        reach("relay.marked")
+        failpoints.reach(_MARKED)
         until = time.monotonic() + _DELAYED_SECONDS
         self._delayed |= {_key(row): until for row in confirmed if row["id"] not in marked}
         record_published("job", [row["id"] for row in confirmed])
@@ -74,11 +80,11 @@ class JobRelay:
             return 0
         current = [row for row in rows if row["is_current"]]
         confirmed = await self._confirmed(current, [dead_letter_message(row) for row in current]) if current else []
-        reach("relay.letters_confirmed")
+        failpoints.reach(_LETTERS_CONFIRMED)
         stale = [row for row in rows if not row["is_current"]]  # As when RabbitMQ was down while operators replayed.
         settled = [row["letter_id"] for row in (*confirmed, *stale)]
         await publication.delete_dead_letters(self._connection, settled)
-        reach("relay.letters_deleted")
+        failpoints.reach(_LETTERS_DELETED)
         record_published("dead_letter", [row["id"] for row in confirmed])
         return len(rows)
 

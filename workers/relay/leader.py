@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
 from moneyflow.platform.database import BY_KEYS, SESSION_OPTIONS
-from moneyflow.platform.telemetry import metrics
+from workers.relay import metrics
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import structlog
 
-from moneyflow.platform.telemetry import metrics
 from moneyflow.platform.telemetry.logs import in_lines
+from workers.relay import metrics
 
 log = structlog.get_logger(__name__)
 

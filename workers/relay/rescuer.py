@@ -6,12 +6,15 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from moneyflow.platform import failpoints
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE
-from moneyflow.platform.failpoints import reach
 from moneyflow.platform.jobs.store import rescue
 from workers.relay.queue_depth import QueueDepths
 
 log = structlog.get_logger(__name__)
+
+_RESCUED = failpoints.declare("relay.rescued")
+_MISSING_FOUND = failpoints.declare("relay.missing_found")
 
 #: Seconds between two rescues; a killed worker's job waits at most this much longer for another worker.
 _RESCUE_POLL_SECONDS = 1.0
@@ -40,7 +43,7 @@ class Rescuer:
         if time.monotonic() - self._leading_since > self._lock_grace_seconds:
             rescued = await rescue.rescue(self._connection, limit=_RESCUED_AT_ONCE)
             if rescued:
-                reach("relay.rescued")
+                failpoints.reach(_RESCUED)
                 log.warning("jobs_rescued", jobs=len(rescued), first=str(rescued[0]))
         return _RESCUE_POLL_SECONDS
 
@@ -68,7 +71,7 @@ class LostMessageCheck:
         queued, newest = await rescue.queued_before(self._connection, grace_seconds=self._grace_seconds)
         is_missing = depth is not None and queued > depth
         if is_missing and self._was_missing:
-            reach("relay.missing_found")
+            failpoints.reach(_MISSING_FOUND)
             count = await rescue.publish_again(self._connection, newest=newest, limit=_PUBLISHED_AGAIN_AT_ONCE)
             log.warning("messages_lost", in_postgres=queued, in_rabbitmq=depth, published_again=count)
         self._was_missing = is_missing and not self._was_missing

@@ -11,6 +11,9 @@ from moneyflow.platform.jobs.store import schedules
 
 log = structlog.get_logger(__name__)
 
+_BEFORE_TICK = failpoints.declare("relay.before_tick")
+_TICKED = failpoints.declare("relay.ticked")
+
 #: Seconds until a schedule that was resumed or declared is seen, at most.
 _POLL_SECONDS = 1.0
 _SHORTEST_PAUSE_SECONDS = 0.01
@@ -52,8 +55,8 @@ class ScheduleRelay:
         try:
             with self._database.transaction() as session:
                 ids = schedules.tick(session, name)
-                failpoints.reach("relay.before_tick")
-            failpoints.reach("relay.ticked")
+                failpoints.reach(_BEFORE_TICK)
+            failpoints.reach(_TICKED)
         except Exception as error:
             if is_passing(error):
                 raise

@@ -7,7 +7,7 @@ from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE
 from moneyflow.platform.events import publication as events
 from moneyflow.platform.jobs.contract import PRIORITIES
 from moneyflow.platform.jobs.store import status
-from moneyflow.platform.telemetry import metrics
+from workers.relay import metrics
 from workers.relay.queue_depth import QueueDepths
 from workers.relay.warnings import Warnings
 

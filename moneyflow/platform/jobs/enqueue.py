@@ -13,10 +13,11 @@ import structlog
 
 from moneyflow.platform.database import Session, load_queries
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs import metrics
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.store import FRAGMENTS
-from moneyflow.platform.telemetry import metrics, origin
+from moneyflow.platform.telemetry import origin
 from moneyflow.platform.telemetry.logs import in_lines
 
 log = structlog.get_logger(__name__)

@@ -14,11 +14,11 @@ from moneyflow.platform import clock
 from moneyflow.platform.database import Session, load_queries
 from moneyflow.platform.errors import ConflictError, NotFoundError
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs import metrics
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.schedules import Plan, Schedule, plan, registry, ticks_after
 from moneyflow.platform.jobs.store import FRAGMENTS
-from moneyflow.platform.telemetry import metrics
 from moneyflow.platform.telemetry.origin import Origin, working_for
 
 log = structlog.get_logger(__name__)
