@@ -49,7 +49,7 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         settings.conninfo("app", application_name="api"),
         size=settings.api_threads,
         timeout_seconds=5,
-        on_work=Notifier(settings),
+        notify=Notifier(settings),
     )
     database.open()
     return create_app(Services(settings=settings, database=database, multiprocess_directory=multiprocess_directory))

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import FenceLostError
+from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 

@@ -104,7 +104,7 @@ def settings(environment: dict[str, str]) -> Settings:
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
     """Return this test's database, as the application's role; it wakes workers and the relay as the product does."""
-    database = Database(settings.conninfo("app", application_name="test"), size=8, on_work=Notifier(settings))
+    database = Database(settings.conninfo("app", application_name="test"), size=8, notify=Notifier(settings))
     database.open()
     yield database
     database.close()

@@ -17,8 +17,9 @@ import structlog
 import mail_templates
 import workers.jobs
 from moneyflow.gateways.mail import Mailer
-from moneyflow.platform.brokers.notifier import Notifier, ReadyJobs
+from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE, connection_parameters
+from moneyflow.platform.brokers.ready_list import ReadyList
 from moneyflow.platform.database import Database
 from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.health import serve_health
@@ -53,8 +54,8 @@ class WorkerProcess:
         self.stopping = threading.Event()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         notifier, retry, credit = Notifier(settings), PostgresRetry(), Credit()
-        self.database = Database(self._conninfo(""), size=settings.worker_threads + 1, on_work=notifier)
-        self.batches = Database(self._conninfo(" completer"), size=1, on_work=notifier, by_keys=True)
+        self.database = Database(self._conninfo(""), size=settings.worker_threads + 1, notify=notifier)
+        self.batches = Database(self._conninfo(" completer"), size=1, notify=notifier, by_keys=True)
         self.mailer = Mailer(settings, mail_templates.render)
         self.connection = WorkerConnection(
             self._conninfo(" claims"), name=self.name, lease_seconds=settings.worker_lease_seconds
@@ -139,7 +140,7 @@ class WorkerProcess:
         if not self.settings.worker_ready_list:
             return None
         return ReadyListSource(
-            ReadyJobs(self.settings),
+            ReadyList(self.settings),
             buffer,
             policy,
             is_open=lambda: self.is_consuming() is None,

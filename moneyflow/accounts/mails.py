@@ -6,7 +6,8 @@ from uuid import UUID
 
 from moneyflow.accounts import tokens
 from moneyflow.gateways.mail import Recipient
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.settings import Settings
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))

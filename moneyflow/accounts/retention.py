@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from moneyflow.platform.database import load_queries
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.retention import Rule, declare
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))

@@ -6,8 +6,9 @@ import hmac
 from pathlib import Path
 from uuid import UUID
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 

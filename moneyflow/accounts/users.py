@@ -9,10 +9,11 @@ from moneyflow.accounts import tokens
 from moneyflow.events.user import UserActivated, UserCreated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.events import envelope
 from moneyflow.platform.events.envelope import Envelope
+from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 

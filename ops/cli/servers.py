@@ -15,7 +15,7 @@ _TIMEOUT_SECONDS = 5
 
 @contextmanager
 def opened(command: str) -> Iterator[tuple[Settings, Database]]:
-    """Yield settings and database for a command that only reads; what it leaves for the relay is found by polling."""
+    """Yield settings and database for a command that only reads, and so notifies no relay."""
     settings = settings_module.load()
     with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield settings, database
@@ -23,13 +23,12 @@ def opened(command: str) -> Iterator[tuple[Settings, Database]]:
 
 @contextmanager
 def opened_to_act(command: str) -> Iterator[tuple[Settings, Database]]:
-    """Yield settings and database for a command that leaves work: the relay is woken after each commit."""
+    """Yield settings and database for a command that writes: each commit notifies the relay."""
     from moneyflow.platform.brokers.notifier import Notifier  # noqa: PLC0415 - who only reads needs no Redis
 
     settings = settings_module.load()
-    waker = Notifier(settings)
     conninfo = _conninfo(settings, command)
-    with _open(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, on_work=waker)) as database:
+    with _open(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
         yield settings, database
 
 

@@ -50,7 +50,7 @@ def play(scene: Scene, plan: Plan) -> tuple[Round, Verdict]:
     sign_ups = [SignUp(f"person{number}@{domain}") for number in range(plan.sign_ups)]
     settings = scene.client_settings()
     database = Database(
-        settings.conninfo("app", application_name="client"), size=8, timeout_seconds=3, on_work=Notifier(settings)
+        settings.conninfo("app", application_name="client"), size=8, timeout_seconds=3, notify=Notifier(settings)
     )
     database.open()
     api = next((f"http://127.0.0.1:{actor.process.port}" for actor in scene.of("api")), None)

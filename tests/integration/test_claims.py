@@ -7,7 +7,7 @@ import pytest
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.store import claims, workers
+from moneyflow.platform.jobs.store import claims, heartbeat
 from moneyflow.platform.jobs.store.claims import Standing
 from moneyflow.platform.settings import Settings
 from tests.support import jobs
@@ -160,7 +160,7 @@ def test_a_worker_whose_heart_stopped_is_gone_after_its_lease(
     (job_id,) = _some(database, 1)
     with ledger_worker(settings, "frozen", lease_seconds=0.2) as frozen:
         _claim(frozen, job_id)
-        workers.beat(frozen.connection, frozen.number)
+        heartbeat.beat(frozen.connection, frozen.number)
 
         eventually(lambda: _standing(other, job_id) is Standing.QUARANTINED, what="the lease ended")
         assert claims.claim_quarantined(other.connection, job_id, worker=other.number) is not None

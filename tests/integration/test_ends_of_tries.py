@@ -135,7 +135,7 @@ def test_an_end_that_leaves_work_for_the_relay_wakes_it(
     end: str, wakes: bool, settings: Settings, database: Database, worker: LedgerWorker
 ) -> None:
     woken: list[str] = []
-    waking = Database(settings.conninfo("app", application_name="test"), size=1, on_work=lambda *_: woken.append("now"))
+    waking = Database(settings.conninfo("app", application_name="test"), size=1, notify=lambda *_: woken.append("now"))
     waking.open()
     claim = _claimed(database, worker)
 

@@ -6,9 +6,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from moneyflow.platform.database import BY_KEYS, array
+from moneyflow.platform.database import BY_KEYS
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.store import claims, completion
+from moneyflow.platform.queries import array
 from moneyflow.platform.settings import Settings
 
 _ID = new_id()

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from moneyflow.platform.database import _TRUSTED_SECONDS, SESSION_OPTIONS, Database, Session, is_outage, is_passing
+from moneyflow.platform.database import _TRUSTED_SECONDS, SESSION_OPTIONS, Database, Session, is_outage, is_transient
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.platform.settings import Settings, load
 from tests.support.processes import free_port
@@ -182,7 +182,7 @@ def test_an_outage_is_told_from_a_refusal(sql: str, outage: bool, database: Data
         session.execute(sql)  # type: ignore[arg-type]
 
     assert is_outage(caught.value) is outage
-    assert is_passing(caught.value) is outage
+    assert is_transient(caught.value) is outage
 
 
 def test_a_deadlock_is_no_outage_and_its_victim_leaves_nothing(database: Database) -> None:
@@ -207,7 +207,7 @@ def test_a_deadlock_is_no_outage_and_its_victim_leaves_nothing(database: Databas
 
     assert [type(error) for error in caught] == [errors.DeadlockDetected]
     assert not is_outage(caught[0])
-    assert is_passing(caught[0]), "the same work may do in a moment"
+    assert is_transient(caught[0]), "the same work may do in a moment"
 
 
 def test_a_connection_that_breaks_in_autocommit_is_an_outage_and_is_replaced(

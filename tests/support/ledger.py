@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow.platform.jobs.store import workers
+from moneyflow.platform.jobs.store import heartbeat
 from moneyflow.platform.settings import Settings
 
 
@@ -26,4 +26,4 @@ def ledger_worker(settings: Settings, name: str = "worker", *, lease_seconds: fl
     """Register a worker that lives until the end of the block, or until its connection is closed."""
     conninfo = settings.conninfo("app", application_name="test worker")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
-        yield LedgerWorker(connection, workers.register(connection, name=name, lease_seconds=lease_seconds), name)
+        yield LedgerWorker(connection, heartbeat.register(connection, name=name, lease_seconds=lease_seconds), name)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from workers.relay.__main__ import _work
+from workers.relay.__main__ import _notifications
 from workers.relay.loop import Loop
 
 
@@ -75,8 +75,8 @@ def test_whoever_is_woken_for_later_and_then_now_turns_at_once_and_again_later()
     assert (first, second) == pytest.approx((0.02, 0.21))
 
 
-def test_what_a_hint_does_not_say_is_looked_for_everywhere() -> None:
+def test_a_message_without_a_known_notification_wakes_every_part() -> None:
     everything = {b"jobs", b"events", b"ready"}
-    assert _work({"type": "message", "data": b"ready events"}) == {b"ready", b"events"}
+    assert _notifications({"type": "message", "data": b"ready events"}) == {b"ready", b"events"}
     for message in ({"type": "subscribe", "data": 1}, *({"type": "message", "data": data} for data in (b"1", b""))):
-        assert _work(message) == everything
+        assert _notifications(message) == everything

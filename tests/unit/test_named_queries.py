@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.platform.database import load_queries
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.queries import load_queries
 
 _ROOT = Path(__file__).parent.parent.parent
 _FILES = sorted(
@@ -37,7 +37,7 @@ def test_each_statement_is_found_by_its_name_without_its_semicolon(tmp_path: Pat
     ids=["nothing said", "a name twice", "no name", "not at the line's start"],
 )
 def test_a_statement_without_a_name_or_a_description_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ValueError, match=r"queries\.sql: every query needs a name of its own"):
+    with pytest.raises(ValueError, match=r"queries\.sql: each query needs a unique name"):
         _load(tmp_path, text)
 
 

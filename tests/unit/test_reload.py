@@ -28,7 +28,7 @@ def test_a_file_that_can_be_read_is_no_problem(tmp_path: Path, name: str, text: 
         ("a.py", "def greet(:\n", "invalid syntax"),
         ("a.py", "\0", "null bytes"),
         ("a.jinja", "{% block text %}Hello {{ name }}", "Unexpected end of template"),
-        ("a.sql", "-- name: one\nselect 1;\n", "every query needs a name of its own and a line that says"),
+        ("a.sql", "-- name: one\nselect 1;\n", "each query needs a unique name and a line of description"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str, text: str, told: str) -> None:

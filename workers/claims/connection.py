@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
 from moneyflow.platform.database import BY_KEYS, SESSION_OPTIONS, is_outage
-from moneyflow.platform.jobs.store import workers as store
+from moneyflow.platform.jobs.store import heartbeat
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ class WorkerConnection:
     def beat(self) -> None:
         """Record the heartbeat; a worker that Postgres does not know registers again at its next use."""
         with self.use() as (connection, number):
-            if not store.beat(connection, number):  # Postgres lost the row in a crash.
+            if not heartbeat.beat(connection, number):  # Postgres lost the row in a crash.
                 log.warning("worker_number_lost", number=number)
                 self._drop()
 
@@ -63,8 +63,8 @@ class WorkerConnection:
         if self._connection is None:
             connection = psycopg.connect(self._conninfo, autocommit=True, row_factory=dict_row, options=_OPTIONS)
             try:
-                if self._number is None or not store.hold(connection, self._number):
-                    self._number = store.register(connection, name=self.name, lease_seconds=self.lease_seconds)
+                if self._number is None or not heartbeat.hold_lock(connection, self._number):
+                    self._number = heartbeat.register(connection, name=self.name, lease_seconds=self.lease_seconds)
             except BaseException:
                 connection.close()
                 raise

@@ -7,7 +7,7 @@ from typing import TypeVar
 import psycopg
 import structlog
 
-from moneyflow.platform.database import is_passing
+from moneyflow.platform.database import is_transient
 from moneyflow.platform.errors import PostgresDownError
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class PostgresRetry:
             try:
                 return action()
             except (psycopg.Error, PostgresDownError) as error:
-                if not is_passing(error):
+                if not is_transient(error):
                     raise
                 log.warning("postgres_unavailable", error=str(error), retry_in_seconds=wait)
             self.pause(wait)

@@ -36,7 +36,7 @@ class Completion:
         """Write successes of jobs that touched no table, in one statement; return the ids whose fences held."""
         with self._batches.autocommit() as session:
             if any(success.claim.limit_name is not None for success in successes):
-                session.leave_work()
+                session.notify_after_commit()
             return store.succeed_many(session, successes, worker=self._worker)
 
     def succeeded(self, claim: Claim) -> None:

@@ -49,7 +49,7 @@ def execute(
             return success
         completion.succeed(session, success, worker=worker)
         if claim.limit_name is not None:
-            session.leave_work()  # Its place under the limit is free for another job.
+            session.notify_after_commit()  # Its place under the limit is free for another job.
     failpoints.reach(_FINISHED)
     return None
 

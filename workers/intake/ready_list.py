@@ -25,8 +25,8 @@ _BUSY_SECONDS = 0.1
 _RETRY_SECONDS = 0.5
 
 
-class ReadyList(Protocol):
-    """The ids of jobs that are ready, by priority."""
+class ReadyIds(Protocol):
+    """The ready list: ids of jobs by priority."""
 
     def take(self, priorities: Sequence[int], *, most: int, wait_seconds: float) -> list[tuple[int, UUID]]:
         """Return up to `most` ids, each with its priority, of the first priority that has any."""
@@ -53,7 +53,7 @@ class ReadyListSource:
 
     def __init__(
         self,
-        ready: ReadyList,
+        ready: ReadyIds,
         buffer: ClaimBuffer,
         room: Room,
         *,

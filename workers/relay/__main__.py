@@ -15,9 +15,9 @@ import redis.asyncio
 import redis.exceptions
 import structlog
 
-from moneyflow.platform.brokers import notifier
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
-from moneyflow.platform.database import Database, is_passing
+from moneyflow.platform.brokers.redis import channel
+from moneyflow.platform.database import Database, is_transient
 from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.start import begin
@@ -42,7 +42,7 @@ _STUCK_SECONDS = 120.0
 _RECONNECT_SECONDS = 0.5
 #: Seconds that a stopping relay has: Kafka's producer, which sends what it holds, takes the longest.
 _STOP_SECONDS = 15.0
-_WORK = {b"jobs", b"events", b"ready"}
+_NOTIFICATIONS = {b"jobs", b"events", b"ready"}
 
 
 class RelayProcess:
@@ -91,7 +91,7 @@ class RelayProcess:
                 async with leadership(self._conninfo("leader"), on_poll=self._move) as connection:
                     await self._lead(connection)
             except* psycopg.Error as group:
-                if not all(is_passing(error) for error in group.exceptions):
+                if not all(is_transient(error) for error in group.exceptions):
                     raise
                 log.warning("postgres_unavailable", error=str(group.exceptions[0]))
             self._loops = []
@@ -149,15 +149,15 @@ class RelayProcess:
             )
             try:
                 async with client, client.pubsub() as subscription:
-                    await subscription.subscribe(notifier.channel(settings))
+                    await subscription.subscribe(channel(settings))
                     async for message in subscription.listen():
-                        work = _work(message)
-                        if b"jobs" in work:
+                        notified = _notifications(message)
+                        if b"jobs" in notified:
                             jobs.wake()
                             limits.wake()
-                        if b"events" in work:
+                        if b"events" in notified:
                             events.wake()
-                        if b"ready" in work:
+                        if b"ready" in notified:
                             jobs.wake_after(READY_LIST_FIRST_SECONDS)
             except (redis.exceptions.RedisError, OSError) as error:
                 log.warning("wake_channel_lost", error=str(error), consequence="the relay polls until it is back")
@@ -167,10 +167,10 @@ class RelayProcess:
         return self.settings.conninfo("relay", application_name=f"relay {part}")
 
 
-def _work(message: Mapping[str, Any]) -> set[bytes]:
-    """Return what there is to do; everything when that is unknown, as after a lost subscription."""
+def _notifications(message: Mapping[str, Any]) -> set[bytes]:
+    """Return the notifications of a message; all of them when it has none, as after a lost subscription."""
     named = set(message["data"].split()) if message["type"] == "message" else set()
-    return named if named and named <= _WORK else _WORK
+    return named if named and named <= _NOTIFICATIONS else _NOTIFICATIONS
 
 
 def _exit_now() -> None:

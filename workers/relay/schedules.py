@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from moneyflow.platform import failpoints
-from moneyflow.platform.database import Database, is_passing
+from moneyflow.platform.database import Database, is_transient
 from moneyflow.platform.jobs.store import schedules
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class ScheduleRelay:
                 failpoints.reach(_BEFORE_TICK)
             failpoints.reach(_TICKED)
         except Exception as error:
-            if is_passing(error):
+            if is_transient(error):
                 raise
             log.exception("schedule_failed", schedule=name, consequence="it is retried")
             return 0

@@ -10,7 +10,7 @@ from moneyflow.platform.database import Database, Session
 
 
 class NestedDatabase(Database):
-    """A database whose transactions all lie inside one."""
+    """A database whose transactions are all inside one."""
 
     def __init__(self, outer: Session) -> None:
         self._outer = outer
@@ -49,14 +49,14 @@ class NestedSession(Session):
             self._is_begun = False
         for callback in self._after_commit:
             self._outer.after_commit(callback)
-        for work in self._work:
-            self._outer.leave_work(work)
+        for notification in self._notifications:
+            self._outer.notify_after_commit(notification)
         if self._ready:
-            self._outer.leave_ready(self._ready)
+            self._outer.notify_ready_after_commit(self._ready)
         self._forget()
 
     def release(self) -> None:
-        """Take back what was not committed."""
+        """Roll back what was not committed."""
         if self._is_begun:
             self._outer.execute("rollback to savepoint nested")
             self._outer.execute("release savepoint nested")
@@ -70,4 +70,5 @@ class NestedSession(Session):
         self._touched = True
 
     def _forget(self) -> None:
-        self._after_commit, self._work, self._ready, self._touched = [], set(), [], False
+        self._after_commit, self._notifications, self._ready = [], set(), []
+        self._touched = False

@@ -33,11 +33,12 @@ import mail_templates
 import workers.jobs  # noqa: F401 - importing it declares the handlers
 from moneyflow.gateways.mail import Mailer, Recipient
 from moneyflow.platform import settings as settings_module
-from moneyflow.platform.database import Session, is_outage, load_queries
+from moneyflow.platform.database import Session, is_outage
 from moneyflow.platform.errors import FenceLostError
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.store import FRAGMENTS, claims
 from moneyflow.platform.jobs.store.claims import Claim
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.telemetry.origin import Origin, working_for
 from workers import handlers as declared
 from workers.execution.completion import Completion

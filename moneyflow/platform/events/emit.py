@@ -8,9 +8,10 @@ from uuid import UUID
 import structlog
 
 from moneyflow.platform import clock
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.events.contract import Event
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.telemetry import origin
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ def emit(session: Session, event: Event, *, actor_id: UUID | None = None) -> UUI
         },
     )
     session.after_commit(partial(log.info, "event_emitted", event_id=str(event_id), event_type=event.type))
-    session.leave_work("events")
+    session.notify_after_commit("events")
     return event_id
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from moneyflow.platform.database import load_queries
+from moneyflow.platform.queries import load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 

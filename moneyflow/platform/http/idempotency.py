@@ -18,9 +18,10 @@ from pathlib import Path
 
 from psycopg.types.json import Jsonb
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ConflictError, InvalidInputError
 from moneyflow.platform.http.answers import Answer
+from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")

@@ -13,12 +13,13 @@ from uuid import UUID
 
 import structlog
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ConflictError, NotFoundError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.queries import load_queries
 
 log = structlog.get_logger(__name__)
 

@@ -11,12 +11,13 @@ from uuid import UUID
 import orjson
 import structlog
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import metrics
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.telemetry import origin
 from moneyflow.platform.telemetry.logs import in_lines
 
@@ -108,9 +109,9 @@ def _insert(
         session.after_commit(told)
         ready = _ready(((jobs[n], ids[n]) for n in inserted), shared)
         if ready:
-            session.leave_ready(ready)
+            session.notify_ready_after_commit(ready)
         if len(ready) < len(inserted):
-            session.leave_work()
+            session.notify_after_commit()
     return [own if key is None else holders[key] for own, key in zip(ids, keys, strict=True)]
 
 

@@ -35,7 +35,7 @@ from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.retention import JOBS
 from moneyflow.platform.jobs.store import claims as claim
-from moneyflow.platform.jobs.store import completion, workers
+from moneyflow.platform.jobs.store import completion, heartbeat
 from moneyflow.platform.jobs.store.completion import Success
 from moneyflow.platform.jobs.store.publication import QUERIES
 from ops import migrate
@@ -93,7 +93,7 @@ class Run:
         self._relay = self._connection(settings, "relay")
         self._worker = self._connection(settings, "app")
         self._worker.execute("set synchronous_commit = off")  # As the workers' own.
-        self._number = workers.register(self._worker, name="bench", lease_seconds=3600)
+        self._number = heartbeat.register(self._worker, name="bench", lease_seconds=3600)
 
     def close(self) -> None:
         """Close every connection."""

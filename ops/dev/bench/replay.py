@@ -24,9 +24,10 @@ from rich.table import Table
 
 from moneyflow.platform import settings as settings_module
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, JOBS_QUEUE, connection_parameters
-from moneyflow.platform.database import Database, load_queries
+from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.failed import groups
 from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.settings import Settings
 from ops.dev.stack.home import State
 from ops.dev.stack.servers import Postgres, RabbitMQ

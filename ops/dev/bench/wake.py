@@ -21,7 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from moneyflow.platform import settings as settings_module
-from moneyflow.platform.brokers.notifier import PREFIX, Notifier, ReadyJobs, connect
+from moneyflow.platform.brokers.notifier import Notifier
+from moneyflow.platform.brokers.ready_list import ReadyList
+from moneyflow.platform.brokers.redis import PREFIX, connect
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.settings import Settings
 
@@ -116,7 +118,7 @@ def redis_latencies(settings: Settings) -> list[float]:
 
 def ready_latencies(settings: Settings) -> list[float]:
     """Return the milliseconds from the end of a commit until a worker has the id of its job."""
-    ready = ReadyJobs(settings)
+    ready = ReadyList(settings)
     while ready.take([5], most=1000, wait_seconds=0.1):
         pass
     heard = partial(ready.take, [5], most=1, wait_seconds=5)

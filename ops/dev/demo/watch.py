@@ -16,10 +16,11 @@ from moneyflow.audit import log
 from moneyflow.audit.log import Chain
 from moneyflow.platform.brokers.kafka import topic_name
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, connection_parameters
-from moneyflow.platform.database import Database, load_queries
+from moneyflow.platform.database import Database
 from moneyflow.platform.events import envelope
 from moneyflow.platform.events.topics import event_topics
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.settings import Settings
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)

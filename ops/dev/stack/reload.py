@@ -74,7 +74,7 @@ def _read_template(file: Path) -> None:
 
 
 def _read_queries(file: Path) -> None:
-    from moneyflow.platform.database import load_queries  # noqa: PLC0415 - only where a query changes
+    from moneyflow.platform.queries import load_queries  # noqa: PLC0415 - only where a query changes
 
     load_queries(file)
 

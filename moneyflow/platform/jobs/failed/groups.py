@@ -10,7 +10,8 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from moneyflow.platform.clock import rfc3339
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
+from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 

@@ -15,10 +15,11 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.failed.groups import DeadState, Filter, filtered
+from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 _PAGE = 1000
@@ -146,7 +147,7 @@ def candidates(session: Session, order: Order) -> Iterator[Item]:
 
 def replay(session: Session, items: Sequence[Item], *, start: datetime, gap_seconds: float) -> set[UUID]:
     """Begin the items' jobs anew, one gap apart, and return those that were still as they had been frozen."""
-    session.leave_work()
+    session.notify_after_commit()
     return _changed(session, "replay", items, start=start, gap_seconds=gap_seconds)
 
 
@@ -157,7 +158,7 @@ def discard(session: Session, items: Sequence[Item]) -> set[UUID]:
 
 def restore(session: Session, items: Sequence[Item]) -> set[UUID]:
     """Bring discarded jobs back, with their dead letters, and return those that were still as they had been frozen."""
-    session.leave_work()
+    session.notify_after_commit()
     return _changed(session, "restore", items)
 
 

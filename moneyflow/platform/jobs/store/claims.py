@@ -12,9 +12,10 @@ from psycopg import Connection
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from moneyflow.platform.database import Session, array, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import FenceLostError
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.queries import array, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 

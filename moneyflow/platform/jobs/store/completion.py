@@ -9,10 +9,11 @@ from uuid import UUID
 
 import orjson
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import FenceLostError
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.jobs.store.claims import Claim
+from moneyflow.platform.queries import load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
@@ -107,7 +108,7 @@ def end(session: Session, claim: Claim, end: End, failure: Failure, *, worker: s
         "error_traceback": failure.traceback,
     }
     _held(session.execute(QUERIES[_QUERY_OF[end.outcome]], parameters).rowcount, claim)
-    session.leave_work()
+    session.notify_after_commit()
 
 
 def _json(value: object) -> str:

@@ -6,10 +6,11 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ConflictError, NotFoundError
 from moneyflow.platform.jobs.policy import Breaker
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.queries import load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
@@ -50,13 +51,13 @@ def trip(session: Session, kind: str, *, reason: str, breaker: Breaker) -> bool:
 
 def resume(session: Session, kind: str) -> bool:
     """End a pause; the jobs that waited run from the commit on. False when the kind was not paused."""
-    session.leave_work()
+    session.notify_after_commit()
     return session.fetch_one(QUERIES["resume"], {"kind": kind, "probe_job_id": None}) is not None
 
 
 def probe_succeeded(session: Session, kind: str, job_id: UUID) -> bool:
     """End the pause of a kind whose probe is this job; False when it is not."""
-    session.leave_work()
+    session.notify_after_commit()
     return session.fetch_one(QUERIES["resume"], {"kind": kind, "probe_job_id": job_id}) is not None
 
 

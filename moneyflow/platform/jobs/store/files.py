@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import NotFoundError, PermanentError
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.queries import load_queries
 
 #: What is larger takes the memory of a worker and of the API at once.
 MAX_FILE_BYTES = 16 * 1024 * 1024

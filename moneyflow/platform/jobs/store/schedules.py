@@ -11,7 +11,7 @@ import structlog
 from psycopg.rows import DictRow
 
 from moneyflow.platform import clock
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ConflictError, NotFoundError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import metrics
@@ -19,6 +19,7 @@ from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.schedules import Plan, Schedule, plan, registry, ticks_after
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.telemetry.origin import Origin, working_for
 
 log = structlog.get_logger(__name__)

@@ -52,7 +52,7 @@ class Client:
         self._committed_at = 0.0
         self._wake = Notifier(settings)
         self._database = Database(
-            settings.conninfo("app", application_name="bench client"), size=1, on_work=self._committed
+            settings.conninfo("app", application_name="bench client"), size=1, notify=self._committed
         )
         self._database.open()
 

@@ -1,5 +1,5 @@
 -- name: register
--- Give a new worker its number, and forget workers that have been gone for days.
+-- Insert a worker and return its number; delete workers whose last heartbeat is a week old.
 with forgotten as (delete from workers where heartbeat_at < clock_timestamp() - interval '7 days')
 insert into workers (name, lease_seconds) values (%(name)s, %(lease_seconds)s) returning number;
 
@@ -8,9 +8,9 @@ insert into workers (name, lease_seconds) values (%(name)s, %(lease_seconds)s) r
 select pg_advisory_lock(%(lock_class)s, %(number)s);
 
 -- name: beat
--- Say that the worker moves.
+-- Record the heartbeat.
 update workers set heartbeat_at = clock_timestamp() where number = %(number)s;
 
 -- name: durably
--- Let this transaction's commit wait for the disk, on a connection whose others do not.
+-- Make this transaction's commit wait for the disk, on a connection whose other commits do not.
 set local synchronous_commit = on;

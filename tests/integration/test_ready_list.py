@@ -1,4 +1,4 @@
-"""The names of jobs that are ready: told by whoever commits, on Redis; each is taken by one worker."""
+"""The ready list: ids of jobs on Redis, sent after the commit; each is taken by one worker."""
 
 import threading
 import time
@@ -10,9 +10,11 @@ import pytest
 import redis
 
 from moneyflow.platform.brokers import notifier
-from moneyflow.platform.brokers.notifier import Notifier, ReadyJobs
+from moneyflow.platform.brokers import redis as own_redis
+from moneyflow.platform.brokers.notifier import Notifier
+from moneyflow.platform.brokers.ready_list import ReadyList
 from moneyflow.platform.clock import now
-from moneyflow.platform.database import Database, Work
+from moneyflow.platform.database import Database, Notification
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue, enqueue_many
 from moneyflow.platform.settings import Settings
@@ -24,21 +26,21 @@ _ALL = range(10, -1, -1)
 
 
 @pytest.fixture
-def ready(settings: Settings) -> Iterator[ReadyJobs]:
-    jobs = ReadyJobs(settings)
+def ready(settings: Settings) -> Iterator[ReadyList]:
+    jobs = ReadyList(settings)
     yield jobs
     jobs.close()
 
 
-def _all(ready: ReadyJobs) -> list[tuple[int, UUID]]:
+def _all(ready: ReadyList) -> list[tuple[int, UUID]]:
     found: list[tuple[int, UUID]] = []
-    while names := ready.take(_ALL, most=100, wait_seconds=0.05):
-        found += names
+    while ids := ready.take(_ALL, most=100, wait_seconds=0.05):
+        found += ids
     return found
 
 
-def test_what_is_committed_can_be_taken_by_its_name_the_highest_priority_first(
-    database: Database, ready: ReadyJobs
+def test_a_committed_job_can_be_taken_by_its_id_the_highest_priority_first(
+    database: Database, ready: ReadyList
 ) -> None:
     with database.transaction() as session:
         low = enqueue_many(session, [LeaveEffect(), LeaveEffect()], priority=2)
@@ -51,7 +53,7 @@ def test_what_is_committed_can_be_taken_by_its_name_the_highest_priority_first(
     assert _all(ready) == [(2, low[1])]
 
 
-def test_a_worker_that_waits_gets_a_name_the_moment_it_comes(database: Database, ready: ReadyJobs) -> None:
+def test_a_worker_that_waits_gets_an_id_the_moment_it_comes(database: Database, ready: ReadyList) -> None:
     taken: list[tuple[int, UUID]] = []
     waiting = threading.Thread(target=lambda: taken.extend(ready.take(_ALL, most=4, wait_seconds=10)))
     waiting.start()
@@ -59,10 +61,12 @@ def test_a_worker_that_waits_gets_a_name_the_moment_it_comes(database: Database,
         job_id = enqueue(session, LeaveEffect())
     waiting.join(5)
 
-    assert [name for _, name in taken] == [job_id]
+    assert [id_ for _, id_ in taken] == [job_id]
 
 
-def test_of_one_commit_the_highest_priority_goes_first_to_whoever_waits(database: Database, ready: ReadyJobs) -> None:
+def test_of_one_commit_a_worker_that_waits_gets_the_highest_priority_first(
+    database: Database, ready: ReadyList
+) -> None:
     taken: list[tuple[int, UUID]] = []
     waiting = threading.Thread(target=lambda: taken.extend(ready.take(_ALL, most=4, wait_seconds=10)))
     waiting.start()
@@ -75,28 +79,28 @@ def test_of_one_commit_the_highest_priority_goes_first_to_whoever_waits(database
     assert taken == [(9, high[0])]
 
 
-def test_names_are_told_again_once_redis_has_forgotten_the_script(
-    settings: Settings, database: Database, ready: ReadyJobs
+def test_ids_are_sent_again_after_redis_has_lost_the_script(
+    settings: Settings, database: Database, ready: ReadyList
 ) -> None:
     ids = []
     for _ in range(2):
         with database.transaction() as session:
             ids.append(enqueue(session, LeaveEffect()))
-        notifier.connect(settings).script_flush()
+        own_redis.connect(settings).script_flush()
 
     assert [job_id for _, job_id in _all(ready)] == ids
 
 
-def test_what_was_put_back_is_the_next_to_be_taken(database: Database, ready: ReadyJobs) -> None:
+def test_what_was_put_back_is_the_next_to_be_taken(database: Database, ready: ReadyList) -> None:
     with database.transaction() as session:
         ids = enqueue_many(session, [LeaveEffect() for _ in range(4)], priority=5)
-    names = ready.take(_ALL, most=3, wait_seconds=0.05)
-    ready.put_back(names[1:])
+    taken = ready.take(_ALL, most=3, wait_seconds=0.05)
+    ready.put_back(taken[1:])
 
     assert [job_id for _, job_id in _all(ready)] == ids[1:]
 
 
-def test_jobs_that_cannot_begin_at_once_have_no_name(database: Database, ready: ReadyJobs) -> None:
+def test_jobs_that_cannot_start_at_once_are_not_on_the_list(database: Database, ready: ReadyList) -> None:
     with database.transaction() as session:
         enqueue(session, LeaveEffect(), delay=timedelta(minutes=1))
         enqueue(session, LeaveEffect(), at=now() + timedelta(minutes=1))
@@ -106,7 +110,7 @@ def test_jobs_that_cannot_begin_at_once_have_no_name(database: Database, ready: 
     assert _all(ready) == []
 
 
-def test_a_transaction_that_is_rolled_back_tells_nothing(database: Database, ready: ReadyJobs) -> None:
+def test_a_transaction_that_is_rolled_back_notifies_of_nothing(database: Database, ready: ReadyList) -> None:
     with database.transaction() as session:
         enqueue(session, LeaveEffect())
         session.release()
@@ -115,51 +119,51 @@ def test_a_transaction_that_is_rolled_back_tells_nothing(database: Database, rea
 
 
 def test_many_jobs_of_one_commit_are_left_to_the_relay(
-    database: Database, ready: ReadyJobs, settings: Settings
+    database: Database, ready: ReadyList, settings: Settings
 ) -> None:
-    hints = _hints(settings)
+    notifications = _notifications(settings)
     with database.transaction() as session:
         enqueue_many(session, [LeaveEffect() for _ in range(notifier._MOST_OF_ONE_COMMIT + 1)])
 
     assert _all(ready) == []
-    assert b"jobs" in next(hints)
+    assert b"jobs" in next(notifications)
 
 
-def test_names_that_nobody_takes_are_few_and_do_not_stay(
-    settings: Settings, ready: ReadyJobs, monkeypatch: pytest.MonkeyPatch
+def test_ids_that_no_worker_takes_are_few_and_expire(
+    settings: Settings, ready: ReadyList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waker = Notifier(settings)
+    notify = Notifier(settings)
     for _ in range(notifier._MOST_KEPT // 50 + 2):
-        waker(["ready"], [(5, new_id()) for _ in range(50)])
+        notify(["ready"], [(5, new_id()) for _ in range(50)])
     assert len(ready.take(_ALL, most=1000, wait_seconds=0.05)) == notifier._MOST_KEPT
 
-    monkeypatch.setattr(notifier, "_KEPT_MILLISECONDS", 50)
-    waker(["ready"], [(5, new_id())])
-    keys = notifier.connect(settings)
-    eventually(lambda: not keys.exists(notifier._list(settings, 5)), what="the name is gone")
+    monkeypatch.setattr(notifier, "KEPT_MILLISECONDS", 50)
+    notify(["ready"], [(5, new_id())])
+    keys = own_redis.connect(settings)
+    eventually(lambda: not keys.exists(own_redis.ready_list(settings, 5)), what="the id expired")
 
 
 @pytest.mark.parametrize(
-    ("work", "ready_jobs", "hint"),
+    ("sent", "ready_jobs", "received"),
     [
         (["jobs"], 0, {b"jobs"}),
         (["events", "jobs"], 0, {b"events", b"jobs"}),
         (["ready", "events"], 1, {b"ready", b"events"}),
     ],
 )
-def test_the_relay_hears_what_there_is_to_do(
-    settings: Settings, work: list[Work], ready_jobs: int, hint: set[bytes]
+def test_the_relay_is_notified_of_jobs_and_of_events(
+    settings: Settings, sent: list[Notification], ready_jobs: int, received: set[bytes]
 ) -> None:
-    hints = _hints(settings)
-    Notifier(settings)(work, [(5, new_id()) for _ in range(ready_jobs)])
+    notifications = _notifications(settings)
+    Notifier(settings)(sent, [(5, new_id()) for _ in range(ready_jobs)])
 
-    assert set(next(hints).split()) == hint
+    assert set(next(notifications).split()) == received
 
 
-def _hints(settings: Settings) -> Iterator[bytes]:
+def _notifications(settings: Settings) -> Iterator[bytes]:
     """Listen from now on, as the relay does."""
-    subscription = redis.client.PubSub(notifier.connect(settings, patience_seconds=5).connection_pool)
-    subscription.subscribe(notifier.channel(settings))
+    subscription = redis.client.PubSub(own_redis.connect(settings, timeout_seconds=5).connection_pool)
+    subscription.subscribe(own_redis.channel(settings))
     messages = subscription.listen()
     next(messages)
     return (message["data"] for message in messages)

@@ -1,0 +1,36 @@
+"""Redis: how to connect, and the names of the channel and the lists that carry notifications."""
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from moneyflow.platform.settings import Settings
+
+#: The prefix of every key and channel of this platform; the ACL allows no other.
+PREFIX = "money-flow:"
+
+_CONNECT_TIMEOUT_SECONDS = 0.5
+
+
+def connect(settings: Settings, *, timeout_seconds: float = 0.5) -> redis.Redis:
+    """Return a client with short timeouts: notifications are best effort, so no caller waits long for them."""
+    return redis.Redis(
+        host=settings.redis_host,
+        port=settings.redis_port,
+        username=settings.redis_user,
+        password=settings.redis_password.get_secret_value(),
+        db=settings.redis_db,
+        socket_timeout=timeout_seconds,
+        socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+def channel(settings: Settings) -> str:
+    """Return the notification channel of this database; installations that share a Redis do not wake one another."""
+    return f"{PREFIX}wake:{settings.postgres_db}"
+
+
+def ready_list(settings: Settings, priority: int) -> str:
+    """Return the key of the list of ready jobs of a priority."""
+    return f"{PREFIX}ready:{{{settings.postgres_db}}}:{priority}"  # The braces keep all on one node of a cluster.

@@ -1,0 +1,47 @@
+"""Named queries: SQL in `.sql` files next to the code that runs it, and arrays as parameters of it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import LiteralString, cast
+from uuid import UUID
+
+_BLOCK = re.compile(
+    r"^-- (name|fragment): (\w+)\n((?:-- [^\n]*\n)+)(.*?)(?=^-- (?:name|fragment): |\Z)", re.MULTILINE | re.DOTALL
+)
+_FRAGMENT = re.compile(r"<<(\w+)>>")
+
+
+def load_queries(path: Path, *, fragments: Path | None = None) -> Mapping[str, LiteralString]:
+    """Read the named queries of an `.sql` file: `-- name: x`, one or more lines of description, the statement.
+
+    `fragments` is a file of `-- fragment: y` blocks that several statements share; a statement includes one as `<<y>>`.
+
+    Raises:
+        ValueError: a query has no name or description, two have the same name, or a fragment is not in the file.
+    """
+    shared = _blocks(fragments, "fragment") if fragments else {}
+    queries = {name: _expand(path, sql, shared).removesuffix(";") for name, sql in _blocks(path, "name").items()}
+    return cast("Mapping[str, LiteralString]", queries)
+
+
+def array(values: Iterable[UUID | int]) -> str:
+    """Return an array parameter as Postgres reads it. PERF: psycopg's own adapter takes five times as long."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _blocks(path: Path, kind: str) -> dict[str, str]:
+    text = path.read_text(encoding="utf-8")
+    blocks = {name: sql.strip() for found, name, _, sql in _BLOCK.findall(text) if found == kind}
+    if len(blocks) != len(re.findall(r"-- (?:name|fragment):", text)):
+        raise ValueError(f"{path.name}: each query needs a unique name and a line of description above it")
+    return blocks
+
+
+def _expand(path: Path, sql: str, fragments: Mapping[str, str]) -> str:
+    def fragment(found: re.Match[str]) -> str:
+        if found[1] not in fragments:
+            raise ValueError(f"{path.name}: there is no fragment {found[1]}; there are {', '.join(sorted(fragments))}")
+        return _expand(path, fragments[found[1]], fragments)
+
+    return _FRAGMENT.sub(fragment, sql)
