@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import LiteralString
 
 from moneyflow.platform.events import publication as events
-from moneyflow.platform.jobs import batches
-from moneyflow.platform.jobs.store import admission, control, publication, rescue, status
+from moneyflow.platform.jobs import batches as authors
+from moneyflow.platform.jobs.store import admission, batches, control, publication, rescue, status
 
 QUERIES: Mapping[str, LiteralString] = {
     **control.QUERIES,
     **status.QUERIES,
+    **authors.QUERIES,
     **batches.QUERIES,
     **publication.QUERIES,
     **rescue.QUERIES,

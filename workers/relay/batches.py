@@ -1,4 +1,4 @@
-"""Batches: the leader ends what has nothing unfinished, and cancels what a failed member cancels."""
+"""Batches: the leader ends batches without unfinished members, and cancels those that a failed member cancels."""
 
 import asyncio
 import time
@@ -8,8 +8,9 @@ import structlog
 
 from moneyflow.platform import failpoints
 from moneyflow.platform.database import Database
-from moneyflow.platform.jobs import batches, metrics
-from moneyflow.platform.jobs.batches import CancelledMembers
+from moneyflow.platform.jobs import metrics
+from moneyflow.platform.jobs.store import batches
+from moneyflow.platform.jobs.store.batches import CancelledMembers
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ class BatchRelay:
         return 0 if has_more else max(_POLL_SECONDS, (time.monotonic() - started) / _BUSY_SHARE)
 
     def _run_once(self) -> tuple[bool, bool]:
-        has_more = self._cancel_broken()
+        has_more = self._cancel_failed()
         with self._database.transaction() as session:
             ended = batches.end_finished(session, limit=_ENDED_AT_ONCE)
             if ended:
@@ -54,10 +55,10 @@ class BatchRelay:
             log.info("batch_ended", batch_id=str(batch.id), batch=batch.name, counts=batch.counts)
         return has_more or len(ended) == _ENDED_AT_ONCE, any(batch.end_job_id for batch in ended)
 
-    def _cancel_broken(self) -> bool:
+    def _cancel_failed(self) -> bool:
         """Cancel members of batches that a failed member cancels; return whether there are more."""
         with self._database.transaction() as session:
-            cancelled = batches.cancel_broken(session, limit=_ENDED_AT_ONCE, members=_CANCELLED_AT_ONCE)
+            cancelled = batches.cancel_failed(session, limit=_ENDED_AT_ONCE, members=_CANCELLED_AT_ONCE)
         for batch in cancelled:
             _report(batch)
         return any(len(batch.members) == _CANCELLED_AT_ONCE for batch in cancelled)

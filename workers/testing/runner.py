@@ -35,8 +35,7 @@ from moneyflow.gateways.mail import Mailer, Recipient
 from moneyflow.platform import settings as settings_module
 from moneyflow.platform.database import Session, is_outage
 from moneyflow.platform.errors import FenceLostError
-from moneyflow.platform.jobs import batches
-from moneyflow.platform.jobs.store import FRAGMENTS, claims
+from moneyflow.platform.jobs.store import FRAGMENTS, batches, claims
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.queries import load_queries
 from moneyflow.platform.telemetry.origin import Origin, working_for
@@ -195,6 +194,6 @@ class _Runner:
 
     def _turn_batches(self) -> bool:
         """End the batches that can end, and cancel what a failed member cancels; False when there are none."""
-        cancelled = batches.cancel_broken(self._session, limit=_BATCHES_AT_ONCE, members=_BATCHES_AT_ONCE)
+        cancelled = batches.cancel_failed(self._session, limit=_BATCHES_AT_ONCE, members=_BATCHES_AT_ONCE)
         ended = batches.end_finished(self._session, limit=_BATCHES_AT_ONCE)
         return bool(cancelled or ended)

@@ -1,7 +1,7 @@
-"""Batches: many jobs that end together, and a job that then runs. It is opened, added to, sealed; the relay ends it.
+"""Batches: jobs that end together, and an end job that then runs. Authors open, fill and seal one; the relay ends it.
 
-Nothing counts as members end: the relay asks the index of members whether any is unfinished, so that a batch of a
-hundred thousand jobs has no row that all of them update (`batches.sql`).
+No counter is kept while members end: the relay looks for an unfinished one in the index of members, so that a batch of
+a hundred thousand jobs has no row that all of them update (`store/batches.sql`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,27 +19,28 @@ from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.jobs.store.batches import cancel_members
 from moneyflow.platform.queries import load_queries
 
 log = structlog.get_logger(__name__)
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
-#: What a failed member means: nothing to the others; the batch waits until it is replayed or discarded; all others are
-#: cancelled, and the batch ends.
+#: What follows from a failed member. continue: nothing; wait: the batch does not end until an operator replays or
+#: discards it; cancel: the other members are cancelled, and the batch ends.
 OnFailure = Literal["continue", "wait", "cancel"]
 State = Literal["open", "ended", "cancelled"]
 STATES: tuple[State, ...] = ("open", "ended", "cancelled")
 
 #: As states are shown: a member that waits for its next attempt is retrying.
 _UNFINISHED = frozenset({"scheduled", "queued", "running", "retrying"})
-#: So many members are cancelled by one statement.
+#: Members that one statement cancels.
 _CANCELLED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """How a batch is. `counts` says how many members are in each state: of this moment, or kept when it ended."""
+    """Status of a batch. `counts` holds the number of members in each state, now or, once it ended, at its end."""
 
     id: UUID
     name: str
@@ -54,26 +55,26 @@ class Status:
 
     @property
     def total(self) -> int:
-        """Return how many jobs belong to it so far."""
+        """Return the number of members so far."""
         return sum(self.counts.values())
 
     @property
     def done(self) -> int:
-        """Return how many of them have ended, in whatever way its policy takes for an end."""
+        """Return how many members have ended; under `wait`, a failed one has not."""
         waited_for = _UNFINISHED | {"failed"} if self.on_failure == "wait" and self.state == "open" else _UNFINISHED
         return sum(count for state, count in self.counts.items() if state not in waited_for)
 
     @property
     def done_fraction(self) -> float:
-        """Return the part that is done, 0 to 1; an empty batch is done once it is sealed."""
+        """Return the share of members that have ended, 0 to 1; 1 for an empty batch that is sealed."""
         return self.done / self.total if self.total else float(self.sealed)
 
 
 def open(session: Session, *, name: str, on_end: Job | None = None, on_failure: OnFailure = "continue") -> UUID:
-    """Open a batch in the session's transaction and return its id; give it members by `add`, then `seal` it.
+    """Open a batch in the session's transaction and return its id; then `add` members and `seal` it.
 
-    `on_end` has its id from now on, and runs when the batch has ended. It finds the batch that it is the end of with
-    `batches.of(session, context.job_id)`, and how its members ended with `batches.status`.
+    `on_end` is inserted now and runs after the batch has ended. Its handler finds the batch with
+    `batches.of(session, context.job_id)`, and how the members ended with `batches.status`.
 
     Raises:
         ConflictError: the unique key of `on_end` is taken.
@@ -84,9 +85,9 @@ def open(session: Session, *, name: str, on_end: Job | None = None, on_failure: 
 def add(session: Session, batch_id: UUID, jobs: Sequence[Job]) -> list[UUID]:
     """Enqueue jobs as members of an open batch and return their ids, in the same order.
 
-    A sealed batch takes more as well while it is open. A member that adds before it ends is always in time, for the
-    batch does not end before it. A job whose unique key is taken stays with the batch, or with none, that it was first
-    enqueued for: its id is returned, and this batch neither counts it nor waits for it.
+    A sealed batch accepts members too while it is open, and it is open as long as a member that adds others runs. A job
+    whose unique key is taken stays in the batch, if any, that it was first enqueued for: its id is returned, and this
+    batch neither counts it nor waits for it.
 
     Raises:
         NotFoundError: there is no such batch.
@@ -100,7 +101,7 @@ def add(session: Session, batch_id: UUID, jobs: Sequence[Job]) -> list[UUID]:
 
 
 def seal(session: Session, batch_id: UUID) -> None:
-    """Say that no more jobs are to come, so that the batch may end; once or more often.
+    """Mark the batch as complete, so that it may end once its members have; idempotent.
 
     Raises:
         NotFoundError: there is no such batch.
@@ -112,11 +113,11 @@ def seal(session: Session, batch_id: UUID) -> None:
 def submit(
     session: Session, jobs: Sequence[Job], *, name: str, on_end: Job | None = None, on_failure: OnFailure = "continue"
 ) -> UUID:
-    """Open a batch, add the jobs and seal it, all at once, and return its id.
+    """Open a batch, add the jobs and seal it, in one call, and return its id.
 
     For example::
 
-        batches.submit(session, [SendEmail(…) for person in people], name="letters", on_end=Report(…))
+        batches.submit(session, [SendEmail(…) for person in people], name="newsletter", on_end=Report(…))
     """
     batch_id = _insert(session, name=name, on_end=on_end, on_failure=on_failure, sealed=True)
     enqueue_many(session, jobs, batch_id=batch_id)
@@ -124,13 +125,13 @@ def submit(
 
 
 def cancel(session: Session, batch_id: UUID, *, reason: str) -> int:
-    """Cancel an open batch: members that wait, and its end, at once; those that run are asked to stop.
+    """Cancel an open batch and its end job: members that wait are cancelled, those that run are asked to stop.
 
-    Returns how many members that were. Whoever is adding to the batch at this moment is waited for.
+    Returns the number of these members. Waits for transactions that add to the batch.
 
     Raises:
         NotFoundError: there is no such batch.
-        ConflictError: it has ended, or was cancelled before.
+        ConflictError: it has ended, or was cancelled already.
     """
     state = _known(session.fetch_one(QUERIES["lock"], {"id": batch_id}), batch_id)["state"]
     if state != "open":
@@ -138,8 +139,8 @@ def cancel(session: Session, batch_id: UUID, *, reason: str) -> int:
     session.execute(QUERIES["cancel"], {"id": batch_id, "reason": reason})
     cancelled, after = 0, None
     while True:
-        parameters = {"batch_id": batch_id, "after": after, "limit": _CANCELLED_AT_ONCE}
-        ids = [row["id"] for row in session.fetch_all(QUERIES["cancel_members"], parameters)]
+        rows = cancel_members(session, batch_id, after=after, limit=_CANCELLED_AT_ONCE)
+        ids = [row["id"] for row in rows]
         cancelled += len(ids)
         if len(ids) < _CANCELLED_AT_ONCE:
             break
@@ -149,7 +150,7 @@ def cancel(session: Session, batch_id: UUID, *, reason: str) -> int:
 
 
 def status(session: Session, batch_id: UUID) -> Status:
-    """Return how a batch is.
+    """Return the status of a batch.
 
     Raises:
         NotFoundError: there is no such batch.
@@ -158,61 +159,20 @@ def status(session: Session, batch_id: UUID) -> Status:
 
 
 def recent(session: Session, *, states: Sequence[State] = STATES, limit: int = 20) -> list[Status]:
-    """Return the newest batches that are in one of the states."""
+    """Return the newest batches in any of the states."""
     rows = session.fetch_all(QUERIES["recent"], {"states": list(states), "limit": limit})
     return [Status(**row) for row in session.fetch_all(QUERIES["status"], {"ids": [row["id"] for row in rows]})]
 
 
 def of(session: Session, job_id: UUID) -> UUID | None:
-    """Return the batch that a job is a member of, or that it is the end of."""
+    """Return the batch that a job is a member of, or the end job of."""
     row = session.fetch_one(QUERIES["of_job"], {"job_id": job_id})
     return row["id"] if row else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A batch that has just ended; `counts` says how many members ended in each state."""
-
-    id: UUID
-    name: str
-    counts: Mapping[str, int]
-    end_job_id: UUID | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CancelledMembers:
-    """Members that a failed member cancels: kind and state (`cancelled`, or `running` when asked to stop)."""
-
-    batch_id: UUID
-    members: Sequence[tuple[str, str]]
-
-
-def end_finished(session: Session, *, limit: int) -> list[Ended]:
-    """End up to `limit` sealed batches in which nothing is unfinished, and release their end jobs.
-
-    Two statements of one transaction: the first locks the batches, the second sees every member that was added until
-    the lock was had. Batches that another relay is ending are skipped.
-    """
-    locked = [row["id"] for row in session.fetch_all(QUERIES["lock_finished"], {"limit": limit})]
-    if not locked:
-        return []
-    return [Ended(**row) for row in session.fetch_all(QUERIES["end"], {"ids": locked})]
-
-
-def cancel_broken(session: Session, *, limit: int, members: int) -> list[CancelledMembers]:
-    """Cancel up to `members` members of each of up to `limit` batches that a failed member cancels."""
-    cancelled = []
-    for batch in session.fetch_all(QUERIES["broken"], {"limit": limit}):
-        parameters = {"batch_id": batch["id"], "after": None, "limit": members}
-        rows = session.fetch_all(QUERIES["cancel_members"], parameters)
-        found = [(row["kind"], row["state"]) for row in rows]
-        cancelled.append(CancelledMembers(batch_id=batch["id"], members=found))
-    return cancelled
-
-
 def _insert(session: Session, *, name: str, on_end: Job | None, on_failure: OnFailure, sealed: bool) -> UUID:
     batch_id = new_id()
-    end_job_id = _hold_end(session, on_end) if on_end is not None else None
+    end_job_id = _insert_end_job(session, on_end) if on_end is not None else None
     session.execute(
         QUERIES["open"],
         {"id": batch_id, "name": name, "on_failure": on_failure, "sealed": sealed, "end_job_id": end_job_id},
@@ -221,15 +181,17 @@ def _insert(session: Session, *, name: str, on_end: Job | None, on_failure: OnFa
     return batch_id
 
 
-def _hold_end(session: Session, on_end: Job) -> UUID:
+def _insert_end_job(session: Session, on_end: Job) -> UUID:
     (job_id,) = enqueue_many(session, [on_end], waits_for_batch=True)
-    row = session.fetch_one(QUERIES["is_fresh"], {"id": job_id})
-    if not (row and row["is_fresh"]):
-        raise ConflictError(f"the unique key of on_end, {on_end.unique_key()!r}, is taken by job {job_id}")
+    row = session.fetch_one(QUERIES["is_new"], {"id": job_id})
+    if not (row and row["is_new"]):
+        raise ConflictError(
+            f"the unique key of on_end, {on_end.unique_key()!r}, is taken by job {job_id}; give it another key"
+        )
     return job_id
 
 
 def _known(row: Mapping[str, Any] | None, batch_id: UUID) -> Mapping[str, Any]:
     if row is None:
-        raise NotFoundError(f"there is no batch {batch_id}; `moneyflow batches list` shows those that are there")
+        raise NotFoundError(f"there is no batch {batch_id}; `moneyflow batches list` shows those that exist")
     return row

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from moneyflow.platform.database import Session, load_queries
+from moneyflow.platform.database import Session
 from moneyflow.platform.ids import first_id
+from moneyflow.platform.queries import load_queries
 from moneyflow.platform.retention import Rule, declare
 from moneyflow.platform.settings import Settings
 
