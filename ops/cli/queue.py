@@ -26,7 +26,7 @@ def group() -> None:
 def status(*, as_json: AsJson = False) -> None:
     """Show what waits, runs and has failed, by kind and priority, and which kinds are paused, by whom and why."""
     with working_session("queue status") as session:
-        standing, paused = jobs_status.standing(session), control.paused(session)
+        standing, paused = jobs_status.counts(session), control.paused(session)
     if as_json:
         print_json({"jobs": standing, "paused": paused})
         return

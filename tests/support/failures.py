@@ -79,7 +79,7 @@ def deliver_letters(settings: Settings) -> int:
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
         rows = connection.execute(QUERIES["dead_letters"], {"limit": 100_000}).fetchall()
         _publish(settings, [dead_letter_message(row) for row in rows])
-        connection.execute(QUERIES["delete_dead_letters"], {"ids": [row["letter_id"] for row in rows]})
+        connection.execute(QUERIES["delete_dead_letters"], {"ids": [row["dead_letter_id"] for row in rows]})
     return len(rows)
 
 

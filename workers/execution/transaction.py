@@ -43,8 +43,8 @@ def execute(
             raise EndedByHandlerError(result)
         progress.flush()
         failpoints.reach(_BEFORE_FINISH)
-        kept = files.keep(session, claim.id, result) if isinstance(result, File) else _checked(result)
-        success = Success(claim=claim, result=kept)
+        stored = files.store(session, claim.id, result) if isinstance(result, File) else _checked(result)
+        success = Success(claim=claim, result=stored)
         if session.is_untouched:
             return success
         completion.succeed(session, success, worker=worker)

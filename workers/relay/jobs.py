@@ -82,7 +82,7 @@ class JobRelay:
         confirmed = await self._confirmed(current, [dead_letter_message(row) for row in current]) if current else []
         failpoints.reach(_LETTERS_CONFIRMED)
         stale = [row for row in rows if not row["is_current"]]  # As when RabbitMQ was down while operators replayed.
-        settled = [row["letter_id"] for row in (*confirmed, *stale)]
+        settled = [row["dead_letter_id"] for row in (*confirmed, *stale)]
         await publication.delete_dead_letters(self._connection, settled)
         failpoints.reach(_LETTERS_DELETED)
         record_published("dead_letter", [row["id"] for row in confirmed])

@@ -1,4 +1,4 @@
-"""Admission: jobs under a limit get a place before they are published. Only the leading relay admits, so none race."""
+"""Admission: a job under a limit gets a place before it is published. Only the leading relay admits, so none race."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 
 async def admit(connection: AsyncConnection[DictRow], limits: Sequence[Limit], *, at_most: int) -> int:
-    """Give the free places of each limit to the jobs that wait for them; return how many jobs got one."""
+    """Give the free places of each limit to jobs that wait for one; return the number of jobs that got a place."""
     rates = [limit.rate for limit in limits]
     parameters = {
         "names": [limit.name for limit in limits],
@@ -28,12 +28,12 @@ async def admit(connection: AsyncConnection[DictRow], limits: Sequence[Limit], *
 
 
 async def unknown_limits(connection: AsyncConnection[DictRow], limits: Sequence[Limit]) -> list[str]:
-    """Return the names of limits that jobs wait under and that are not among `limits`."""
+    """Return the names of limits that jobs wait for and that are not among `limits`."""
     parameters = {"names": [limit.name for limit in limits]}
     cursor = await connection.execute(QUERIES["unknown_limits"], parameters)
     return [row["name"] for row in await cursor.fetchall()]
 
 
 async def purge_starts(connection: AsyncConnection[DictRow], *, seconds: float) -> None:
-    """Delete the starts that are older than `seconds`: no rate counts them any more."""
+    """Delete starts older than `seconds`, which no rate counts."""
     await connection.execute(QUERIES["purge_starts"], {"seconds": seconds})

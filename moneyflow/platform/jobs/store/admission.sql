@@ -1,14 +1,13 @@
 -- name: admit
--- Give those that wait under a limit the places that are free, the highest priority first, key by key. A place is
--- taken from here until the job ends or waits for its next try, so nothing can begin beyond the limit, whoever runs it
--- and however often. For a rate, what may still begin is counted like what began within the window: then no window
--- ever has more starts than the limit.
+-- Give the free places of each limit to jobs that wait for one, the highest priority first, key by key. A job holds its
+-- place until it ends or waits for its next attempt, so no more jobs start than the limit allows, on any worker. For a
+-- rate, an admitted job that has not started counts like a start in the window, so no window has more starts than the limit.
 with recursive limits as (
     select * from unnest(%(names)s::text[], %(concurrency)s::integer[], %(per_key)s::integer[],
                          %(rate_limits)s::integer[], %(rate_seconds)s::double precision[])
         as limits (name, concurrency, per_key, rate_limit, rate_seconds)
     where exists (select 1 from jobs where limit_name = limits.name and <<waiting_for_limit>>)
-), room as (
+), free as (
     select limits.*, greatest(0, least(
         %(limit)s,
         concurrency - (select count(*) from jobs where limit_name = limits.name and waits_for is null
@@ -22,14 +21,14 @@ with recursive limits as (
 ), pairs as (
     select name, (select min(limit_key) from jobs
                   where limit_name = name and <<waiting_for_limit>>) as key
-    from room where places > 0
+    from free where places > 0
     union all
     select name, (select min(limit_key) from jobs where limit_name = pairs.name and limit_key > pairs.key
                   and <<waiting_for_limit>>)
     from pairs where key is not null
 ), chosen as (
     select found.id, places, row_number() over (partition by name order by found.priority desc, found.due_at) as place
-    from pairs join room using (name), lateral (
+    from pairs join free using (name), lateral (
         select id, priority, due_at from jobs
         where limit_name = pairs.name and limit_key = pairs.key and <<waiting_for_limit>>
           and due_at <= clock_timestamp() and kind not in <<paused_kinds>>
@@ -45,7 +44,7 @@ where jobs.id = chosen.id and place <= places and <<waiting_for_limit>>
 returning jobs.id;
 
 -- name: unknown_limits
--- Limits that jobs wait under and that this version does not know.
+-- Limits that jobs wait for and that this version does not declare.
 with recursive names (name) as (
     select min(limit_name) from jobs where <<waiting_for_limit>>
     union all
@@ -55,5 +54,5 @@ with recursive names (name) as (
 select name from names where name <> all(%(names)s);
 
 -- name: purge_starts
--- Drop the starts that no window looks back at any more.
+-- Delete starts that are older than every window.
 delete from job_starts where started_at < clock_timestamp() - make_interval(secs => %(seconds)s);

@@ -1,4 +1,4 @@
-"""Cancel a job; pause and resume a kind of jobs, by an operator's hand or by the kind's own breaker."""
+"""Control: cancel a job; pause and resume a kind, by an operator or by the kind's breaker."""
 
 from pathlib import Path
 from uuid import UUID
@@ -14,15 +14,15 @@ from moneyflow.platform.queries import load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
-#: Who paused a kind that paused itself.
+#: `paused_by` of a kind that its breaker paused.
 BREAKER = "breaker"
 
 
 def cancel(session: Session, job_id: UUID) -> str:
-    """Cancel a job and return its state now: `cancelled` when it waited, `running` when it was asked to stop.
+    """Cancel a job and return its new state: `cancelled` when it waited, `running` when it was asked to stop.
 
-    A running job stops where its handler next calls `context.progress()` or `context.checkpoint()`, and at its time
-    limit at the latest; what it did until then is dropped. One that succeeds before it heard of it has succeeded.
+    A running job stops where its handler next calls `context.progress()` or `context.checkpoint()`, at its time limit
+    at the latest; its transaction is rolled back. A job that succeeds before such a call has succeeded.
 
     Raises:
         NotFoundError: there is no such job.
@@ -39,39 +39,39 @@ def cancel(session: Session, job_id: UUID) -> str:
 
 
 def pause(session: Session, kind: str, *, by: str, reason: str) -> None:
-    """Pause a kind: from the commit on no job of it starts, on any worker; those that run go on to their end."""
+    """Pause a kind: from the commit on no worker starts a job of it; jobs that run are not interrupted."""
     session.execute(QUERIES["pause"], {"kind": kind, "by": by, "reason": reason, "probe_seconds": None})
 
 
 def trip(session: Session, kind: str, *, reason: str, breaker: Breaker) -> bool:
-    """Pause a kind whose breaker has tripped; False when it was paused already."""
+    """Pause a kind whose breaker has tripped; return False when it was paused already."""
     parameters = {"kind": kind, "by": BREAKER, "reason": reason, "probe_seconds": breaker.probe_seconds}
     return session.fetch_one(QUERIES["pause"], parameters) is not None
 
 
 def resume(session: Session, kind: str) -> bool:
-    """End a pause; the jobs that waited run from the commit on. False when the kind was not paused."""
+    """End a pause, so that jobs that waited run after the commit; return False when the kind was not paused."""
     session.notify_after_commit()
     return session.fetch_one(QUERIES["resume"], {"kind": kind, "probe_job_id": None}) is not None
 
 
 def probe_succeeded(session: Session, kind: str, job_id: UUID) -> bool:
-    """End the pause of a kind whose probe is this job; False when it is not."""
+    """End the pause of a kind whose probe succeeded; return False when the job is not the kind's probe."""
     session.notify_after_commit()
     return session.fetch_one(QUERIES["resume"], {"kind": kind, "probe_job_id": job_id}) is not None
 
 
 def probe_failed(session: Session, kind: str, job_id: UUID, breaker: Breaker) -> None:
-    """Let the next probe of the kind wait for twice as long."""
+    """Double the wait for the next probe of the kind, up to its breaker's longest."""
     parameters = {"kind": kind, "probe_job_id": job_id, "longest_seconds": breaker.longest_probe_seconds}
     session.execute(QUERIES["probe_failed"], parameters)
 
 
 def paused(session: Session) -> list[DictRow]:
-    """Return every paused kind: kind, paused_at, paused_by, pause_reason, and probe_at where it probes by itself."""
+    """Return every paused kind: kind, paused_at, paused_by, pause_reason, and probe_at when its breaker paused it."""
     return session.fetch_all(QUERIES["paused"])
 
 
 async def choose_probes(connection: AsyncConnection[DictRow]) -> list[DictRow]:
-    """Choose the next probe of each kind whose breaker is open and due; return `kind` and `probe_job_id` of each."""
+    """Choose a probe for each kind whose breaker is open and due; return `kind` and `probe_job_id` of each."""
     return await (await connection.execute(QUERIES["choose_probes"])).fetchall()

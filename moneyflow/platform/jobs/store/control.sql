@@ -1,10 +1,10 @@
 -- name: cancel
--- End a job that waits; ask one that runs to stop. A job that has ended stays as it is.
+-- Cancel a job that waits; ask one that runs to stop. A job that has ended is not changed.
 with found as (
-    select id, state from jobs where id = %(id)s for update
+    select id, state, <<waiting>> as is_waiting from jobs where id = %(id)s for update
 ), ended as (
     update jobs set state = 'cancelled', <<ended>>, cancel_requested_at = clock_timestamp(), fence = fence + 1
-    from found where jobs.id = found.id and found.<<waiting>>
+    from found where jobs.id = found.id and is_waiting
     returning jobs.id
 ), asked as (
     update jobs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
@@ -14,7 +14,7 @@ with found as (
 select state, exists (select 1 from ended) as is_ended, exists (select 1 from asked) as is_asked from found;
 
 -- name: pause
--- Pause a kind of job. An operator's pause takes the place of a breaker's, never the other way round.
+-- Pause a kind. An operator's pause replaces a breaker's, never the reverse.
 insert into job_kinds (kind, paused_at, paused_by, pause_reason, probe_at, probe_wait_seconds)
 values (%(kind)s, clock_timestamp(), %(by)s, %(reason)s,
         clock_timestamp() + make_interval(secs => %(probe_seconds)s), %(probe_seconds)s)
@@ -25,24 +25,25 @@ where job_kinds.paused_at is null or excluded.probe_at is null
 returning kind;
 
 -- name: resume
--- End the pause of a kind; where a job is named, only when it is the kind's probe.
+-- End the pause of a kind; with a job id, only when that job is the kind's probe.
 update job_kinds set paused_at = null, probe_job_id = null, probe_at = null
 where kind = %(kind)s and paused_at is not null
   and (%(probe_job_id)s::uuid is null or probe_job_id = %(probe_job_id)s)
 returning kind, paused_by, pause_reason;
 
 -- name: probe_failed
--- Let the next probe wait for twice as long.
+-- Double the wait for the next probe.
 update job_kinds set probe_job_id = null, probe_at = clock_timestamp() + make_interval(secs => probe_wait_seconds),
     probe_wait_seconds = least(2 * probe_wait_seconds, %(longest_seconds)s)
 where kind = %(kind)s and probe_job_id = %(probe_job_id)s;
 
 -- name: paused
--- Every kind that is paused, by whom and why.
+-- Paused kinds.
 select kind, paused_at, paused_by, pause_reason, probe_at from job_kinds where paused_at is not null order by kind;
 
 -- name: choose_probes
--- For each kind that paused itself and waits for long enough, choose the job that is tried next.
+-- Choose a probe, due now, for each kind whose breaker is open and whose wait has passed: the job that was due first among
+-- those that wait for a retry or are due.
 with due as (
     select kind from job_kinds
     where paused_at is not null and probe_at <= clock_timestamp()

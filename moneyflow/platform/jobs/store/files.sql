@@ -1,5 +1,5 @@
--- name: keep
--- Keep the file that is a job's result, in the transaction of the job's end.
+-- name: store
+-- Insert the result file of a job, in the transaction that ends the job.
 insert into job_files (id, job_id, name, content_type, size, sha256, content)
 values (%(id)s, %(job_id)s, %(name)s, %(content_type)s, %(size)s, %(sha256)s, %(content)s);
 

@@ -1,4 +1,4 @@
-"""Publication: which jobs and dead letters the relay publishes next, and what it marks once confirmed."""
+"""Publication: which jobs and dead letters the relay publishes next, and their marks once RabbitMQ confirmed them."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ async def due(connection: AsyncConnection[DictRow], *, limit: int) -> list[DictR
 
 
 async def seconds_until_due(connection: AsyncConnection[DictRow]) -> float | None:
-    """Return the seconds until the next job is due, below 0 when one is late, or None when no job waits."""
+    """Return the seconds until the next job is due, below 0 when one is overdue; None when no job waits."""
     row = await (await connection.execute(QUERIES["next_due_seconds"])).fetchone()
     assert row is not None, "an aggregate returns a row"
     seconds: float | None = row["seconds"]
@@ -27,14 +27,14 @@ async def seconds_until_due(connection: AsyncConnection[DictRow]) -> float | Non
 
 
 async def mark_published(connection: AsyncConnection[DictRow], jobs: Collection[DictRow]) -> set[UUID]:
-    """Mark jobs that RabbitMQ confirmed as `queued`; return the ids of those that nothing had locked or claimed."""
+    """Mark jobs that RabbitMQ confirmed as `queued`; return the ids of those that were neither locked nor claimed."""
     parameters = {"ids": array(job["id"] for job in jobs), "fences": array(job["fence"] for job in jobs)}
     cursor = await connection.execute(QUERIES["mark_published"], parameters)
     return {row["id"] for row in await cursor.fetchall()}
 
 
 async def dead_letters(connection: AsyncConnection[DictRow], *, limit: int) -> list[DictRow]:
-    """Return dead letters that are not on `jobs_failed` yet; `is_current` is false when the job was replayed since."""
+    """Return dead letters to publish on `jobs_failed`; `is_current` is false when the job was replayed or discarded."""
     return await (await connection.execute(QUERIES["dead_letters"], {"limit": limit})).fetchall()
 
 

@@ -1,7 +1,6 @@
 -- name: due_jobs
--- What is due, the highest priority first. One look into the index for each kind and priority, so that neither a long
--- backlog, nor a paused kind, nor a million jobs of the far future is read to find the next ones. Of a kind that paused
--- itself, the one job that probes.
+-- Due jobs, the highest priority first. PERF: one index lookup for each kind and priority, so that no long backlog, paused
+-- kind or million jobs of the far future is read to find the next ones. Of a kind whose breaker is open, its probe.
 with recursive kinds (kind) as (
     (select kind from jobs where <<publishable>> order by kind limit 1)
     union all
@@ -24,7 +23,7 @@ with recursive kinds (kind) as (
 select * from due order by priority desc, due_at limit %(limit)s;
 
 -- name: next_due_seconds
--- How long until the next job is due; null when none waits.
+-- Seconds until the next job is due; null when none waits.
 with recursive kinds (kind) as (
     (select kind from jobs where <<publishable>> order by kind limit 1)
     union all
@@ -42,8 +41,8 @@ from kinds, generate_series(10, 0, -1) as level (priority), lateral (
 where kinds.kind not in <<paused_kinds>>;
 
 -- name: mark_published
--- Mark what RabbitMQ confirmed. A job that was claimed meanwhile has another fence and stays as it is; one that
--- somebody has locked is published again later, which is harmless, and holds up nobody.
+-- Mark jobs that RabbitMQ confirmed. One that was claimed meanwhile has another fence and is not changed. One that another
+-- transaction has locked is skipped, so the relay does not wait, and published again: a duplicate message is harmless.
 with confirmed as (
     select jobs.id from jobs
     join unnest(%(ids)s::uuid[], %(fences)s::bigint[]) as sent (id, fence) using (id, fence)
@@ -53,15 +52,15 @@ update jobs set state = 'queued', published_at = clock_timestamp() from confirme
 returning jobs.id;
 
 -- name: dead_letters
--- Failed jobs that are not on jobs_failed yet, with their reason; and those that were replayed or discarded meanwhile.
-select letter.id as letter_id, jobs.id, letter.fence, kind, priority, traceparent, enqueued_at, try.attempt, try.worker,
-    try.error_class, try.error_message, try.error_traceback, try.ended_at,
-    jobs.state = 'failed' and jobs.fence = letter.fence as is_current
-from job_dead_letters letter
-join jobs on jobs.id = letter.job_id
-join job_attempts try on try.job_id = letter.job_id and try.fence = letter.fence
-order by letter.id limit %(limit)s;
+-- Dead letters to publish, with the failed attempt of each; not current when the job was replayed or discarded since.
+select dead.id as dead_letter_id, jobs.id, dead.fence, kind, priority, traceparent, enqueued_at, failed.attempt,
+    failed.worker, failed.error_class, failed.error_message, failed.error_traceback, failed.ended_at,
+    jobs.state = 'failed' and jobs.fence = dead.fence as is_current
+from job_dead_letters dead
+join jobs on jobs.id = dead.job_id
+join job_attempts failed on failed.job_id = dead.job_id and failed.fence = dead.fence
+order by dead.id limit %(limit)s;
 
 -- name: delete_dead_letters
--- Drop the letters that RabbitMQ confirmed, or that are over.
+-- Delete dead letters that RabbitMQ confirmed or that are stale.
 delete from job_dead_letters where id = any(%(ids)s);

@@ -1,4 +1,4 @@
-"""Rescue: jobs of dead or frozen workers are due again, jobs whose message RabbitMQ lost are published again."""
+"""Rescue: make jobs of dead or frozen workers due again, and publish jobs again whose message RabbitMQ lost."""
 
 from datetime import datetime
 from pathlib import Path
@@ -14,13 +14,13 @@ QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 
 async def rescue(connection: AsyncConnection[DictRow], *, limit: int) -> list[UUID]:
-    """Release up to `limit` jobs whose worker is dead or whose lease expired, and return their ids."""
+    """Rescue up to `limit` jobs whose worker is dead or whose lease expired, and return their ids."""
     cursor = await connection.execute(QUERIES["rescue"], {"limit": limit})
     return [row["id"] for row in await cursor.fetchall()]
 
 
 async def queued_before(connection: AsyncConnection[DictRow], *, grace_seconds: float) -> tuple[int, datetime | None]:
-    """Return how many jobs have been `queued` for longer than the grace, and the newest such publication."""
+    """Return the number of jobs `queued` for longer than `grace_seconds`, and their newest publication."""
     cursor = await connection.execute(QUERIES["queued_before"], {"grace_seconds": grace_seconds})
     row = await cursor.fetchone()
     assert row is not None, "an aggregate returns a row"
@@ -28,6 +28,6 @@ async def queued_before(connection: AsyncConnection[DictRow], *, grace_seconds: 
 
 
 async def publish_again(connection: AsyncConnection[DictRow], *, newest: datetime | None, limit: int) -> int:
-    """Let the relay publish jobs again that were published up to `newest`; return how many those are."""
+    """Make up to `limit` jobs that were published up to `newest` publishable again; return their number."""
     cursor = await connection.execute(QUERIES["publish_again"], {"newest": newest, "limit": limit})
     return cursor.rowcount

@@ -1,6 +1,6 @@
 -- name: rescue
--- Take jobs from a dead or frozen worker, or that ran past their time limit: each is due at once, quarantined, and keeps
--- its place under a limit. One that was asked to cancel ends.
+-- Rescue jobs whose worker is dead or frozen, or that ran past their time limit: each is due at once, quarantined, and
+-- keeps its place under a limit. One that was asked to cancel ends.
 with lost as (
     select id, fence, attempt, worker, started_at, quarantined from jobs
     where state = 'running' and worker is not null and <<lost>>
@@ -17,12 +17,12 @@ from lost where jobs.id = lost.id
 returning jobs.id;
 
 -- name: queued_before
--- How many jobs should have been in RabbitMQ for a while, and the newest publication among them.
+-- Jobs that were published before the grace and no worker has claimed: their number, and their newest publication.
 select count(*) as jobs, max(coalesce(published_at, enqueued_at)) as newest from jobs
 where state = 'queued' and coalesce(published_at, enqueued_at) < clock_timestamp() - make_interval(secs => %(grace_seconds)s);
 
 -- name: publish_again
--- Let the relay publish again what RabbitMQ no longer holds. A duplicate message is harmless.
+-- Make jobs that RabbitMQ lost publishable again. A duplicate message is harmless.
 with missing as (
     select id from jobs where state = 'queued' and coalesce(published_at, enqueued_at) <= %(newest)s
     order by id limit %(limit)s for update skip locked

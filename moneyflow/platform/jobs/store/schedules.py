@@ -1,4 +1,4 @@
-"""Schedules at work: declared, ticked once however many ask, listed, run by hand, paused and resumed."""
+"""Schedules in the job store: declare, tick, list, run, pause and resume; each tick is enqueued once."""
 
 import difflib
 from dataclasses import dataclass
@@ -26,20 +26,20 @@ log = structlog.get_logger(__name__)
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
-#: A tick's key is a second safeguard, against whoever would enqueue it past this table; a day of it is enough.
+#: Seconds that a tick's key is unique: a second safeguard, should other code enqueue the tick without this table.
 _TICK = Unique(for_seconds=86_400)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """Which schedules tick now, and how long until the next one does; None when none ever will."""
+    """The schedules that tick now, and the seconds until the next tick; None when no schedule has one."""
 
     names: tuple[str, ...]
     wait_seconds: float | None
 
 
 def declare_all(session: Session) -> None:
-    """Let the table say what the code declares; what it declares no more is marked."""
+    """Write the declared schedules to their table, and mark those that are no longer declared as removed."""
     now = _now(session)
     for schedule in registry.values():
         fields = {option: getattr(schedule, option) for option in ("name", "kind", "cron", "time_zone")}
@@ -50,7 +50,7 @@ def declare_all(session: Session) -> None:
 
 
 def due(session: Session) -> Due:
-    """Return what ticks now; a schedule that only another version of the code declares is none of ours."""
+    """Return what ticks now, without schedules that only another version of the code declares."""
     row = session.fetch_one(_QUERIES["due"])
     assert row is not None
     names = tuple(name for name in row["names"] or () if name in registry)
@@ -58,12 +58,12 @@ def due(session: Session) -> Due:
 
 
 def tick(session: Session, name: str) -> list[UUID]:
-    """Enqueue the jobs of the schedule's due ticks and move it on, in the session's transaction; return their ids.
+    """Enqueue the jobs of the schedule's due ticks and advance it, in the session's transaction; return their ids.
 
-    However many ask at once, each tick is enqueued by one of them.
+    When several relays call it at once, one of them enqueues each tick.
     """
     schedule = registry[name]
-    row = session.fetch_one(_QUERIES["standing"], {"name": name})
+    row = session.fetch_one(_QUERIES["tick_of"], {"name": name})
     if row is None:
         return []
     planned = plan(schedule, expected=row["next_tick_at"], now=row["now"])
@@ -72,17 +72,17 @@ def tick(session: Session, name: str) -> list[UUID]:
     skipped = len(planned.ticks) - len(ticks)
     if not _advance(session, name, planned, ticks, expected=row["next_tick_at"], skipped=skipped):
         return []
-    session.after_commit(partial(_tell_left_out, name, planned, skipped))
+    session.after_commit(partial(_report_skipped, name, planned, skipped))
     return _enqueue(session, schedule, ticks) if ticks else []
 
 
 def listed(session: Session) -> list[DictRow]:
-    """Return every schedule as its row, with `last_job_state`."""
+    """Return the row of every schedule, with `last_job_state`."""
     return session.fetch_all(_QUERIES["list"])
 
 
 def run(session: Session, name: str) -> UUID:
-    """Enqueue the schedule's job now, once more, and return its id; its ticks stay as they are.
+    """Enqueue the schedule's job now, in addition to its ticks, and return its id.
 
     Raises:
         NotFoundError: there is no such schedule.
@@ -93,12 +93,12 @@ def run(session: Session, name: str) -> UUID:
     key = f"schedule:{name}:by-hand:{new_id()}"
     with working_for(Origin(correlation_id=f"schedule:{name}")):
         (job_id,) = enqueue_many(session, [schedule.job_at(clock.now())], keys=[key], unique=_TICK)
-    session.execute(_QUERIES["note_job"], {"name": name, "job_id": job_id, "by_hand": True})
+    session.execute(_QUERIES["set_last_job"], {"name": name, "job_id": job_id, "by_hand": True})
     return job_id
 
 
 def pause(session: Session, name: str, *, by: str, reason: str) -> None:
-    """Let the schedule tick no more until it is resumed.
+    """Pause the schedule: it does not tick until it is resumed.
 
     Raises:
         NotFoundError: there is no such schedule.
@@ -110,7 +110,7 @@ def pause(session: Session, name: str, *, by: str, reason: str) -> None:
 
 
 def resume(session: Session, name: str) -> datetime:
-    """Let the schedule tick again and return when; the ticks of the pause are not caught up.
+    """Resume the schedule and return its next tick; ticks of the pause are not caught up.
 
     Raises:
         NotFoundError: there is no such schedule.
@@ -126,7 +126,7 @@ def resume(session: Session, name: str) -> datetime:
 def _advance(
     session: Session, name: str, planned: Plan, ticks: tuple[datetime, ...], *, expected: datetime, skipped: int
 ) -> bool:
-    """Move the schedule on; False when somebody else did."""
+    """Advance the schedule; return False when another relay did."""
     parameters = {
         "name": name,
         "expected": expected,
@@ -143,16 +143,16 @@ def _enqueue(session: Session, schedule: Schedule, ticks: tuple[datetime, ...]) 
     jobs = [schedule.job_at(tick) for tick in ticks]
     with working_for(Origin(correlation_id=f"schedule:{schedule.name}")):
         ids = enqueue_many(session, jobs, keys=keys, unique=_TICK)
-    session.execute(_QUERIES["note_job"], {"name": schedule.name, "job_id": ids[-1], "by_hand": False})
+    session.execute(_QUERIES["set_last_job"], {"name": schedule.name, "job_id": ids[-1], "by_hand": False})
     session.after_commit(lambda: metrics.schedule_ticks.labels(schedule.name, "enqueued").inc(len(ids)))
     return ids
 
 
-def _tell_left_out(name: str, planned: Plan, skipped: int) -> None:
+def _report_skipped(name: str, planned: Plan, skipped: int) -> None:
     for outcome, count in (("skipped", skipped), ("missed", planned.missed)):
         if count:
             metrics.schedule_ticks.labels(name, outcome).inc(count)
-            log.warning("tick_left_out", schedule=name, why=outcome, ticks=count, next_tick_at=planned.next_tick_at)
+            log.warning("ticks_skipped", schedule=name, reason=outcome, ticks=count, next_tick_at=planned.next_tick_at)
 
 
 def _now(session: Session) -> datetime:
@@ -172,9 +172,9 @@ def _find(session: Session, name: str) -> DictRow:
 def _unknown(session: Session, name: str) -> NotFoundError:
     if name in registry:
         return NotFoundError(
-            f"the schedule {name} is declared and no relay has led since; start a relay of this version"
+            f"the schedule {name} is declared, but no relay of this version has written it yet; start one"
         )
     known = registry.keys() | {row["name"] for row in listed(session)}
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
-    return NotFoundError(f"there is no schedule {name}; {hint}")
+    advice = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+    return NotFoundError(f"there is no schedule {name}; {advice}")

@@ -1,4 +1,4 @@
-"""How a job is, for who asks."""
+"""Status of jobs: one job for the API, details and counts for operators and metrics."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetail:
-    """A job's whole row, its tries, and what operators did to it; the payload as it is stored."""
+    """A job's row with its stored payload, its attempts, and the operations on it."""
 
     job: DictRow
     attempts: list[DictRow]
@@ -25,10 +25,10 @@ class JobDetail:
 
 
 def job_status(session: Session, job_id: UUID) -> DictRow:
-    """Return id, state, attempt, times, progress, result and last error of a job; nothing of its payload.
+    """Return id, state, attempt, times, progress, result and last error of a job, without its payload.
 
     Raises:
-        NotFoundError: when there is no such job.
+        NotFoundError: there is no such job.
     """
     row = session.fetch_one(QUERIES["job_status"], {"id": job_id})
     if row is None:
@@ -37,10 +37,10 @@ def job_status(session: Session, job_id: UUID) -> DictRow:
 
 
 def job_detail(session: Session, job_id: UUID) -> JobDetail:
-    """Return all that is known of a job, for operators; whoever shows it masks the payload.
+    """Return a job in full, for operators; the caller masks the payload before it is shown.
 
     Raises:
-        NotFoundError: when there is no such job.
+        NotFoundError: there is no such job.
     """
     job = session.fetch_one(QUERIES["job"], {"id": job_id})
     if job is None:
@@ -54,30 +54,30 @@ def job_detail(session: Session, job_id: UUID) -> JobDetail:
 
 
 def find(session: Session, *, state: str | None, kind: str | None, limit: int) -> list[DictRow]:
-    """Return the newest jobs of a state and a kind, or of any; nothing of their payload."""
+    """Return the newest jobs, of one state and kind where given, without their payloads."""
     return session.fetch_all(QUERIES["find"], {"state": state, "kind": kind, "limit": limit})
 
 
-def standing(session: Session) -> list[DictRow]:
-    """Return kind, priority, state, jobs, blocked and oldest_due_seconds of unfinished and failed jobs.
+def counts(session: Session) -> list[DictRow]:
+    """Count unfinished and failed jobs: kind, priority, state, jobs, blocked, oldest_due_seconds.
 
-    `blocked` counts those that wait for a place under their limit or for their batch.
+    `blocked` jobs wait for a place under their limit or for their batch.
     """
-    return session.fetch_all(QUERIES["standing"])
+    return session.fetch_all(QUERIES["counts"])
 
 
 async def counts_by_state(connection: AsyncConnection[DictRow]) -> dict[str, int]:
-    """Return how many jobs are in each unfinished state that has any."""
+    """Return the number of jobs in each unfinished state that has any."""
     rows = await (await connection.execute(QUERIES["jobs_in_state"])).fetchall()
     return {row["state"]: row["jobs"] for row in rows}
 
 
 async def oldest_due(connection: AsyncConnection[DictRow]) -> dict[int, float]:
-    """Return by priority for how many seconds the oldest job has been due that neither a pause nor a limit holds."""
+    """Return for each priority the seconds for which the oldest job that no pause or limit holds back has been due."""
     rows = await (await connection.execute(QUERIES["oldest_due"])).fetchall()
     return {row["priority"]: row["seconds"] for row in rows}
 
 
 async def outbox_ages(connection: AsyncConnection[DictRow]) -> list[DictRow]:
-    """Return `kind` (job, dead_letter), `rows` and `seconds` of what waits for the relay."""
+    """Return `kind` (job, dead_letter), `rows` and the age in `seconds` of the rows that the relay has to publish."""
     return await (await connection.execute(QUERIES["outbox_age"])).fetchall()

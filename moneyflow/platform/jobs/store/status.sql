@@ -1,35 +1,35 @@
 -- name: job_status
--- State, times, progress and outcome of a job.
+-- The status of a job.
 select id, <<shown_state>> as state, attempt, enqueued_at, due_at, started_at, finished_at, progress, result, error_class,
     error_message
 from jobs where id = %(id)s;
 
 -- name: job
--- All of a job's row.
+-- A job's whole row.
 select *, <<shown_state>> as shown_state from jobs where id = %(id)s;
 
 -- name: attempts
--- A job's attempts in their order.
+-- A job's attempts, the oldest first.
 select fence, attempt, worker, started_at, ended_at, outcome, error_class, error_message, error_traceback
 from job_attempts where job_id = %(id)s order by fence;
 
 -- name: operations
--- What operators did to a job, in its order.
+-- Operations on a job, the oldest first.
 select operation.id, verb, asked_by, reason, result, detail, done_at
 from operation_items item join operations operation on operation.id = item.operation_id
 where item.job_id = %(id)s and item.result is not null order by done_at;
 
 -- name: find
--- Jobs of a state and a kind, or of any, the newest first.
+-- Jobs, the newest first, of one state and kind where given.
 select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, due_at, started_at, finished_at,
     waits_for, batch_id, parked_reason, error_class, error_message
 from jobs
 where (%(state)s::text is null or <<shown_state>> = %(state)s) and (%(kind)s::text is null or kind = %(kind)s)
 order by id desc limit %(limit)s;
 
--- name: standing
--- Counts of unfinished and failed jobs by kind, priority and state, and for how long the oldest has been due. Each part
--- by the index that has it: the finished jobs are many.
+-- name: counts
+-- Counts of unfinished and failed jobs by kind, priority and state, and the seconds for which the oldest has been due. Each
+-- part reads its own index: a scan would read all finished jobs.
 select kind, priority, state, sum(jobs)::bigint as jobs, sum(blocked)::bigint as blocked,
     extract(epoch from clock_timestamp() - min(oldest_due_at))::float as oldest_due_seconds
 from (
@@ -52,7 +52,7 @@ from (
 group by kind, priority, state order by kind, priority desc, state;
 
 -- name: jobs_in_state
--- How many jobs are in each unfinished state: each part by the index that has it, as above.
+-- Counts of unfinished jobs by state. Each part reads its own index, as above.
 select state, sum(jobs)::bigint as jobs from (
     select <<shown_state>> as state, count(*) as jobs from jobs where <<publishable>> group by 1
     union all
@@ -67,7 +67,7 @@ select state, sum(jobs)::bigint as jobs from (
 ) unfinished where jobs > 0 group by state;
 
 -- name: oldest_due
--- For how long the oldest job has been due, by priority. A job of a paused kind or under a limit does not count.
+-- Seconds for which the oldest job of each priority has been due. Jobs of paused kinds or under a limit do not count.
 select priority, extract(epoch from clock_timestamp() - min(due_at))::float as seconds from (
     select kind, priority, due_at from jobs where <<publishable>> and due_at <= clock_timestamp()
     union all
@@ -77,7 +77,7 @@ where kind not in <<paused_kinds>>
 group by priority;
 
 -- name: outbox_age
--- How many rows of the job store wait for the relay, and for how long the oldest one has.
+-- Rows that the relay has to publish, and the age of the oldest in seconds.
 select 'job' as kind, count(*) as rows,
     coalesce(extract(epoch from clock_timestamp() - min(due_at)), 0)::float as seconds
 from jobs where <<publishable>> and due_at <= clock_timestamp() and kind not in <<paused_kinds>>
