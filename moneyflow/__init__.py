@@ -1,1 +1,1 @@
-"""What every process of Money Flow shares; it knows no process."""
+"""Money Flow: the code that all processes share. It imports no process."""

@@ -1,1 +1,1 @@
-"""The platform: jobs, events and their guarantees. It knows no person, no money and no process."""
+"""Platform: jobs, events and their guarantees. It imports no application code and no process."""

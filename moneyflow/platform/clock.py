@@ -1,13 +1,13 @@
-"""The time of this machine, for logs and messages; what decides about jobs is Postgres's clock."""
+"""Clock of this machine, for logs and messages; jobs are due by Postgres's clock."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """Return the current time, aware, in UTC."""
+    """Return the current time as an aware datetime in UTC."""
     return datetime.now(UTC)
 
 
 def rfc3339(moment: datetime) -> str:
-    """Write an aware moment as RFC 3339 in UTC with microseconds, such as 2026-01-02T03:04:05.000006Z."""
+    """Format an aware datetime as RFC 3339 in UTC with microseconds, such as 2026-01-02T03:04:05.000006Z."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

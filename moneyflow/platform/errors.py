@@ -1,14 +1,14 @@
-"""The one tree of expected errors; what is outside it is a bug.
+"""Error tree: every expected error is a `MoneyFlowError`; any other exception is a bug.
 
-Each process reads the tree in its own way, in one place: the API as an HTTP status (`api/problems.py`), the
-worker as retry or fail (`workers/outcome.py`), a consumer as dead-letter or pause (`consumers/runtime.py`).
+Each process maps the tree in one place: the API to an HTTP status (`api/problems.py`), the worker to retry or fail
+(`workers/outcome.py`), a consumer to dead-letter or pause (`consumers/runtime.py`).
 """
 
 from typing import ClassVar
 
 
 class MoneyFlowError(Exception):
-    """Something that is expected to go wrong now and then; `detail` may be shown to who asked."""
+    """Base of all expected errors; `detail` may be shown to the client."""
 
     title: ClassVar[str] = "Something went wrong"
 
@@ -18,9 +18,9 @@ class MoneyFlowError(Exception):
 
 
 class InvalidInputError(MoneyFlowError):
-    """What was given does not fit; `errors` holds pairs of JSON pointer and what to change there."""
+    """Invalid input; `errors` holds pairs of a JSON pointer and what to change there."""
 
-    title = "The request does not fit"
+    title = "Invalid input"
 
     def __init__(self, detail: str, errors: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(detail)
@@ -28,13 +28,13 @@ class InvalidInputError(MoneyFlowError):
 
 
 class NotFoundError(MoneyFlowError):
-    """What was asked for does not exist, or not for who asks."""
+    """The object does not exist, or the client may not see it."""
 
     title = "Not found"
 
 
 class ConflictError(MoneyFlowError):
-    """The request does not go with what is there now."""
+    """The request conflicts with the current state."""
 
     title = "Conflict"
 
@@ -46,7 +46,7 @@ class PreconditionFailedError(MoneyFlowError):
 
 
 class BusyError(MoneyFlowError):
-    """All places are taken for a moment; ask again after `retry_after_seconds`."""
+    """No capacity is free; the client may retry after `retry_after_seconds`."""
 
     title = "Busy"
 
@@ -56,46 +56,46 @@ class BusyError(MoneyFlowError):
 
 
 class UnavailableError(MoneyFlowError):
-    """Something outside does not answer or says 'later'; the same call may work in a while."""
+    """An outside service is down or asks to retry later; a retry may succeed."""
 
-    title = "Not available now"
+    title = "Service unavailable"
 
 
 class PostgresDownError(UnavailableError):
-    """Postgres does not answer; whoever works waits for it and burns no attempt."""
+    """Postgres is down; workers wait for it, and the attempt does not count."""
 
 
 class PermanentError(MoneyFlowError):
-    """The same call will never work; retrying it is of no use."""
+    """The same call will never succeed: it is not retried."""
 
-    title = "Refused for good"
+    title = "Permanent error"
 
 
 class UnknownVersionError(MoneyFlowError):
-    """What was stored is of a version that nobody here can read; it is kept until somebody can."""
+    """This process cannot read the stored version; the job or record is kept until a process that can is deployed."""
 
     title = "Unknown version"
 
 
 class JobCancelledError(MoneyFlowError):
-    """Somebody asked to cancel the job that runs; its handler stops here and what it did is dropped."""
+    """The running job was asked to cancel: its handler stops here, and its transaction is rolled back."""
 
     title = "Cancelled"
 
 
 class PoisonError(MoneyFlowError):
-    """A record or message is itself bad: whoever reads it, whenever, cannot use it."""
+    """Poison message: a record or message that no process can ever read."""
 
-    title = "Bad record"
+    title = "Poison message"
 
 
 class FenceLostError(MoneyFlowError):
-    """Somebody else has taken over what this process was working on; its work must be dropped."""
+    """Fence lost: another process has taken over this work, so this transaction is rolled back."""
 
-    title = "Taken over"
+    title = "Fence lost"
 
 
 class ConfigurationError(MoneyFlowError):
-    """The settings do not fit; the text names every problem and what to do."""
+    """Invalid settings; the text names each problem and what to do."""
 
     title = "Configuration"

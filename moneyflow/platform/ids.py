@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7 (RFC 9562), so that keys grow with time and stay close together in an index."""
+"""Identifiers: UUIDv7 (RFC 9562), which grow with time, so that new rows are close together in an index."""
 
 from datetime import datetime
 from uuid import UUID
@@ -7,17 +7,17 @@ import uuid_utils.compat
 
 
 def new_id() -> UUID:
-    """Return a fresh UUIDv7."""
+    """Return a new UUIDv7."""
     return uuid_utils.compat.uuid7()
 
 
 def first_id(moment: datetime) -> UUID:
-    """Return the lowest id that can be made at that moment: all that were made before are below it."""
+    """Return the lowest UUIDv7 of a moment: ids that were made before are below it."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def parse_id(text: str) -> UUID | None:
-    """Return the UUID that `text` writes in its canonical form, or None."""
+    """Parse a UUID in its canonical form; return None for any other text."""
     try:
         parsed = UUID(text)
     except ValueError:

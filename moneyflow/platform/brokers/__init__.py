@@ -1,1 +1,1 @@
-"""RabbitMQ, Kafka and the Redis notifications: topology, message codecs, connections."""
+"""Brokers: connections, topology and message codecs of RabbitMQ and Kafka, and notifications by Redis."""

@@ -1,4 +1,4 @@
 """Jobs: the contract base and its policies, enqueue, batches, schedules.
 
-`store/` is a job's life in SQL; `failed/` is what operators see of failures and do about them.
+`store/` is the job store, a job's life in SQL; `failed/` shows operators failed jobs and replays or discards them.
 """

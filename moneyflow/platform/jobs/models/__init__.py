@@ -1,1 +1,1 @@
-"""The tables of the job store."""
+"""Tables of the job store."""
