@@ -39,7 +39,7 @@ def _ticks(after: str, count: int, **options: Any) -> list[str]:
         ({"cron": "* * *"}, r"cron: Wrong number of fields in '\* \* \*'; it is of the form"),
         ({"cron": "61 * * * *"}, "cron: Bad minute in"),
         ({"cron": "0 0 31 2 *"}, "cron: Bad day-of-month in"),
-        ({"cron": "0 0 */30 * TUE#2"}, "cron: no moment fits in"),
+        ({"cron": "0 0 */30 * TUE#2"}, "cron: no tick in"),
         ({"time_zone": "Europe/Berlln"}, "time_zone: 'Europe/Berlln' is unknown; did you mean Europe/Berlin"),
         ({"time_zone": "../etc/passwd"}, "time_zone: '../etc/passwd' is unknown; it is of the form Europe/Berlin"),
         ({"overlap": "never"}, "overlap: must be one of skip, allow, not 'never'"),

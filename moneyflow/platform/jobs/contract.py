@@ -1,4 +1,4 @@
-"""What a job's contract is: a frozen payload with a kind, a version, a priority and the rules by which it runs."""
+"""Job contracts: a frozen payload with a kind, a version, a priority and the policies by which it runs."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,26 +12,26 @@ from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
 
 PRIORITIES = range(11)
 _KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
-_USUAL_RETRY, _FOR_EVER, _USUAL_BREAKER = RetryPolicy(), Unique(), Breaker()
+_DEFAULT_RETRY, _DEFAULT_UNIQUE, _DEFAULT_BREAKER = RetryPolicy(), Unique(), Breaker()
 
-#: Turns a payload of one version into one of the next.
+#: Upgrades a payload to the next version.
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
-#: Every declared job by its kind; filled when the contracts are imported.
+#: Declared contracts by kind; filled when their modules are imported.
 registry: dict[str, type["Job"]] = {}
 
 
 class Job(BaseModel):
-    """The base of every job's contract.
+    """Base of all job contracts.
 
-    A subclass names its `kind`; its fields are the payload, and all else has a default::
+    A subclass names its `kind`, and its fields are the payload; all other options have defaults::
 
         class SendEmail(Job, kind="send_email", priority=5, limit=SMTP):
             template: str
             user_id: UUID
 
-    `priority` is 0 to 10, and 10 runs first. `time_limit_seconds` is how long a worker may hold it. `upgrades` holds,
-    for each older version that may still be stored, the function that turns its payload into one of the next version.
+    `priority` is 0 to 10, and 10 runs first. `time_limit_seconds` is how long an attempt may take. `upgrades` holds
+    the function that upgrades a payload to the next version, for each older version that may still be stored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +47,7 @@ class Job(BaseModel):
     upgrades: ClassVar[Mapping[int, Upgrade]]
 
     def __init_subclass__(cls, **_: Any) -> None:
-        """Let pydantic hand the class's options on to `__pydantic_init_subclass__`, where the fields are known."""
+        """Let pydantic pass the class's options to `__pydantic_init_subclass__`, where the fields are known."""
         super().__init_subclass__()
 
     @classmethod
@@ -57,11 +57,11 @@ class Job(BaseModel):
         kind: str,
         version: int = 1,
         priority: int = 5,
-        retry: RetryPolicy = _USUAL_RETRY,
+        retry: RetryPolicy = _DEFAULT_RETRY,
         time_limit_seconds: int = 300,
-        unique: Unique = _FOR_EVER,
+        unique: Unique = _DEFAULT_UNIQUE,
         limit: Limit | None = None,
-        breaker: Breaker | None = _USUAL_BREAKER,
+        breaker: Breaker | None = _DEFAULT_BREAKER,
         upgrades: Mapping[int, Upgrade] | None = None,
         **unknown: Any,
     ) -> None:
@@ -81,34 +81,34 @@ class Job(BaseModel):
         registry[kind] = cls
 
     def unique_key(self) -> str | None:
-        """Return the key by which a second enqueue of the same work returns the first job, or None."""
+        """Return the unique key, by which a second enqueue returns the first job; None for no uniqueness."""
         return None
 
     def limit_key(self) -> str:
-        """Return whom the limit's `concurrency_per_key` is for, such as a user's id."""
+        """Return the key that the limit's `concurrency_per_key` counts by, such as a user's id."""
         return ""
 
     def message_priority(self) -> int:
-        """Return the priority of this very job; the kind's own, unless the payload decides."""
+        """Return the priority of this job: the kind's, unless a subclass decides by the payload."""
         return self.priority
 
     @classmethod
     def reads(cls, version: int) -> bool:
-        """Say whether a payload that was stored under `version` can be read here."""
+        """Return whether this contract can read a payload that was stored under `version`."""
         return version == cls.version or version in cls.upgrades
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any], version: int) -> Self:
-        """Read a payload that was stored under `version`, step by step upgraded to this one.
+        """Read a payload that was stored under `version`, and upgrade it step by step.
 
         Raises:
-            UnknownVersionError: nobody here can read that version; another process may.
-            PermanentError: the payload is not one that this contract reads.
+            UnknownVersionError: this process cannot read that version; a newer one may.
+            PermanentError: the payload does not fit the contract.
         """
         if not cls.reads(version):
             raise UnknownVersionError(
-                f"{cls.kind} is at version {cls.version} here, the job was written with {version}: "
-                "deploy workers that know it, and it runs"
+                f"this worker knows version {cls.version} of {cls.kind}, the job has version {version}: "
+                "deploy workers that know it, and the job runs"
             )
         try:
             for step in range(version, cls.version):
@@ -124,11 +124,11 @@ class Job(BaseModel):
 
 
 def limits() -> dict[str, Limit]:
-    """Return every limit that a declared job names, by its name."""
+    """Return the limits of all declared contracts, by name."""
     return {job.limit.name: job.limit for job in registry.values() if job.limit is not None}
 
 
 def _check_limit(contract: type[Job], limit: Limit | None) -> None:
-    """Refuse two limits of one name: which one held would be chance."""
+    """Refuse two different limits of the same name."""
     if limit is not None and limits().get(limit.name, limit) != limit:
         raise TypeError(f"{contract.__name__}: there is another limit named {limit.name!r}; share it or rename one")

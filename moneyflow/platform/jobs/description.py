@@ -1,4 +1,4 @@
-"""What a contract says, as data: for the command line, and for whoever else lists the jobs there are."""
+"""Descriptions of contracts as data, such as for the command line."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from moneyflow.platform.jobs.schedules import registry as schedules
 
 
 def describe(contract: type[Job]) -> dict[str, Any]:
-    """Return all that the contract says of its jobs, in kinds of values that JSON knows."""
+    """Describe a contract in JSON values."""
     return {
         "kind": contract.kind,
         "does": (contract.__doc__ or "").strip().partition("\n")[0],
@@ -41,7 +41,7 @@ def _retry(contract: type[Job]) -> dict[str, Any]:
 
 
 def _unique(contract: type[Job]) -> dict[str, Any] | None:
-    """Return for how long a key is taken, or None when the kind's jobs have none."""
+    """Describe for how long a unique key is held; None when the kind has no keys."""
     if contract.unique_key is Job.unique_key:
         return None
     return {"for_seconds": contract.unique.for_seconds, "while_unfinished": contract.unique.while_unfinished}

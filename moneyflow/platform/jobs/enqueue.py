@@ -1,4 +1,4 @@
-"""Enqueue a job: a row in the caller's own transaction. No transaction, no job."""
+"""Enqueue: insert jobs in the caller's transaction, so that they exist exactly when it commits."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,18 +25,18 @@ log = structlog.get_logger(__name__)
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
-#: So many jobs go into one statement.
+#: Jobs that one statement inserts.
 _ROWS_A_STATEMENT = 1000
 
 
 def enqueue(session: Session, job: Job, *, at: datetime | None = None, delay: timedelta | None = None) -> UUID:
     """Insert the job in the session's transaction and return its id.
 
-    It runs once the transaction is committed: at once, at the moment `at`, or after `delay`. When the job has a
-    unique key and one with that key is there, nothing is inserted and the first job's id is returned.
+    It runs after the commit: at once, at the time `at`, or after `delay`. When another job holds its unique key, that
+    job's id is returned and nothing is inserted.
 
     Raises:
-        ValueError: when both `at` and `delay` are given, or `at` has no time zone.
+        ValueError: both `at` and `delay` are given, or `at` has no time zone.
     """
     return enqueue_many(session, [job], at=at, delay=delay)[0]
 
@@ -53,11 +53,10 @@ def enqueue_many(
     keys: Sequence[str] | None = None,
     unique: Unique | None = None,
 ) -> list[UUID]:
-    """Insert the jobs as `enqueue` does, up to a thousand in a statement, and return their ids in the same order.
+    """Insert jobs as `enqueue` does, up to a thousand in a statement, and return their ids in the same order.
 
-    Jobs of one call that share a unique key are one job. With `waits_for_batch` they are
-    not published before the batch that they end releases them. `priority`, `keys` (one a job) and `unique` replace what
-    the jobs' contracts say.
+    Jobs of one call that share a unique key are one job. With `waits_for_batch` they are end jobs, and wait until their
+    batch has ended. `priority`, `keys` (one for each job) and `unique` override the jobs' contracts.
     """
     if at is not None and (delay is not None or at.tzinfo is None):
         raise ValueError("give either `at`, with a time zone, or `delay`")
@@ -88,7 +87,7 @@ def _insert(
     *,
     traceparent: str | None,
 ) -> list[UUID]:
-    """Insert jobs in one statement; those whose key is taken, by another of them too, get that one's id."""
+    """Insert jobs in one statement; for a job whose key another job holds, return that job's id."""
     ids = [new_id() for _ in jobs]
     first = {key: number for number, key in reversed(list(enumerate(keys))) if key is not None}
     chosen = [number for number, key in enumerate(keys) if key is None or first[key] == number]
@@ -105,18 +104,22 @@ def _insert(
             holders[row["unique_key"]] = row["id"]
     inserted = [n for n in chosen if (key := keys[n]) is None or holders[key] == ids[n]]
     if inserted:
-        told = partial(_enqueued, Counter(jobs[n].kind for n in inserted), [ids[n] for n in inserted])
-        session.after_commit(told)
-        ready = _ready(((jobs[n], ids[n]) for n in inserted), shared)
-        if ready:
-            session.notify_ready_after_commit(ready)
-        if len(ready) < len(inserted):
-            session.notify_after_commit()
+        _notify(session, [(jobs[n], ids[n]) for n in inserted], shared)
     return [own if key is None else holders[key] for own, key in zip(ids, keys, strict=True)]
 
 
+def _notify(session: Session, inserted: Sequence[tuple[Job, UUID]], shared: Mapping[str, Any]) -> None:
+    """Log and count the jobs after the commit, and notify idle workers of those that are ready, else the relay."""
+    session.after_commit(partial(_report, Counter(job.kind for job, _ in inserted), [id_ for _, id_ in inserted]))
+    ready = _ready(inserted, shared)
+    if ready:
+        session.notify_ready_after_commit(ready)
+    if len(ready) < len(inserted):
+        session.notify_after_commit()
+
+
 def _ready(inserted: Iterable[tuple[Job, UUID]], shared: Mapping[str, Any]) -> list[tuple[int, UUID]]:
-    """Return those that nothing keeps from being run at once, each with its priority."""
+    """Return the jobs that can run at once, each with its priority."""
     if shared["waits_for"] or shared["at"] or shared["delay_seconds"]:
         return []
     priority = shared["priority"]
@@ -124,7 +127,7 @@ def _ready(inserted: Iterable[tuple[Job, UUID]], shared: Mapping[str, Any]) -> l
 
 
 def _row(job: Job, unique: Unique, **own: UUID | str | None) -> dict[str, Any]:
-    """Return what is stored of a job, by the names of the statement; `own` is what its contract does not say."""
+    """Return a job as the statement reads it; `own` holds the fields that its contract does not have."""
     return {
         **own,
         "kind": job.kind,
@@ -140,7 +143,7 @@ def _row(job: Job, unique: Unique, **own: UUID | str | None) -> dict[str, Any]:
     }
 
 
-def _enqueued(kinds: Mapping[str, int], ids: Sequence[UUID]) -> None:
+def _report(kinds: Mapping[str, int], ids: Sequence[UUID]) -> None:
     for kind, count in kinds.items():
         metrics.jobs_enqueued.labels(kind).inc(count)
     if len(ids) == 1:

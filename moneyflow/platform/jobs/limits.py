@@ -1,4 +1,4 @@
-"""How much of a kind of job may run: at once, at once for each key, and in a window of time."""
+"""Limits: how many jobs run at once, in all and per key, and how many start in a window of time."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """At most `limit` starts in any window of `per_seconds`, over all workers."""
+    """Rate limit: at most `limit` starts in any window of `per_seconds`, over all workers."""
 
     limit: int
     per_seconds: float
@@ -20,11 +20,11 @@ class Rate:
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """What the jobs of a kind share, or those of several kinds that name one and the same limit.
+    """Limit that the jobs of one kind share, or of several kinds that declare the same limit.
 
-    `concurrency` of them run at once, `concurrency_per_key` of those whose `limit_key()` is the same, and no more start
-    than `rate` allows; what is None is not limited. A job that has to wait does so in Postgres: it takes no place in
-    RabbitMQ or in a worker, and no attempt of it counts::
+    At most `concurrency` jobs run at once, at most `concurrency_per_key` with the same `limit_key()`, and no more start
+    than `rate` allows; None means no limit. A job waits for its place in Postgres: it occupies neither RabbitMQ nor a
+    worker, and no attempt of it counts::
 
         SMTP = Limit(name="smtp", concurrency=20, rate=Rate(limit=100, per_seconds=60))
     """

@@ -1,4 +1,4 @@
-"""What a contract says beside its payload: how a job is tried, how long its key is taken, when its kind pauses."""
+"""Policies of a contract: retries, uniqueness, and the breaker that pauses a kind."""
 
 import random
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How often a job is tried, and how long it waits in between.
+    """Retry policy: the number of attempts, and the wait between them.
 
-    The wait before try n + 1 is drawn evenly from 0 to min(cap, base * 2**(n - 1)): exponential back-off with
-    full jitter (Brooker, *Exponential Backoff And Jitter*, 2015), so that what failed together returns one by one.
-    An error of a class in `permanent` fails the job at once; one in `uncounted` is waited out and burns no attempt.
+    The wait before attempt n + 1 is drawn evenly from 0 to min(cap, base * 2**(n - 1)): exponential backoff with
+    full jitter (Brooker, *Exponential Backoff And Jitter*, 2015), so that jobs that failed together retry one by one.
+    An error of a class in `permanent` fails the job at once; after one in `uncounted` the attempt does not count.
     """
 
     attempts: int = 10
@@ -24,17 +24,17 @@ class RetryPolicy:
             raise ValueError(f"a retry policy needs attempts >= 1 and 0 < base_seconds <= cap_seconds, not {self}")
 
     def wait_seconds(self, attempt: int) -> float:
-        """Return the seconds to wait after try number `attempt` (the first is 1) has failed."""
+        """Return the seconds to wait after attempt number `attempt`, counted from 1, has failed."""
         ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 60))
         return random.uniform(0, ceiling)  # noqa: S311 - jitter, not a secret
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unique:
-    """For how long a job's `unique_key()` is taken, so that a second enqueue returns the first job.
+    """Uniqueness: for how long a job holds its `unique_key()`, so that a second enqueue returns the first job.
 
-    As it is: for as long as the job is known. `for_seconds`: so long after it was enqueued. `while_unfinished`: until
-    it has ended, in whatever way.
+    By default until the job's row is deleted. `for_seconds`: for that many seconds after it was enqueued.
+    `while_unfinished`: until the job has ended, whatever its outcome.
     """
 
     for_seconds: float | None = None
@@ -47,10 +47,10 @@ class Unique:
 
 @dataclass(frozen=True, kw_only=True)
 class Breaker:
-    """When a kind pauses itself: after so many identical errors in a row in one worker process.
+    """Circuit breaker: pauses a kind after `errors` identical errors in a row in one worker process.
 
-    One job is tried again after `probe_seconds`, then after twice as long, up to `longest_probe_seconds`; the first
-    that succeeds ends the pause.
+    One job probes the kind after `probe_seconds`, then after twice as long, up to `longest_probe_seconds`; a probe that
+    succeeds ends the pause.
     """
 
     errors: int = 20

@@ -1,4 +1,4 @@
-"""Jobs that come again and again: cron schedules, declared beside the contract of the job that they enqueue."""
+"""Cron schedules: declared next to the contract of the job that they enqueue."""
 
 import difflib
 import re
@@ -18,32 +18,31 @@ from moneyflow.platform.jobs.contract import Job
 Overlap = Literal["skip", "allow"]
 CatchUp = Literal["none", "latest", "all"]
 
-#: So many missed ticks of one schedule are caught up at most, the newest ones.
+#: Missed ticks of one schedule that are caught up at most, the newest.
 CATCH_UP_LIMIT = 1000
-#: So many ticks are looked at in one turn; more than are caught up, so that each turn comes further.
-_LOOK_AT_MOST = 10_000
+#: Ticks that one plan reads at most; more than are caught up, so that each plan advances the schedule.
+_MOST_TICKS = 10_000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
-#: Every declared schedule by its name; filled when the contracts are imported.
+#: Declared schedules by name; filled when the contracts are imported.
 registry: dict[str, "Schedule"] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """When a job is enqueued again and again::
+    """Schedule: enqueues a job at each tick of a cron expression::
 
         declare(Schedule(name="purge", cron="*/10 * * * *", job=Purge()))
         declare(Schedule(name="month_end", cron="0 6 1 * *", time_zone="Europe/Berlin", catch_up="latest",
                          job=lambda tick: CloseMonth(until=tick)))
 
-    `cron` has five fields, or six with the seconds in front, and is read in `time_zone`: an hour that a change of the
-    clock leaves out comes right after it, one that comes twice counts once, and `* * * *` goes on through both.
-    `job` is enqueued at each tick, or what it returns when it is called with the tick's moment, in UTC.
+    `cron` has five fields, or six with the seconds first, and is read in `time_zone`. When clocks change, a tick in the
+    skipped hour comes right after it, a tick in the repeated hour comes once, and `* * * * *` ticks through both.
+    `job` is the job of each tick, or a function that returns it for the tick's time in UTC.
 
-    `overlap`: "skip" leaves a tick out while the job of the tick before has not ended; "allow" does not look.
-    `catch_up`: what becomes of ticks that no relay was there to enqueue. "none": a tick that is found more than
-    `on_time_seconds` late is left out; "latest": the newest of them is enqueued; "all": each of them, up to the newest
-    1,000, which needs `overlap="allow"`.
+    `overlap`: "skip" skips a tick while the job of the previous one is unfinished; "allow" does not.
+    `catch_up` decides on ticks that were missed while no relay ran. "none": a tick that is more than `on_time_seconds`
+    late is dropped; "latest": the newest is enqueued; "all": the newest 1,000 are, which needs `overlap="allow"`.
 
     Raises:
         ValueError: an option does not fit; the text names it.
@@ -81,15 +80,15 @@ class Schedule:
         return self.job if isinstance(self.job, Job) else self.job(tick)
 
     def ticks_after(self, moment: datetime) -> Iterator[datetime]:
-        """Return the ticks behind a moment, in UTC and in their order, without end."""
+        """Return the ticks after a moment, in UTC and in order, without end."""
         return ticks_after(moment, cron=self.cron, time_zone=self.time_zone)
 
     def _first_tick(self) -> datetime:
         try:
             return next(self.ticks_after(clock.now()))
         except (CronSimError, StopIteration) as error:
-            why = f"{error}" if isinstance(error, CronSimError) else "no moment fits"
-            raise self._wrong("cron", f"{why} in {self.cron!r}; it is of the form '*/10 * * * *'") from error
+            problem = f"{error}" if isinstance(error, CronSimError) else "no tick"
+            raise self._wrong("cron", f"{problem} in {self.cron!r}; it is of the form '*/10 * * * *'") from error
 
     def _check_choice(self, option: str, value: str, choices: tuple[str, ...]) -> None:
         if value not in choices:
@@ -100,54 +99,54 @@ class Schedule:
             ZoneInfo(self.time_zone)
         except (LookupError, ValueError, OSError) as error:
             near = difflib.get_close_matches(self.time_zone, available_timezones(), n=1)
-            hint = f"did you mean {near[0]}?" if near else "it is of the form Europe/Berlin"
-            raise self._wrong("time_zone", f"{self.time_zone!r} is unknown; {hint}") from error
+            advice = f"did you mean {near[0]}?" if near else "it is of the form Europe/Berlin"
+            raise self._wrong("time_zone", f"{self.time_zone!r} is unknown; {advice}") from error
 
-    def _wrong(self, option: str, why: str) -> ValueError:
-        return ValueError(f"schedule {self.name}: {option}: {why}")
+    def _wrong(self, option: str, problem: str) -> ValueError:
+        return ValueError(f"schedule {self.name}: {option}: {problem}")
 
 
 def ticks_after(moment: datetime, *, cron: str, time_zone: str) -> Iterator[datetime]:
-    """Yield the moments of a cron expression behind `moment`, in UTC and in their order, without end."""
+    """Yield the ticks of a cron expression after `moment`, in UTC and in order, without end."""
     last = moment.astimezone(UTC)
     for local in CronSim(cron, moment.astimezone(ZoneInfo(time_zone))):
         tick = local.astimezone(UTC)
-        if tick > last:  # A wall clock that was put back shows an hour that is over already.
+        if tick > last:  # A clock that was set back repeats an hour.
             last = tick
             yield tick
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to become of a schedule's ticks that are due."""
+    """Plan for the due ticks of a schedule."""
 
-    #: To be enqueued.
+    #: The ticks to enqueue.
     ticks: tuple[datetime, ...]
-    #: How many are left out, for they come too late.
+    #: The number of ticks to drop, because they are too late.
     missed: int
     next_tick_at: datetime
 
 
 def declare(schedule: Schedule) -> Schedule:
-    """Let the relay enqueue by this schedule.
+    """Declare a schedule: the relay enqueues by it.
 
     Raises:
         ValueError: another schedule has the name.
     """
     if registry.setdefault(schedule.name, schedule) != schedule:
-        raise ValueError(f"schedule {schedule.name}: name: there is another schedule of that name; rename one")
+        raise ValueError(f"schedule {schedule.name}: name: there is another schedule of this name; rename one")
     return schedule
 
 
 def plan(schedule: Schedule, *, expected: datetime, now: datetime) -> Plan:
-    """Say what becomes of the ticks from `expected`, the first that was not enqueued, up to `now`.
+    """Plan the ticks from `expected`, the first that was not enqueued, up to `now`.
 
-    When very many were missed it says so of the oldest alone, and the rest is due still.
+    When more than 10,000 ticks were missed, the plan drops the oldest of them, and the rest is still due.
     """
     ticks = schedule.ticks_after(expected)
-    due = [expected, *islice(takewhile(lambda tick: tick <= now, ticks), _LOOK_AT_MOST - 1)]
+    due = [expected, *islice(takewhile(lambda tick: tick <= now, ticks), _MOST_TICKS - 1)]
     kept = due[-CATCH_UP_LIMIT:] if schedule.catch_up == "all" else due[-1:]
-    if len(due) == _LOOK_AT_MOST:
+    if len(due) == _MOST_TICKS:
         return Plan(ticks=(), missed=len(due) - len(kept), next_tick_at=kept[0])
     if schedule.catch_up == "none" and (now - kept[0]).total_seconds() > schedule.on_time_seconds:
         kept = []

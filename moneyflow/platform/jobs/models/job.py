@@ -1,4 +1,4 @@
-"""A job's row is its outbox, its inbox and its history; beside it its attempts, its batch, and who runs it."""
+"""Tables of jobs, attempts, files, batches, workers and kinds. A job's row is its outbox, its inbox and its history."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +13,7 @@ from moneyflow.platform.columns import moment
 
 
 class JobState(StrEnum):
-    """State of a job as it is stored; one that is `scheduled` after a first attempt is shown as `retrying`."""
+    """State of a job as stored; a `scheduled` job that has attempts is shown as `retrying`."""
 
     SCHEDULED = "scheduled"
     QUEUED = "queued"
@@ -29,14 +29,14 @@ _UNFINISHED = "state in ('scheduled', 'queued', 'running')"
 
 
 class JobRow(SQLModel, table=True):
-    """A job. `fence` grows with every claim: who finishes it must name the fence of its own claim."""
+    """A job. `fence` grows with every claim; a worker that ends an attempt has to give the fence of its claim."""
 
     __tablename__ = "jobs"
     __table_args__ = (
         CheckConstraint(f"state in ({_STATES})", name="jobs_state_check"),
         CheckConstraint("priority between 0 and 10", name="jobs_priority_check"),
         CheckConstraint("waits_for in ('limit', 'batch')", name="jobs_waits_for_check"),
-        # What the relay publishes next: one look for each kind and priority. The attempt is for the counts by state.
+        # Jobs that the relay publishes next, a lookup for each kind and priority; `attempt` serves the counts by state.
         Index(
             "jobs_due_idx",
             "kind",
@@ -45,7 +45,7 @@ class JobRow(SQLModel, table=True):
             postgresql_where=text("state = 'scheduled' and waits_for is null"),
             postgresql_include=["attempt"],
         ),
-        # What waits for a place under its limit, and what has one.
+        # Jobs that wait for a place under their limit, and jobs that hold one.
         Index(
             "jobs_waiting_for_limit_idx",
             "limit_name",
@@ -61,7 +61,7 @@ class JobRow(SQLModel, table=True):
             postgresql_where=text(f"limit_name is not null and waits_for is null and {_UNFINISHED}"),
         ),
         Index("jobs_batch_idx", "batch_id", "state", postgresql_where=text("batch_id is not null")),
-        # What operators group by.
+        # Failed jobs, by the columns that operators group by.
         Index(
             "jobs_failed_idx",
             "kind",
@@ -70,10 +70,10 @@ class JobRow(SQLModel, table=True):
             "finished_at",
             postgresql_where=text("state = 'failed'"),
         ),
-        # What the relay asks after: waiting in RabbitMQ, or held by a worker.
+        # Jobs that wait in RabbitMQ.
         Index("jobs_queued_idx", "published_at", postgresql_where=text("state = 'queued'")),
-        # Not by the state: Postgres would take this index for the statements that end a try too, which name the state
-        # and go by the job's id, and read all that was in it since the last vacuum.
+        # Jobs that a worker holds. PERF: not by state: Postgres would then use this index for statements that end an
+        # attempt, which compare the state and go by the job's id, and read every entry since the last vacuum.
         Index("jobs_running_idx", "worker", postgresql_where=text("worker is not null")),
         Index("jobs_unique_key_key", "unique_key", unique=True, postgresql_where=text("unique_key is not null")),
     )
@@ -86,28 +86,28 @@ class JobRow(SQLModel, table=True):
     state: str = Field(sa_type=Text)
     due_at: datetime = moment()
     unique_key: str | None = Field(default=None, sa_type=Text)
-    #: How long the key is taken; for as long as the row is there when neither is set.
+    #: When the job gives up its unique key; with its row when neither is set.
     unique_until: datetime | None = moment(nullable=True)
     unique_while_unfinished: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     limit_name: str | None = Field(default=None, sa_type=Text)
     limit_key: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": text("''")})
-    #: What it waits for before it can be published: a place under its `limit`, or the end of the `batch` that it ends.
+    #: What an unpublished job waits for: a place under its `limit`, or the end of the `batch` whose end job it is.
     waits_for: str | None = Field(default=None, sa_type=Text)
     batch_id: UUID | None = None
-    #: Tries that counted; see the life of a job in ARCHITECTURE.md for those that do not.
+    #: Attempts that count; ARCHITECTURE.md, the life of a job, lists those that do not.
     attempt: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     max_attempts: int
     time_limit_seconds: int
     fence: int = Field(sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
     worker: int | None = None
     lease_until: datetime | None = moment(nullable=True)
-    #: Its worker died while it held the job: it runs alone, and its attempt is counted before it starts.
+    #: Its worker died while it held the job: it now runs alone, and its attempt is counted before it starts.
     quarantined: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     cancel_requested_at: datetime | None = moment(nullable=True)
-    #: Why nobody here can run it, as of now: of a version or a kind that no worker knows yet.
+    #: Why no worker can run it now: its version or its kind is unknown to them.
     parked_reason: str | None = Field(default=None, sa_type=Text)
     progress: dict[str, Any] | None = Field(sa_column=Column(JSONB, nullable=True))
-    #: Of the last try that failed; `error_group` is the message without what differs from job to job.
+    #: The error of the last failed attempt; `error_group` is the message without its variable parts, such as ids.
     error_class: str | None = Field(default=None, sa_type=Text)
     error_message: str | None = Field(default=None, sa_type=Text)
     error_group: str | None = Field(default=None, sa_type=Text)
@@ -121,7 +121,7 @@ class JobRow(SQLModel, table=True):
 
 
 class JobAttempt(SQLModel, table=True):
-    """One claim of a job and how it ended. `attempt` is 0 when the claim may never have come to its start."""
+    """One claim of a job and its outcome. `attempt` is 0 when the attempt may not have started."""
 
     __tablename__ = "job_attempts"
 
@@ -138,7 +138,7 @@ class JobAttempt(SQLModel, table=True):
 
 
 class JobFile(SQLModel, table=True):
-    """The file that is a job's result; it goes when the job's row does."""
+    """The result file of a job; it is deleted with the job."""
 
     __tablename__ = "job_files"
 
@@ -154,7 +154,7 @@ class JobFile(SQLModel, table=True):
 
 
 class DeadLetter(SQLModel, table=True):
-    """A failed job that the relay has yet to put on `jobs_failed`; the reason stands in its last attempt."""
+    """A dead letter that the relay has to publish on `jobs_failed`; its error is in the failed attempt."""
 
     __tablename__ = "job_dead_letters"
 
@@ -165,7 +165,7 @@ class DeadLetter(SQLModel, table=True):
 
 
 class Worker(SQLModel, table=True):
-    """A worker process. It lives as long as it holds the advisory lock of its number and its heart beats."""
+    """A worker process: alive while it holds the advisory lock of its number and its heartbeat is fresh."""
 
     __tablename__ = "workers"
 
@@ -177,14 +177,14 @@ class Worker(SQLModel, table=True):
 
 
 class Batch(SQLModel, table=True):
-    """Many jobs that end together; `end_job_id` is the job that then runs."""
+    """A batch of jobs that end together; `end_job_id` is the job that then runs."""
 
     __tablename__ = "batches"
     __table_args__ = (
         CheckConstraint("on_failure in ('continue', 'wait', 'cancel')", name="batches_on_failure_check"),
         CheckConstraint("state in ('open', 'ended', 'cancelled')", name="batches_state_check"),
         Index("batches_open_idx", "id", postgresql_where=text("state = 'open'")),
-        # A job ends one batch; by this it finds the batch that it was started for.
+        # A job is the end job of one batch, and finds it by this index.
         Index("batches_end_job_id_key", "end_job_id", unique=True),
     )
 
@@ -192,10 +192,10 @@ class Batch(SQLModel, table=True):
     name: str = Field(sa_type=Text)
     on_failure: str = Field(sa_type=Text)
     state: str = Field(default="open", sa_type=Text, sa_column_kwargs={"server_default": text("'open'")})
-    #: No more jobs are to come: it may end.
+    #: Complete: it may end once its members have.
     sealed: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     end_job_id: UUID | None = None
-    #: How many jobs ended how; written when the batch ends.
+    #: The number of members in each state, written when the batch ends.
     counts: dict[str, Any] | None = Field(sa_column=Column(JSONB, nullable=True))
     cancel_reason: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = moment(default_now=True)
@@ -203,7 +203,7 @@ class Batch(SQLModel, table=True):
 
 
 class JobStart(SQLModel, table=True):
-    """When a job under a limit began: what a rate is measured by."""
+    """A start of a job under a limit, which rates count."""
 
     __tablename__ = "job_starts"
     __table_args__ = (Index("job_starts_idx", "limit_name", "started_at"),)
@@ -214,7 +214,7 @@ class JobStart(SQLModel, table=True):
 
 
 class JobKind(SQLModel, table=True):
-    """A kind of job that is paused, or was: by an operator, or by its breaker, which lets one job a time probe."""
+    """A kind that is or was paused, by an operator or by its breaker, which probes with one job at a time."""
 
     __tablename__ = "job_kinds"
 

@@ -1,4 +1,4 @@
-"""When each declared schedule ticks next, and how it went."""
+"""Table of schedules: the next tick of each, and its last job."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,9 +10,9 @@ from moneyflow.platform.columns import moment
 
 
 class ScheduleRow(SQLModel, table=True):
-    """A schedule of `moneyflow/jobs/`, as the leading relay declared it.
+    """A schedule of `moneyflow/jobs/`, as the leading relay wrote it.
 
-    Whoever moves `next_tick_at` on inserts the job of that tick in the same transaction.
+    The transaction that advances `next_tick_at` inserts the job of that tick.
     """
 
     __tablename__ = "schedules"
@@ -24,14 +24,14 @@ class ScheduleRow(SQLModel, table=True):
     overlap: str = Field(sa_type=Text)
     catch_up: str = Field(sa_type=Text)
     next_tick_at: datetime = moment()
-    #: Of the last tick that was enqueued.
+    #: The last tick that was enqueued.
     last_tick_at: datetime | None = moment(nullable=True)
     last_job_id: UUID | None = None
-    #: Ticks left out because the job before had not ended, and because they came too late.
+    #: Ticks skipped while the previous job was unfinished, and ticks missed because they came too late.
     skipped: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
     missed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default=text("0")))
     paused_at: datetime | None = moment(nullable=True)
     paused_by: str | None = Field(default=None, sa_type=Text)
     pause_reason: str | None = Field(default=None, sa_type=Text)
-    #: No code declares it any more.
+    #: When a relay found that the code no longer declares it.
     removed_at: datetime | None = moment(nullable=True)
