@@ -1,7 +1,7 @@
-"""Messages of jobs: the codec of the body, the properties and headers of a job and of its dead letter.
+"""Message codec: body, properties and headers of the message of a job, and of its dead letter.
 
-The body is Dramatiq's JSON, whose only argument is the job's id; contracts fix all names. The relay writes these
-messages, the workers read them, and nothing else does either.
+The body is Dramatiq's JSON with the job's id as its only argument. Only the relay publishes these messages, and only
+workers consume them.
 """
 
 import re
@@ -19,7 +19,7 @@ from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.ids import parse_id
 
-#: On a dead letter: the fence of the failure that it describes, so that it replays the job once and not twice.
+#: Header of a dead letter: the fence of the failure that it describes, so that it replays the job at most once.
 FENCE_HEADER = "x-fence"
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
@@ -28,7 +28,7 @@ _FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id"
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """A message on its way to an exchange; `properties.message_id` tells it from the others of its batch."""
+    """A message to publish; `properties.message_id` is unique in its batch."""
 
     exchange: str
     routing_key: str
@@ -37,34 +37,34 @@ class Outgoing:
 
 
 def job_message(job: Mapping[str, Any]) -> Outgoing:
-    """Return the message that carries a job to the workers; `job` has id, kind, priority, enqueued_at, traceparent."""
+    """Return the message of a job; `job` has id, kind, priority, enqueued_at and traceparent."""
     return Outgoing(exchange=JOBS_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(job), properties=_properties(job))
 
 
-def dead_letter_message(letter: Mapping[str, Any]) -> Outgoing:
-    """Return the message on `jobs_failed` that says why a job failed; moved to `jobs`, it replays the job."""
-    failed_at: datetime = letter["ended_at"]
+def dead_letter_message(dead_letter: Mapping[str, Any]) -> Outgoing:
+    """Return the dead letter of a failed job, for `jobs_failed`; moved to `jobs`, it replays the job."""
+    failed_at: datetime = dead_letter["ended_at"]
     headers = {
-        "x-error-class": letter["error_class"],
-        "x-error-message": letter["error_message"],
-        "x-error-traceback": letter["error_traceback"] or "",
-        "x-attempts": letter["attempt"],
+        "x-error-class": dead_letter["error_class"],
+        "x-error-message": dead_letter["error_message"],
+        "x-error-traceback": dead_letter["error_traceback"] or "",
+        "x-attempts": dead_letter["attempt"],
         "x-failed-at": rfc3339(failed_at),
-        "x-worker": letter["worker"],
-        FENCE_HEADER: letter["fence"],
+        "x-worker": dead_letter["worker"],
+        FENCE_HEADER: dead_letter["fence"],
     }
-    properties = _properties(letter, **headers)
-    return Outgoing(exchange=DEAD_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(letter), properties=properties)
+    properties = _properties(dead_letter, **headers)
+    return Outgoing(exchange=DEAD_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(dead_letter), properties=properties)
 
 
 def fence_of(headers: Mapping[str, Any] | None) -> int | None:
-    """Return the fence that a dead letter's headers name, or None when the relay did not write the message."""
+    """Return the fence in a dead letter's headers; None when the relay did not publish the message."""
     fence = (headers or {}).get(FENCE_HEADER)
     return fence if isinstance(fence, int) and not isinstance(fence, bool) else None
 
 
 def encode(job_id: UUID, kind: str, *, timestamp_milliseconds: int) -> bytes:
-    """Write the body of a job's message."""
+    """Encode the body of a job's message."""
     return orjson.dumps(
         {
             "queue_name": JOBS_QUEUE,
@@ -79,11 +79,11 @@ def encode(job_id: UUID, kind: str, *, timestamp_milliseconds: int) -> bytes:
 
 
 def decode(body: bytes) -> UUID:
-    """Read the body of a message and return the job's id; nothing else in it is trusted.
+    """Decode the body of a message and return the job's id; all else in it is untrusted.
 
     Raises:
-        PoisonError: it is not a body as `encode` writes it; anything more that Dramatiq would obey (options, another
-            queue, an actor that is no name) could stop a thread or block the queue.
+        PoisonError: `encode` did not write this body. SECURITY: other fields that Dramatiq obeys, such as options,
+            another queue or an invalid actor, could stop a thread or block the queue.
     """
     try:
         fields = orjson.loads(body)
@@ -95,7 +95,7 @@ def decode(body: bytes) -> UUID:
     if fields["queue_name"] != JOBS_QUEUE or fields["options"] != {} or fields["kwargs"] != {}:
         raise PoisonError(f"queue_name must be {JOBS_QUEUE!r}, options and kwargs must be empty")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
-        raise PoisonError("actor_name is not the kind of a job")
+        raise PoisonError("actor_name must be a kind of job, of the form send_email")
     job_id = parse_id(args[0]) if isinstance(args, list) and len(args) == 1 and isinstance(args[0], str) else None
     if job_id is None:
         raise PoisonError("args must be the job's id and nothing else")
@@ -103,7 +103,7 @@ def decode(body: bytes) -> UUID:
 
 
 def priority_of(properties: pika.BasicProperties) -> int:
-    """Return a message's priority, 0 to 10, whatever its sender wrote."""
+    """Return a message's priority, limited to 0 to 10."""
     return min(max(properties.priority or 0, 0), HIGHEST_PRIORITY)
 
 

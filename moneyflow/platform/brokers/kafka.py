@@ -1,4 +1,4 @@
-"""Kafka: the topics, created by hand and never by accident."""
+"""Kafka: creation of the topics, in a migration only; brokers do not create topics automatically."""
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -6,24 +6,24 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from moneyflow.platform.events.topics import DEAD_LETTER, all_topics
 from moneyflow.platform.settings import Settings
 
-#: A record of the largest size that Kafka takes by default, and what is told about it.
+#: Bytes: a record of Kafka's default maximum, and the headers that say why it was refused.
 MAX_DEAD_LETTER_BYTES = 2 * 1024 * 1024
 
 _MILLISECONDS_PER_HOUR = 3_600_000
 
 
 def topic_name(settings: Settings, topic: str) -> str:
-    """Return the topic's name on this cluster; a prefix keeps several installations apart."""
+    """Return the topic's name on this cluster; a prefix separates installations that share one."""
     return settings.kafka_topic_prefix + topic
 
 
 async def create_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing and return their names; those that are there stay as they are."""
+    """Create the topics that do not exist, and return their names; existing topics are not changed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="money-flow-migrate")
     await admin.start()
     try:
-        there = set(await admin.list_topics())
-        missing = [name for topic in all_topics() if (name := topic_name(settings, topic)) not in there]
+        existing = set(await admin.list_topics())
+        missing = [name for topic in all_topics() if (name := topic_name(settings, topic)) not in existing]
         if missing:
             _raise_errors(await admin.create_topics([_new_topic(settings, name) for name in missing]))
         return missing
@@ -32,14 +32,14 @@ async def create_topics(settings: Settings) -> list[str]:
 
 
 def _new_topic(settings: Settings, name: str) -> NewTopic:
-    larger = {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)} if name.endswith(DEAD_LETTER) else {}
+    size = {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)} if name.endswith(DEAD_LETTER) else {}
     retention = str(settings.kafka_log_retention_hours * _MILLISECONDS_PER_HOUR)
     return NewTopic(
         name,
         num_partitions=settings.kafka_num_partitions,
-        replication_factor=-1,  # The cluster's own default.
-        replica_assignments={},  # aiokafka asks for it beside a -1; empty, the broker assigns.
-        topic_configs={"retention.ms": retention, "cleanup.policy": "delete"} | larger,
+        replication_factor=-1,  # The cluster's default.
+        replica_assignments={},  # aiokafka requires it next to a -1; empty, the brokers assign replicas.
+        topic_configs={"retention.ms": retention, "cleanup.policy": "delete"} | size,
     )
 
 

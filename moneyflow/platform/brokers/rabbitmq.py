@@ -1,4 +1,4 @@
-"""RabbitMQ: how to connect, and the one place that declares the topology."""
+"""RabbitMQ: connection parameters, and the declaration of the topology."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ import pika
 
 from moneyflow.platform.settings import Settings
 
-#: The relay publishes here and nowhere else, with the queue's name as routing key.
+#: The only exchange that the relay publishes jobs to, with the queue's name as routing key.
 JOBS_EXCHANGE = "jobs"
 JOBS_QUEUE = "jobs"
 DEAD_EXCHANGE = "jobs.dead"
@@ -15,14 +15,14 @@ HIGHEST_PRIORITY = 10
 
 
 def connection_parameters(settings: Settings, *, name: str) -> pika.ConnectionParameters:
-    """Return how to connect; `name` is shown among RabbitMQ's connections."""
+    """Return the connection parameters; RabbitMQ lists the connection under `name`."""
     return pika.ConnectionParameters(
         host=settings.rabbitmq_host,
         port=settings.rabbitmq_port,
         virtual_host=settings.rabbitmq_vhost,
         credentials=pika.PlainCredentials(settings.rabbitmq_user, settings.rabbitmq_password.get_secret_value()),
-        heartbeat=15,  # RabbitMQ ends the connection of a frozen process after two of them.
-        # pika waits for ever by default, even through a memory alarm.
+        heartbeat=15,  # RabbitMQ closes the connection of a frozen process after two missed heartbeats.
+        # Without it pika blocks for as long as a memory alarm lasts.
         blocked_connection_timeout=60,
         socket_timeout=5,
         stack_timeout=10,
@@ -37,10 +37,10 @@ class _Channel(Protocol):
 
 
 def declare_topology(channel: _Channel) -> None:
-    """Declare exchanges, queues and bindings; what is there already stays as it is.
+    """Declare exchanges, queues and bindings; idempotent.
 
-    Priorities need a classic queue. It dead-letters at most once, which is enough for what the broker itself
-    refuses; what must not be lost lives in Postgres.
+    Priorities need a classic queue, whose dead-lettering is at most once. That is enough: only poison messages are
+    dead-lettered by the broker, and all jobs are in Postgres.
     """
     channel.exchange_declare(DEAD_EXCHANGE, "fanout", durable=True)
     channel.queue_declare(FAILED_QUEUE, durable=True, arguments={})

@@ -172,7 +172,7 @@ def _find(session: Session, name: str) -> DictRow:
 def _unknown(session: Session, name: str) -> NotFoundError:
     if name in registry:
         return NotFoundError(
-            f"the schedule {name} is declared, but no relay of this version has written it yet; start one"
+            f"the schedule {name} is declared, but no relay has led since; start a relay of this version"
         )
     known = registry.keys() | {row["name"] for row in listed(session)}
     near = difflib.get_close_matches(name, known, n=1)
