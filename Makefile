@@ -57,7 +57,7 @@ chaos: .venv ## the fault suite, long form: storms, failpoints, controls, a repo
 	@$(RUN) -m pytest tests/chaos -v -n 0 --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) \
 		--chaos-results $(or $(RESULTS),tests/chaos/results) $(ARGS)
 
-bench: .venv ## the benchmarks, beside the peers and on servers of their own (ARGS="throughput --rounds 5 --jobs 2000")
+bench: .venv ## the benchmarks, compared with the peers, on servers of their own (ARGS="throughput --rounds 5", ARGS=growth)
 	@$(RUN) -m ops.dev.bench.jobs $(ARGS)
 
 format: .venv ## format the code and put right what can be put right by itself

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from ops.dev.bench.jobs.contest import Enqueued, spread
-from ops.dev.bench.jobs.contestants import CELERY, DRAMATIQ
-from ops.dev.bench.jobs.ground import BenchError
 from ops.dev.bench.jobs.listener import Listener, Mark
 from ops.dev.bench.jobs.report import Target, quantile
+from ops.dev.bench.jobs.systems import CELERY, DRAMATIQ
+from ops.dev.bench.jobs.testbed import BenchError
 from ops.dev.bench.jobs.throughput import rate_of_all
-from ops.dev.bench.peers.client import Wish, fulfil
+from ops.dev.bench.jobs.trial import Enqueued, spread
+from ops.dev.bench.peers.client import EnqueueRequest, serve
 from ops.dev.bench.peers.marks import HEADER, RECORD
 
 
@@ -76,7 +76,7 @@ def test_a_client_enqueues_every_job_once_in_lots() -> None:
             asked.append(tags)
             return 5.0
 
-    answer = fulfil(Client(), Wish(kind="noop", first_tag=10, count=5, together=2))
+    answer = serve(Client(), EnqueueRequest(kind="noop", first_tag=10, count=5, together=2))
 
     assert asked == [[10, 11], [12, 13], [14]]
     assert answer["returned"] == [5.0, 5.0, 5.0]

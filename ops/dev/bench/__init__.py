@@ -1,1 +1,1 @@
-"""Benchmarks: everything in one run on the same servers, so that only ratios are read."""
+"""Benchmarks: all systems in one run on the same servers; read the ratios, not the absolute figures."""

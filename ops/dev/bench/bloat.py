@@ -1,9 +1,9 @@
-"""`python -m ops.dev.bench.bloat`: do the tables of jobs stay as small as what is in them, however many jobs run?
+"""`python -m ops.dev.bench.bloat`: whether the jobs' tables stay as small as their rows, however many jobs run.
 
-Waves of jobs go their whole way by the ledger's own statements: enqueued, published, claimed, finished. Beside each
-wave a purge deletes what the wave before the last one left. After each, tables and indexes are measured, on a server
-of its own with the product's configuration; nothing vacuums but autovacuum. Without the purge (`--no-purge`) the same
-run grows without end, and fails.
+Waves of jobs pass through the job store's own statements: enqueued, published, claimed, finished. In parallel to each
+wave a purge deletes the jobs of the wave before the last one. After each wave the tables and indexes are measured, on a
+server of its own with the product's configuration, where only autovacuum vacuums. Without the purge (`--no-purge`) the
+tables grow, and the run fails.
 """
 
 import json
@@ -45,7 +45,7 @@ from ops.dev.stack.servers import Postgres
 
 _RESULTS = Path(__file__).parent / "results" / "bloat.json"
 _ENQUEUED, _PUBLISHED, _IN_HAND = 1000, 500, 50
-#: The largest size of the second half may be so many times that of the second quarter, when the waves have settled.
+#: The largest size of the second half, at most, in sizes of the second quarter, when the waves have settled.
 _BOUND = 1.5
 _MIB = 1024 * 1024
 _WIDTH = 140
@@ -62,7 +62,7 @@ from unnest(array['jobs', 'job_attempts']) as name
 
 @dataclass(frozen=True, kw_only=True)
 class Wave:
-    """What was there when a wave had ended."""
+    """Rows and sizes at the end of a wave."""
 
     number: int
     rows: int
@@ -77,7 +77,7 @@ class Wave:
 
     @property
     def mib(self) -> float:
-        """All of it together."""
+        """Return the size of all tables and indexes."""
         return self.table_mib + self.index_mib + self.attempts_mib
 
 
@@ -100,7 +100,7 @@ class Run:
         self._stack.close()
 
     def wave(self, jobs: int) -> float:
-        """Let so many jobs go their whole way; return the milliseconds of the slowest claim."""
+        """Enqueue, publish, claim and finish `jobs` jobs; return the milliseconds of the slowest claim."""
         slowest = 0.0
         for _ in range(jobs // _ENQUEUED):
             with self.database.transaction() as session:
@@ -112,16 +112,16 @@ class Run:
         return slowest * 1000
 
     def measure(self) -> dict[str, DictRow]:
-        """Return the sizes of each table, and how often autovacuum was there."""
+        """Return the sizes of each table, and the number of its autovacuums."""
         return {row["name"]: row for row in self._relay.execute(_SIZES).fetchall()}
 
     def rows(self) -> int:
-        """Count the jobs that are there."""
+        """Return the number of jobs in the table."""
         row = self._relay.execute("select count(*) as jobs from jobs").fetchone()
         return int(row["jobs"]) if row else 0
 
     def now(self) -> datetime:
-        """Return the moment by Postgres's clock."""
+        """Return the time by Postgres's clock."""
         row = self._relay.execute("select clock_timestamp() as now").fetchone()
         assert row is not None
         moment: datetime = row["now"]
@@ -146,7 +146,7 @@ class Run:
 
 @contextmanager
 def _server(console: Console) -> Iterator[settings_module.Settings]:
-    """Run a PostgreSQL of its own, migrated; nothing of it is left."""
+    """Run a migrated PostgreSQL for the block, and delete it afterwards."""
     packages.ensure(console)
     home = Path(tempfile.mkdtemp(prefix="money-flow-bloat-", dir="/var/tmp"))
     home.chmod(0o711)  # PostgreSQL's own user must pass through.
@@ -163,7 +163,7 @@ def _server(console: Console) -> Iterator[settings_module.Settings]:
 
 
 def _waves(run: Run, *, jobs: int, waves: int, purges: bool) -> Iterator[Wave]:
-    """Run them one after another, each beside the purge of what was there before the one before it."""
+    """Run the waves one after another, each in parallel to a purge of the wave before the last one."""
     began = [run.now()]
     for number in range(1, waves + 1):
         began.append(run.now())
@@ -210,12 +210,12 @@ def _parts(ids: Sequence[UUID], size: int) -> Iterator[list[UUID]]:
 
 
 def main(
-    jobs: Annotated[int, typer.Option(help="how many jobs in all")] = 1_000_000,
-    waves: Annotated[int, typer.Option(help="in how many waves")] = 20,
+    jobs: Annotated[int, typer.Option(help="number of jobs in all waves together")] = 1_000_000,
+    waves: Annotated[int, typer.Option(help="number of waves")] = 20,
     *,
     purge: Annotated[bool, typer.Option(help="without it the tables grow, and the run fails")] = True,
 ) -> None:
-    """Run the waves, print a line for each, and keep the figures as JSON; 1 when the tables grew."""
+    """Run the waves, print a line for each, and write the figures as JSON; exit with 1 when the tables grew."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(width=_WIDTH)
     found: list[Wave] = []
@@ -232,7 +232,7 @@ def main(
 
 def _report(console: Console, waves: Sequence[Wave], *, jobs: int, is_kept: bool) -> int:
     columns = list(asdict(waves[0]))
-    table = Table(title=f"{jobs} jobs, purged one wave behind")
+    table = Table(title=f"{jobs} jobs, each wave purged during the second wave after it")
     for column in columns:
         table.add_column(column.replace("_", " "), justify="right")
     for wave in waves:
@@ -241,8 +241,8 @@ def _report(console: Console, waves: Sequence[Wave], *, jobs: int, is_kept: bool
     settled = max(wave.mib for wave in waves[len(waves) // 4 : len(waves) // 2])
     later = max(wave.mib for wave in waves[len(waves) // 2 :])
     is_bounded = later <= settled * _BOUND
-    told = "bounded" if is_bounded else "GROWING"
-    console.print(f"largest after a quarter: {settled:.0f} MiB; in the second half: {later:.0f} MiB: {told}")
+    result = "bounded" if is_bounded else "GROWING"
+    console.print(f"largest in the second quarter: {settled:.0f} MiB; in the second half: {later:.0f} MiB: {result}")
     if is_kept:
         figures = {
             "jobs": jobs,

@@ -1,7 +1,7 @@
-"""`python -m ops.dev.bench.journey`: how long a sign-up takes to its mail and to its row in the audit log.
+"""`python -m ops.dev.bench.journey`: the latency from a sign-up to its mail and to its row in the audit log.
 
-One sign-up at a time on an otherwise idle stack, so this is latency and not throughput. The clock starts before the
-request is sent; a mail counts when the catcher lists it, a row when another connection reads it.
+One sign-up at a time on an otherwise idle stack: latency, not throughput. The clock starts before the request is sent.
+A mail counts once the catcher lists it, a row once another connection reads it.
 """
 
 import json
@@ -21,7 +21,7 @@ from rich.table import Table
 from moneyflow.platform import settings as settings_module
 
 SIGN_UPS = 50
-#: The one argument, when it is given, is the folder for the JSON.
+#: The optional argument is the folder for the JSON.
 _FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "results"
 _RESULTS = _FOLDER / "journey.json"
 _POLL_SECONDS = 0.005
@@ -29,7 +29,7 @@ _LONGEST_SECONDS = 30.0
 
 
 def main() -> int:
-    """Measure, print a table, keep the figures as JSON; 1 when the promised medians are missed."""
+    """Measure, print a table, write the figures as JSON; return 1 when a promised median is missed."""
     settings = settings_module.load()
     console = Console()
     taken: dict[str, list[float]] = {"answered": [], "mail caught": [], "audited": []}
@@ -53,7 +53,7 @@ def main() -> int:
 def _until(there: Callable[[], bool], began: float) -> float:
     while not there():
         if time.perf_counter() - began > _LONGEST_SECONDS:
-            raise TimeoutError(f"not there within {_LONGEST_SECONDS} seconds; is the stack up (`make up`)?")
+            raise TimeoutError(f"nothing arrived within {_LONGEST_SECONDS} seconds; is the stack up (`make up`)?")
         time.sleep(_POLL_SECONDS)
     return time.perf_counter() - began
 

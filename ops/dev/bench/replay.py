@@ -1,8 +1,8 @@
-"""`python -m ops.dev.bench.replay`: how long it takes to group 100,000 failed jobs, and to replay all of them.
+"""`python -m ops.dev.bench.replay`: the seconds to group 100,000 failed jobs, and to replay all of them.
 
-Servers of its own, with a relay and no worker: what is measured is the command as an operator gives it, from its start
-to its exit, with the letters on `jobs_failed` removed; and the moment at which all jobs lie on `jobs` again. Of the
-grouping the answer is measured too, without the start of Python and its imports.
+It runs on servers of its own, with a relay and no worker. It measures the operators' command from its start to its
+exit, with the dead letters removed from `jobs_failed`, and the time until all jobs are on `jobs` again. It also
+measures the grouping alone, without the start of Python and its imports.
 """
 
 import json
@@ -43,8 +43,8 @@ _ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
-def ground() -> Iterator[dict[str, str]]:
-    """Start PostgreSQL and RabbitMQ in a folder of their own and yield the environment that finds them."""
+def running_servers() -> Iterator[dict[str, str]]:
+    """Run PostgreSQL and RabbitMQ for the block; yield the environment with their addresses."""
     folder = Path(tempfile.mkdtemp(prefix="money-flow-bench-replay-", dir="/var/tmp"))
     folder.chmod(0o711)  # PostgreSQL's own user must pass through.
     servers = (Postgres(State(folder)), RabbitMQ(State(folder)))
@@ -64,7 +64,7 @@ def ground() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def relay(environment: dict[str, str]) -> Iterator[None]:
-    """Run the relay for as long as the block lasts."""
+    """Run the relay for the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "workers.relay"], env=_with(environment), cwd=_ROOT, stdout=subprocess.DEVNULL
     )
@@ -90,12 +90,12 @@ def command(environment: dict[str, str], *arguments: str) -> tuple[float, dict[s
 
 
 def measure(environment: dict[str, str], console: Console) -> dict[str, object]:
-    """Let jobs fail, group them, replay them."""
+    """Insert failed jobs, group them, replay them."""
     settings = settings_module.load(environment)
     upgrade_schema(settings)
     declare_queues(settings)
     with relay(environment), psycopg.connect(_owner(settings), autocommit=True) as connection:
-        console.print(f"letting {JOBS} jobs fail, with their letters on {FAILED_QUEUE} …")
+        console.print(f"inserting {JOBS} failed jobs, with their dead letters on {FAILED_QUEUE} …")
         connection.execute(_QUERIES["fail"], {"jobs": JOBS})
         connection.execute("vacuum analyze jobs")
         _until(lambda: depth(settings, FAILED_QUEUE) == JOBS)
@@ -116,12 +116,12 @@ def measure(environment: dict[str, str], console: Console) -> dict[str, object]:
         "replay_seconds": round(seconds, 1),
         "all_on_jobs_seconds": round(published, 1),
         "results": report["results"],
-        "letters_left": left,
+        "dead_letters_left": left,
     }
 
 
 def answer_seconds(settings: Settings) -> float:
-    """Return how long Postgres and we take to group, on a connection that is there."""
+    """Return the seconds of the grouping alone, on an open connection."""
     database = Database(settings.conninfo("app", application_name="bench"), size=1)
     database.open()
     try:
@@ -135,7 +135,7 @@ def answer_seconds(settings: Settings) -> float:
 
 
 def depth(settings: Settings, queue: str) -> int:
-    """Return how many messages lie ready in a queue."""
+    """Return the number of ready messages in a queue."""
     connection = pika.BlockingConnection(connection_parameters(settings, name="bench"))
     try:
         count: int = connection.channel().queue_declare(queue, passive=True).method.message_count
@@ -145,19 +145,19 @@ def depth(settings: Settings, queue: str) -> int:
 
 
 def main() -> int:
-    """Measure, print a table, keep the figures as JSON; 1 when a promise is missed."""
+    """Measure, print a table, write the figures as JSON; return 1 when a promised figure is missed."""
     console = Console()
-    with ground() as environment:
+    with running_servers() as environment:
         found = measure(environment, console)
     table = Table("of 100,000 failed jobs", "seconds", "promised")
-    table.add_row("grouped, the answer", f"{found['group_seconds']}", f"≤ {_GROUP_SECONDS:g}")
+    table.add_row("grouped, the query alone", f"{found['group_seconds']}", f"≤ {_GROUP_SECONDS:g}")
     table.add_row("grouped, the command with Python's start", f"{found['group_command_seconds']}", "")
     table.add_row("replayed, the command", f"{found['replay_seconds']}", f"≤ {_REPLAY_SECONDS:g}")
-    table.add_row("replayed, until all lie on jobs", f"{found['all_on_jobs_seconds']}", f"≤ {_REPLAY_SECONDS:g}")
+    table.add_row("replayed, until all are on jobs", f"{found['all_on_jobs_seconds']}", f"≤ {_REPLAY_SECONDS:g}")
     console.print(table)
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    kept = found["results"] == {"replayed": JOBS} and found["letters_left"] == 0
+    kept = found["results"] == {"replayed": JOBS} and found["dead_letters_left"] == 0
     in_time = float(str(found["all_on_jobs_seconds"])) <= _REPLAY_SECONDS
     return 0 if kept and in_time and float(str(found["group_seconds"])) <= _GROUP_SECONDS else 1
 
@@ -166,7 +166,7 @@ def _until(condition: Callable[[], bool]) -> None:
     deadline = time.perf_counter() + _LONGEST_SECONDS
     while not condition():
         if time.perf_counter() > deadline:
-            raise TimeoutError(f"not within {_LONGEST_SECONDS} seconds")
+            raise TimeoutError(f"the queue did not reach its depth within {_LONGEST_SECONDS} seconds")
         time.sleep(0.1)
 
 

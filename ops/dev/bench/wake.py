@@ -1,9 +1,9 @@
-"""`python -m ops.dev.bench.wake`: how to notify of a commit: NOTIFY, a Redis publish, or as the product does.
+"""`python -m ops.dev.bench.wake`: ways to notify of a commit: NOTIFY, a Redis publish, and the product's own.
 
-Measures what each costs those who commit (one insert a transaction, many clients at once) and how soon a listener
-hears of it. `redis, with ids` is what the product does: the id of the job that is ready goes onto a list in the same
-round trip, and who hears is a worker that takes it from there. The variants take turns, round by round, so that a noisy
-machine is noisy for all of them.
+Measures the cost of each for the clients that commit (one insert in a transaction, 16 clients) and the time until a
+listener is notified. `redis, with ids` is the product's own: the same round trip pushes the id of the ready job onto a
+list, and the listener is a worker that pops it. The variants take turns in each round, so that a noisy machine is noisy
+for all of them.
 """
 
 import json
@@ -32,7 +32,7 @@ SECONDS = 2.0
 ROUNDS = 5
 LATENCIES = 300
 _CHANNEL = "bench_wake"
-#: The one argument, when it is given, is the folder for the JSON.
+#: The optional argument is the folder for the JSON.
 _FOLDER = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "results"
 _RESULTS = _FOLDER / "wake.json"
 
@@ -40,7 +40,7 @@ Commit = Callable[[psycopg.Connection[tuple[object, ...]], redis.Redis], None]
 
 
 def commit_alone(connection: psycopg.Connection[tuple[object, ...]], _: redis.Redis) -> None:
-    """Commit one row and tell nobody: the relay polls."""
+    """Commit one row without a notification: the relay polls."""
     connection.execute("insert into bench_wake default values")
     connection.commit()
 
@@ -59,13 +59,13 @@ def commit_and_publish(connection: psycopg.Connection[tuple[object, ...]], clien
     client.publish(PREFIX + _CHANNEL, b"1")
 
 
-def commit_and_tell(waker: Notifier) -> Commit:
-    """Commit one row, then do as after a commit with one job that is ready."""
+def commit_and_push(notifier: Notifier) -> Commit:
+    """Commit one row, then notify as the product does after a commit with one ready job."""
 
     def commit(connection: psycopg.Connection[tuple[object, ...]], _: redis.Redis) -> None:
         connection.execute("insert into bench_wake default values")
         connection.commit()
-        waker(["ready"], [(5, new_id())])
+        notifier(["ready"], [(5, new_id())])
 
     return commit
 
@@ -78,7 +78,7 @@ VARIANTS: dict[str, Commit] = {
 
 
 def commits_per_second(settings: Settings, commit: Commit) -> float:
-    """Let all clients commit for a while and count."""
+    """Let all clients commit for two seconds; return the commits per second."""
     counts = [0] * CLIENTS
     start = threading.Barrier(CLIENTS + 1)
     stop = threading.Event()
@@ -121,18 +121,18 @@ def ready_latencies(settings: Settings) -> list[float]:
     ready = ReadyList(settings)
     while ready.take([5], most=1000, wait_seconds=0.1):
         pass
-    heard = partial(ready.take, [5], most=1, wait_seconds=5)
-    return _latencies(settings, commit_and_tell(Notifier(settings)), heard)
+    receive = partial(ready.take, [5], most=1, wait_seconds=5)
+    return _latencies(settings, commit_and_push(Notifier(settings)), receive)
 
 
-def _latencies(settings: Settings, commit: Commit, heard: Callable[[], object]) -> list[float]:
-    """Commit one by one; a listener in a thread of its own notes when it hears."""
+def _latencies(settings: Settings, commit: Commit, receive: Callable[[], object]) -> list[float]:
+    """Commit one by one; a listener in a thread of its own records when it is notified."""
     moments: list[float] = []
     woken = threading.Event()
 
     def listen() -> None:
         for _ in range(LATENCIES):
-            heard()
+            receive()
             moments.append(time.perf_counter())
             woken.set()
 
@@ -154,7 +154,7 @@ def _owner(settings: Settings) -> str:
 
 
 def main() -> int:
-    """Measure, print a table, and keep the figures as JSON."""
+    """Measure, print a table, and write the figures as JSON."""
     settings = settings_module.load()
     console = Console()
     with psycopg.connect(_owner(settings), autocommit=True) as connection:
@@ -162,7 +162,7 @@ def main() -> int:
         connection.execute(
             "create table bench_wake (id bigint generated always as identity, at timestamptz default now())"
         )
-        variants = VARIANTS | {"redis, with ids": commit_and_tell(Notifier(settings))}
+        variants = VARIANTS | {"redis, with ids": commit_and_push(Notifier(settings))}
         rates: dict[str, list[float]] = {name: [] for name in variants}
         for number in range(ROUNDS):
             console.print(f"round {number + 1} of {ROUNDS}")
@@ -180,13 +180,13 @@ def main() -> int:
 
 def _report(console: Console, rates: dict[str, list[float]], latencies: dict[str, list[float]]) -> None:
     table = Table(title=f"{CLIENTS} clients, one insert a commit; median of {ROUNDS} rounds in turn")
-    for column in ("wake", "commits/s", "of poll only", "commit + heard p50 ms", "p99 ms"):
+    for column in ("wake-up", "commits/s", "of poll only", "commit to notified, p50 ms", "p99 ms"):
         table.add_column(column, justify="right")
     result = {}
     base = statistics.median(rates["poll only"])
     for name, values in rates.items():
-        rate, heard = statistics.median(values), sorted(latencies.get(name, []))
-        p50, p99 = (heard[len(heard) // 2], heard[int(len(heard) * 0.99)]) if heard else (None, None)
+        rate, waits = statistics.median(values), sorted(latencies.get(name, []))
+        p50, p99 = (waits[len(waits) // 2], waits[int(len(waits) * 0.99)]) if waits else (None, None)
         result[name] = {"commits_per_second": rate, "ratio": rate / base, "p50_ms": p50, "p99_ms": p99}
         table.add_row(
             name, f"{rate:.0f}", f"{rate / base:.2f}", *("-" if p is None else f"{p:.2f}" for p in (p50, p99))

@@ -1,1 +1,1 @@
-"""`make bench`: how fast jobs are, beside the peers, in one run on the same fresh servers; read the ratios."""
+"""`make bench`: how fast jobs are, compared with the peers, in one run on the same new servers; read the ratios."""

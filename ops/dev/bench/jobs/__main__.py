@@ -1,21 +1,24 @@
-"""`python -m ops.dev.bench.jobs [PART …]`: measure, print tables, keep the figures in `ops/dev/bench/results/`.
+"""`python -m ops.dev.bench.jobs [PART …]`: measure, print tables, write the figures to `ops/dev/bench/results/`.
 
-It needs nothing that runs: it starts servers of its own, and leaves nothing of them behind.
+It needs no running stack: it starts servers of its own, and removes them at its end.
 """
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 
-from ops.dev.bench.jobs import enqueuing, pickup, priorities, report, throughput, whole
-from ops.dev.bench.jobs.ground import BenchError, fresh_ground
+from ops.dev.bench.jobs import enqueuing, growth, pickup, priorities, report, throughput, whole
 from ops.dev.bench.jobs.listener import Listener
-from ops.dev.bench.jobs.plan import Plan
+from ops.dev.bench.jobs.plan import Plan, Rows
 from ops.dev.bench.jobs.report import Outcome
+from ops.dev.bench.jobs.testbed import BenchError, new_testbed
 
 #: In the order in which they run.
 _PARTS: dict[str, Callable[[Plan], Outcome]] = {
@@ -23,28 +26,33 @@ _PARTS: dict[str, Callable[[Plan], Outcome]] = {
     "enqueue": enqueuing.run,
     "pickup": pickup.run,
     "priorities": priorities.run,
+    "growth": growth.run,
 }
 #: Benchmarks with numbers and a report of their own.
 _OTHERS = {"replay": whole.replay, "wake": whole.wake, "journey": whole.journey}
 NAMES = (*_PARTS, *_OTHERS)
+#: Runs only when it is asked for: it fills a table with millions of rows first.
+_ON_REQUEST = "growth"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 1 when something could not be measured, whether or not the figures please."""
+    """Run the parts that were asked for; return 1 when one could not be measured, whatever the figures are."""
     asked = _asked(arguments)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     console = Console(stderr=True)
     try:
-        with fresh_ground(console) as ground, Listener(ground.socket) as listener:
+        with new_testbed(console) as testbed, Listener(testbed.socket) as listener:
             plan = Plan(
-                ground=ground,
+                testbed=testbed,
                 listener=listener,
                 rounds=asked.rounds,
                 jobs=asked.jobs,
-                tell=lambda line: console.print(line, highlight=False),
+                rows=Rows(finished=asked.finished, scheduled=asked.scheduled, failed=asked.failed),
+                log=lambda line: console.print(line, highlight=False),
             )
-            _run(console, plan, asked.parts or NAMES, asked.results)
+            _run(console, plan, asked.parts or [name for name in NAMES if name != _ON_REQUEST], asked.results)
     except BenchError as error:
-        console.print(f"[red]the benchmark was broken off:[/] {error}")
+        console.print(f"[red]the benchmark was aborted:[/] {error}")
         return 1
     return 0
 
@@ -55,36 +63,33 @@ def _run(console: Console, plan: Plan, parts: Sequence[str], results: Path) -> N
         began = time.monotonic()
         try:
             if part in _OTHERS:
-                _OTHERS[part](plan.ground, results)
+                _OTHERS[part](plan.testbed, results)
                 continue
             outcome = _PARTS[part](plan)
         except BenchError as error:
-            raise BenchError(f"{part}: {error}\n{plan.ground.ends_of_logs()}") from error
-        given = report.conditions(
-            plan.ground, rounds=plan.rounds, jobs=plan.jobs, seconds=round(time.monotonic() - began)
+            raise BenchError(f"{part}: {error}\n{plan.testbed.ends_of_logs()}") from error
+        conditions = report.conditions(
+            plan.testbed, rounds=plan.rounds, jobs=plan.jobs, seconds=round(time.monotonic() - began)
         )
-        report.show(Console(), outcome, given)
-        report.keep(results, part, outcome, given)
+        report.show(Console(), outcome, conditions)
+        report.write(results, part, outcome, conditions)
 
 
 def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ops.dev.bench.jobs", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of: {', '.join(NAMES)} (all of them)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds taken in turn; medians are told (3)")
-    parser.add_argument(
-        "--jobs", type=int, default=5000, help="jobs of a measurement; what else is counted follows (5000)"
-    )
-    parser.add_argument(
-        "--results", type=Path, default=report.RESULTS, help="the folder for the JSON (ops/dev/bench/results)"
-    )
+    add = parser.add_argument
+    add("parts", nargs="*", metavar="PART", help=f"some of: {', '.join(NAMES)} (all but {_ON_REQUEST})")
+    add("--rounds", type=int, default=3, help="rounds, in each of which every system runs; medians are shown (3)")
+    add("--jobs", type=int, default=5000, help="jobs of one measurement; smaller ones take a part of it (5000)")
+    add("--results", type=Path, default=report.RESULTS, help="the folder for the JSON (ops/dev/bench/results)")
+    for name, rows in asdict(Rows()).items():
+        add(f"--{name}", type=int, default=rows, help=f"growth: {name} jobs in the filled table ({rows})")
     asked = parser.parse_args(arguments)
     unknown = [part for part in asked.parts if part not in NAMES]
-    if unknown or asked.rounds < 1 or asked.jobs < 1:
-        parser.error(
-            f"there is no part {', '.join(unknown)}; there are {', '.join(NAMES)}"
-            if unknown
-            else "--rounds and --jobs must be at least 1"
-        )
+    if unknown:
+        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    if min(asked.rounds, asked.jobs) < 1 or min(asked.finished, asked.scheduled, asked.failed) < 0:
+        parser.error("--rounds and --jobs must be at least 1, --finished, --scheduled and --failed at least 0")
     return asked
 
 

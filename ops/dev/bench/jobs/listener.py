@@ -1,4 +1,4 @@
-"""Takes the marks of all worker processes: which job began and ended when, and in which process."""
+"""Listener: receives the marks of all worker processes, which say when each job began and ended, and where."""
 
 import socket
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ops.dev.bench.jobs.ground import BenchError
+from ops.dev.bench.jobs.testbed import BenchError
 from ops.dev.bench.peers.marks import HEADER, RECORD
 
 _LARGEST = 65536
@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One run of a job, by the clock of this machine, in seconds since the epoch."""
+    """One run of a job; times by this machine's clock, in seconds since the epoch."""
 
     pid: int
     tag: int
@@ -27,7 +27,7 @@ class Mark:
 
 
 class Listener:
-    """Listens from a thread of its own."""
+    """Receives marks in a thread of its own."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -43,18 +43,18 @@ class Listener:
         self._socket.close()
 
     def clear(self) -> None:
-        """Forget what came so far."""
+        """Drop all marks."""
         self._marks = []
 
     def seen(self) -> list[Mark]:
-        """Return what came so far."""
+        """Return the marks that came so far."""
         return list(self._marks)
 
     def wait_for(self, tags: Collection[int], *, seconds: float) -> list[Mark]:
-        """Wait until every one of the jobs has run; return their marks in the order of their begins.
+        """Wait until every job has run; return the marks in the order of their begins.
 
         Raises:
-            BenchError: when they have not all run in time, or one ran twice.
+            BenchError: a job has not run in time, or ran twice.
         """
         deadline = time.monotonic() + seconds
         while len(self._marks) < len(tags):

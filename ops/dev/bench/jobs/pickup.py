@@ -1,19 +1,19 @@
-"""How soon an idle worker begins a job: from the return of the commit, or publish, to the handler's first line.
+"""Pick-up latency: from the return of the commit, or publish, to the first line of the handler on an idle worker.
 
-One worker process with four threads, one job at a time, and a random pause after each, so that nothing falls in step
-with anybody's polling. Both moments are taken by this machine's clock, in the client and in the handler.
+One worker process with four threads, one job at a time, and a random pause after each, so that the jobs do not fall in
+step with a poll. Client and handler read the same machine's clock.
 """
 
 import random
 import time
 from collections import defaultdict
 
-from ops.dev.bench.jobs.contest import Contest, new_tags
-from ops.dev.bench.jobs.contestants import DRAMATIQ, MONEY_FLOW, PROCRASTINATE
 from ops.dev.bench.jobs.plan import Plan
 from ops.dev.bench.jobs.report import Outcome, Row, Target, median, quantile, short
+from ops.dev.bench.jobs.systems import DRAMATIQ, MONEY_FLOW, PROCRASTINATE
+from ops.dev.bench.jobs.trial import Trial, new_tags
 
-_CONTESTANTS = (MONEY_FLOW, DRAMATIQ, PROCRASTINATE)
+_SYSTEMS = (MONEY_FLOW, DRAMATIQ, PROCRASTINATE)
 _SAMPLES_PART = 0.04
 _WARM_UP = 20
 _LONGEST_SECONDS = 30.0
@@ -21,13 +21,13 @@ _PAUSE_SECONDS = (0.005, 0.03)
 
 
 def run(plan: Plan) -> Outcome:
-    """Measure everybody in turn."""
+    """Measure all systems in turn."""
     found: dict[str, list[list[float]]] = defaultdict(list)
     samples = plan.share(_SAMPLES_PART)
-    for contest in plan.rounds_in_turn(*_CONTESTANTS):
-        waits = _waits(contest, samples)
-        found[contest.contestant.name].append(waits)
-        plan.tell(f"  p50 {quantile(waits, 0.5):.1f} ms, p99 {quantile(waits, 0.99):.1f} ms")
+    for trial in plan.rounds_in_turn(*_SYSTEMS):
+        waits = wait_milliseconds(trial, samples)
+        found[trial.system.name].append(waits)
+        plan.log(f"  p50 {quantile(waits, 0.5):.1f} ms, p99 {quantile(waits, 0.99):.1f} ms")
     rows: list[Row] = [
         {
             "system": name,
@@ -47,19 +47,19 @@ def run(plan: Plan) -> Outcome:
 _QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "max_ms": 1.0}
 
 
-def _waits(contest: Contest, samples: int) -> list[float]:
-    """Return the milliseconds that jobs waited, without the first ones, for which everybody connects."""
-    contest.begin_anew()
-    contest.start_workers(processes=1)
-    waits = [_wait(contest) for _ in range(_WARM_UP + samples)]
+def wait_milliseconds(trial: Trial, samples: int) -> list[float]:
+    """Return the milliseconds that each job waited, without the first 20, during which connections open."""
+    trial.reset()
+    trial.start_workers(processes=1)
+    waits = [_wait(trial) for _ in range(_WARM_UP + samples)]
     return waits[_WARM_UP:]
 
 
-def _wait(contest: Contest) -> float:
-    contest.listener.clear()
+def _wait(trial: Trial) -> float:
+    trial.listener.clear()
     tags = new_tags(1)
-    enqueued = contest.enqueue("noop", tags, together=1)
-    (mark,) = contest.listener.wait_for(tags, seconds=_LONGEST_SECONDS)
+    enqueued = trial.enqueue("noop", tags, together=1)
+    (mark,) = trial.listener.wait_for(tags, seconds=_LONGEST_SECONDS)
     time.sleep(random.uniform(*_PAUSE_SECONDS))  # noqa: S311 - jitter, not a secret
     return 1000 * (mark.began - enqueued.returned[tags[0]])
 

@@ -1,32 +1,42 @@
-"""What a run of the benchmark is asked for, and who tells of its progress."""
+"""Plan of a benchmark run: its servers, its numbers, and where it logs its progress."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ops.dev.bench.jobs.contest import Contest
-from ops.dev.bench.jobs.contestants import Contestant
-from ops.dev.bench.jobs.ground import Ground
 from ops.dev.bench.jobs.listener import Listener
+from ops.dev.bench.jobs.systems import System
+from ops.dev.bench.jobs.testbed import Testbed
+from ops.dev.bench.jobs.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """How many jobs the part `growth` puts into its table, by state."""
+
+    finished: int = 10_000_000
+    scheduled: int = 1_000_000
+    failed: int = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The ground, how often, how many, and where progress is told."""
+    """What one run measures: `rounds` times, with `jobs` jobs in a measurement."""
 
-    ground: Ground
+    testbed: Testbed
     listener: Listener
     rounds: int
     jobs: int
-    tell: Callable[[str], None]
+    rows: Rows
+    log: Callable[[str], None]
 
     def share(self, part: float) -> int:
-        """Return a part of the number of jobs, and at least a few."""
+        """Return a part of the number of jobs, at least 4."""
         return max(4, round(self.jobs * part))
 
-    def rounds_in_turn(self, *contestants: Contestant) -> Iterator[Contest]:
-        """Yield each contestant in each round, running, so that a noisy machine is noisy for all of them."""
+    def rounds_in_turn(self, *systems: System) -> Iterator[Trial]:
+        """Yield a trial of each system in each round, so that a noisy machine is noisy for all of them."""
         for number in range(self.rounds):
-            for contestant in contestants:
-                self.tell(f"round {number + 1} of {self.rounds}: {contestant.name}")
-                with Contest(self.ground, self.listener, contestant) as contest:
-                    yield contest
+            for system in systems:
+                self.log(f"round {number + 1} of {self.rounds}: {system.name}")
+                with Trial(self.testbed, self.listener, system) as trial:
+                    yield trial

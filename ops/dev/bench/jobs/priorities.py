@@ -1,29 +1,30 @@
-"""What a backlog does to urgent jobs: priority 9 behind thousands of priority 0, each of which sleeps ten milliseconds.
+"""Urgent jobs under a backlog: priority 9 after thousands of jobs of priority 0, each of which sleeps 10 ms.
 
-Fifty urgent jobs arrive one by one, then fifty at once, while the backlog is worked off by 2 processes with 4 threads.
-The wait is to the handler's first line: of what comes one by one from the return of its commit, or publish; of what
-comes at once from when the client was asked for all of it: one transaction, or fifty publishes. `efficiency` is how
-fast all of it was done, against threads ÷ run time. Money Flow decides by the job's priority; Dramatiq by
-`x-max-priority` and, among what a process has prefetched, by the actor's own; Celery by `x-max-priority`, acking late
-and prefetching one a thread. `behind` is the part of the urgent jobs that began while there was a backlog; below 1, the
-figures say little.
+Fifty urgent jobs arrive one by one, then fifty at once, while 2 processes with 4 threads work on the backlog. The wait
+ends at the first line of the handler. It begins, for a job that comes alone, at the return of its commit or publish;
+for those that come at once, when the client gets the request for all of them: one transaction, or fifty publishes.
+`efficiency` is the rate of all jobs, divided by threads ÷ run time. `under_backlog` is the share of the urgent jobs
+that began while the backlog lasted; below 1 the figures mean little.
+
+Money Flow orders by the job's priority; Dramatiq by `x-max-priority` and, among the messages that a process has
+prefetched, by the actor's priority; Celery by `x-max-priority`, acking late and prefetching one message a thread.
 """
 
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ops.dev.bench.jobs.contest import Contest, Enqueued, new_tags
-from ops.dev.bench.jobs.contestants import CELERY_PRIORITIES, DRAMATIQ_PRIORITIES, MONEY_FLOW, PROCESSES, THREADS
-from ops.dev.bench.jobs.ground import BenchError
 from ops.dev.bench.jobs.plan import Plan
 from ops.dev.bench.jobs.report import Outcome, Row, Target, median, quantile, short
+from ops.dev.bench.jobs.systems import CELERY_PRIORITIES, DRAMATIQ_PRIORITIES, MONEY_FLOW, PROCESSES, THREADS
+from ops.dev.bench.jobs.testbed import BenchError
 from ops.dev.bench.jobs.throughput import rate_of_all
-from ops.dev.bench.peers.client import Wish
+from ops.dev.bench.jobs.trial import Enqueued, Trial, new_tags
+from ops.dev.bench.peers.client import EnqueueRequest
 from ops.dev.bench.peers.work import SLEEP_SECONDS
 from ops.dev.stack.processes import wait_until
 
-_CONTESTANTS = (MONEY_FLOW, DRAMATIQ_PRIORITIES, CELERY_PRIORITIES)
+_SYSTEMS = (MONEY_FLOW, DRAMATIQ_PRIORITIES, CELERY_PRIORITIES)
 _URGENT_PART = 0.01
 _EVERY_SECONDS = 0.07
 _SETTLING_SECONDS = 0.3
@@ -33,50 +34,51 @@ Figures = dict[str, float]
 
 
 def run(plan: Plan) -> Outcome:
-    """Measure everybody in turn."""
+    """Measure all systems in turn."""
     found: dict[str, list[Figures]] = defaultdict(list)
-    for contest in plan.rounds_in_turn(*_CONTESTANTS):
-        figures = _round(contest, backlog=plan.jobs, urgent=plan.share(_URGENT_PART))
-        found[contest.contestant.name].append(figures)
-        plan.tell("  " + ", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in figures.items()))
+    for trial in plan.rounds_in_turn(*_SYSTEMS):
+        figures = measure(trial, backlog=plan.jobs, urgent=plan.share(_URGENT_PART))
+        found[trial.system.name].append(figures)
+        plan.log("  " + ", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in figures.items()))
     rows = [_row(name, rounds) for name, rounds in found.items()]
     return Outcome(
-        title=f"Milliseconds that priority 9 waits behind {plan.jobs} jobs of 10 ms: one by one, and many at once",
+        title=f"Milliseconds that priority 9 waits under a backlog of {plan.jobs} jobs of 10 ms",
         rows=rows,
         targets=_targets({row["system"]: row for row in rows}),
     )
 
 
-def _round(contest: Contest, *, backlog: int, urgent: int) -> Figures:
-    contest.begin_anew()
+def measure(trial: Trial, *, backlog: int, urgent: int) -> Figures:
+    """Return the waits of urgent jobs under a backlog; the workers are left running."""
+    trial.reset()
     low, single, burst = new_tags(backlog), new_tags(urgent), new_tags(urgent)
-    contest.enqueue("sleep", low)
-    contest.wait_published()
-    contest.start_workers()
-    if not wait_until(
-        lambda: len({mark.pid for mark in contest.listener.seen()}) == PROCESSES, seconds=_LONGEST_SECONDS
-    ):
-        raise BenchError(f"{contest.contestant.name}: not every worker process has begun a job")
+    trial.enqueue("sleep", low)
+    trial.wait_published()
+    trial.start_workers()
+    if not wait_until(lambda: len({mark.pid for mark in trial.listener.seen()}) == PROCESSES, seconds=_LONGEST_SECONDS):
+        raise BenchError(f"{trial.system.name}: not every worker process has begun a job")
     time.sleep(_SETTLING_SECONDS)
-    one_by_one = _one_by_one(contest, single)
+    one_by_one = _one_by_one(trial, single)
     time.sleep(_SETTLING_SECONDS)
-    at_once = contest.enqueue("sleep", burst, urgent=True)
-    marks, ended = contest.wait_ended(range(low[0], burst[-1] + 1))
+    at_once = trial.enqueue("sleep", burst, urgent=True)
+    marks, ended = trial.wait_ended(range(low[0], burst[-1] + 1))
 
     began = {mark.tag: mark.began for mark in marks}
     last_low = max(began[tag] for tag in low)
-    behind = [began[tag] < last_low for tag in (*single, *burst)]
+    under_backlog = [began[tag] < last_low for tag in (*single, *burst)]
     return {
-        **_told("single", _waits(one_by_one, began)),
-        **_told("burst", [1000 * (began[tag] - at_once.began) for tag in burst]),
+        **_quantiles("single", _waits(one_by_one, began)),
+        **_quantiles("burst", [1000 * (began[tag] - at_once.began) for tag in burst]),
         "efficiency": rate_of_all(marks, ended) * SLEEP_SECONDS / (PROCESSES * THREADS),
-        "behind": sum(behind) / len(behind),
+        "under_backlog": sum(under_backlog) / len(under_backlog),
     }
 
 
-def _one_by_one(contest: Contest, tags: range) -> Enqueued:
-    (client,) = contest.clients(1)
-    client.ask(Wish(kind="sleep", first_tag=tags[0], count=len(tags), every_seconds=_EVERY_SECONDS, urgent=True))
+def _one_by_one(trial: Trial, tags: range) -> Enqueued:
+    (client,) = trial.clients(1)
+    client.send(
+        EnqueueRequest(kind="sleep", first_tag=tags[0], count=len(tags), every_seconds=_EVERY_SECONDS, urgent=True)
+    )
     answer = client.answer()
     return Enqueued(began=answer["called"][0], returned=dict(zip(tags, answer["returned"], strict=True)))
 
@@ -85,7 +87,7 @@ def _waits(enqueued: Enqueued, began: dict[int, float]) -> list[float]:
     return [1000 * (began[tag] - returned) for tag, returned in enqueued.returned.items()]
 
 
-def _told(name: str, waits: Sequence[float]) -> Figures:
+def _quantiles(name: str, waits: Sequence[float]) -> Figures:
     return {
         f"{name}_p50_ms": quantile(waits, 0.5),
         f"{name}_p99_ms": quantile(waits, 0.99),

@@ -1,4 +1,4 @@
-"""What a part of the benchmark leaves: a table on the terminal and the same rows as JSON, under which conditions."""
+"""Report of a part of the benchmark: a table on the terminal, and the same rows with their conditions as JSON."""
 
 import json
 import os
@@ -13,8 +13,8 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from ops.dev.bench.jobs.contestants import PROCESSES, THREADS
-from ops.dev.bench.jobs.ground import Ground
+from ops.dev.bench.jobs.systems import PROCESSES, THREADS
+from ops.dev.bench.jobs.testbed import Testbed
 
 Row = dict[str, Any]
 
@@ -25,7 +25,7 @@ _DIGITS_FROM = 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A figure that is promised, and whether this run holds it."""
+    """A promised figure, and whether this run keeps it."""
 
     what: str
     value: float
@@ -34,27 +34,27 @@ class Target:
 
     @property
     def holds(self) -> bool:
-        """Say whether the value is on the right side of the bound."""
+        """Return whether the value is on the right side of the bound."""
         return self.value >= self.bound if self.at == "least" else self.value <= self.bound
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one part measured; lists in a row are its rounds and stand in the JSON alone."""
+    """What one part measured; a list in a row has the values of each round, and is in the JSON only."""
 
     title: str
     rows: Sequence[Row]
     targets: Sequence[Target] = ()
 
 
-def conditions(ground: Ground, **more: object) -> Row:
-    """Return what the figures depend on."""
-    (postgres,) = ground.sql("show server_version")
+def conditions(testbed: Testbed, **more: object) -> Row:
+    """Return the conditions that the figures depend on: machine, versions, numbers."""
+    (postgres,) = testbed.sql("show server_version")
     return {
         "cpus": os.cpu_count(),
         "python": python_version(),
         "postgres": postgres[0].split()[0],
-        "rabbitmq": ground.rabbitmq_version(),
+        "rabbitmq": testbed.rabbitmq_version(),
         **{name: version(name) for name in _PACKAGES},
         "processes": PROCESSES,
         "threads": THREADS,
@@ -63,23 +63,23 @@ def conditions(ground: Ground, **more: object) -> Row:
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the median, short enough to be read."""
+    """Return the median, rounded as by `short`."""
     return short(statistics.median(values))
 
 
 def short(value: float) -> float:
-    """Return the figure with no more digits than it deserves."""
+    """Return the figure rounded to three digits."""
     return round(value) if value >= _DIGITS_FROM else float(f"{value:.3g}")
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """Return the value below which that part of the values lies; part 1 is the largest."""
+    """Return the quantile: 0.5 is the median, 1 the largest value."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
 
 
-def show(console: Console, outcome: Outcome, given: Mapping[str, object]) -> None:
-    """Print the table, a column a system, then the targets, and what they depend on."""
+def show(console: Console, outcome: Outcome, conditions: Mapping[str, object]) -> None:
+    """Print the table with a column for each system, then the targets and the conditions."""
     names = [name for name, value in outcome.rows[0].items() if name != "system" and not isinstance(value, list)]
     table = Table("", title=outcome.title)
     for row in outcome.rows:
@@ -92,15 +92,15 @@ def show(console: Console, outcome: Outcome, given: Mapping[str, object]) -> Non
     for target in outcome.targets:
         sign = "[green]✓[/]" if target.holds else "[red]✗[/]"
         console.print(f"{sign} {target.what}: {short(target.value)} (at {target.at} {short(target.bound)})")
-    console.print("measured with " + ", ".join(f"{name} {value}" for name, value in given.items()), style="dim")
+    console.print("measured with " + ", ".join(f"{name} {value}" for name, value in conditions.items()), style="dim")
 
 
-def keep(folder: Path, name: str, outcome: Outcome, given: Mapping[str, object]) -> None:
+def write(folder: Path, name: str, outcome: Outcome, conditions: Mapping[str, object]) -> None:
     """Write the JSON of a part."""
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         "title": outcome.title,
-        "conditions": given,
+        "conditions": conditions,
         "rows": outcome.rows,
         "targets": [
             {**asdict(target), "value": short(target.value), "holds": target.holds} for target in outcome.targets

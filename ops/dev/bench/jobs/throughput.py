@@ -1,15 +1,15 @@
-"""How many jobs a second, no-ops and one insert each, 2 processes with 4 threads; and what memory that takes.
+"""Throughput: jobs per second of no-ops and of one insert each, with 2 processes of 4 threads; and their memory.
 
-*Drain*: all jobs lie enqueued before the workers start. The clock begins when every worker process has begun its first
-job, and what was done before that does not count; so no start of a process is in the rate. *End to end*: one client
-enqueues, Money Flow and Procrastinate a hundred in a transaction and the others one by one as they must, while the
-workers run; the clock begins with the first enqueue, so Money Flow's relay is in the rate.
+*Drain*: all jobs are enqueued before the workers start. The clock starts when every worker process has begun its first
+job, and jobs that ended before do not count, so no process start is in the rate. *End to end*: one client enqueues
+while the workers run, Money Flow and Procrastinate 100 jobs in a transaction, the others one by one as they must. The
+clock starts with the first enqueue, so Money Flow's relay is in the rate.
 
-What ends the clock: for Money Flow and Procrastinate the last committed row that says that a job is done; for the
-others, which have no such row, the return of the last handler. Every handler marks its begin and end in memory
-(`ops/dev/bench/peers/marks.py`), the same way for all; a run in which a job is missing or ran twice does not count.
-Inserts: Money Flow's commits together with the end of its job, a peer's by itself on a connection of its thread.
-Everybody logs as it does by default, into a file: none of them writes a line for a job that succeeds.
+The clock ends, for Money Flow and Procrastinate, with the last committed row of a finished job; for the others, which
+have no such row, with the return of the last handler. Every handler marks its begin and end in memory, the same way in
+all systems (`ops/dev/bench/peers/marks.py`). A run in which a job is missing or ran twice is an error. Money Flow's
+insert commits together with the end of its job, a peer's alone on a connection of its thread. Each system logs to a
+file with its default level: none writes a line for a job that succeeds.
 """
 
 from collections import defaultdict
@@ -17,8 +17,10 @@ from collections.abc import Sequence
 
 import psutil
 
-from ops.dev.bench.jobs.contest import Contest, new_tags
-from ops.dev.bench.jobs.contestants import (
+from ops.dev.bench.jobs.listener import Mark
+from ops.dev.bench.jobs.plan import Plan
+from ops.dev.bench.jobs.report import Outcome, Row, Target, median, short
+from ops.dev.bench.jobs.systems import (
     CELERY,
     DRAMATIQ,
     DRAMATIQ_CONFIRMED,
@@ -27,24 +29,22 @@ from ops.dev.bench.jobs.contestants import (
     PROCRASTINATE,
     THREADS,
 )
-from ops.dev.bench.jobs.listener import Mark
-from ops.dev.bench.jobs.plan import Plan
-from ops.dev.bench.jobs.report import Outcome, Row, Target, median, short
+from ops.dev.bench.jobs.trial import Trial, new_tags
 
 _MIB = 1024 * 1024
-_CONTESTANTS = (MONEY_FLOW, DRAMATIQ, DRAMATIQ_CONFIRMED, CELERY, PROCRASTINATE)
+_SYSTEMS = (MONEY_FLOW, DRAMATIQ, DRAMATIQ_CONFIRMED, CELERY, PROCRASTINATE)
 
 Figures = dict[str, list[float]]
 
 
 def run(plan: Plan) -> Outcome:
-    """Measure everybody in turn."""
+    """Measure all systems in turn."""
     found: dict[str, Figures] = defaultdict(lambda: defaultdict(list))
-    for contest in plan.rounds_in_turn(*_CONTESTANTS):
-        figures = _round(contest, plan.jobs)
+    for trial in plan.rounds_in_turn(*_SYSTEMS):
+        figures = _round(trial, plan.jobs)
         for name, value in figures.items():
-            found[contest.contestant.name][name].append(value)
-        plan.tell("  " + ", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in figures.items()))
+            found[trial.system.name][name].append(value)
+        plan.log("  " + ", ".join(f"{name.replace('_', ' ')} {short(value)}" for name, value in figures.items()))
     rows = [_row(name, figures, found[DRAMATIQ.name]) for name, figures in found.items()]
     return Outcome(
         title=f"Jobs a second, {PROCESSES} processes with {THREADS} threads; ratios to {DRAMATIQ.name}",
@@ -53,28 +53,28 @@ def run(plan: Plan) -> Outcome:
     )
 
 
-def drain(contest: Contest, kind: str, jobs: int) -> float:
-    """Enqueue, then start the workers; return jobs a second. The workers are left running."""
-    contest.begin_anew()
+def drain(trial: Trial, kind: str, jobs: int) -> float:
+    """Enqueue, then start the workers; return jobs per second. The workers are left running."""
+    trial.reset()
     tags = new_tags(jobs)
-    contest.enqueue(kind, tags)
-    contest.wait_published()
-    contest.start_workers()
-    marks, ended = contest.wait_ended(tags)
+    trial.enqueue(kind, tags)
+    trial.wait_published()
+    trial.start_workers()
+    marks, ended = trial.wait_ended(tags)
     return rate_of_all(marks, ended)
 
 
-def end_to_end(contest: Contest, kind: str, jobs: int) -> float:
-    """Enqueue while the workers run; return jobs a second from the first enqueue on."""
-    contest.begin_anew()
+def end_to_end(trial: Trial, kind: str, jobs: int) -> float:
+    """Enqueue while the workers run; return jobs per second from the first enqueue on."""
+    trial.reset()
     tags = new_tags(jobs)
-    enqueued = contest.enqueue(kind, tags)
-    _, ended = contest.wait_ended(tags)
+    enqueued = trial.enqueue(kind, tags)
+    _, ended = trial.wait_ended(tags)
     return jobs / (ended - enqueued.began)
 
 
 def rate_of_all(marks: Sequence[Mark], ended: float) -> float:
-    """Return jobs a second from when every process was at work."""
+    """Return jobs per second from when every process had begun a job."""
     firsts: dict[int, float] = {}
     for mark in marks:
         firsts.setdefault(mark.pid, mark.began)
@@ -82,24 +82,24 @@ def rate_of_all(marks: Sequence[Mark], ended: float) -> float:
     return sum(mark.ended > all_there for mark in marks) / (ended - all_there)
 
 
-def memory(contest: Contest) -> tuple[float, float]:
-    """Return MiB for each worker process after the load: its own RSS, and its part of what the whole family takes."""
-    pids = {mark.pid for mark in contest.listener.seen()}
+def memory(trial: Trial) -> tuple[float, float]:
+    """Return MiB of each worker process after the load: its RSS, and its share of the PSS of all processes."""
+    pids = {mark.pid for mark in trial.listener.seen()}
     rss = sum(psutil.Process(pid).memory_info().rss for pid in pids) / len(pids)
-    family = [psutil.Process(worker.pid) for worker in contest.workers]
+    family = [psutil.Process(worker.pid) for worker in trial.workers]
     family += [child for main in list(family) for child in main.children(recursive=True)]
     pss = sum(process.memory_full_info().pss for process in family) / PROCESSES
     return rss / _MIB, pss / _MIB
 
 
-def _round(contest: Contest, jobs: int) -> dict[str, float]:
-    drained = max(1, int(jobs * contest.contestant.part))
-    passed = max(1, int(jobs * contest.contestant.end_to_end_part))
-    figures = {"noop_drain": drain(contest, "noop", drained), "noop_end_to_end": end_to_end(contest, "noop", passed)}
-    figures["rss_mib"], figures["pss_mib"] = memory(contest)
-    contest.stop_workers()
-    figures["insert_drain"] = drain(contest, "insert", drained)
-    figures["insert_end_to_end"] = end_to_end(contest, "insert", passed)
+def _round(trial: Trial, jobs: int) -> dict[str, float]:
+    drained = max(1, int(jobs * trial.system.part))
+    passed = max(1, int(jobs * trial.system.end_to_end_part))
+    figures = {"noop_drain": drain(trial, "noop", drained), "noop_end_to_end": end_to_end(trial, "noop", passed)}
+    figures["rss_mib"], figures["pss_mib"] = memory(trial)
+    trial.stop_workers()
+    figures["insert_drain"] = drain(trial, "insert", drained)
+    figures["insert_end_to_end"] = end_to_end(trial, "insert", passed)
     return figures
 
 

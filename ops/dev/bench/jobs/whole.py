@@ -1,4 +1,4 @@
-"""The rest of the benchmarks: failed jobs replayed, how the relay is woken, a sign-up's way through it all."""
+"""Other benchmarks: the replay of failed jobs, the wake-up of the relay, the latency of a sign-up."""
 
 import asyncio
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from moneyflow.platform.brokers import kafka
-from ops.dev.bench.jobs.ground import BenchError, Ground
+from ops.dev.bench.jobs.testbed import BenchError, Testbed
 from ops.dev.stack.home import CHECKOUT
 from ops.dev.stack.ports import free_port
 from ops.dev.stack.processes import Identity, stop, wait_until
@@ -16,7 +16,7 @@ from ops.dev.stack.servers import Kafka, Mail
 
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
-#: What `python -m` starts, and the setting of the port on which it says that it is ready.
+#: The arguments of `python -m`, and the setting with the port of `/readyz`.
 _PROCESSES = (
     (("gunicorn", "--config", "python:api.server"), "APP_PORT"),
     (("workers.relay",), "RELAY_METRICS_PORT"),
@@ -25,37 +25,37 @@ _PROCESSES = (
 )
 
 
-def replay(_: Ground, __: Path) -> None:
-    """Measure how 100,000 failed jobs are grouped and replayed, on servers of their own."""
+def replay(_: Testbed, __: Path) -> None:
+    """Measure the grouping and replay of 100,000 failed jobs, on servers of their own."""
     subprocess.run([sys.executable, "-m", "ops.dev.bench.replay"], cwd=CHECKOUT, check=False)
 
 
-def wake(ground: Ground, results: Path) -> None:
-    """Measure ways to wake the relay."""
-    _measure(ground, "wake", results)
+def wake(testbed: Testbed, results: Path) -> None:
+    """Measure the ways to wake the relay."""
+    _measure(testbed, "wake", results)
 
 
-def journey(ground: Ground, results: Path) -> None:
-    """Start the servers and processes that are missing, and measure a sign-up's way."""
-    more = Kafka(ground.state), Mail(ground.state)
-    ground.servers += more
-    ground.start(*more)
-    asyncio.run(kafka.create_topics(ground.settings))
+def journey(testbed: Testbed, results: Path) -> None:
+    """Start the servers and processes that are missing, and measure the latency of sign-ups."""
+    more = Kafka(testbed.state), Mail(testbed.state)
+    testbed.servers += more
+    testbed.start(*more)
+    asyncio.run(kafka.create_topics(testbed.settings))
     ports = {setting: str(free_port()) for _, setting in _PROCESSES}
-    started = [ground.spawn(*command, environment=ports) for command, _ in _PROCESSES]
+    started = [testbed.spawn(*command, environment=ports) for command, _ in _PROCESSES]
     try:
         for (command, setting), process in zip(_PROCESSES, started, strict=True):
             if not wait_until(lambda: _is_ready(process, ports[setting]), seconds=_READY_SECONDS):  # noqa: B023
                 raise BenchError(f"{' '.join(command)} was not ready within {_READY_SECONDS:.0f} seconds")
-        _measure(ground, "journey", results, APP_PORT=ports["APP_PORT"])
+        _measure(testbed, "journey", results, APP_PORT=ports["APP_PORT"])
     finally:
         for process in reversed(started):
             stop(process, seconds=_STOP_SECONDS)
 
 
-def _measure(ground: Ground, name: str, results: Path, **environment: str) -> None:
+def _measure(testbed: Testbed, name: str, results: Path, **environment: str) -> None:
     command = [sys.executable, "-m", f"ops.dev.bench.{name}", str(results)]
-    subprocess.run(command, env=ground.environment | environment, cwd=CHECKOUT, check=False)
+    subprocess.run(command, env=testbed.environment | environment, cwd=CHECKOUT, check=False)
 
 
 def _is_ready(process: Identity, port: str) -> bool:

@@ -1,1 +1,1 @@
-"""The contestants: one tiny application for each job system, all with the same four jobs and the same client."""
+"""Peers: a small application for each job system, all with the same jobs and the same client."""

@@ -1,4 +1,4 @@
-"""Where the peers find the benchmark's servers: the very servers that Money Flow is measured on."""
+"""Addresses of the benchmark's servers for the peers: the same servers that Money Flow is measured on."""
 
 from psycopg.conninfo import make_conninfo
 

@@ -1,4 +1,4 @@
-"""Celery on RabbitMQ: messages acked when their job is done, results not kept, all else as it comes.
+"""Celery on RabbitMQ: messages acked after their job, results not kept, everything else as by default.
 
 `BENCH_VARIANT=priorities` gives its queue `x-max-priority` and lets a process prefetch one message a thread.
 """
@@ -31,10 +31,10 @@ _TASKS = {kind: app.task(function, name=kind) for kind, function in
 
 
 class Client:
-    """Sends messages one by one; there is no other way."""
+    """Sends messages one by one; Celery has no other way."""
 
     def enqueue(self, kind: str, tags: Sequence[int], *, urgent: bool) -> float:
-        """Publish the messages; return the moment at which the last had been sent."""
+        """Publish the messages; return when the last one was sent."""
         options = {"priority": _URGENT if urgent else 0} if _PRIORITIES else {}
         for tag in tags:
             _TASKS[kind].apply_async((tag,), **options)

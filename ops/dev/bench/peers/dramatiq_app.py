@@ -1,7 +1,7 @@
 """Plain Dramatiq on RabbitMQ: its own broker, default middleware, `dramatiq` as its users start it.
 
 `BENCH_VARIANT` chooses among `plain` (all defaults), `confirmed` (`confirm_delivery=True`) and `priorities` (a queue
-with `x-max-priority`, and actors whose own priority orders what a process has prefetched).
+with `x-max-priority`, and actors whose own priority orders the messages that a process has prefetched).
 """
 
 import os
@@ -32,10 +32,10 @@ _ACTORS = {
 
 
 class Client:
-    """Sends messages one by one; there is no other way."""
+    """Sends messages one by one; Dramatiq has no other way."""
 
     def enqueue(self, kind: str, tags: Sequence[int], *, urgent: bool) -> float:
-        """Publish the messages; return the moment at which the last had been sent, or confirmed."""
+        """Publish the messages; return when the last one was sent, or confirmed."""
         actor = _ACTORS[f"urgent {kind}" if urgent else kind]
         options: dict[str, Any] = {"broker_priority": _URGENT if urgent else 0} if _PRIORITIES else {}
         for tag in tags:

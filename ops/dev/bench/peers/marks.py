@@ -1,7 +1,7 @@
-"""What a worker process tells the benchmark: for each job its tag, and when its handler began and ended.
+"""Marks: what a worker process reports to the benchmark, for each job its tag and when its handler began and ended.
 
-It is the same for every system and costs next to nothing: a handler appends three numbers to a list in memory, and a
-thread of the process sends what has gathered in one datagram, fifty times a second.
+They are the same in every system and cost microseconds: a handler appends three numbers to a list in memory, and a
+thread of the process sends what has gathered in one datagram, 50 times a second.
 """
 
 import os
@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 
-#: Names the Unix datagram socket on which the benchmark listens.
+#: The environment variable with the path of the benchmark's Unix datagram socket.
 SOCKET_VARIABLE = "BENCH_SOCKET"
 HEADER = struct.Struct("<q")  # The process's id.
 RECORD = struct.Struct("<qdd")  # A job's tag; seconds since the epoch at its begin and at its end.
@@ -28,9 +28,9 @@ class _Marks:
         self._sender_of = 0
 
     def note(self, tag: int, began: float) -> None:
-        """Note a job whose handler ends now."""
+        """Mark a job whose handler ends now."""
         self._gathered.append((tag, began, time.time()))
-        if self._sender_of != os.getpid():  # The first job of this process, or of one that was forked off.
+        if self._sender_of != os.getpid():  # The first job of this process, or of a forked one.
             self._start()
 
     def _start(self) -> None:

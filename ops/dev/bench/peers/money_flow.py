@@ -1,4 +1,4 @@
-"""Money Flow's side: the benchmark's kinds of jobs, and the client that enqueues them in transactions."""
+"""Money Flow: the benchmark's kinds of jobs, and the client that enqueues them in transactions."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -45,7 +45,7 @@ def _job(kind: str, tag: int, *, urgent: bool) -> Job:
 
 
 class Client:
-    """Enqueues as an API of a shop would."""
+    """Enqueues as an API does."""
 
     def __init__(self) -> None:
         settings = begin("bench-client")
@@ -57,12 +57,12 @@ class Client:
         self._database.open()
 
     def enqueue(self, kind: str, tags: Sequence[int], *, urgent: bool) -> float:
-        """Enqueue the jobs in one transaction; return the moment at which its commit had returned."""
+        """Enqueue the jobs in one transaction; return when its commit returned."""
         with self._database.transaction() as session:
             enqueue_many(session, [_job(kind, tag, urgent=urgent) for tag in tags])
         return self._committed_at
 
     def _committed(self, work: Collection[str], ready: Sequence[tuple[int, UUID]]) -> None:
-        """Note the time before the relay is woken: the wake is a part of how long a job waits."""
+        """Record the time before the relay is woken: the wake-up is a part of a job's wait."""
         self._committed_at = time.time()
         self._wake(work, ready)

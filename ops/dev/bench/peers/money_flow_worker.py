@@ -1,4 +1,4 @@
-"""`python -m ops.dev.bench.peers.money_flow_worker`: a worker of the product that knows the benchmark's jobs."""
+"""`python -m ops.dev.bench.peers.money_flow_worker`: a worker of the product with the benchmark's handlers."""
 
 import importlib
 import runpy
@@ -33,7 +33,7 @@ _HANDLERS: dict[type[Job], Callable[..., None]] = {BenchNoop: noop, BenchInsert:
 
 
 def main() -> None:
-    """Add the benchmark's handlers to the registry, then become the product's worker."""
+    """Register the benchmark's handlers, then run the product's worker."""
     handles = importlib.import_module("workers.handlers").handles  # By name: `ops` imports no other process.
     for contract, handler in _HANDLERS.items():
         handles(contract)(handler)

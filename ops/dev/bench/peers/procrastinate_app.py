@@ -21,13 +21,13 @@ _TASKS = {
 
 
 class Client:
-    """Defers jobs, one a transaction or many in one statement."""
+    """Defers jobs, one in a transaction or many in one statement."""
 
     def __init__(self) -> None:
         app.open()
 
     def enqueue(self, kind: str, tags: Sequence[int], *, urgent: bool) -> float:
-        """Defer the jobs together; return the moment at which that had returned."""
+        """Defer the jobs together; return when that returned."""
         task = _TASKS[kind].configure(priority=_URGENT if urgent else 0)
         if len(tags) == 1:
             task.defer(tag=tags[0])

@@ -1,4 +1,4 @@
-"""What the jobs do, word for word the same in every system; Money Flow alone inserts by its context's session."""
+"""The work of the jobs, the same code in every system; only Money Flow inserts by its context's session."""
 
 import threading
 import time

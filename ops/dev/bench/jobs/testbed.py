@@ -1,4 +1,4 @@
-"""The ground of a benchmark: fresh servers on free ports, databases of its own, and all of it gone afterwards."""
+"""Testbed of a benchmark: new servers on free ports, with databases of its own; all of it is removed at the end."""
 
 import atexit
 import os
@@ -15,6 +15,7 @@ import pika
 import pika.exceptions
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.sql import SQL, Identifier
 from rich.console import Console
 
 from moneyflow.platform import settings as settings_module
@@ -31,11 +32,11 @@ from ops.migrate import declare_queues, upgrade_schema
 
 
 class BenchError(Exception):
-    """The benchmark cannot go on, or what it measured is not to be believed; the text says why."""
+    """The benchmark cannot continue, or its figures are invalid; the text says why."""
 
 
-class Ground:
-    """PostgreSQL, RabbitMQ and Redis, and the processes that were started on them."""
+class Testbed:
+    """PostgreSQL, RabbitMQ and Redis, and the processes that use them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,7 +47,7 @@ class Ground:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment of the benchmark's processes: the settings, and where their marks go."""
+        """Return the environment of the benchmark's processes: the settings, and the socket for their marks."""
         found = {"BUILD_ENV": "dev", "SECRET_KEY": self.state.secret("application"), "BIND_HOST": "127.0.0.1"}
         for server in self.servers:
             found |= server.settings()
@@ -54,7 +55,7 @@ class Ground:
 
     @property
     def settings(self) -> Settings:
-        """Return the settings of the product on this ground."""
+        """Return the product's settings on this testbed."""
         return settings_module.load(self.environment)
 
     @property
@@ -63,14 +64,14 @@ class Ground:
         return self.folder / "marks"
 
     def start(self, *servers: Server) -> None:
-        """Start servers side by side and wait until they are ready."""
+        """Start servers in parallel and wait until they are ready."""
         for server in servers:
             server.start()
         for server in servers:
             server.wait_ready()
 
     def prepare(self) -> None:
-        """Migrate the product's database and make the one table and the one database more that the benchmark needs."""
+        """Migrate the product's database, and create the benchmark's own table and Procrastinate's database."""
         upgrade_schema(self.settings)
         declare_queues(self.settings)
         self.sql("create table bench_effects (id bigint generated always as identity primary key, tag bigint not null, "
@@ -80,37 +81,49 @@ class Ground:
         schema = [sys.executable, "-m", "procrastinate", "--app=ops.dev.bench.peers.procrastinate_app.app", "schema"]
         subprocess.run([*schema, "--apply"], env=self.environment, cwd=CHECKOUT, check=True, capture_output=True)
 
-    def fresh(self) -> None:
-        """Empty the tables of every contestant: each measurement begins as the first one did."""
+    def empty(self) -> None:
+        """Empty the tables of every system: each measurement begins like the first."""
         self.sql("truncate bench_effects, jobs, operations cascade")
         self.sql("truncate procrastinate_jobs cascade", database=PROCRASTINATE_DATABASE)
 
     def sql(self, statement: LiteralString, *, database: str | None = None, **parameters: Any) -> list[tuple[Any, ...]]:
-        """Run one statement as the superuser and return its rows."""
-        conninfo = make_conninfo(self.postgres.superuser_conninfo(), dbname=database or self.settings.postgres_db)
-        with psycopg.connect(conninfo, autocommit=True) as connection:
+        """Run one statement as the superuser and return its rows; `database` is by default the product's."""
+        with psycopg.connect(self.superuser_conninfo(database), autocommit=True) as connection:
             cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    def superuser_conninfo(self, database: str | None = None) -> str:
+        """Return how the superuser connects; `database` is by default the product's."""
+        return make_conninfo(self.postgres.superuser_conninfo(), dbname=database or self.settings.postgres_db)
+
+    def copy_database(self, name: str) -> None:
+        """Copy the product's database, emptied, under another name; nothing may be connected with it."""
+        self.empty()
+        copy = SQL("create database {} template {} owner owner").format(
+            Identifier(name), Identifier(self.settings.postgres_db)
+        )
+        with psycopg.connect(self.superuser_conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(copy)
+
     def purge(self, queue: str) -> None:
-        """Throw away what still lies in a queue of RabbitMQ."""
+        """Drop the messages that are left in a queue of RabbitMQ."""
         connection = pika.BlockingConnection(connection_parameters(self.settings, name="bench"))
         try:
             connection.channel().queue_purge(queue)
         except pika.exceptions.ChannelClosedByBroker:
-            return  # There is no such queue: nothing was enqueued.
+            return  # The queue does not exist: nothing was enqueued.
         finally:
             connection.close()
 
     def rabbitmq_version(self) -> str:
-        """Return the version that the server names when somebody connects."""
+        """Return the version that the server sends to its clients."""
         connection = pika.BlockingConnection(connection_parameters(self.settings, name="bench"))
         found = connection._impl.server_properties["version"]  # noqa: SLF001 - pika shows it nowhere else
         connection.close()
         return found.decode() if isinstance(found, bytes) else str(found)
 
     def spawn(self, *command: str, environment: Mapping[str, str] | None = None) -> Identity:
-        """Start one process by `python -m`, with its output in a log of its own."""
+        """Start a process by `python -m`, with its output in a log of its own."""
         self._processes += 1
         name = f"{self._processes}-{command[0]}"
         identity = spawn(
@@ -127,12 +140,12 @@ class Ground:
         return self.folder / "logs" / f"{name}.log"
 
     def ends_of_logs(self) -> str:
-        """Return what the processes that were started last have said."""
+        """Return the last lines of the logs of the three processes that were started last."""
         newest = sorted((self.folder / "logs").glob("[0-9]*.log"), key=lambda path: int(path.name.split("-")[0]))
         return "\n".join(f"{path.name}:\n{last_lines(path)}" for path in newest[-3:])
 
     def end(self) -> None:
-        """Stop every process and server, and delete the folder."""
+        """Kill every process and server, and delete the folder."""
         for kept in list(self.state.read().get("pids", {}).values()):
             if Identity(*kept).is_alive():
                 stop(Identity(*kept), seconds=0)
@@ -142,22 +155,22 @@ class Ground:
 
 
 @contextmanager
-def fresh_ground(console: Console) -> Iterator[Ground]:
-    """Install what is missing, start the servers, and end them however the benchmark ends."""
+def new_testbed(console: Console) -> Iterator[Testbed]:
+    """Install missing packages and start the servers; they end with the block, however it ends."""
     packages.ensure(console)
     folder = Path(tempfile.mkdtemp(prefix="money-flow-bench-", dir="/var/tmp"))
     folder.chmod(0o711)  # PostgreSQL's own user must pass through.
-    ground = Ground(folder)
-    # A run that is killed runs nothing of the below; the guardian does it for it.
+    testbed = Testbed(folder)
+    # A run that is killed does not reach the end of this block: the guardian cleans up in its place.
     guardian = subprocess.Popen([sys.executable, "-m", "ops.dev.stack.guardian", str(os.getpid()), str(folder)])
-    atexit.register(ground.end)
+    atexit.register(testbed.end)
     try:
         with console.status("starting PostgreSQL, RabbitMQ and Redis for the benchmark …"):
-            ground.start(*ground.servers)
-            ground.prepare()
-        yield ground
+            testbed.start(*testbed.servers)
+            testbed.prepare()
+        yield testbed
     finally:
-        ground.end()
-        atexit.unregister(ground.end)
+        testbed.end()
+        atexit.unregister(testbed.end)
         guardian.kill()
         guardian.wait()

@@ -1,4 +1,4 @@
-"""One contestant at work: its relay where it has one, its clients, its workers, and when its jobs had ended."""
+"""Trial: one system at work, with its relay if it has one, its clients and workers, and the times of its jobs."""
 
 import json
 import signal
@@ -10,10 +10,11 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from ops.dev.bench.jobs.contestants import PROCESSES, Contestant
-from ops.dev.bench.jobs.ground import BenchError, Ground
+from moneyflow.platform.ids import new_id
 from ops.dev.bench.jobs.listener import Listener, Mark
-from ops.dev.bench.peers.client import Wish
+from ops.dev.bench.jobs.systems import PROCESSES, System
+from ops.dev.bench.jobs.testbed import BenchError, Testbed
+from ops.dev.bench.peers.client import EnqueueRequest
 from ops.dev.stack.home import CHECKOUT
 from ops.dev.stack.ports import free_port
 from ops.dev.stack.processes import Identity, stop, wait_until
@@ -26,13 +27,13 @@ _tags = count(1)
 
 
 def spread(tags: range, clients: int) -> list[range]:
-    """Return the tags in as many parts as there are clients."""
+    """Split the tags into a part for each client."""
     size = -(-len(tags) // clients)
     return [part for start in range(0, len(tags), size) if (part := tags[start : start + size])]
 
 
 def new_tags(number: int) -> range:
-    """Return so many numbers that no job of this run had before."""
+    """Return `number` tags that no job of this run has had."""
     first = next(_tags)
     for _ in range(number - 1):
         next(_tags)
@@ -41,45 +42,45 @@ def new_tags(number: int) -> range:
 
 @dataclass(frozen=True, kw_only=True)
 class Enqueued:
-    """When jobs were enqueued: the first call, and for each tag the moment from which it was there."""
+    """When jobs were enqueued: the first call, and for each tag the time at which its enqueue returned."""
 
     began: float
     returned: dict[int, float]
 
     @property
     def per_second(self) -> float:
-        """Return the rate of all clients together."""
+        """Return the jobs per second of all clients together."""
         return len(self.returned) / (max(self.returned.values()) - self.began)
 
 
 class EnqueueClient:
-    """A client's process, which enqueues what it is asked for."""
+    """A client process, which enqueues jobs on request."""
 
-    def __init__(self, ground: Ground, contestant: Contestant) -> None:
-        with ground.log("clients").open("ab") as log:
+    def __init__(self, testbed: Testbed, system: System) -> None:
+        with testbed.log("clients").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ops.dev.bench.peers.client", contestant.module],
-                env=ground.environment | dict(contestant.environment), cwd=CHECKOUT, stdin=subprocess.PIPE,
+                [sys.executable, "-m", "ops.dev.bench.peers.client", system.module],
+                env=testbed.environment | dict(system.environment), cwd=CHECKOUT, stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
 
-    def ask(self, wish: Wish) -> None:
-        """Let it begin."""
+    def send(self, request: EnqueueRequest) -> None:
+        """Start a request."""
         assert self._process.stdin
-        self._process.stdin.write(wish.line())
+        self._process.stdin.write(request.line())
         self._process.stdin.flush()
 
     def answer(self) -> dict[str, list[float]]:
-        """Wait until it is done; return when each enqueue was called and when it had returned."""
+        """Wait for the answer; return when each enqueue was called and when it returned."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise BenchError("a client ended; see the end of its log below")
+            raise BenchError("a client process ended; the end of its log is below")
         found: dict[str, list[float]] = json.loads(line)
         return found
 
     def end(self) -> None:
-        """End it."""
+        """End the process."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
@@ -88,19 +89,22 @@ class EnqueueClient:
         self._process.stdout.close()
 
 
-class Contest:
-    """Runs a contestant on the ground, and takes its times."""
+class Trial:
+    """Runs one system on the testbed and measures it."""
 
-    def __init__(self, ground: Ground, listener: Listener, contestant: Contestant) -> None:
-        self.ground, self.listener, self.contestant = ground, listener, contestant
+    def __init__(self, testbed: Testbed, listener: Listener, system: System) -> None:
+        self.testbed, self.listener, self.system = testbed, listener, system
         self.workers: list[Identity] = []
+        #: The lowest id that a job of this measurement can have.
+        self._first_id = new_id()
         self._relay: Identity | None = None
         self._clients: list[EnqueueClient] = []
 
     def __enter__(self) -> Self:
-        self.ground.fresh()
-        if self.contestant.needs_relay:
-            self._relay = self.ground.spawn("workers.relay", environment={"RELAY_METRICS_PORT": str(free_port())})
+        self.testbed.empty()
+        if self.system.needs_relay:
+            port = {"RELAY_METRICS_PORT": str(free_port())}
+            self._relay = self.testbed.spawn("workers.relay", environment={**self.system.environment, **port})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -109,17 +113,17 @@ class Contest:
             client.end()
         if self._relay:
             stop(self._relay, seconds=_STOP_SECONDS)
-        if self.contestant.queue:
-            self.ground.purge(self.contestant.queue)
+        if self.system.queue:
+            self.testbed.purge(self.system.queue)
 
     def start_workers(self, processes: int = PROCESSES) -> None:
-        """Start the worker processes and do not wait for them."""
-        for command in self.contestant.commands(processes):
+        """Start the worker processes, without waiting for them."""
+        for command in self.system.commands(processes):
             port = {"WORKER_METRICS_PORT": str(free_port())}
-            self.workers.append(self.ground.spawn(*command, environment={**self.contestant.environment, **port}))
+            self.workers.append(self.testbed.spawn(*command, environment={**self.system.environment, **port}))
 
     def stop_workers(self) -> None:
-        """Stop them as their users would, and wait until they are gone."""
+        """Stop the worker processes as their users do, and wait for their end."""
         for worker in self.workers:
             worker.signal(signal.SIGTERM)
         for worker in self.workers:
@@ -127,25 +131,26 @@ class Contest:
         self.workers = []
 
     def clients(self, number: int) -> list[EnqueueClient]:
-        """Return so many clients, started and connected."""
+        """Return `number` clients, started and connected."""
         while len(self._clients) < number:
-            self._clients.append(EnqueueClient(self.ground, self.contestant))
+            self._clients.append(EnqueueClient(self.testbed, self.system))
         return self._clients[:number]
 
-    def begin_anew(self) -> None:
-        """Empty the tables and forget all marks."""
-        self.ground.fresh()
+    def reset(self) -> None:
+        """Start a new measurement: empty the tables and drop all marks."""
+        self.testbed.empty()
         self.listener.clear()
+        self._first_id = new_id()
 
     def enqueue(
         self, kind: str, tags: range, *, clients: int = 1, together: int | None = None, urgent: bool = False
     ) -> "Enqueued":
-        """Let clients enqueue at full speed, side by side; return when that was."""
-        lots = together or self.contestant.together
+        """Have clients enqueue in parallel at full speed; return the times of it."""
+        lots = together or self.system.together
         parts = spread(tags, clients)
         started = self.clients(len(parts))
         for client, part in zip(started, parts, strict=True):
-            client.ask(Wish(kind=kind, first_tag=part[0], count=len(part), together=lots, urgent=urgent))
+            client.send(EnqueueRequest(kind=kind, first_tag=part[0], count=len(part), together=lots, urgent=urgent))
         answers = [client.answer() for client in started]
         returned = {
             tag: moment
@@ -156,31 +161,31 @@ class Contest:
         return Enqueued(began=min(answer["called"][0] for answer in answers), returned=returned)
 
     def wait_published(self) -> None:
-        """Wait until every job lies where workers find it."""
-        ledger = self.contestant.ledger
-        if ledger is None:
+        """Wait until every job is where workers find it."""
+        table = self.system.table
+        if table is None:
             return
-        if not wait_until(lambda: self._ask(ledger.unpublished) == [(0,)], seconds=_LONGEST_SECONDS):
+        if not wait_until(lambda: self._ask(table.unpublished) == [(0,)], seconds=_LONGEST_SECONDS):
             raise BenchError("not every job was published")
 
     def wait_ended(self, tags: range) -> tuple[list[Mark], float]:
-        """Wait until all have run; return their marks, and when the last of them had ended.
+        """Wait until all jobs have run; return their marks, and when the last job ended.
 
-        Where a row says that a job is done, the last row's time is the end; elsewhere it is the last handler's return,
-        a few milliseconds before its ack.
+        The end is the time in the last finished row. A system without such rows ends with the return of its last
+        handler, a few milliseconds before its ack.
         """
         marks = self.listener.wait_for(tags, seconds=_LONGEST_SECONDS)
-        ledger = self.contestant.ledger
-        if ledger is None:
+        table = self.system.table
+        if table is None:
             return marks, max(mark.ended for mark in marks)
         deadline = time.monotonic() + _LONGEST_SECONDS
-        while (row := self._ask(ledger.finished)[0])[0] < len(tags):
+        while (row := self._ask(table.finished)[0])[0] < len(tags):
             if time.monotonic() > deadline:
-                raise BenchError(f"{row[0]} of {len(tags)} jobs are finished; all have run")
+                raise BenchError(f"all {len(tags)} jobs have run, and only {row[0]} are finished")
             time.sleep(_POLL_SECONDS)
         ended: float = row[1]
         return marks, ended
 
     def _ask(self, query: Any) -> list[tuple[Any, ...]]:
-        ledger = self.contestant.ledger
-        return self.ground.sql(query, database=ledger.database if ledger else None)
+        table = self.system.table
+        return self.testbed.sql(query, database=table.database if table else None, first_id=self._first_id)

@@ -1,4 +1,4 @@
-"""Who takes part: how each system's worker processes are started as its users start them, and what ends its clock."""
+"""The systems that are measured: how their users start worker processes, and which query shows what has finished."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,43 +11,44 @@ THREADS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ledger:
-    """Where a system that keeps its jobs in Postgres says what is done, and until when."""
+class JobTable:
+    """The queries of a system that keeps its jobs in Postgres; `first_id` is the lowest id of the measurement."""
 
+    #: None for the product's own database.
     database: str | None = None
-    #: Returns the number of finished jobs and the moment of the last end, in seconds since the epoch.
+    #: Returns the number of finished jobs and when the last one ended, in seconds since the epoch.
     finished: LiteralString
-    #: Returns how many jobs no worker could find yet.
+    #: Returns how many jobs are not yet where workers find them.
     unpublished: LiteralString
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contestant:
-    """One system as its users run it; `module` holds its client."""
+class System:
+    """One job system as its users run it; `module` has its client."""
 
     name: str
     module: str
-    #: What `python -m` starts; `{n}` is the number of the process, or how many there are when it `forks`.
+    #: The arguments of `python -m`; `{n}` is the number of the process, or the number of processes when it `forks`.
     command: tuple[str, ...]
     forks: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     needs_relay: bool = False
-    #: How many jobs it enqueues together where it can choose.
+    #: Jobs that it enqueues in one transaction, where it can choose.
     together: int = 1
-    #: The part of the usual number of jobs that it gets, so that every measurement takes a while and none very long.
+    #: The part of the usual number of jobs that it gets, so that each measurement takes seconds and none takes minutes.
     part: float = 1.0
     end_to_end_part: float = 1.0
     #: Its queue in RabbitMQ.
     queue: str | None = None
-    ledger: Ledger | None = None
+    table: JobTable | None = None
 
     def commands(self, processes: int) -> list[tuple[str, ...]]:
-        """Return the commands that make so many worker processes."""
+        """Return the commands that start `processes` worker processes."""
         numbers = [processes] if self.forks else range(processes)
         return [tuple(word.replace("{n}", str(number)) for word in self.command) for number in numbers]
 
 
-MONEY_FLOW = Contestant(
+MONEY_FLOW = System(
     name="Money Flow",
     module="ops.dev.bench.peers.money_flow",
     command=("ops.dev.bench.peers.money_flow_worker",),
@@ -55,16 +56,17 @@ MONEY_FLOW = Contestant(
     needs_relay=True,
     together=100,
     queue="jobs",
-    ledger=Ledger(
-        finished="select count(*), extract(epoch from max(finished_at))::float from jobs where state = 'succeeded'",
-        unpublished="select count(*) from jobs where state = 'scheduled'",
+    table=JobTable(
+        finished="select count(*), extract(epoch from max(finished_at))::float from jobs "
+        "where id >= %(first_id)s and state = 'succeeded'",
+        unpublished="select count(*) from jobs where id >= %(first_id)s and state = 'scheduled'",
     ),
 )
 
 
-def _dramatiq(name: str, variant: str, *, part: float, end_to_end_part: float, **environment: str) -> Contestant:
+def _dramatiq(name: str, variant: str, *, part: float, end_to_end_part: float, **environment: str) -> System:
     module = "ops.dev.bench.peers.dramatiq_app"
-    return Contestant(
+    return System(
         name=name,
         module=module,
         command=("dramatiq", module, "--processes", "{n}", "--threads", str(THREADS)),
@@ -76,11 +78,11 @@ def _dramatiq(name: str, variant: str, *, part: float, end_to_end_part: float, *
     )
 
 
-def _celery(name: str, variant: str) -> Contestant:
+def _celery(name: str, variant: str) -> System:
     module = "ops.dev.bench.peers.celery_app"
-    # Without talk among its workers, which costs it, and does nothing here.
+    # Without gossip among its workers, which costs time and has no use here.
     options = ("--pool", "threads", "--concurrency", str(THREADS), "--without-gossip", "--without-mingle")
-    return Contestant(
+    return System(
         name=name,
         module=module,
         command=("celery", "-A", module, "worker", *options, "-n", "bench{n}"),
@@ -96,7 +98,7 @@ DRAMATIQ_CONFIRMED = _dramatiq(
 DRAMATIQ_PRIORITIES = _dramatiq("Dramatiq", "priorities", part=1.0, end_to_end_part=1.0)
 CELERY = _celery("Celery, acks late, prefetch 4 a thread", "plain")
 CELERY_PRIORITIES = _celery("Celery, acks late, prefetch 1 a thread", "priorities")
-PROCRASTINATE = Contestant(
+PROCRASTINATE = System(
     name="Procrastinate",
     module="ops.dev.bench.peers.procrastinate_app",
     command=(
@@ -109,7 +111,7 @@ PROCRASTINATE = Contestant(
     together=100,
     part=0.2,
     end_to_end_part=0.2,
-    ledger=Ledger(
+    table=JobTable(
         database=PROCRASTINATE_DATABASE,
         finished="select count(*), extract(epoch from max(at))::float from procrastinate_events "
         "where type = 'succeeded'",
