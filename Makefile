@@ -1,9 +1,9 @@
-# Everything that a checkout can do. `make help` lists it.
-# Each target makes .venv from the lock first; that takes no time when nothing has changed. PYTHON=python3.13 chooses another
-# interpreter than python3 for it.
+# The commands of a checkout. `make help` lists them.
+# Each target first installs the lock into .venv, unless it is up to date. PYTHON=python3.13 chooses another interpreter
+# than python3 for it.
 
 RUN := .venv/bin/python
-# docker, native (servers from packages), or auto: docker when an engine answers.
+# docker, native (servers from packages), or auto (docker when an engine answers).
 WITH ?= auto
 
 .DEFAULT_GOAL := help
@@ -15,7 +15,7 @@ help: ## list these commands
 .venv: ; @ops/bootstrap
 .PHONY: .venv
 
-demo: .venv ## set up all that is needed, start everything, play the main job on real input, show what came of it
+demo: .venv ## set up all that is needed, start everything, play the main job on real input, show the result
 	@$(RUN) -m ops.dev.demo --with $(WITH)
 
 test: .venv ## set up all that is needed and run all tests against real servers (ARGS="-k name" for some, KEEP=1 keeps servers)
@@ -34,7 +34,7 @@ reset: .venv ## stop everything and delete the data; the servers that a test run
 env: .venv ## print the running stack's settings as NAME=value lines
 	@$(RUN) -m ops.dev.stack env
 
-status: .venv ## ask every server and process how it is; fails when one is not ready
+status: .venv ## show the status of every server and process; fails when one is not ready
 	@$(RUN) -m ops.dev.stack status
 
 psql: .venv ## PostgreSQL's own command line (ROLE=app|owner|relay|audit, ARGS="-c 'select 1'")
@@ -43,23 +43,23 @@ psql: .venv ## PostgreSQL's own command line (ROLE=app|owner|relay|audit, ARGS="
 rabbitmqctl: .venv ## RabbitMQ's own command line (ARGS="list_queues -p money_flow name messages arguments")
 	@$(RUN) -m ops.dev.stack rabbitmqctl $(ARGS)
 
-check: .venv ## what needs no servers: format, lint, types, import rules, .env.example against the settings
+check: .venv ## all checks without servers: format, lint, types, import rules, .env.example against the settings
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
 	@$(RUN) -m pytest -q -p no:randomly tests/unit/test_env_example.py
 
-compose-check: .venv ## run the compose file and see it work; with an engine and stand-in images of its own where none answers
+compose-check: .venv ## run the compose file and check that it works, on a temporary engine where none answers
 	@ops/dev/standins/check.sh
 
 chaos: .venv ## the fault suite, long form: storms, failpoints, controls, a report (SEED=1 ROUNDS=5 RESULTS=a folder)
 	@$(RUN) -m pytest tests/chaos -v -n 0 --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) \
 		--chaos-results $(or $(RESULTS),tests/chaos/results) $(ARGS)
 
-bench: .venv ## the benchmarks, compared with the peers, on servers of their own (ARGS="throughput --rounds 5", ARGS=growth)
+bench: .venv ## the benchmarks, compared with the peers, on servers of their own (ARGS="pickup --rounds 5", ARGS=growth)
 	@$(RUN) -m ops.dev.bench.jobs $(ARGS)
 
-format: .venv ## format the code and put right what can be put right by itself
+format: .venv ## format the code and fix what ruff can fix
 	@$(RUN) -m ruff format .
 	@$(RUN) -m ruff check --fix .

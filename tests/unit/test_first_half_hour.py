@@ -1,4 +1,4 @@
-"""A newcomer's first half hour: README's drawing, then one job from its contract to its SQL, is short enough to read."""
+"""A newcomer's first half hour, README's drawing and one job from its contract to its SQL, is short enough to read."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""The main job on real input: people of many scripts sign up, get their mail, activate, while processes are killed.
+"""Demo: the main job on real input: people sign up in many scripts, get mail and activate, while a worker is killed.
 
-Parts, in the order of the play: `people` (who signs up), `crowd` (what they do), `watch` (what can be seen meanwhile),
-`view` (how it is shown), `report` (whether the sums hold), `__main__` (the play).
+Its parts in their order: `people` (the input), `crowd` (the requests), `watch` (reads the servers meanwhile), `view`
+(the live table), `report` (checks the sums), `__main__` (the play).
 """

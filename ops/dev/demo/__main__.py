@@ -1,4 +1,4 @@
-"""`python -m ops.dev.demo`: start the stack, play the main job on real input, exit 0 only when every sum holds."""
+"""`python -m ops.dev.demo`: start the stack, play the main job on real input; exit with 0 only when every sum holds."""
 
 import argparse
 import asyncio
@@ -29,7 +29,7 @@ _LOG_WIDTH = 120
 
 
 class Play:
-    """One play: the crowd, the watch, and the worker that is killed in the middle."""
+    """One play: the crowd, the watch, and a worker that is killed meanwhile."""
 
     def __init__(self, stack: Stack, console: Console) -> None:
         self._stack = stack
@@ -42,12 +42,12 @@ class Play:
         api = httpx.AsyncClient(base_url=stack.environment()["APP_URL"], timeout=30, trust_env=False)
         self._crowd = Crowd(people=self._people, tag=tag, api=api)
         self._watch = Watch(self._settings, tag=tag, prefix=self._crowd.prefix, on_mail=self._crowd.activate)
-        self._letters_before = 0
+        self._dead_letters_before = 0
 
     async def run(self) -> Outcome:
-        """Play to the end and return what was found."""
+        """Play to the end and return the outcome."""
         await self._watch.start()
-        self._letters_before = await asyncio.to_thread(self._watch.dead_letters)
+        self._dead_letters_before = await asyncio.to_thread(self._watch.dead_letters)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._crowd.sign_up())
@@ -59,26 +59,26 @@ class Play:
             await self._watch.close()
 
     async def _kill_a_worker(self) -> None:
-        """Kill a worker once a third has signed up, and see it come back."""
+        """Kill a worker once a third of the people have signed up, and wait until it runs again."""
         await self._crowd.answered(len(self._people) // 3)
         name = await asyncio.to_thread(self._stack.kill, "worker")
         if name is None:
-            raise StackError("there is no worker to kill; see `make up`")
+            raise StackError("no worker runs; start the stack with `make up`")
         self._kills += 1
         self._happened.append(f"{name} was killed (SIGKILL) after {len(self._crowd.answers)} answers")
         began = time.monotonic()
         while not any(process.name == name for process in await asyncio.to_thread(self._stack.processes)):
             if time.monotonic() - began > _BACK_SECONDS:
                 raise StackError(
-                    f"{name} did not come back within {_BACK_SECONDS:.0f} s; see {self._stack.logs_hint()}"
+                    f"{name} did not start again within {_BACK_SECONDS:.0f} s; read {self._stack.logs_hint()}"
                 )
             await asyncio.sleep(0.1)
-        self._happened.append(f"{name} is back after {time.monotonic() - began:.1f} s")
+        self._happened.append(f"{name} runs again after {time.monotonic() - began:.1f} s")
 
     async def _show(self) -> None:
-        """Look and draw until everything has come to rest."""
+        """Read the servers and draw until nothing is left to do."""
         live = Live(console=self._console, refresh_per_second=5) if self._console.is_terminal else None
-        deadline, told = None, 0.0
+        deadline, printed_at = None, 0.0
         if live:
             live.start()
         try:
@@ -86,8 +86,8 @@ class Play:
                 await self._watch.look()
                 if live:
                     live.update(view.draw(self._crowd, self._watch.seen, self._happened))
-                elif time.monotonic() - told > _LINE_SECONDS:
-                    told = time.monotonic()
+                elif time.monotonic() - printed_at > _LINE_SECONDS:
+                    printed_at = time.monotonic()
                     self._console.print(view.line(self._crowd, self._watch.seen), highlight=False, soft_wrap=True)
                 if len(self._crowd.answers) == len(self._people):
                     deadline = deadline or time.monotonic() + _REST_SECONDS
@@ -109,12 +109,12 @@ class Play:
         )
 
     async def _outcome(self) -> Outcome:
-        await self._watch.look()  # Mails that were sent after the last look.
+        await self._watch.look()  # Sees mails that were sent after the last look.
         failures = await asyncio.to_thread(self._watch.failures)
-        letters = 0
-        for _ in range(50):  # The relay has yet to put the last one there.
-            letters = await asyncio.to_thread(self._watch.dead_letters) - self._letters_before
-            if letters >= len(failures):
+        dead_letters = 0
+        for _ in range(50):  # The relay may have yet to publish the last one.
+            dead_letters = await asyncio.to_thread(self._watch.dead_letters) - self._dead_letters_before
+            if dead_letters >= len(failures):
                 break
             await asyncio.sleep(0.1)
         return Outcome(
@@ -124,8 +124,8 @@ class Play:
             failures=failures,
             mail_jobs=await asyncio.to_thread(self._watch.mail_jobs),
             chains=await asyncio.to_thread(self._watch.chains),
-            dead_letters=letters,
-            lost_tries=await asyncio.to_thread(self._watch.lost_tries),
+            dead_letters=dead_letters,
+            lost_claims=await asyncio.to_thread(self._watch.lost_claims),
             kills=self._kills,
             processes=await asyncio.to_thread(self._stack.processes),
             surprises=self._crowd.surprises(),
@@ -137,7 +137,7 @@ async def _play(stack: Stack, console: Console) -> Outcome:
 
 
 def main() -> int:
-    """Start the stack and play; 0 only when every sum holds. The stack is left running."""
+    """Start the stack and play; return 0 only when every sum holds. The stack keeps running."""
     parser = argparse.ArgumentParser(description="play the main job on real input")
     parser.add_argument("--with", dest="how", choices=[kind.value for kind in With], default=With.AUTO.value)
     how = parser.parse_args().how
@@ -162,7 +162,7 @@ def main() -> int:
     seconds = time.monotonic() - began
     console.print(
         f"\n[red]✗ {complaints} sums do not hold[/], see above" if complaints
-        else f"\n[green]✓ every sum holds[/], after {seconds:.0f} s; the stack goes on until `make down`"
+        else f"\n[green]✓ every sum holds[/], after {seconds:.0f} s; the stack runs until `make down`"
     )  # fmt: skip
     return 1 if complaints else 0
 

@@ -1,4 +1,4 @@
-"""What the people do: sign up through the API, many at once, and follow the link in their mail."""
+"""Crowd: the people's requests: they sign up through the API, twelve at once, and follow the link in their mail."""
 
 import asyncio
 import re
@@ -14,13 +14,13 @@ from ops.dev.demo.people import Person
 
 _AT_ONCE = 12
 _TOKEN = re.compile(r"#token=([A-Za-z0-9_-]+)")
-#: A request that met a server which was just away is repeated, as a good client does: under the same key.
-_TRIES = 20
+#: Attempts of a request while the API is down; they share one `Idempotency-Key`, as those of every client should.
+_ATTEMPTS = 20
 
 
 @dataclass
 class Crowd:
-    """The people and what came of their requests."""
+    """The people and the answers to their requests."""
 
     people: Sequence[Person]
     tag: str
@@ -32,12 +32,12 @@ class Crowd:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def answered(self, count: int) -> None:
-        """Wait until so many sign-ups have their answer."""
+        """Wait until `count` sign-ups are answered."""
         async with self.changed:
             await self.changed.wait_for(lambda: len(self.answers) >= count)
 
     async def sign_up(self) -> None:
-        """Let everybody sign up, some at once."""
+        """Sign everyone up, twelve at once."""
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def one(person: Person) -> None:
@@ -59,12 +59,12 @@ class Crowd:
             raise RuntimeError(f"an activation was answered with {answer.status_code}: {answer.text}")
 
     def request_id(self, what: str) -> str:
-        """Return an id by which everything that comes of this play can be found."""
+        """Return a request id; all jobs and events of the request carry it."""
         return f"{self.prefix}{what}-{secrets.token_hex(4)}"
 
     @property
     def prefix(self) -> str:
-        """Return what every request id of this play begins with."""
+        """Return the prefix of every request id of this play."""
         return f"demo-{self.tag}-"
 
     @property
@@ -74,11 +74,11 @@ class Crowd:
 
     @property
     def refused(self) -> int:
-        """Return how many were answered with what is wrong with them."""
+        """Return how many sign-ups were answered with 422."""
         return sum(status == httpx.codes.UNPROCESSABLE_ENTITY for status in self.answers.values())
 
     def surprises(self) -> list[str]:
-        """Name the rows whose answer was not the expected one."""
+        """Return a message for each row whose answer was not the expected one."""
         found = []
         for person in self.people:
             status = self.answers.get(person.number, 0)
@@ -97,7 +97,7 @@ class Crowd:
             self.changed.notify_all()
 
     async def _post(self, path: str, body: dict[str, str], headers: dict[str, str]) -> httpx.Response:
-        for attempt in range(_TRIES):
+        for attempt in range(_ATTEMPTS):
             try:
                 answer = await self.api.post(path, json=body, headers=headers)
             except httpx.TransportError:
@@ -107,4 +107,4 @@ class Crowd:
                     return answer
                 self.repeated[path] += 1
             await asyncio.sleep(min(0.1 * 2**attempt, 2))
-        raise RuntimeError(f"{urlsplit(str(self.api.base_url)).netloc}{path} did not answer in {_TRIES} tries")
+        raise RuntimeError(f"{urlsplit(str(self.api.base_url)).netloc}{path} did not answer in {_ATTEMPTS} attempts")

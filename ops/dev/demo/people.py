@@ -1,4 +1,4 @@
-"""Who signs up: `people.csv`, with names and addresses of many scripts, and some rows wrong on purpose."""
+"""People who sign up: `people.csv`, with names and addresses in many scripts, and some rows wrong on purpose."""
 
 import csv
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _FILE = Path(__file__).with_suffix(".csv")
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A row of the file; `expected` is accepted, refused, or `mail fails` for an address that is refused for good."""
+    """A row of the file; `expected` is accepted, refused, or `mail fails` for an address that always bounces."""
 
     number: int
     name: str
@@ -17,12 +17,12 @@ class Person:
     expected: str
 
     def is_accepted(self) -> bool:
-        """Say whether the API is to take the sign-up."""
+        """Return whether the API should accept the sign-up."""
         return self.expected != "refused"
 
 
 def read_people(tag: str) -> list[Person]:
-    """Read the file; each address gets `+tag`, so that every play has people who were never there before."""
+    """Read the file; each address gets `+tag`, so that every play has new people."""
     with _FILE.open(encoding="utf-8", newline="") as file:
         return [
             Person(number=number, name=row["name"], email=_tagged(row["email"], tag), expected=row["expected"])

@@ -1,4 +1,4 @@
-"""Whether the sums hold: what was accepted against what came of it, everywhere it should have left something."""
+"""Report: compares what the API accepted with accounts, jobs, mails, events and audit rows, and prints the sums."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,15 +16,14 @@ from ops.dev.demo.watch import KINDS, Seen
 from ops.dev.stack.contract import ProcessInfo
 
 UNFINISHED = ("scheduled", "queued", "running", "retrying")
-#: SMTP knows no exactly-once: a mail that was being sent when its worker was killed may go out again. A worker sends
-#: as many at once as it has threads.
+#: SMTP has no exactly-once: a mail that a killed worker was sending may be sent again. Twice a worker's four threads.
 MOST_SENT_TWICE_PER_KILL = 8
 MEMORY_LIMIT_MIB = 150
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What the file of people promises."""
+    """Counts that the file of people leads to."""
 
     accepted: int
     accounts: int
@@ -32,7 +31,7 @@ class Expected:
 
     @classmethod
     def of(cls, people: Sequence[Person]) -> "Expected":
-        """Count: one account for each address without regard to case, one failure for each that fails."""
+        """Count one account for each address whatever its case, and one failure for each `mail fails`."""
         accepted = [person for person in people if person.is_accepted()]
         return cls(
             accepted=len(accepted),
@@ -42,18 +41,18 @@ class Expected:
 
     @property
     def activated(self) -> int:
-        """Return how many get a mail and follow its link."""
+        """Return how many people get a mail and follow its link."""
         return self.accounts - self.failing
 
     @property
     def events(self) -> dict[str, int]:
-        """Return the events by type."""
+        """Return the number of events by type."""
         return {"user.created": self.accounts, "user.activated": self.activated}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What was found when everything had come to rest."""
+    """Everything that was found at the end of the play."""
 
     people: Sequence[Person]
     crowd: Crowd
@@ -62,29 +61,29 @@ class Outcome:
     mail_jobs: Sequence[DictRow]
     chains: Sequence[Chain]
     dead_letters: int
-    lost_tries: int
+    lost_claims: int
     kills: int
     processes: Sequence[ProcessInfo]
     surprises: list[str] = field(default_factory=list)
 
     @property
     def expected(self) -> Expected:
-        """Return what the file promises."""
+        """Return the counts that the file leads to."""
         return Expected.of(self.people)
 
     @property
     def sent_twice(self) -> int:
-        """Return how many mails went out more than once."""
+        """Return how many mails were sent more than once."""
         return sum(count - 1 for count in self.seen.mails.values())
 
     def lost(self) -> list[str]:
-        """Name what was accepted and left nothing behind."""
+        """Return the counts that are too small: something was accepted and has no effect."""
         seen, expected = self.seen, self.expected
         events = Counter(seen.types.values())
         checks = [
             ("accounts", expected.accounts - seen.users),
             ("activations", expected.activated - seen.activated),
-            ("jobs that never ended", unfinished(seen)),
+            ("unfinished jobs", unfinished(seen)),
             ("jobs", expected.accepted + expected.activated - promised(seen)),
             ("mails", sum(str(row["id"]) not in seen.mails for row in self.mail_jobs)),
             ("dead letters", len(self.failures) - self.dead_letters),
@@ -94,7 +93,7 @@ class Outcome:
         return [f"{count} {what}" for what, count in checks if count > 0]
 
     def doubled(self) -> list[str]:
-        """Name what is there more often than it should be."""
+        """Return the counts that are too large."""
         seen, expected = self.seen, self.expected
         checks = [
             ("accounts", seen.users - expected.accounts),
@@ -104,12 +103,12 @@ class Outcome:
         return [f"{count} {what}" for what, count in checks if count > 0]
 
     def complaints(self) -> list[str]:
-        """Return every sum that does not hold; none when the play went as promised."""
+        """Return every sum that does not hold."""
         found = [*self.surprises, *(f"lost: {what}" for what in self.lost())]
         found += [f"doubled: {what}" for what in self.doubled()]
         found += [f"chain {c.topic} {c.partition}: {c.fault}" for c in self.chains if c.fault]
         if len(self.failures) != self.expected.failing:
-            found.append(f"{len(self.failures)} jobs failed for good, not {self.expected.failing}")
+            found.append(f"{len(self.failures)} jobs failed, not {self.expected.failing}")
         if self.sent_twice > self.kills * MOST_SENT_TWICE_PER_KILL:
             found.append(f"{self.sent_twice} mails were sent twice by {self.kills} kills")
         found += [
@@ -120,7 +119,7 @@ class Outcome:
         return found
 
     def print(self, console: Console) -> None:
-        """Print the tables and what does not hold."""
+        """Print the tables and the sums that do not hold."""
         console.print(self._sums())
         console.print(self._memory())
         for complaint in self.complaints():
@@ -130,7 +129,7 @@ class Outcome:
         seen, expected, crowd = self.seen, self.expected, self.crowd
         events = Counter(seen.types.values())
         records = sum(ids.total() for ids in seen.records.values())
-        table = Table("what", "expected", "found", "", title="what came of it", title_justify="left")
+        table = Table("count", "expected", "found", "", title="results", title_justify="left")
         table.add_row("accepted (202)", str(expected.accepted), str(crowd.accepted), f"{len(self.people)} rows")
         refused = len(self.people) - expected.accepted
         table.add_row("refused (422)", str(refused), str(crowd.refused), "each with its field and reason")
@@ -141,13 +140,13 @@ class Outcome:
         for kind, count in expected.events.items():
             table.add_row(f"events {kind}", str(count), str(events[kind]), "")
             table.add_row(f"audit rows {kind}", str(count), str(_of(seen, kind, "rows")), "")
-        table.add_row("records in Kafka", "", str(records), f"{records - len(seen.types)} came twice, audited once")
+        table.add_row("records in Kafka", "", str(records), f"{records - len(seen.types)} sent twice, audited once")
         sound = sum(chain.fault is None for chain in self.chains)
         rows = sum(chain.rows for chain in self.chains)
         table.add_row("chains verified", str(len(self.chains)), str(sound), f"{rows} rows in all")
         reasons = "\n".join(escape(f"{row['email']}: {row['error_message']}") for row in self.failures)
         table.add_row("failed, on jobs_failed", str(expected.failing), str(self.dead_letters), reasons)
-        table.add_row("processes killed", "", str(self.kills), f"{self.lost_tries} jobs were in their hands")
+        table.add_row("processes killed", "", str(self.kills), f"{self.lost_claims} of their jobs were rescued")
         table.add_row("lost", "0", str(len(self.lost())), "; ".join(self.lost()), style="bold")
         table.add_row("doubled", "0", str(len(self.doubled())), "; ".join(self.doubled()), style="bold")
         return table
@@ -167,10 +166,10 @@ def _of(seen: Seen, kind: str, what: str) -> int:
 
 
 def promised(seen: Seen) -> int:
-    """Return how many jobs of the promised kinds there are."""
+    """Return the number of jobs of the expected kinds."""
     return sum(count for (kind, _), count in seen.jobs.items() if kind in KINDS)
 
 
 def unfinished(seen: Seen) -> int:
-    """Return how many of the promised jobs have not come to their end."""
+    """Return the number of unfinished jobs of the expected kinds."""
     return sum(count for (kind, state), count in seen.jobs.items() if kind in KINDS and state in UNFINISHED)

@@ -1,4 +1,4 @@
-"""The play as it is watched: one table that is drawn anew a few times a second."""
+"""Live view of the play: tables that are redrawn five times a second, or a line for a log."""
 
 from collections import Counter
 
@@ -14,13 +14,13 @@ _STATES = ("scheduled", "queued", "running", "retrying", "succeeded", "failed")
 
 
 def draw(crowd: Crowd, seen: Seen, happened: list[str]) -> RenderableType:
-    """Return the view of this moment."""
+    """Return the current view."""
     news = Panel("\n".join(happened[-6:]), title="what happened")
     return Group(_requests(crowd), _jobs(seen), _outside(seen), news)
 
 
 def line(crowd: Crowd, seen: Seen) -> str:
-    """Return the same in one line, for a log."""
+    """Return the current view as one line, for a log."""
     states = Counter[str]()
     for (_, state), count in seen.jobs.items():
         states[state] += count

@@ -1,4 +1,4 @@
-"""What can be seen of the play from outside: jobs in Postgres, mails in the catcher, records in Kafka, audit rows."""
+"""Watch: reads the effects of the play: jobs in Postgres, mails in the catcher, records in Kafka, audit rows."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ from moneyflow.platform.settings import Settings
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 _PAGE = 500
-#: The jobs that this play promises; whatever else a sign-up leaves is shown, and counted by nobody.
+#: Kinds of the jobs that the report counts; other kinds that a sign-up enqueues are shown only.
 KINDS = frozenset({"send_email", "send_welcome"})
 
 OnMail = Callable[[str], Awaitable[None]]
@@ -33,7 +33,7 @@ OnMail = Callable[[str], Awaitable[None]]
 
 @dataclass
 class Seen:
-    """What was seen last."""
+    """The state at the last look."""
 
     jobs: Counter[tuple[str, str]] = field(default_factory=Counter)
     mails: Counter[str] = field(default_factory=Counter)  #: By Message-ID without its domain: the job's id.
@@ -45,7 +45,7 @@ class Seen:
 
 
 class Watch:
-    """Looks at the servers; `seen` is what it saw."""
+    """Reads the servers; `seen` is the state at the last look."""
 
     def __init__(self, settings: Settings, *, tag: str, prefix: str, on_mail: OnMail) -> None:
         self.seen = Seen()
@@ -61,7 +61,7 @@ class Watch:
         self._kafka = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
 
     async def start(self) -> None:
-        """Connect; what is in Kafka already is not of this play."""
+        """Connect, and skip the records that are in Kafka already."""
         self._app.open()
         self._audit.open()
         await self._kafka.start()
@@ -83,30 +83,30 @@ class Watch:
         self._audit.close()
 
     async def look(self) -> None:
-        """Look at everything once, side by side."""
+        """Read all servers once, in parallel."""
         await asyncio.gather(asyncio.to_thread(self._look_at_postgres), self._look_at_mails(), self._look_at_kafka())
 
     def failures(self) -> list[DictRow]:
-        """Return the jobs that failed for good, and why."""
+        """Return the failed jobs with their errors."""
         return [row for row in self._ask(self._app, "failures") if row["kind"] in KINDS]
 
-    def lost_tries(self) -> int:
-        """Return how many claims ended with a killed process."""
-        tries: int = self._ask(self._app, "lost_tries")[0]["tries"]
-        return tries
+    def lost_claims(self) -> int:
+        """Return the number of claims that a killed process lost."""
+        claims: int = self._ask(self._app, "lost_claims")[0]["claims"]
+        return claims
 
     def mail_jobs(self) -> list[DictRow]:
-        """Return the jobs that say that they have sent their mail."""
+        """Return the succeeded jobs, each of which has sent a mail."""
         return [row for row in self._ask(self._app, "mail_jobs") if row["kind"] in KINDS]
 
     def chains(self) -> list[Chain]:
-        """Walk the audit log."""
+        """Verify the hash chains of the audit log."""
         with self._audit.transaction() as session:
             session.execute("set transaction isolation level repeatable read, read only")
             return list(log.verify(session))
 
     def dead_letters(self) -> int:
-        """Return how many messages lie on `jobs_failed`."""
+        """Return the number of messages on `jobs_failed`."""
         connection = pika.BlockingConnection(connection_parameters(self._settings, name="demo"))
         try:
             count: int = connection.channel().queue_declare(FAILED_QUEUE, passive=True).method.message_count
@@ -135,7 +135,7 @@ class Watch:
             await self._on_mail(mail["Text"])
 
     async def _new_mails(self) -> list[dict[str, Any]]:
-        """Return the mails that were not read yet; the newest are listed first."""
+        """Return the mails that were not read yet, the newest first."""
         found: list[dict[str, Any]] = []
         start = 0
         while True:

@@ -1,1 +1,1 @@
-"""The stack on this very machine: real servers and the application's processes, known by pid."""
+"""The stack for development: servers and the application's processes, on this machine or on a Docker engine."""

@@ -1,4 +1,4 @@
-"""`python -m ops.dev.stack COMMAND`: the whole stack, by Docker when an engine answers, else on this machine."""
+"""`python -m ops.dev.stack COMMAND`: the whole stack, on Docker when an engine answers, else on this machine."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ _console = Console(stderr=True, soft_wrap=True)
 
 
 class With(StrEnum):
-    """How the stack runs."""
+    """Kind of stack: on Docker, on this machine, or auto: Docker when an engine answers."""
 
     AUTO = "auto"
     DOCKER = "docker"
@@ -52,7 +52,7 @@ def reset() -> None:
     stack = choose(_console)
     forget_choice()
     stack.reset()
-    _console.print("stopped, and the data is gone")
+    _console.print("stopped, and the data is deleted")
 
 
 @app.command()
@@ -63,9 +63,9 @@ def env() -> None:
 
 @app.command()
 def status() -> None:
-    """Ask every server and process how it is; 1 when one of them is not ready."""
+    """Print the status of every server and process; exit with 1 when one is not ready."""
     statuses = choose(_console).statuses()
-    table = Table("what", "where", "how it is")
+    table = Table("server or process", "where", "status")
     for one in statuses:
         table.add_row(one.name, one.where, f"[red]{escape(one.problem)}[/]" if one.problem else "[green]ready[/]")
     Console().print(table)
@@ -90,7 +90,7 @@ def rabbitmqctl(context: typer.Context) -> None:
 
 
 def print_addresses(stack: Stack, console: Console) -> None:
-    """Say what can be looked at, and how to stop."""
+    """Print the addresses of the stack, and the commands to stop it."""
     found = stack.environment()
     management = f"http://127.0.0.1:{found['RABBITMQ_MANAGEMENT_PORT']}"
     console.print(
@@ -102,15 +102,15 @@ def print_addresses(stack: Stack, console: Console) -> None:
   Kafka            127.0.0.1:{found["KAFKA_PORT"]}
   logs             {stack.logs_hint()}
 
-  how it is: make status · all settings: make env
-  stop: make down (data stays) · make reset (data goes)""",
+  status: make status · all settings: make env
+  stop: make down (the data stays) · make reset (deletes the data)""",
         highlight=False,
         soft_wrap=True,
     )
 
 
 def main() -> int:
-    """Run a command; a failure of the stack is told in words, without a traceback."""
+    """Run a command; print a failure of the stack as one message, without a traceback."""
     try:
         app()
     except StackError as error:

@@ -1,4 +1,4 @@
-"""The application's own processes on this machine: how each is started, and where it answers."""
+"""The application's processes on this machine: the command and the port of each."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ class Program:
 
 
 def programs(state: State) -> list[Program]:
-    """Return all of them: two workers and a standby relay, so that one may be killed at any time."""
+    """Return all processes: two workers and a standby relay, so that one of each may be killed at any time."""
     api = _port(state, "api", preferred=_API_PORT)
     return [
         Program(name="api", kind="api", command=("-m", "gunicorn", "--config", "python:api.server"), port=api,
@@ -44,7 +44,7 @@ def _python(state: State, name: str, kind: str, module: str, *arguments: str) ->
 
 
 def _port(state: State, name: str, *, preferred: int | None = None) -> int:
-    """Return the port that the running stack has, or else one that is free."""
+    """Return the port that the running stack uses, or else a free one."""
     supervisor = state.value("pids", "supervisor")
     kept: int | None = state.value("ports", name)
     if kept is not None and supervisor and Identity(*supervisor).is_alive():

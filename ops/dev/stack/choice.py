@@ -1,4 +1,4 @@
-"""Which kind of stack this checkout has: the one that was started, else what the machine offers."""
+"""Choice of the kind of stack: the one that was started here, else Docker or native, as the machine allows."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ from ops.dev.stack.native import NativeStack
 
 
 class Stack(Protocol):
-    """What every kind of stack can do."""
+    """A stack of either kind."""
 
     def up(self) -> None: ...
     def down(self) -> None: ...
@@ -25,7 +25,7 @@ class Stack(Protocol):
 
 
 def choose(console: Console, how: str = "auto") -> Stack:
-    """Return the stack that was started here, or the kind that is asked for or fits the machine."""
+    """Return the stack of the kind `how`; with `auto` the kind that was started here, else one that the machine has."""
     kept = State(stack_home()).value("stack", "kind")
     kind = how if how != "auto" else kept or ("docker" if _engine_answers() else "native")
     if kind == "docker":
@@ -36,12 +36,12 @@ def choose(console: Console, how: str = "auto") -> Stack:
 
 
 def remember(stack: Stack) -> None:
-    """Note the kind of a stack before it is started, so that whatever comes up can be stopped."""
+    """Keep the kind of a stack before it is started, so that a half-started one can be stopped."""
     State(stack_home()).change("stack", "kind", "native" if isinstance(stack, NativeStack) else "docker")
 
 
 def forget_choice() -> None:
-    """Let the next start choose anew."""
+    """Let the next start choose again."""
     State(stack_home()).change("stack", "kind", None)
 
 

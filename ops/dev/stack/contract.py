@@ -1,15 +1,15 @@
-"""What every kind of stack shares: how it fails, and what it tells about the application's processes."""
+"""Contract of every kind of stack: its error, and the values that describe its servers and processes."""
 
 from dataclasses import dataclass
 
 
 class StackError(Exception):
-    """The stack could not be started, stopped or changed; the text says why and what to do."""
+    """A stack could not be started, stopped or changed; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """How one server or process of the stack is."""
+    """Status of one server or process of the stack."""
 
     name: str
     #: Its pid and port, or its container.
@@ -20,10 +20,10 @@ class Status:
 
 @dataclass(frozen=True)
 class ProcessInfo:
-    """One of the application's own processes: api, worker, relay or a consumer."""
+    """A process of the application: api, worker, relay or a consumer."""
 
     name: str
-    #: As this machine counts pids; None where a container's pids cannot be seen.
+    #: On this machine; None for a container whose pids are not visible.
     pid: int | None
     #: Of the largest process under that name, in MiB.
     resident_mib: float

@@ -1,4 +1,4 @@
-"""`python -m ops.dev.stack.guardian PID FOLDER`: kill the servers that FOLDER knows once process PID is gone."""
+"""`python -m ops.dev.stack.guardian PID FOLDER`: kill the servers whose pids FOLDER keeps once process PID ends."""
 
 import os
 import select
@@ -12,9 +12,9 @@ from ops.dev.stack.processes import Identity
 
 
 def main() -> None:
-    """Wait for the end of the process, then leave nothing of its servers behind."""
+    """Wait for the end of the process, then kill its servers and delete their folder."""
     parent, folder = int(sys.argv[1]), Path(sys.argv[2])
-    os.setsid()  # A Ctrl-C in the process's terminal is not for the guardian.
+    os.setsid()  # A Ctrl-C in the process's terminal must not end the guardian.
     select.select([os.pidfd_open(parent)], [], [])
     for kept in State(folder).read().get("pids", {}).values():
         Identity(*kept).signal(signal.SIGKILL, group=True)

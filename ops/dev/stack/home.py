@@ -1,4 +1,4 @@
-"""Where a stack keeps what it has: one folder a checkout, and one JSON file with ports, secrets and pids."""
+"""Home of a stack: a folder for each checkout, with a JSON file of its ports, secrets and pids."""
 
 import fcntl
 import getpass
@@ -18,8 +18,8 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 def stack_home() -> Path:
     """Return the folder of this checkout's stack.
 
-    Not inside the checkout: PostgreSQL refuses to run as root, and its own user must reach the data even when the
-    checkout lies in root's home. `.stack` in the checkout points here.
+    Not inside the checkout: PostgreSQL refuses to run as root, and its own user must reach the data also when the
+    checkout is in root's home. `.stack` in the checkout links to it.
     """
     digest = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:8]
     home = Path("/var/tmp") / f"money-flow-{getpass.getuser()}" / f"{CHECKOUT.name}-{digest}"  # noqa: S108
@@ -33,14 +33,14 @@ def stack_home() -> Path:
 
 
 class State:
-    """What must outlive a start: written whole, so that a crash leaves the old or the new file."""
+    """State that outlives the processes; the file is replaced whole, so a crash leaves the old or the new one."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
         self._path = home / "state.json"
 
     def read(self) -> dict[str, Any]:
-        """Return all of it; empty before the first start."""
+        """Return the whole state; empty before the first start."""
         try:
             content: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -65,7 +65,7 @@ class State:
         return self.read().get(section, {}).get(name)
 
     def secret(self, name: str) -> str:
-        """Return the secret of that name, made at random when it is first asked for."""
+        """Return the secret of that name; the first call makes it at random."""
         kept: str | None = self.value("secrets", name)
         if kept is None:
             kept = secrets.token_urlsafe(24)
@@ -81,7 +81,7 @@ class State:
 
 @contextmanager
 def exclusively(home: Path) -> Iterator[None]:
-    """Let one command at a time change the stack; the lock goes with the process, however it ends."""
+    """Let one command at a time change the stack; the lock ends with the process."""
     with (home / "command.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -96,5 +96,5 @@ def forget(home: Path) -> None:
 
 
 def is_root() -> bool:
-    """Say whether this process may do everything, and must therefore not run PostgreSQL itself."""
+    """Return whether this process runs as root: PostgreSQL then needs a user of its own."""
     return os.geteuid() == 0

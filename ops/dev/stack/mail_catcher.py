@@ -1,7 +1,7 @@
-"""`python -m ops.dev.stack.mail_catcher SMTP_PORT WEB_PORT`: take every mail, send none, show all.
+"""`python -m ops.dev.stack.mail_catcher SMTP_PORT WEB_PORT`: accept every mail, send none, show all.
 
-Its web port answers Mailpit's `GET /api/v1/messages` and `GET /api/v1/message/{ID}`, so that whoever reads the one
-reads the other. Two domains let a sender see refusals: `bounce.example` is refused for good, `busy.example` twice.
+Its web port answers Mailpit's `GET /api/v1/messages` and `GET /api/v1/message/{ID}`, so one client reads both. Two
+domains show refusals to a sender: `bounce.example` is always refused, `busy.example` the first two times.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _BUSY_TIMES = 2
 
 
 class Mailbox:
-    """The caught mails, newest last, the oldest dropped when there are too many."""
+    """The caught mails, newest last; the oldest are dropped above 50,000."""
 
     def __init__(self) -> None:
         self._mails: OrderedDict[str, dict[str, Any]] = OrderedDict()
@@ -63,28 +63,28 @@ class Mailbox:
             return self._mails.get(number)
 
     def clear(self) -> None:
-        """Forget all mails."""
+        """Delete all mails."""
         with self._lock:
             self._mails.clear()
 
 
 class Catcher:
-    """What aiosmtpd asks for each recipient and each mail; the names are its own."""
+    """Handler of aiosmtpd, which calls it for each recipient and each mail; the method names are its own."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
-        self._tries: Counter[str] = Counter()
+        self._attempts: Counter[str] = Counter()
 
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """Take the recipient, or refuse it as its domain asks for."""
+        """Accept the recipient, or refuse it by its domain."""
         domain = address.rpartition("@")[2].lower()
         if domain == "bounce.example":
             return "550 5.1.1 no such mailbox here"
         if domain == "busy.example":
-            self._tries[address] += 1
-            if self._tries[address] <= _BUSY_TIMES:
+            self._attempts[address] += 1
+            if self._attempts[address] <= _BUSY_TIMES:
                 return "451 4.7.1 busy, come again"
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -98,7 +98,7 @@ class Catcher:
 
 
 def serve_web(mailbox: Mailbox, port: int) -> ThreadingHTTPServer:  # noqa: C901 - one small class of small methods
-    """Answer Mailpit's API and a page for people, from threads of its own."""
+    """Serve Mailpit's API and an HTML page, in threads."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -140,11 +140,11 @@ def serve_web(mailbox: Mailbox, port: int) -> ThreadingHTTPServer:  # noqa: C901
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            with suppress(ConnectionError):  # Whoever asked has gone meanwhile.
+            with suppress(ConnectionError):  # The client has closed the connection.
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing: the log is for trouble."""
+            """Log no requests: the log is for errors."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
@@ -179,7 +179,7 @@ def _addresses(message: EmailMessage, header: str) -> list[dict[str, str]]:
 
 
 def _readable(text: object) -> str:
-    """Return a header's text; what came as raw UTF-8 (RFC 6532), Python's parser keeps as halves of surrogate pairs."""
+    """Return a header's text; Python's parser keeps raw UTF-8 (RFC 6532) as halves of surrogate pairs."""
     return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -198,7 +198,7 @@ def _list_page(page: dict[str, Any]) -> str:
 
 
 def _mail_page(mail: dict[str, Any]) -> str:
-    # SECURITY: a mail's HTML is shown in a frame that may run nothing; its links open beside it.
+    # SECURITY: a mail's HTML is shown in a frame without scripts; its links open in a new tab.
     content = html.escape('<base target="_blank">' + mail["HTML"])
     frame = f'<iframe sandbox="allow-popups" srcdoc="{content}"></iframe>'
     to = ", ".join(f"{html.escape(person['Name'])} &lt;{html.escape(person['Address'])}&gt;" for person in mail["To"])

@@ -1,4 +1,4 @@
-"""The stack on this very machine: the servers from packages, the application's processes under one supervisor."""
+"""The stack without Docker: servers from packages, and the application's processes under one supervisor."""
 
 import signal
 import subprocess
@@ -27,7 +27,7 @@ _MIB = 1024 * 1024
 
 
 class NativeStack:
-    """Real servers and our processes, each known by pid and start time, with a folder of their own."""
+    """Servers and processes on this machine, identified by pid and start time, with data in the stack's home."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -35,10 +35,10 @@ class NativeStack:
         self._servers = all_servers(self._state)
 
     def up(self) -> None:
-        """Install what is missing, start everything, and wait until it is ready.
+        """Install missing packages, start everything, and wait until it is ready.
 
         Raises:
-            StackError: something did not come up; the text holds the end of its log.
+            StackError: a server or process did not start; the text has the end of its log.
         """
         self._check_dotenv()
         packages.ensure(self._console)
@@ -63,32 +63,32 @@ class NativeStack:
         forget(self._state.home)
 
     def environment(self) -> dict[str, str]:
-        """Return the settings by which the application finds everything.
+        """Return the settings of the application on this stack.
 
         Raises:
-            StackError: nothing runs.
+            StackError: no server runs.
         """
         if not any(server.identity() for server in self._servers):
-            raise StackError("nothing runs here; start it with `make up`")
+            raise StackError("no server of this checkout runs; start the stack with `make up`")
         return self._environment()
 
     def processes(self) -> list[ProcessInfo]:
-        """Return our own processes, with their children: the mail catcher and the supervisor too."""
+        """Return the application's processes with their children, and the mail catcher and the supervisor."""
         found: list[ProcessInfo] = []
         for name in ("supervisor", "mail", *(program.name for program in programs(self._state))):
             kept = self._state.value("pids", name)
             try:
                 main = psutil.Process(kept[0]) if kept and Identity(*kept).is_alive() else None
-                # What the supervisor started is listed by its own name.
+                # The supervisor's children are listed by their own names.
                 children = main.children(recursive=True) if main and name != "supervisor" else []
                 family = [main, *children] if main else []
                 found += [ProcessInfo(name, process.pid, process.memory_info().rss / _MIB) for process in family]
             except psutil.NoSuchProcess:
-                continue  # It is being started anew at this moment.
+                continue  # It is restarting at this moment.
         return found
 
     def kill(self, kind: str) -> str | None:
-        """Kill one process of that kind, `worker` or `relay`, as a crash would, and return its name."""
+        """Kill one process of that kind, such as `worker`, by SIGKILL; return its name."""
         for program in programs(self._state):
             kept = self._state.value("pids", program.name)
             if program.kind == kind and kept and Identity(*kept).is_alive():
@@ -97,7 +97,7 @@ class NativeStack:
         return None
 
     def statuses(self) -> list[Status]:
-        """Ask every server and process how it is."""
+        """Return the status of every server and process."""
         found = []
         for server in self._servers:
             identity = server.identity()
@@ -120,7 +120,7 @@ class NativeStack:
         return node.control(arguments)
 
     def logs_hint(self) -> str:
-        """Say where the logs are."""
+        """Return where the logs are."""
         return ".stack/logs/"
 
     def _environment(self) -> dict[str, str]:
@@ -137,12 +137,12 @@ class NativeStack:
         }
 
     def _check_dotenv(self) -> None:
-        """Refuse a `.env` that does not fit before anything starts, and name what of it this stack does not use."""
+        """Refuse an invalid `.env` before anything starts, and print the names that this stack does not use."""
         given = {name: value or "" for name, value in dotenv_values(CHECKOUT / ".env").items()}
         ours = self._environment()
         unused = sorted(name for name in given.keys() & ours.keys() if given[name] != ours[name])
         if unused:
-            self._console.print(f"not used of .env, for this stack sets them itself: {', '.join(unused)}")
+            self._console.print(f"ignored from .env, because this stack sets them itself: {', '.join(unused)}")
         try:
             settings_module.load(ours, dotenv=CHECKOUT / ".env")
         except ConfigurationError as error:
@@ -181,7 +181,7 @@ class NativeStack:
             log = self._state.home / "logs" / f"{program.name}.log"
             raise StackError(
                 f"{program.name} was not ready within {_READY_SECONDS} seconds; the end of its log ({log}):\n"
-                f"{last_lines(log)}\nMend what it complains of and repeat the command."
+                f"{last_lines(log)}\nCorrect the cause and repeat the command."
             )
 
     def _stop(self) -> None:
@@ -189,7 +189,7 @@ class NativeStack:
         if kept:
             stop(Identity(*kept), seconds=_STOP_SECONDS)
             self._state.change("pids", "supervisor", None)
-        for program in programs(self._state):  # Where the supervisor was killed, its children went with it.
+        for program in programs(self._state):  # The children of a killed supervisor are dead as well.
             self._state.change("pids", program.name, None)
         for server in reversed(self._servers):
             if server.identity():
@@ -197,7 +197,7 @@ class NativeStack:
 
 
 def _not_ready(port: int) -> str | None:
-    """Return what the process on the port says is wrong; None when it is ready."""
+    """Return why the process on the port is not ready; None when it is."""
     try:
         answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=5, trust_env=False)
     except httpx.HTTPError as error:

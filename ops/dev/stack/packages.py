@@ -1,4 +1,4 @@
-"""Install what the servers come from, and only what is missing: Debian's or Ubuntu's packages, and Kafka by Maven."""
+"""Packages of the servers: installs those that are missing, from Debian or Ubuntu, and Kafka by Maven."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ _SCALA = "2.13"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _CLUSTER_CONFIG = Path("/etc/postgresql-common/createcluster.conf")
 
-#: What must be there, and the packages that bring it.
+#: The programs of each server, and the packages that install them.
 _NEEDED = {
     "PostgreSQL": (("/usr/lib/postgresql/*/bin/postgres",), ("postgresql", "postgresql-client", "postgresql-contrib")),
     "Redis": (("redis-server",), ("redis-server",)),
@@ -68,11 +68,11 @@ def _ensure_apt(console: Console, cache: Path) -> None:
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise StackError(f"install {', '.join(missing)} by hand: this machine has no apt-get")
+        raise StackError(f"this machine has no apt-get; install {', '.join(missing)} and repeat the command")
     names = [package for packages in missing.values() for package in packages]
     with _no_service_starts():
         _run(console, f"reading the package lists for {', '.join(missing)}", [*_sudo(), "apt-get", "update"], cache)
-        keep = "-oDpkg::Options::=--force-confold"  # createcluster.conf is ours while this lasts.
+        keep = "-oDpkg::Options::=--force-confold"  # createcluster.conf is ours during the installation.
         install = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", keep, "--no-install-recommends"]
         _run(console, f"installing {', '.join(missing)}", [*_sudo(), *install, *names], cache)
 
@@ -87,7 +87,7 @@ def _ensure_kafka(console: Console, cache: Path) -> None:
         jars = Path(scratch) / "jars"
         copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
         _run(console, f"fetching Apache Kafka {KAFKA_VERSION}", ["mvn", "-B", "-q", "-f", str(pom), *copy], cache)
-        jars.rename(folder)  # At once, so that a crash leaves no half of it.
+        jars.rename(folder)  # Atomic: a crash leaves no half of it.
 
 
 def _is_there(path: str) -> bool:
@@ -101,7 +101,7 @@ def _sudo() -> list[str]:
         return []
     if shutil.which("sudo"):
         return ["sudo"]
-    raise StackError("packages are missing and you are neither root nor have sudo: run `make up` once as root")
+    raise StackError("packages are missing, and this user is neither root nor has sudo; run `make up` once as root")
 
 
 def _run(console: Console, what: str, command: Sequence[str], cache: Path) -> None:
@@ -109,13 +109,15 @@ def _run(console: Console, what: str, command: Sequence[str], cache: Path) -> No
     with console.status(f"{what} …"), log.open("ab") as output:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
     if done.returncode:
-        raise StackError(f"{what} failed; the end of {log}:\n{last_lines(log)}\nMend it and repeat the command.")
+        raise StackError(
+            f"{what} failed; the end of {log}:\n{last_lines(log)}\nCorrect the cause and repeat the command."
+        )
     console.print(f"[green]✓[/] {what}")
 
 
 @contextmanager
 def _no_service_starts() -> Iterator[None]:
-    """Keep the packages from starting their services and making a cluster: we run our own, beside what is there."""
+    """Prevent the packages from starting services and creating a cluster: the stack runs servers of its own."""
     undo = []
     for path, text, mode in (
         (_POLICY, "#!/bin/sh\nexit 101\n", "755"),

@@ -1,4 +1,4 @@
-"""Ports of 127.0.0.1: the one that was had before, else one that nobody listens on."""
+"""Ports of 127.0.0.1: the same as at the last start, else a free one."""
 
 import random
 import socket
@@ -13,7 +13,7 @@ _dice = random.SystemRandom()
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server could listen on the port now."""
+    """Return whether a server can listen on the port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -40,7 +40,7 @@ def _first_outgoing_port() -> int:
 
 
 def kept_port(state: State, name: str, *, preferred: int | None = None) -> int:
-    """Return the port of that name: the same as before, or another when somebody else has taken it meanwhile."""
+    """Return the port of that name: the same as before, or another when it is taken meanwhile."""
     kept: int | None = state.value("ports", name)
     port = kept or preferred
     if port is None or not is_free(port):
@@ -51,7 +51,7 @@ def kept_port(state: State, name: str, *, preferred: int | None = None) -> int:
 
 
 def answers(port: int) -> bool:
-    """Say whether something listens on the port."""
+    """Return whether a server listens on the port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

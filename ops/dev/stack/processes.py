@@ -1,4 +1,4 @@
-"""Processes known by pid and start time, so that a pid that was given to somebody else is never signalled."""
+"""Processes, identified by pid and start time, so that another process with a reused pid is never signalled."""
 
 import ctypes
 import os
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SET_PARENT_DEATH_SIGNAL = 1
-_START_TIME_FIELD = 19  # Of /proc/PID/stat, counted behind the name; see proc(5).
+_START_TIME_FIELD = 19  # Of /proc/PID/stat, counted after the name; see proc(5).
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One very process: its pid and the moment it started, in clock ticks since boot."""
+    """Identity of a process: its pid and its start time, in clock ticks since boot."""
 
     pid: int
     started: int
 
     def is_alive(self) -> bool:
-        """Say whether that very process runs, and is more than a zombie."""
+        """Return whether this process runs and is not a zombie."""
         return _start_time(self.pid) == self.started
 
     def signal(self, number: signal.Signals, *, group: bool = False) -> None:
-        """Send a signal to it, or to its whole process group, unless it is gone."""
+        """Send a signal to it, or to its process group, unless it has ended."""
         if self.is_alive():
             try:
                 (os.killpg if group else os.kill)(self.pid, number)
@@ -33,7 +33,7 @@ class Identity:
                 return
 
     def wait_gone(self, seconds: float) -> bool:
-        """Wait until it is gone; False when it still runs after `seconds`."""
+        """Wait for its end; return False when it still runs after `seconds`."""
         deadline = time.monotonic() + seconds
         while self.is_alive():
             _reap(self.pid)
@@ -94,12 +94,12 @@ def spawn(
     identity = identify(process.pid)
     if identity is None:
         raise ProcessLookupError(f"{command[0]} ended at once with {process.wait()}; see {log}")
-    process.returncode = 0  # Its end is watched by identity; without this, Popen warns that it still runs.
+    process.returncode = 0  # Its end is awaited by identity; without this, Popen warns that it still runs.
     return identity
 
 
 def stop(identity: Identity, *, number: signal.Signals = signal.SIGTERM, seconds: float = 30) -> None:
-    """Ask a process to stop, and kill its whole group when it does not within `seconds`."""
+    """Ask a process to stop, and kill its process group when it still runs after `seconds`."""
     identity.signal(signal.SIGCONT)
     identity.signal(number)
     if not identity.wait_gone(seconds):
@@ -117,7 +117,7 @@ def last_lines(log: Path, count: int = 15) -> str:
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Ask until the condition is true; False after `seconds`."""
+    """Wait until the condition is true; return False after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

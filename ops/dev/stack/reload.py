@@ -1,7 +1,7 @@
 """`python -m ops.dev.stack.reload COMMAND…`: run a command, and restart it cleanly when the product's source changes.
 
-For development only. A change that cannot be read, as one with a syntax error, restarts nothing: it is told, what runs
-goes on with the source that it has, and the next change is waited for.
+For development only. A change that cannot be read, such as a syntax error, restarts nothing: it is logged, the process
+continues with its old source, and the next change is awaited.
 """
 
 import queue
@@ -18,15 +18,15 @@ from watchfiles import watch
 from ops.dev.stack.home import CHECKOUT
 
 _FOLDERS = ("api", "consumers", "mail_templates", "moneyflow", "workers")
-#: A process that ends by itself so soon after a change ended because of it.
+#: Seconds after a reload within which an end counts as caused by the change.
 _SETTLED_SECONDS = 20.0
-#: What a worker takes at most to finish what it holds, when its settings are not ours to know.
+#: Seconds that a process has to finish its work; more than the default of a worker.
 STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 
 
 class Changes:
-    """What changed in the product's source and is not taken up yet; watched from a thread of its own."""
+    """Changes of the product's source that are not reloaded yet; a thread watches for them."""
 
     def __init__(self, checkout: Path = CHECKOUT) -> None:
         self._folders = [checkout / name for name in _FOLDERS]
@@ -35,14 +35,14 @@ class Changes:
         threading.Thread(target=self._watch, name="changes", daemon=True).start()
 
     def to_take_up(self) -> set[Path]:
-        """Return the files that changed, once all of them can be read; until then, or when none did, an empty set."""
+        """Return the changed files once all of them can be read; until then, and without changes, an empty set."""
         if self._found.empty():
             return set()
         while not self._found.empty():
             self._waiting |= self._found.get()
         problems = sorted(filter(None, map(problem, self._waiting)))
         if problems:
-            say("not reloaded: " + "; ".join(problems) + ". Mend it; what runs goes on with the source that it has.")
+            log("not reloaded: " + "; ".join(problems) + ". Correct it; the process continues with its old source.")
             return set()
         taken, self._waiting = self._waiting, set()
         return taken
@@ -53,12 +53,12 @@ class Changes:
 
 
 def problem(file: Path) -> str | None:
-    """Say why a source file cannot be read; None when it can, or is gone."""
+    """Return why a source file cannot be read; None when it can, or was deleted."""
     try:
         _READERS[file.suffix](file)
     except FileNotFoundError:
         return None
-    except Exception as error:  # noqa: BLE001 - whatever a parser raises says that the file is no good
+    except Exception as error:  # noqa: BLE001 - every exception of a parser means that the file is invalid
         return f"{file}: {error}"
     return None
 
@@ -87,7 +87,7 @@ _READERS: Mapping[str, Callable[[Path], None]] = {
 
 
 class Reloaded:
-    """A command that runs, and runs anew with each change."""
+    """A command that is restarted with each change."""
 
     def __init__(self, command: list[str]) -> None:
         self._command = command
@@ -103,29 +103,29 @@ class Reloaded:
         self._start()
         while not self._stopping.wait(_POLL_SECONDS):
             code = self._process.poll() if self._process else None
-            if code is not None and not self._waits_for_a_mended_source(code):
+            if code is not None and not self._waits_for_a_change(code):
                 return code if code >= 0 else 128 - code
             changed = self._changes.to_take_up()
             if changed:
-                say(f"reloading: {told(changed)}")
+                log(f"reloading: {shown(changed)}")
                 self._stop()
                 self._reloaded_at = time.monotonic()
                 self._start()
         return self._stop()
 
-    def _waits_for_a_mended_source(self, code: int) -> bool:
-        """Say whether it ended because of a change, and the next change is to be waited for."""
+    def _waits_for_a_change(self, code: int) -> bool:
+        """Return whether the command ended because of a change, so that the next change starts it again."""
         if code == 0 or self._reloaded_at is None or time.monotonic() - self._reloaded_at > _SETTLED_SECONDS:
             return False
         self._process = None
-        say(f"ended with {code} right after the reload; its reason stands above. It starts again with the next change.")
+        log(f"ended with {code} right after the reload; the reason is above. It starts again with the next change.")
         return True
 
     def _start(self) -> None:
         self._process = subprocess.Popen(self._command)
 
     def _stop(self) -> int:
-        """Ask it to end, as a deployment would, and wait until it has."""
+        """Stop the command as a deployment does, and wait for its end."""
         if self._process is None:
             return 0
         self._process.terminate()
@@ -137,13 +137,13 @@ class Reloaded:
         return code if code >= 0 else 128 - code
 
 
-def told(files: Iterable[Path]) -> str:
-    """Name files as somebody in the checkout does."""
+def shown(files: Iterable[Path]) -> str:
+    """Return the files' paths in the checkout, as one text."""
     return ", ".join(sorted(str(file.relative_to(CHECKOUT)) for file in files))
 
 
-def say(text: str) -> None:
-    """Tell the developer, in the log of the process."""
+def log(text: str) -> None:
+    """Print a line with the time, into the log of the process."""
     print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
 
 

@@ -1,8 +1,8 @@
 """`python -m ops.dev.stack.supervisor`: keep the application's processes running on this machine.
 
-A process that ends is started again, later and later while it keeps ending. With BUILD_ENV=dev all of them are
-restarted when the product's source changes, cleanly, as a deployment would. When the supervisor is killed the kernel
-kills its children; when it is asked to stop, it asks them.
+A process that ends is started again, after a pause that grows while it keeps ending. With BUILD_ENV=dev a change of the
+product's source restarts all of them as a deployment does. When the supervisor is killed the kernel kills its children;
+when it is asked to stop, it stops them.
 """
 
 import os
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from ops.dev.stack.reload import Changes
 
 _LONGEST_PAUSE_SECONDS = 10.0
-#: One that ran for this long had its start behind it: the next start comes at once.
+#: Seconds that a process has run after which it is started again without a pause.
 _SETTLED_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30.0
-#: What a process that reloads may take to finish what it holds.
+#: Seconds that a process has to finish its work before a reload.
 _RELOAD_SECONDS = 60.0
 
 
 class _Kept:
-    """One program and the process that it is at the moment."""
+    """A program and its current process."""
 
     def __init__(self, program: Program, state: State) -> None:
         self.program = program
@@ -41,14 +41,14 @@ class _Kept:
         self._reload_until: float | None = None
 
     def reload(self) -> None:
-        """Let the process end what it holds, and start it anew with the source as it is now."""
+        """Stop the process, which finishes its work, and start it again with the current source."""
         self._pause = self._started = 0.0
         if self.identity:
             self._reload_until = time.monotonic() + _RELOAD_SECONDS
             self.identity.signal(signal.SIGTERM)
 
     def look(self) -> None:
-        """Start the process when it does not run and its pause is over."""
+        """Start the process when it does not run and its pause has ended."""
         now = time.monotonic()
         if self.identity and self.identity.is_alive():
             if self._reload_until and now > self._reload_until:
@@ -57,7 +57,7 @@ class _Kept:
         if self.identity and not self._reload_until:
             lived = now - self._started
             self._pause = 0.0 if lived > _SETTLED_SECONDS else min(max(self._pause * 2, 0.5), _LONGEST_PAUSE_SECONDS)
-            _say(f"{self.program.name} ended after {lived:.1f} s; it starts again in {self._pause} s")
+            _log(f"{self.program.name} ended after {lived:.1f} s; it starts again in {self._pause} s")
             self.identity = None
             self._started = now + self._pause
         if self._reload_until or now >= self._started:
@@ -87,7 +87,7 @@ def main() -> int:
         _reap()
         changed = changes.to_take_up() if changes else set()
         if changed:
-            _say(f"reloading: {', '.join(sorted(str(file.relative_to(CHECKOUT)) for file in changed))}")
+            _log(f"reloading: {', '.join(sorted(str(file.relative_to(CHECKOUT)) for file in changed))}")
             for one in kept:
                 one.reload()
         for one in kept:
@@ -101,7 +101,7 @@ def main() -> int:
 
 
 def _changes() -> "Changes | None":
-    """Watch the source, where it is developed: the library that does is not installed elsewhere."""
+    """Watch the source in development only: the production image has no library for it."""
     if settings_module.load().build_env != "dev":
         return None
     from ops.dev.stack.reload import Changes  # noqa: PLC0415 - see above
@@ -118,7 +118,7 @@ def _reap() -> None:
         return
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
 
 

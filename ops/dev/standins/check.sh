@@ -1,18 +1,18 @@
 #!/bin/bash
-# Run the compose file and see it do its work; with an engine of its own and stand-in images where none answers.
+# Run the compose file and check that it works; where no engine answers, on a temporary engine with stand-in images.
 #
-# The engine of its own keeps everything in one folder and is gone at the end, with its chains and its bridge. The images
-# and the engine's programs stay in that folder for the next time: CHECK_FOLDER, by default under /var/tmp.
+# The temporary engine keeps its files in one folder, and removes its chains and its bridge at the end. The images and
+# the engine's programs stay in that folder for the next run: CHECK_FOLDER, by default under /var/tmp.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 python=.venv/bin/python
 
-# What is run on the engine; with arguments, those: check.sh make demo
+# The command that runs on the engine; the arguments replace it: check.sh make demo
 [ $# -gt 0 ] || set -- "$python" -m ops.dev.stack.compose.check
 
 if docker info >/dev/null 2>&1; then exec "$@"; fi
 
-[ "$(id -u)" = 0 ] || { echo "no Docker engine answers, and only root can start one" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "no Docker engine answers, and only root can start one; repeat as root" >&2; exit 1; }
 folder=${CHECK_FOLDER:-/var/tmp/money-flow-engine}
 run=$folder/run
 mkdir -p "$folder/bin" "$run"
@@ -26,14 +26,14 @@ programs() {
 
 compose() {
     docker compose version >/dev/null 2>&1 || [ -x "$folder/bin/docker-compose" ] && return
-    echo "building Compose from its Go module, for some minutes …"
+    echo "building Compose from its Go module, which takes minutes …"
     mkdir -p "$folder/compose"
     (cd "$folder/compose" && { [ -e go.mod ] || go mod init check; } && go get -tool github.com/docker/compose/v2/cmd@v2.40.3 &&
         go build -mod=mod -buildvcs=false -o "$folder/bin/docker-compose" github.com/docker/compose/v2/cmd) >"$folder/compose.log" 2>&1 ||
         { tail "$folder/compose.log" >&2; exit 1; }
 }
 
-# What was there before the engine stays: only the chains that it makes are taken away, and only when it made them.
+# Only the chains that this engine creates are removed; those of an earlier engine stay.
 had_chains=$(iptables -S 2>/dev/null | grep -c '^-N DOCKER' || true)
 
 stop_engine() {
@@ -41,7 +41,7 @@ stop_engine() {
     for _ in $(seq 100); do [ -e "$run/docker.pid" ] && sleep 0.2; done
     umount "$run/exec/netns/default" 2>/dev/null
     [ "$had_chains" = 0 ] || return
-    # The stack's own bridge is there still when what was run left the stack up.
+    # The stack's own bridge still exists when the command left the stack running.
     for link in $(ip -o link | sed -n 's/^[0-9]*: \(docker0\|br-[0-9a-f]\{12\}\):.*/\1/p'); do ip link delete "$link" 2>/dev/null; done
     for table in filter nat; do
         iptables -t "$table" -S | sed -n 's/^-A \(PREROUTING\|OUTPUT\|FORWARD\|POSTROUTING\) \(.*\(DOCKER\|docker0\|br-[0-9a-f]\{12\}\|172\.17\.0\.0\).*\)/-D \1 \2/p' |

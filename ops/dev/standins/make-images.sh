@@ -1,9 +1,9 @@
 #!/bin/bash
-# Make stand-ins for the images that the compose file pulls, under the same names, from Debian's packages.
+# Build stand-in images from Debian's packages, under the names of the images that the compose file pulls.
 #
-# For machines that reach package registries and no image registry: the compose file and the Dockerfiles then run as they
-# are. The servers are Debian's versions, so this checks the wiring, not the versions. Needs root, an engine without
-# images, debootstrap, Go (for Mailpit), and the checkout's .venv, by which Kafka's jars come.
+# For machines that reach package registries but no image registry: the compose file and the Dockerfiles then run
+# unchanged. The servers have Debian's versions, so this checks the wiring, not the versions. Needs root, an engine
+# without images, debootstrap, Go (for Mailpit), and the checkout's .venv (for Kafka's jars).
 # Usage: make-images.sh [SCRATCH_FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -15,7 +15,7 @@ export DOCKER_BUILDKIT=0
 image_of() { sed -n 's/^FROM \([^ ]*\).*/\1/p' "../../docker/$1/Dockerfile" | head -n 1; }
 there() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# This machine's own mirror and certificates, whatever they are.
+# This machine's own mirror and certificates.
 mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources | head -n 1)
 : "${mirror:=$(awk '$1 == "deb" { print $2; exit }' /etc/apt/sources.list)}"
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")

@@ -1,7 +1,7 @@
 # noqa: INP001 - a script of the image, no part of a package
-"""Uninstall what the application does not need at run time: the lock holds the developers' packages as well.
+"""Uninstall the packages that the application does not need at run time: the lock has the developers' as well.
 
-Needed is what pyproject.toml names as dependencies, and what those need in turn, by the metadata of what is installed.
+It keeps the dependencies in pyproject.toml, and theirs in turn, by the metadata of the installed packages.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 
 def needed(requirements: list[str]) -> set[str]:
-    """Return the names of all packages that the requirements lead to."""
+    """Return the names of all packages that the requirements need, directly or not."""
     found: set[str] = set()
     asked: set[tuple[str, str]] = set()
     waiting = [(Requirement(text), "") for text in requirements]
@@ -36,7 +36,7 @@ def _requires(name: str) -> list[str]:
     try:
         return distribution(name).requires or []
     except PackageNotFoundError:
-        return []  # For another platform; the lock's own markers left it out.
+        return []  # For another platform: the lock's markers exclude it here.
 
 
 def _remove(package: Distribution) -> None:
@@ -50,7 +50,7 @@ def _remove(package: Distribution) -> None:
 
 
 def main() -> None:
-    """Prune the environment that runs this."""
+    """Prune the environment of this interpreter."""
     project = tomllib.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["project"]
     keep = needed(project["dependencies"])
     for package in list(distributions()):

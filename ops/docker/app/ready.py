@@ -1,13 +1,13 @@
 # noqa: INP001 - a script of the image, no part of a package
-"""`ready.py PORT`: ask the process in this container for /readyz; exit 0 only when it says 200."""
+"""`ready.py PORT`: health check of a container: request /readyz of its process; exit with 0 only for the answer 200."""
 
-# Nothing but sockets: it runs every few seconds in every container, and importing an HTTP client costs more.
+# PERF: sockets only: it runs every three seconds in every container, and importing an HTTP client takes longer.
 import socket
 import sys
 
 
 def main() -> int:
-    """Ask once."""
+    """Request /readyz once."""
     port = int(sys.argv[1])
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=4) as connection:
@@ -17,7 +17,7 @@ def main() -> int:
         print(f"port {port}: {error}")
         return 1
     head, _, body = answer.partition(b"\r\n\r\n")
-    print(body.decode(errors="replace"))  # Docker keeps it: `docker inspect` tells why a container is unhealthy.
+    print(body.decode(errors="replace"))  # Docker keeps it: `docker inspect` shows why a container is unhealthy.
     return 0 if head.split(b" ", 2)[1:2] == [b"200"] else 1
 
 

@@ -1,19 +1,19 @@
 #!/bin/bash
-# Write the definitions (user, vhost, permissions) from the environment, then go on as the image does.
+# Write the definitions (user, vhost, permissions) from the environment, then run the image's entry point.
 #
-# RabbitMQ reads them at every start, so that a password changed in .env is the password after a restart. Exchanges and
-# queues are not among them: their arguments are part of their identity, so one place declares them, the migration.
+# RabbitMQ reads them at every start, so a password that is changed in .env is valid after a restart. Exchanges and
+# queues are not among them: their arguments are part of their identity, so the migration alone declares them.
 set -euo pipefail
 : "${JOBS_USER:?}" "${JOBS_PASSWORD:?}" "${JOBS_VHOST:?}"
 
 for name in "$JOBS_USER" "$JOBS_VHOST"; do
     if [[ $name == *[!A-Za-z0-9_./-]* ]]; then
-        echo "RABBITMQ_USER and RABBITMQ_VHOST may hold letters, digits and _ . / - only" >&2
+        echo "'$name' is not valid: RABBITMQ_USER and RABBITMQ_VHOST may have letters, digits and _ . / - only; correct .env" >&2
         exit 1
     fi
 done
 
-# Hashed as RabbitMQ does it: a salt of four bytes, then SHA-256 over salt and password.
+# The password's hash in RabbitMQ's format: a salt of four bytes, then SHA-256 over salt and password.
 bytes() { printf '%b' "$(sed 's/../\\x&/g' <<<"$1")"; }
 salt=$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n')
 digest=$({ bytes "$salt"; printf %s "$JOBS_PASSWORD"; } | sha256sum | cut -c1-64)

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Write the ACL file from the environment, then go on as the image does. The file holds a hash, never the password.
+# Write the ACL file from the environment, then run the image's entry point. The file has a hash, never the password.
 set -eu
 : "${REDIS_USER:?}" "${REDIS_PASSWORD:?}"
 
 case $REDIS_USER in *[!A-Za-z0-9_-]*)
-    echo "REDIS_USER may hold letters, digits, _ and - only" >&2
+    echo "'$REDIS_USER' is not valid: REDIS_USER may have letters, digits, _ and - only; correct .env" >&2
     exit 1 ;;
 esac
 

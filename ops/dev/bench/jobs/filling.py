@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from moneyflow.platform.database import load_queries
+from moneyflow.platform.queries import load_queries
 from ops.dev.bench.jobs.plan import Rows
 from ops.dev.bench.jobs.testbed import Testbed
 

@@ -22,7 +22,6 @@ from moneyflow.platform.database import Database, Session
 from moneyflow.platform.jobs.failed import groups
 from moneyflow.platform.jobs.failed.groups import Filter
 from moneyflow.platform.jobs.store import status
-from moneyflow.platform.retention import Keeping
 from ops.dev.bench.jobs.filling import fill
 from ops.dev.bench.jobs.pickup import wait_milliseconds
 from ops.dev.bench.jobs.plan import Plan
@@ -127,7 +126,7 @@ def _queries(database: Database) -> Row:
     """Return the seconds of the operators' queries, on an open connection."""
     return {
         "groups_seconds": _seconds(database, lambda session: groups.groups(session, Filter())),
-        "status_seconds": _seconds(database, status.standing),
+        "status_seconds": _seconds(database, status.counts),
     }
 
 

@@ -11,7 +11,7 @@ from ops.dev.bench.jobs.trial import Trial
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """How many jobs the part `growth` puts into its table, by state."""
+    """Rows of the filled table of the part `growth`: the number of jobs by state."""
 
     finished: int = 10_000_000
     scheduled: int = 1_000_000
@@ -20,7 +20,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What one run measures: `rounds` times, with `jobs` jobs in a measurement."""
+    """Servers and numbers of one run: `rounds` rounds, with `jobs` jobs in a measurement."""
 
     testbed: Testbed
     listener: Listener

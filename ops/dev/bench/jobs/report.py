@@ -40,7 +40,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one part measured; a list in a row has the values of each round, and is in the JSON only."""
+    """Figures of one part; a list in a row has the values of each round, and is in the JSON only."""
 
     title: str
     rows: Sequence[Row]

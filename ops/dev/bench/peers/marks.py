@@ -27,7 +27,7 @@ class _Marks:
         self._starting = threading.Lock()
         self._sender_of = 0
 
-    def note(self, tag: int, began: float) -> None:
+    def mark(self, tag: int, began: float) -> None:
         """Mark a job whose handler ends now."""
         self._gathered.append((tag, began, time.time()))
         if self._sender_of != os.getpid():  # The first job of this process, or of a forked one.
@@ -51,4 +51,4 @@ class _Marks:
                     time.sleep(_EVERY_SECONDS)
 
 
-note = _Marks().note
+mark = _Marks().mark

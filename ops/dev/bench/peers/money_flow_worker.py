@@ -8,7 +8,7 @@ from typing import Any
 
 from moneyflow.platform.jobs.contract import Job
 from ops.dev.bench.peers import work
-from ops.dev.bench.peers.marks import note
+from ops.dev.bench.peers.marks import mark
 from ops.dev.bench.peers.money_flow import BenchInsert, BenchNoop, BenchSleep
 
 
@@ -21,7 +21,7 @@ def insert(context: Any, job: BenchInsert) -> None:
     """Insert one row that commits with the end of the job."""
     began = time.time()
     context.session.execute(work.INSERT, {"tag": job.tag})
-    note(job.tag, began)
+    mark(job.tag, began)
 
 
 def sleep(_context: Any, job: BenchSleep) -> None:

@@ -6,7 +6,7 @@ import time
 import psycopg
 
 from moneyflow.platform import settings as settings_module
-from ops.dev.bench.peers.marks import note
+from ops.dev.bench.peers.marks import mark
 
 SLEEP_SECONDS = 0.01
 INSERT = "insert into bench_effects (tag) values (%(tag)s)"
@@ -16,21 +16,21 @@ _local = threading.local()
 
 def noop(tag: int) -> None:
     """Do nothing."""
-    note(tag, time.time())
+    mark(tag, time.time())
 
 
 def insert(tag: int) -> None:
     """Insert one row with autocommit, on this thread's own connection."""
     began = time.time()
     _connection().execute(INSERT, {"tag": tag})
-    note(tag, began)
+    mark(tag, began)
 
 
 def sleep(tag: int) -> None:
     """Sleep ten milliseconds."""
     began = time.time()
     time.sleep(SLEEP_SECONDS)
-    note(tag, began)
+    mark(tag, began)
 
 
 def _connection() -> "psycopg.Connection[tuple[object, ...]]":

@@ -1,4 +1,4 @@
-"""`python -m ops.dev.stack.compose.check`: run the compose file, in a project of its own, and see it do its work."""
+"""`python -m ops.dev.stack.compose.check`: run the compose file in a project of its own, and check that it works."""
 
 import sys
 import tempfile
@@ -18,7 +18,7 @@ _SECONDS = 60.0
 
 
 class Check:
-    """The steps, each told when it is done; the first that fails ends it."""
+    """The steps of the check, each printed when it is done; the first that fails ends it."""
 
     def __init__(self, stack: ComposeStack, console: Console) -> None:
         self._stack = stack
@@ -26,10 +26,10 @@ class Check:
         self._asked = 0
 
     def run(self) -> None:
-        """Start, let people sign up through the death of each kind of process and a new start, and look at the rest.
+        """Start the stack, and sign people up after a kill of each kind of process and after a restart.
 
         Raises:
-            StackError: what was expected did not come.
+            StackError: a step did not succeed in time.
         """
         self._stack.up()
         self._sign_ups("as started")
@@ -70,7 +70,7 @@ class Check:
             except httpx.HTTPError as error:
                 self._console.print(f"[dim]{type(error).__name__}[/]")
             if time.monotonic() > deadline:
-                raise StackError(f"not within {_SECONDS:.0f} seconds: {what}")
+                raise StackError(f"this did not happen within {_SECONDS:.0f} seconds: {what}")
             time.sleep(0.5)
         self._console.print(f"[green]✓[/] {what}")
 
@@ -80,7 +80,7 @@ def _get(url: str) -> httpx.Response:
 
 
 def main() -> int:
-    """Run the check; 0 when all of it held. Nothing of it is left."""
+    """Run the check and delete its project; return 0 when every step succeeded."""
     console = Console(stderr=True)
     if not engine_answers():
         console.print("no Docker engine answers, or Compose 2 is missing")

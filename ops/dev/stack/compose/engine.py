@@ -1,4 +1,4 @@
-"""What the docker command says of the engine and of one project's containers."""
+"""Docker engine: its containers and networks, by the docker command."""
 
 import json
 import shutil
@@ -12,15 +12,15 @@ from ops.dev.stack.contract import StackError
 
 _PROJECT = "com.docker.compose.project"
 _ANSWER_SECONDS = 3.0
-#: Run inside a container: kill the one process that is the container's purpose, the child of its init.
-#: Not `docker kill`: the engine takes that for the user's wish and does not start the container again.
+#: Runs inside a container: kills its main process, the child of its init. Not `docker kill`: after that the engine does
+#: not start the container again, as the user asked for its end.
 _KILL = """
 import os, pathlib, signal
 for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
     if stat.read_text().rpartition(")")[2].split()[1] == "1":
         os.kill(int(stat.parent.name), signal.SIGKILL)
 """
-_KILLED = 137  # What a command ends with when its container ends under it.
+_KILLED = 137  # Exit code of a command whose container ended while it ran.
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Container:
 
     @property
     def runs(self) -> bool:
-        """Say whether its process is there."""
+        """Return whether its process runs."""
         return self.status == "running"
 
     @property
     def is_ready(self) -> bool:
-        """Say whether it runs and its health check, when it has one, is content."""
+        """Return whether it runs and its health check, if it has one, passes."""
         return self.runs and self.health in {"", "healthy"}
 
 
 def engine_answers() -> bool:
-    """Say whether a Docker engine answers, and Compose is there in a version that knows our file."""
+    """Return whether a Docker engine answers, and Compose is installed in a version that reads our file."""
     if not shutil.which("docker") or not compose_command():
         return False
     try:
@@ -64,7 +64,7 @@ def engine_answers() -> bool:
 
 
 def compose_command() -> list[str] | None:
-    """Return how Compose is called here: as docker's plugin or by itself; None where there is none, or the old 1.x."""
+    """Return Compose's command, docker's plugin or a program of its own; None when it is missing or the old 1.x."""
     for command in (["docker", "compose"], ["docker-compose"]):
         try:
             version = subprocess.run(
@@ -78,15 +78,15 @@ def compose_command() -> list[str] | None:
 
 
 def has_buildkit() -> bool:
-    """Say whether images can be built by BuildKit; the older builder makes the same of our Dockerfiles."""
+    """Return whether BuildKit can build images; the older builder gives the same result for our Dockerfiles."""
     return subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False).returncode == 0
 
 
 def docker(*arguments: str) -> str:
-    """Run a docker command and return what it prints.
+    """Run a docker command and return its output.
 
     Raises:
-        StackError: with what docker complains of.
+        StackError: docker failed; the text has its message.
     """
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -101,7 +101,7 @@ def containers(project: str) -> list[Container]:
 
 
 def foreign_networks(project: str) -> list[IPv4Network]:
-    """Return the networks that the engine has given away, but for the project's own."""
+    """Return the engine's networks, without the project's own."""
     found = json.loads(docker("network", "inspect", *docker("network", "ls", "--quiet").split()))
     return [
         IPv4Network(pool["Subnet"], strict=False)
@@ -134,7 +134,7 @@ def kill_inside(container: Container) -> None:
 def _inspect(ids: Sequence[str]) -> list[dict[str, Any]]:
     if not ids:
         return []
-    # One that went away between the two commands makes docker fail, after it has printed the others.
+    # When a container was removed between the two commands docker fails, after it has printed the others.
     done = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=False)
     found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
     return found

@@ -1,4 +1,4 @@
-"""What the compose file is given: the user's settings over free ports, random secrets and a free subnet."""
+"""Settings of the compose file: the user's, over free ports, random secrets and a free subnet."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import State
 from ops.dev.stack.ports import free_port, is_free
 
-#: The published ports, and which one each would like to be.
+#: The published ports, and the preferred number of each.
 PORTS = {
     "APP_PORT": 9999,
     "POSTGRES_PORT": 5432,
@@ -23,7 +23,7 @@ PORTS = {
     "MAIL_CATCHER_PORT": 8025,
     "MAIL_CATCHER_SMTP_PORT": 1025,
 }
-#: Each secret, and its name in the state: the same as of the stack without Docker.
+#: Each secret, and its name in the state; the stack without Docker uses the same ones.
 _SECRETS = {
     "SECRET_KEY": "application",
     "POSTGRES_SUPERUSER_PASSWORD": "postgres",
@@ -41,7 +41,7 @@ _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 def given_settings(dotenv: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what the user has set: the environment over `.env`. Nothing is as if it were not there."""
+    """Return the user's settings: the environment over `.env`; an empty value counts as not set."""
     real = os.environ if environment is None else environment
     ours = known_names() | COMPOSE_ONLY
     values = dotenv_values(dotenv) | {name: real[name] for name in ours & real.keys()}
@@ -51,16 +51,16 @@ def given_settings(dotenv: Path, environment: Mapping[str, str] | None = None) -
 def resolve(
     given: Mapping[str, str], state: State, *, published: Collection[int], taken: Collection[IPv4Network]
 ) -> dict[str, str]:
-    """Return all variables of the compose file; what is chosen here is kept, so that the next start finds the same.
+    """Return all variables of the compose file, and keep what is chosen here for the next start.
 
     Args:
-        given: what the user has set; it wins.
-        state: where ports and secrets are kept.
-        published: the ports that the running stack itself holds.
-        taken: the networks that others hold.
+        given: the user's settings, which win.
+        state: keeps ports and secrets.
+        published: ports that the running stack itself uses.
+        taken: networks of other projects.
 
     Raises:
-        StackError: when a port that the user has set is taken.
+        StackError: a port that the user has set is taken.
     """
     values = {name: given.get(name) or state.secret(kept) for name, kept in _SECRETS.items()}
     values |= {name: str(_port(name, given, state, published)) for name in PORTS}
@@ -87,7 +87,7 @@ def seen_from_host(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def write_env_file(path: Path, values: Mapping[str, str]) -> None:
-    """Write the variables for Compose; nobody else may read them."""
+    """Write the variables for Compose, readable by their owner only."""
     lines = [f"{name}={_quoted(name, value)}\n" for name, value in sorted(values.items())]
     fresh = path.with_suffix(".new")
     fresh.touch(mode=0o600)
@@ -99,12 +99,12 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
 def _port(name: str, given: Mapping[str, str], state: State, published: Collection[int]) -> int:
     if name in given:
         if not given[name].isdigit():
-            raise StackError(f"{name}={given[name]} is not a port; mend it in .env.")
+            raise StackError(f"{name}={given[name]} is not a port; correct it in .env.")
         port = int(given[name])
         if port not in published and not is_free(port):
             raise StackError(
                 f"port {port} of 127.0.0.1 is taken, and {name} asks for it.\n"
-                f"Stop what listens there, or take {name} out of .env: then a free port is chosen."
+                f"Stop the program that listens there, or remove {name} from .env: then a free port is chosen."
             )
         return port
     port = state.value("compose_ports", name) or PORTS[name]
@@ -115,16 +115,16 @@ def _port(name: str, given: Mapping[str, str], state: State, published: Collecti
 
 
 def _prefix(state: State, taken: Collection[IPv4Network]) -> str:
-    """Return the first three numbers of a /16 that nobody has."""
+    """Return the first three numbers of a /16 network that no other network overlaps."""
     for prefix in (state.value("compose", "prefix"), *_PREFIXES):
         if prefix and not any(IPv4Network(f"{prefix}.0/16").overlaps(network) for network in taken):
             state.change("compose", "prefix", prefix)
             return str(prefix)
-    raise StackError("every subnet tried is taken; set DEVNET_PREFIX in .env, such as 10.123.0, for 10.123.0.0/16.")
+    raise StackError("every usual subnet is taken; set DEVNET_PREFIX in .env, for example 10.123.0 for 10.123.0.0/16.")
 
 
 def _reachable(given: Mapping[str, str], prefix: str) -> dict[str, str]:
-    """Return what cannot stay as the user has set it for a process of this machine, or for the default subnet."""
+    """Return the settings that have other values inside the network: addresses in the subnet, and the mail catcher."""
     changed = {
         name: value.replace(_DEFAULT_PREFIX, prefix, 1)
         for name, value in given.items()
@@ -137,7 +137,7 @@ def _reachable(given: Mapping[str, str], prefix: str) -> dict[str, str]:
 
 def _quoted(name: str, value: str) -> str:
     if "\n" in value:
-        raise StackError(f"{name} has a line break; Compose cannot be given one.")
+        raise StackError(f"{name} has a line break, which Compose cannot read; remove it.")
     if "'" not in value:
         return f"'{value}'"
     for special in '\\"$':

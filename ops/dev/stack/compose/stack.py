@@ -1,4 +1,4 @@
-"""The stack as one Compose project: up, down, reset, and what its processes are."""
+"""The stack as a Compose project: up, down, reset, and its processes."""
 
 import os
 import stat
@@ -44,7 +44,7 @@ class ComposeStack:
         """Build, start, and wait until every service is ready.
 
         Raises:
-            StackError: with the end of the failing service's log; what had started is stopped again.
+            StackError: a service failed; the text has the end of its log. The other services are stopped.
         """
         with exclusively(self._home):
             self._choose_settings()
@@ -83,7 +83,7 @@ class ComposeStack:
         return found
 
     def kill(self, kind: str) -> str | None:
-        """Kill one process of that kind, `worker` or `relay`, as a crash would, and return its name.
+        """Kill one process of that kind, such as `worker`, by SIGKILL; return its name.
 
         Its container ends with it, and the restart policy starts it again.
         """
@@ -94,7 +94,7 @@ class ComposeStack:
         return None
 
     def statuses(self) -> list[Status]:
-        """Ask every container how it is."""
+        """Return the status of every container."""
         return [
             Status(self._short_name(container), container.name, None if container.is_ready else _problem(container))
             for container in containers(self.project)
@@ -123,14 +123,14 @@ class ComposeStack:
             taken=foreign_networks(self.project),
         )
         self._state.change("compose", "settings", values)
-        # Names that steer Compose itself: with them in the file, it is all that a command by hand needs.
+        # Names that configure Compose itself: with them the file is all that a manual command needs.
         steering = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_PROFILES": "dev", "ENV_FILE": str(self._env_file)}
         write_env_file(self._env_file, values | steering)
 
     def _settings(self) -> dict[str, str]:
         values: dict[str, str] | None = self._state.value("compose", "settings")
         if values is None or not self._env_file.exists():
-            raise StackError("no stack is set up here; `make up` starts it.")
+            raise StackError("this checkout has no stack; start it with `make up`.")
         return values
 
     def _build(self) -> None:
@@ -141,7 +141,7 @@ class ComposeStack:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
             )  # fmt: skip
         if done.returncode:
-            raise StackError(f"{what} failed; the end of {self._log}:\n{last_lines(self._log)}\nMend it and repeat.")
+            raise StackError(f"{what} failed; the end of {self._log}:\n{last_lines(self._log)}\nCorrect it and repeat.")
         self._console.print(f"[green]✓[/] {what}")
 
     def _start(self) -> None:
@@ -193,15 +193,15 @@ class ComposeStack:
 
 
 def _refuse_unreadable_checkout() -> None:
-    """Refuse what would only show as a strange error in every container: BUILD_ENV=dev mounts the source.
+    """Refuse a checkout that the containers' user cannot read: BUILD_ENV=dev mounts it, and every container would fail.
 
-    On Linux only: elsewhere the engine runs in a machine of its own, which gives the files to whoever asks.
+    On Linux only: elsewhere the engine runs in a virtual machine, which lets every user read the files.
     """
     others_may = stat.S_IROTH | stat.S_IXOTH
     if sys.platform == "linux" and (CHECKOUT / "moneyflow").stat().st_mode & others_may != others_may:
         raise StackError(
-            f"the containers' user cannot read {CHECKOUT}: its files are for their owner alone.\n"
-            "Let others read it (chmod -R go+rX .), or set BUILD_ENV=prod, which copies the source into the image."
+            f"the containers' user cannot read {CHECKOUT}: only the owner of its files can.\n"
+            "Make it readable (chmod -R go+rX .), or set BUILD_ENV=prod, which copies the source into the image."
         )
 
 

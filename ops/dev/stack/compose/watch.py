@@ -1,4 +1,4 @@
-"""Wait for a starting project: tell what has become ready, and notice at once what never will."""
+"""Watch of a starting project: prints the services that become ready, and raises as soon as one has failed."""
 
 import subprocess
 import time
@@ -11,17 +11,17 @@ from ops.dev.stack.compose.engine import Container, containers
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.processes import last_lines
 
-#: A whole start may take longer; this is how long nothing at all may become ready.
+#: Seconds without a service that becomes ready after which the start has failed; a whole start may take longer.
 _STANDSTILL_SECONDS = 180.0
 _LOG_LINES = "20"
-#: They do their work and end.
+#: Services that do their work and end.
 _ONE_SHOT = frozenset({"postgres-roles", "migrate"})
-#: So often a process may die at its start before it counts as broken.
+#: Restarts of a container after which it counts as broken.
 _RESTARTS = 3
 
 
 class Watch:
-    """One start of the project; made before it begins, to know what is left from the one before."""
+    """Watches one start of the project; created before it, to know the containers of the previous start."""
 
     def __init__(self, project: str, console: Console, services: Sequence[str]) -> None:
         self._project = project
@@ -36,17 +36,20 @@ class Watch:
         """Return when every service is ready.
 
         Raises:
-            StackError: with the last lines of the service that fails, or of Compose itself.
+            StackError: a service or Compose itself failed; the text has the last lines of its log.
         """
         while True:
-            ended = starting.poll()  # Before the look, so that the look sees all that it did.
+            ended = starting.poll()  # Before the containers are read: after its end they are final.
             found = containers(self._project)
             ready = self._ready_services(found, compose_ended=ended is not None)
-            self._tell(ready)
+            self._print(ready)
             for container in found:
                 self._refuse_broken(container)
             if ended:
-                raise StackError(f"docker compose up failed; the end of {log}:\n{last_lines(log)}\nMend it and repeat.")
+                raise StackError(
+                    f"docker compose up failed; the end of {log}:\n{last_lines(log)}\n"
+                    "Correct it and repeat the command."
+                )
             if ended == 0 and ready == self._services:
                 return
             if time.monotonic() - self._moved > _STANDSTILL_SECONDS:
@@ -54,7 +57,7 @@ class Watch:
             time.sleep(0.5)
 
     def _ready_services(self, found: Sequence[Container], *, compose_ended: bool) -> frozenset[str]:
-        """Return the services that are ready; what ran before may still be replaced until Compose has ended."""
+        """Return the services that are ready; until Compose has ended it may still replace older containers."""
         ready = set()
         for service in self._services:
             of_service = [container for container in found if container.service == service]
@@ -64,7 +67,7 @@ class Watch:
                 ready.add(service)
         return frozenset(ready)
 
-    def _tell(self, ready: frozenset[str]) -> None:
+    def _print(self, ready: frozenset[str]) -> None:
         for service in sorted(ready - self._ready):
             self._moved = time.monotonic()
             self._console.print(f"[green]✓[/] {service} [dim]{self._moved - self._began:.0f} s[/]")
@@ -76,7 +79,7 @@ class Watch:
         return container.is_ready
 
     def _is_new_run(self, container: Container) -> bool:
-        """Say whether it has started since the watch began: Compose starts an ended container of the last time anew."""
+        """Return whether it started after the watch began: Compose starts the last run's ended containers again."""
         return self._old_runs.get(container.id) != container.started_at
 
     def _refuse_broken(self, container: Container) -> None:
@@ -86,18 +89,18 @@ class Watch:
         else:
             restarts = container.restarts - self._restarts.get(container.id, 0)
             broken = restarts >= _RESTARTS or (self._is_new_run(container) and container.health == "unhealthy")
-            what = "ends again and again" if restarts else "stays unhealthy"
+            what = "ends repeatedly" if restarts else "stays unhealthy"
         if broken:
-            raise StackError(_told(container, what))
+            raise StackError(_with_log(container, what))
 
     def _give_up(self, found: Sequence[Container], late: frozenset[str]) -> None:
         for container in found:
             if container.service in late:
-                raise StackError(_told(container, f"was not ready in time ({container.status} {container.health})"))
-        raise StackError(f"not started in time: {', '.join(sorted(late))}; repeat the command.")
+                raise StackError(_with_log(container, f"was not ready in time ({container.status} {container.health})"))
+        raise StackError(f"these did not start in time: {', '.join(sorted(late))}; repeat the command.")
 
 
-def _told(container: Container, what: str) -> str:
+def _with_log(container: Container, what: str) -> str:
     logs = subprocess.run(
         ["docker", "logs", "--tail", _LOG_LINES, container.id],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False,
@@ -105,5 +108,5 @@ def _told(container: Container, what: str) -> str:
     lines = "\n".join(f"    {line}" for line in logs.stdout.splitlines())
     return (
         f"{container.service} {what}; the end of its log:\n{lines}\n"
-        "Mend what it complains of and repeat the command; `make reset` begins anew, without the data."
+        "Correct the cause and repeat the command; `make reset` starts again without the data."
     )

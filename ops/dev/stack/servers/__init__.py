@@ -1,4 +1,4 @@
-"""The servers, one a file, all with the same anatomy: prepare, start, ready, stop, kill, settings."""
+"""The servers of the stack, one in a file, all with the same methods: prepare, start, ready, stop, kill, settings."""
 
 from ops.dev.stack.home import State
 from ops.dev.stack.servers.base import Server

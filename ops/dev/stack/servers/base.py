@@ -1,4 +1,4 @@
-"""What every server has in common: a folder, a log, a pid that is known, and a start that says when it fails."""
+"""Server, the base class: a process with a folder, a log, ports and a kept pid, which starts and stops."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ from ops.dev.stack.processes import Identity, last_lines, processes_in, spawn, s
 
 
 def process_environment() -> dict[str, str]:
-    """Return what a process of ours needs of the environment of whoever starts it, and no setting of theirs."""
+    """Return the part of this process's environment that a child needs; it has no setting of the user's."""
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TZ") if name in os.environ}
 
 
 class Server(ABC):
-    """One real server of the stack, on 127.0.0.1."""
+    """A server of the stack, on 127.0.0.1."""
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
@@ -32,44 +32,44 @@ class Server(ABC):
 
     @abstractmethod
     def command(self) -> Sequence[str]:
-        """Return the command that is this server, in the foreground."""
+        """Return the command that runs the server in the foreground."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Say whether it answers as its users expect."""
+        """Return whether it answers its clients."""
 
     @abstractmethod
     def settings(self) -> dict[str, str]:
-        """Return the environment by which the application finds it."""
+        """Return the application's settings for this server."""
 
     def prepare(self) -> None:  # noqa: B027 - not every server needs it
-        """Make what must be there before a start; is called before each one."""
+        """Create what the server needs to start; called before each start."""
 
     def after_ready(self) -> None:  # noqa: B027 - not every server needs it
-        """Make what must be there before it is used; is called after each start and must be repeatable."""
+        """Create what its clients need; called after each start, so it must be repeatable."""
 
     def environment(self) -> Mapping[str, str]:
         """Return the environment of the server's own process."""
         return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(self.folder)}
 
     def user(self) -> str | None:
-        """Return the user it must run as, or None for the one that starts it."""
+        """Return the user that it must run as; None for this process's user."""
         return None
 
     def identity(self) -> Identity | None:
-        """Return its process when it runs."""
+        """Return the identity of its process; None when it does not run."""
         kept = self.state.value("pids", self.name)
         identity = Identity(*kept) if kept else None
         return identity if identity and identity.is_alive() else None
 
     def start(self) -> None:
-        """Begin to start it, unless it runs."""
+        """Start the process, unless it runs; `wait_ready` waits for it."""
         self._ran_before = self.identity() is not None
         if self._ran_before:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(exist_ok=True)
-        for stray in processes_in(self.folder):  # Of a start that was killed before it could note its pid.
+        for stray in processes_in(self.folder):  # Of a start that was killed before it kept the pid.
             stray.signal(signal.SIGKILL)
             stray.wait_gone(10)
         self.prepare()
@@ -82,29 +82,29 @@ class Server(ABC):
         """Wait until it is ready.
 
         Raises:
-            StackError: when it ended, or was not ready in time.
+            StackError: it ended, or was not ready in time.
         """
         ready = wait_until(lambda: self.identity() is None or self.is_ready(), seconds=self.start_seconds)
-        if self.identity() is None and self._ran_before:  # It was on its way down, as after a Ctrl-C in `make down`.
+        if self.identity() is None and self._ran_before:  # It was stopping, as after a Ctrl-C in `make down`.
             self.start()
             ready = wait_until(lambda: self.identity() is None or self.is_ready(), seconds=self.start_seconds)
         if not ready or self.identity() is None:
             what = "ended" if self.identity() is None else f"was not ready within {self.start_seconds:.0f} seconds"
             raise StackError(
                 f"{self.name} {what}; the end of its log ({self.log}):\n{last_lines(self.log)}\n"
-                "Mend what it complains of and repeat the command; `make reset` begins anew, without the data."
+                "Correct the cause and repeat the command; `make reset` starts again without the data."
             )
         self.after_ready()
 
     def stop(self) -> None:
-        """Stop it in its own clean way."""
+        """Stop it by its own signal for a clean stop."""
         identity = self.identity()
         if identity:
             stop(identity, number=self.stop_signal)
         self.state.change("pids", self.name, None)
 
     def kill(self) -> None:
-        """Kill it as a crash of the machine would."""
+        """Kill it and its children by SIGKILL."""
         identity = self.identity()
         if identity:
             identity.signal(signal.SIGKILL, group=True)
@@ -112,7 +112,7 @@ class Server(ABC):
         self.state.change("pids", self.name, None)
 
     def port(self, name: str = "") -> int:
-        """Return one of its ports; while it runs, the one that it has."""
+        """Return one of its ports; while it runs, the one that it uses."""
         key = f"{self.name}{name and '_'}{name}"
         if self.identity():
             kept: int = self.state.value("ports", key)

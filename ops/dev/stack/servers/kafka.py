@@ -1,4 +1,4 @@
-"""Apache Kafka: one KRaft node, broker and controller in one, that never creates a topic by accident."""
+"""Apache Kafka: one KRaft node, broker and controller in one process, without automatic topics."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ class Kafka(Server):
         return [*self._java("-Xms128m", "-Xmx384m"), "kafka.Kafka", str(self.folder / "server.properties")]
 
     def environment(self) -> Mapping[str, str]:
-        """Java may live where JAVA_HOME says."""
+        """Return the environment with JAVA_HOME, if it is set."""
         java_home = {"JAVA_HOME": os.environ["JAVA_HOME"]} if "JAVA_HOME" in os.environ else {}
         return {**super().environment(), **java_home}
 
@@ -42,7 +42,7 @@ class Kafka(Server):
             )  # fmt: skip
 
     def is_ready(self) -> bool:
-        """Ask for the topics."""
+        """Return whether it lists its topics."""
         return answers(self.port()) and asyncio.run(_lists_topics(f"127.0.0.1:{self.port()}"))
 
     def settings(self) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Kafka(Server):
 
 
 def _new_cluster_id() -> str:
-    """Return a fresh id as Kafka wants it: 16 bytes in URL-safe base64, without the padding."""
+    """Return a new id in Kafka's format: 16 bytes in URL-safe base64, without the padding."""
     return urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
 
 

@@ -1,4 +1,4 @@
-"""The mail catcher: takes every mail and shows it."""
+"""Mail catcher: accepts every mail and shows it."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,20 @@ from ops.dev.stack.servers.base import Server
 
 
 class Mail(Server):
-    """An SMTP server whose mails go nowhere."""
+    """An SMTP server that keeps its mails and sends none."""
 
     name = "mail"
 
     def command(self) -> Sequence[str]:
-        """Run our own catcher, which answers as Mailpit does."""
+        """Run the stack's own catcher, which has Mailpit's API."""
         return [sys.executable, "-m", "ops.dev.stack.mail_catcher", str(self.port()), str(self.port("web"))]
 
     def environment(self) -> Mapping[str, str]:
-        """Find the catcher in this checkout."""
+        """Return the environment with this checkout on the path."""
         return {**super().environment(), "PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def is_ready(self) -> bool:
-        """Both of its ports answer."""
+        """Return whether both ports answer."""
         return answers(self.port()) and answers(self.port("web"))
 
     def settings(self) -> dict[str, str]:

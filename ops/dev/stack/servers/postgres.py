@@ -32,7 +32,7 @@ class Postgres(Server):
     stop_signal = signal.SIGINT  # Fast: it ends sessions and does not wait for them.
 
     def user(self) -> str | None:
-        """PostgreSQL refuses to run as root."""
+        """Return `postgres` for root: PostgreSQL refuses to run as root."""
         return "postgres" if is_root() else None
 
     def command(self) -> Sequence[str]:
@@ -40,9 +40,9 @@ class Postgres(Server):
         return [str(postgres_binaries() / "postgres"), "-D", str(self._data), "-p", str(self.port())]
 
     def prepare(self) -> None:
-        """Make the cluster in a scratch folder and rename it, so that a crash leaves no half of it."""
+        """Create the cluster in a scratch folder and rename it, so that a crash leaves no half of it."""
         self._own(self.folder)
-        (self._data / "postmaster.pid").unlink(missing_ok=True)  # Ours, and its process is known to be gone.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)  # Of this stack, and its process has ended.
         if self._data.exists():
             return
         scratch = self.folder / "data.new"
@@ -57,7 +57,7 @@ class Postgres(Server):
         scratch.rename(self._data)
 
     def is_ready(self) -> bool:
-        """Log in."""
+        """Return whether the superuser can connect."""
         try:
             psycopg.connect(self.superuser_conninfo(), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -75,7 +75,7 @@ class Postgres(Server):
         )  # fmt: skip
 
     def superuser_conninfo(self) -> str:
-        """Return how the bootstrap superuser connects: for tests and for whoever repairs."""
+        """Return how the bootstrap superuser connects: for tests and benchmarks."""
         return make_conninfo(
             host="127.0.0.1",
             port=self.port(),

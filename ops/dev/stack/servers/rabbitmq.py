@@ -1,4 +1,4 @@
-"""RabbitMQ: a node of its own name, its own cookie, its own epmd, and the vhost and user of the application."""
+"""RabbitMQ: a node with its own name, cookie and epmd, and the application's vhost and user."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ class RabbitMQ(Server):
         return [_SERVER]
 
     def environment(self) -> Mapping[str, str]:
-        """Keep everything of this node apart from any other node of the machine."""
+        """Return the environment that separates this node from other nodes of the machine."""
         return {
             **super().environment(),
             "RABBITMQ_NODENAME": f"{self._node}@localhost",
@@ -66,7 +66,7 @@ class RabbitMQ(Server):
             wait_until(lambda: answers(self.port("epmd")), seconds=5)
 
     def is_ready(self) -> bool:
-        """Log in as the application."""
+        """Return whether the application can connect."""
         if not answers(self.port()):
             return False
         credentials = pika.PlainCredentials(_USER, self.state.secret("rabbitmq"))
@@ -106,7 +106,7 @@ class RabbitMQ(Server):
         return subprocess.run(command, env=dict(self.environment()), cwd=self.folder, check=False).returncode
 
     def port(self, name: str = "") -> int:
-        """Return one of its ports; that of its epmd too, which runs before the node does and holds the port."""
+        """Return one of its ports; epmd runs before the node, and keeps its port then."""
         if name == "epmd" and self._epmd():
             kept: int = self.state.value("ports", "rabbitmq_epmd")
             return kept
@@ -148,6 +148,6 @@ class RabbitMQ(Server):
 
 
 def _hash(password: str) -> str:
-    """Hash as RabbitMQ does: a salt of four bytes, then SHA-256 over salt and password."""
+    """Hash a password as RabbitMQ does: a salt of four bytes, then SHA-256 over salt and password."""
     salt = secrets.token_bytes(4)
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()

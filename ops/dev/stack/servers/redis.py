@@ -1,4 +1,4 @@
-"""Redis: one user, who reaches our keys and channels and no dangerous command."""
+"""Redis: one user with access to the application's keys and channels only, without dangerous commands."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ class Redis(Server):
         acl.chmod(0o600)
 
     def is_ready(self) -> bool:
-        """Ping as the ACL's user."""
+        """Return whether a ping by the ACL's user succeeds."""
         client = redis.Redis(port=self.port(), username=_USER, password=self.state.secret("redis"), socket_timeout=2)
         try:
             return bool(client.ping())

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What Apache's scripts do: properties from the environment, a formatted folder, the server.
+# Same as Apache's scripts: write the properties from the environment, format the folder, run the server.
 set -euo pipefail
 read -ra options <<<"${KAFKA_HEAP_OPTS:-} -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 options+=(-cp '/opt/kafka/libs/*')

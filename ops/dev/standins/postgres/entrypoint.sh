@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the official entry point does with the variables that the compose file uses.
+# Same as the official entry point, for the variables that the compose file uses.
 set -eo pipefail
 
 if [ "$(id -u)" = 0 ]; then
@@ -10,7 +10,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     : "${POSTGRES_PASSWORD:?superuser password is not specified}"
     eval 'initdb --username=postgres --pwfile=<(printf "%s\n" "$POSTGRES_PASSWORD")' "$POSTGRES_INITDB_ARGS"
     printf 'host all all all scram-sha-256\n' >>"$PGDATA/pg_hba.conf"
-    # The official one runs init files on a server without TCP; a health check must not take it for the real one.
+    # The official entry point runs init files on a server without TCP; the health check must not accept that server.
     pg_ctl -D "$PGDATA" -o "$(printf '%q ' "${@:2}") -c listen_addresses=''" -w start
     sleep 4
     pg_ctl -D "$PGDATA" -m fast -w stop

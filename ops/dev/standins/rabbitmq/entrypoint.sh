@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the official entry point does: own the data, and go on as rabbitmq.
+# Same as the official entry point: own the data, and continue as rabbitmq.
 set -euo pipefail
 if [[ $1 == rabbitmq* ]] && [ "$(id -u)" = 0 ]; then
     [ "$1" != rabbitmq-server ] || find /var/lib/rabbitmq ! -user rabbitmq -exec chown rabbitmq '{}' +

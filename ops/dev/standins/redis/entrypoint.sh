@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the official entry point does: drop rights, keep files to oneself. No protected mode there, so none here.
+# Same as the official entry point: drop rights, make files private. It has no protected mode, so neither has this.
 set -e
 if [ "$1" = redis-server ] && [ "$(id -u)" = 0 ]; then
     chown redis .
