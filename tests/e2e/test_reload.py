@@ -1,6 +1,7 @@
-"""In development a worker takes up a change of the source by itself, loses no job by it, and survives a bad one."""
+"""Reload in development: a worker restarts with each change of the source, loses no job, and survives a bad change."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,27 +22,28 @@ from tests.support.effects import LeaveEffect, begun
 from tests.support.processes import Processes, free_port
 from tests.support.waiting import eventually
 
-_RETURNED = "return housekeeping.purge(context.session, keeping, seconds=_SECONDS)"
+#: The last line of the handler of `purge`.
+_RETURN = re.compile(r"return \w+\.purge\(.*\)")
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a copy of this checkout, to be changed."""
+    """Return a copy of this checkout that a test may change."""
     return copy_of_checkout(tmp_path / "checkout")
 
 
 class Developer:
-    """Changes the handler of `purge`, and sees in a job's result which source ran."""
+    """Changes the handler of `purge`, and reads from a job's result which source ran."""
 
     def __init__(self, checkout: Path, database: Database) -> None:
         self._handler = checkout / "workers" / "jobs" / "purge.py"
         self._source = self._handler.read_text(encoding="utf-8")
         self._database = database
-        assert _RETURNED in self._source
+        assert len(_RETURN.findall(self._source)) == 1
 
     def writes(self, returned: str) -> None:
-        """Let the handler return something else."""
-        self._handler.write_text(self._source.replace(_RETURNED, f"return {returned}"), encoding="utf-8")
+        """Change the value that the handler returns."""
+        self._handler.write_text(_RETURN.sub(f"return {returned}", self._source), encoding="utf-8")
 
     def sees(self, result: dict[str, Any]) -> bool:
         """Run the job and compare."""
