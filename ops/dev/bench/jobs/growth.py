@@ -14,14 +14,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 
 from moneyflow.platform import retention
 from moneyflow.platform import settings as settings_module
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.jobs.failed import groups
 from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.retention import JOBS
 from moneyflow.platform.jobs.store import status
+from moneyflow.platform.settings import Settings
 from ops.dev.bench.jobs.filling import fill
 from ops.dev.bench.jobs.pickup import wait_milliseconds
 from ops.dev.bench.jobs.plan import Plan
@@ -39,8 +40,6 @@ _PICKUP_PART, _URGENT_PART = 0.04, 0.01
 _QUERY_RUNS = 5
 #: Seconds after which the purge stops; it is measured over this time at most.
 _PURGE_SECONDS = 20.0
-#: Days; the finished jobs are of the last eight.
-_KEEPING = Keeping(jobs=timedelta(days=7), discarded=timedelta(days=30))
 _RATIO, _GROUP_SECONDS, _STATUS_SECONDS, _PURGED_PER_SECOND = 0.9, 1.0, 0.5, 500
 
 assert MONEY_FLOW.table is not None
@@ -148,7 +147,7 @@ def _purge(plan: Plan, database: Database) -> Row:
     def purge() -> None:
         began = time.perf_counter()
         with database.transaction() as session:
-            rows: int = retention.purge(session, _KEEPING, seconds=_PURGE_SECONDS)["jobs"]
+            rows: int = retention.purge(session, _settings(plan), seconds=_PURGE_SECONDS, rules=[JOBS])["jobs"]
         purged.append(rows / (time.perf_counter() - began))
 
     plan.log("purge while jobs run")
@@ -166,13 +165,16 @@ def _purge(plan: Plan, database: Database) -> Row:
 @contextmanager
 def _database(plan: Plan) -> Iterator[Database]:
     """Connect with the filled database as the workers do."""
-    settings = settings_module.load(plan.testbed.environment | {"POSTGRES_DB": FILLED_DATABASE})
-    database = Database(settings.conninfo("app", application_name="bench growth"), size=1)
+    database = Database(_settings(plan).conninfo("app", application_name="bench growth"), size=1)
     database.open()
     try:
         yield database
     finally:
         database.close()
+
+
+def _settings(plan: Plan) -> Settings:
+    return settings_module.load(plan.testbed.environment | {"POSTGRES_DB": FILLED_DATABASE})
 
 
 def _mebibytes(plan: Plan) -> int:
