@@ -3,7 +3,6 @@
 Nothing else in the code reads the environment. `.env.example` lists every name; a test holds the two equal.
 """
 
-import difflib
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -16,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from moneyflow.platform.errors import ConfigurationError
+from moneyflow.platform.suggestions import nearest
 
 #: Names that only `docker-compose.yml` reads: addresses on its network and the logins of tools beside the application.
 COMPOSE_ONLY = frozenset(
@@ -196,11 +196,11 @@ def _unknown_names(file_values: Mapping[str, str], real: Mapping[str, str]) -> l
     known = known_names() | COMPOSE_ONLY
     problems = []
     for name in sorted((file_values.keys() | real.keys()) - known):
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6 if name in file_values else 0.88)
-        if near and name not in file_values and near[0] in real:
+        near = nearest(name, known, cutoff=0.6 if name in file_values else 0.88)
+        if near and name not in file_values and near in real:
             continue  # Both are set: the likeness is chance, as with the variables that container images set.
         if near:
-            problems.append(f"{name} is unknown; did you mean {near[0]}?")
+            problems.append(f"{name} is unknown; did you mean {near}?")
         elif name in file_values:
             problems.append(f"{name} in .env is unknown; remove it, or see .env.example for the names")
     return problems

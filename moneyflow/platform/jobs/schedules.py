@@ -1,6 +1,5 @@
 """Cron schedules: declared next to the contract of the job that they enqueue."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from cronsim import CronSim, CronSimError
 
 from moneyflow.platform import clock
 from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.suggestions import did_you_mean
 
 Overlap = Literal["skip", "allow"]
 CatchUp = Literal["none", "latest", "all"]
@@ -98,8 +98,7 @@ class Schedule:
         try:
             ZoneInfo(self.time_zone)
         except (LookupError, ValueError, OSError) as error:
-            near = difflib.get_close_matches(self.time_zone, available_timezones(), n=1)
-            advice = f"did you mean {near[0]}?" if near else "it is of the form Europe/Berlin"
+            advice = did_you_mean(self.time_zone, available_timezones(), otherwise="it is of the form Europe/Berlin")
             raise self._wrong("time_zone", f"{self.time_zone!r} is unknown; {advice}") from error
 
     def _wrong(self, option: str, problem: str) -> ValueError:
