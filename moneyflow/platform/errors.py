@@ -8,13 +8,17 @@ from typing import ClassVar
 
 
 class MoneyFlowError(Exception):
-    """Base of all expected errors; `detail` may be shown to the client."""
+    """Base of all expected errors; `detail` may be shown to the client.
+
+    `about` names the thing that the error is about, such as `job`: a front end adds its own way to look at it.
+    """
 
     title: ClassVar[str] = "Something went wrong"
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, about: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.about = about
 
 
 class InvalidInputError(MoneyFlowError):
@@ -22,8 +26,8 @@ class InvalidInputError(MoneyFlowError):
 
     title = "Invalid input"
 
-    def __init__(self, detail: str, errors: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, errors: tuple[tuple[str, str], ...] = (), *, about: str | None = None) -> None:
+        super().__init__(detail, about=about)
         self.errors = errors
 
 

@@ -1,4 +1,4 @@
-"""`moneyflow`: the operators' command line. Each file here that is named below is one group of commands."""
+"""`moneyflow`: the operators' command line. Each group of commands is the module of its name."""
 
 import importlib
 import logging
@@ -18,8 +18,19 @@ if find_spec("ops.dev"):  # For developers; the production image does not have i
     _GROUPS["new"] = "ops.dev.scaffold.commands"
 
 
+#: What an operator can do next, by what an error is about.
+_HINTS = {
+    "batch": "see `moneyflow batches list`",
+    "failed_item": "see `moneyflow failed list`, with --refused for messages",
+    "job": "see `moneyflow jobs find` and `moneyflow failed list`",
+    "operation": "see `moneyflow failed operations`",
+    "schedule": "see `moneyflow schedules list`",
+    "topology": "run `python -m ops.migrate`",
+}
+
+
 class _Groups(TyperGroup):
-    """Imports the group that is called and no other, for an operator waits for every import."""
+    """The groups of commands. PERF: only the group that is called is imported."""
 
     def list_commands(self, _: Any) -> list[str]:
         return sorted(_GROUPS)
@@ -31,6 +42,15 @@ class _Groups(TyperGroup):
         group.name = cmd_name
         return group
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error gets a note with the command that helps."""
+        try:
+            return super().invoke(ctx)
+        except MoneyFlowError as error:
+            if error.about in _HINTS:
+                error.add_note(_HINTS[error.about])
+            raise
+
 
 app = typer.Typer(
     cls=_Groups, add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -39,7 +59,7 @@ app = typer.Typer(
 
 @app.callback()
 def moneyflow() -> None:
-    """Look at Money Flow and put it right. The servers are found by the environment or .env."""
+    """Show and repair Money Flow. The servers are found by the environment or .env."""
     # Standard output is for the answer, which programs read too.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
@@ -48,9 +68,9 @@ def moneyflow() -> None:
 
 
 def main() -> None:
-    """Run the command and end with 0 only when it did what was asked."""
+    """Run the command; the exit code is 0 only when it did what was asked."""
     try:
         app()
     except MoneyFlowError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write("; ".join([str(error), *getattr(error, "__notes__", ())]) + "\n")
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""`moneyflow audit`: is the audit log what was written to it?"""
+"""`moneyflow audit`: verify the audit log's hash chains."""
 
 import dataclasses
 import sys
@@ -29,7 +29,7 @@ def group() -> None:
 def verify(
     *, as_json: Annotated[bool, typer.Option("--json", help="print JSON, one object, instead of a table")] = False
 ) -> None:
-    """Walk every chain, and name the first row of each that was changed, removed or put in.
+    """Verify every chain, and name the first row of each that was changed, removed or inserted.
 
     Exits 1 when any chain is broken.
     """
@@ -37,9 +37,11 @@ def verify(
     database = Database(settings.conninfo("audit", application_name="moneyflow audit verify"), size=1)
     database.open()
     try:
-        chains = _walk(database)
+        chains = _verify(database)
     except (psycopg.Error, PostgresDownError) as error:
-        raise PostgresDownError(f"the audit log could not be read: {error}") from error
+        raise PostgresDownError(
+            f"the audit log could not be read; see whether Postgres runs, and its log: {error}"
+        ) from error
     finally:
         database.close()
     sound = all(chain.fault is None for chain in chains)
@@ -52,12 +54,12 @@ def verify(
         raise typer.Exit(1)
 
 
-def _walk(database: Database) -> list[Chain]:
-    """Walk the chains as they are at one moment, whatever is appended meanwhile."""
+def _verify(database: Database) -> list[Chain]:
+    """Verify the chains in one snapshot, whatever is appended meanwhile."""
     chains = []
     with database.transaction() as session, Progress(console=Console(stderr=True), transient=True) as progress:
         session.execute("set transaction isolation level repeatable read, read only")
-        task = progress.add_task("walking", total=None)
+        task = progress.add_task("verifying", total=None)
         for chain in log.verify(session):
             chains.append(chain)
             progress.update(task, description=f"{chain.topic} {chain.partition}", advance=chain.rows)
@@ -65,7 +67,7 @@ def _walk(database: Database) -> list[Chain]:
 
 
 def _print(chains: list[Chain]) -> None:
-    table = Table("topic", "partition", "rows", "what was found")
+    table = Table("topic", "partition", "rows", "finding")
     for chain in chains:
         found = f"[red]{chain.fault}[/]" if chain.fault else "[green]sound[/]"
         table.add_row(chain.topic, str(chain.partition), str(chain.rows), found)

@@ -1,4 +1,4 @@
-"""`moneyflow batches`: many jobs that end together; how far each is, and how to cancel one."""
+"""`moneyflow batches`: list and show batches of jobs with their progress; cancel one."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,24 +12,24 @@ from moneyflow.platform.jobs.batches import State, Status
 from ops.cli.output import AsJson, console, print_json, shown, table
 from ops.cli.servers import working_session
 
-app = typer.Typer(no_args_is_help=True, help="many jobs that end together")
+app = typer.Typer(no_args_is_help=True, help="batches of jobs")
 
-_Id = Annotated[UUID, typer.Argument(metavar="ID", help="the batch's id; `moneyflow batches list` shows them")]
+_Id = Annotated[UUID, typer.Argument(metavar="ID", help="the batch's id; `moneyflow batches list` lists them")]
 
 
 @app.callback()
 def group() -> None:
-    """Many jobs that end together."""
+    """Batches of jobs."""
 
 
 @app.command(name="list")
 def list_recent(
     *,
     state: Annotated[State | None, typer.Option("--state", help="only those in this state")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="how many at most")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="show this many at most")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show the newest batches and how far each is."""
+    """List the newest batches with their progress."""
     with working_session("batches list") as session:
         found = batches.recent(session, states=[state] if state else batches.STATES, limit=limit)
     if as_json:
@@ -42,7 +42,7 @@ def list_recent(
 
 @app.command()
 def show(batch_id: _Id, *, as_json: AsJson = False) -> None:
-    """Show one batch: its members by state, its policy, and the job that runs at its end."""
+    """Show one batch: its jobs by state, its failure policy, and the job that runs when it ends."""
     with working_session("batches show") as session:
         status = batches.status(session, batch_id)
     if as_json:
@@ -60,7 +60,7 @@ def cancel(
     reason: Annotated[str, typer.Option("--reason", help="why; kept with the batch")],
     as_json: AsJson = False,
 ) -> None:
-    """Cancel an open batch: members that wait end at once, those that run are asked to stop, its end job never runs."""
+    """Cancel an open batch: waiting jobs end at once, running jobs are asked to stop, its end job never runs."""
     with working_session("batches cancel") as session:
         cancelled = batches.cancel(session, batch_id, reason=reason)
         status = batches.status(session, batch_id)
@@ -68,7 +68,7 @@ def cancel(
         print_json({**_as_json(status), "jobs_cancelled": cancelled})
         return
     running = status.counts.get("running", 0)
-    stopping = f", {running} of them running: asked to stop" if running else ""
+    stopping = f", {running} of them running and asked to stop" if running else ""
     console().print(f"batch {batch_id} is cancelled: {cancelled} jobs{stopping}", markup=False)
 
 
@@ -78,7 +78,7 @@ def _as_json(status: Status) -> dict[str, Any]:
 
 
 def _state(status: Status) -> str:
-    return "open, more may come" if status.state == "open" and not status.sealed else status.state
+    return "open, not sealed" if status.state == "open" and not status.sealed else status.state
 
 
 def _done(status: Status) -> str:

@@ -1,53 +1,45 @@
-"""`moneyflow failed`: what failed and why; the commands that act on it stand in `failed_acts`."""
+"""`moneyflow failed`: what failed and why; replay, discard and restore it; sweep `jobs_failed`."""
 
-import dataclasses
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import parse_id
-from moneyflow.platform.jobs.failed import groups as failed
-from moneyflow.platform.jobs.failed import store as ledger
 from moneyflow.platform.jobs.failed.groups import DeadState, Filter
+from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
+from moneyflow.platform.jobs.failed.use_cases import FailedItems, Finished
 from moneyflow.platform.jobs.store import status
-from ops.cli import failed_acts
-from ops.cli.failed_options import RefusedOption, check_kinds, filtered, operation_id
-from ops.cli.failed_report import print_report, report_of
-from ops.cli.job_view import job_as_json, print_job
-from ops.cli.output import AsJson, console, fixed, more, print_json, table
+from ops.cli.failed_view import print_groups, print_jobs, print_operations, print_refused, print_refused_message
+from ops.cli.filters import filtered
+from ops.cli.job_view import print_job
+from ops.cli.operation_view import print_report, sweep_text
+from ops.cli.operations import Request, carry_out
+from ops.cli.options import All, By, DryRun, KeepDeadLetters, Limit, Rate, Reason, Refused, Resume, operation_id
+from ops.cli.output import AsJson, console, passes, print_json
 from ops.cli.servers import opened
 
-app = typer.Typer(no_args_is_help=True, help="jobs that failed for good: look, replay, discard, restore")
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="show at most so many")]
+app = typer.Typer(no_args_is_help=True, help="failed jobs: groups, lists, replay, discard, restore")
+
+_STATES: dict[str, DeadState] = {"failed": "failed", "discarded": "discarded"}
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="ids of jobs; else filters as below, or --all")]
 
 
 @app.callback()
 def group() -> None:
-    """Jobs that failed for good: look, replay, discard, restore."""
+    """Failed jobs: groups, lists, replay, discard, restore."""
 
 
 @app.command()
 @filtered
-def groups(*, chosen: Filter, refused: RefusedOption = False, limit: Limit = 50, as_json: AsJson = False) -> None:
-    """Group what failed by job, error class and message without ids and numbers; the most numerous first."""
-    with opened("failed groups") as (settings, database):
-        with database.transaction() as session:
-            check_kinds(session, _without_refused(chosen), state="failed")
-            found = failed.groups(session, chosen)
-        if refused:
-            from ops.cli import failed_refused  # noqa: PLC0415 - kombu is loaded where the queue is looked at
-
-            found = sorted([*found, *failed_refused.groups(settings, database, chosen)], key=lambda one: -one.jobs)
-    total = sum(one.jobs for one in found)
-    if as_json:
-        print_json(
-            {"total": total, "in_groups": len(found), "groups": [dataclasses.asdict(one) for one in found[:limit]]}
-        )
-        return
-    rows = [(g.group, g.kind, g.error_class, g.message, g.jobs, g.first_at, g.last_at, g.sample_id) for g in found]
-    columns = (fixed("group"), "job", "error", "message", "failed", "first (UTC)", "last (UTC)", fixed("sample"))
-    console().print(table(*columns, rows=rows[:limit], title=f"{total} failed, in {len(found)} groups"))
-    more(len(found), limit)
+def groups(*, chosen: Filter, refused: Refused = False, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """Group failed jobs by kind, error class and message without ids and numbers; the most numerous first."""
+    with opened("failed groups") as (settings, database), passes("reading jobs_failed") as on_progress:
+        failed = FailedItems.of(settings, database)
+        found = failed.groups(chosen, with_refused=refused, on_progress=on_progress)
+    print_groups(found, limit=limit, as_json=as_json)
 
 
 @app.command("list")
@@ -56,33 +48,21 @@ def list_(
     *,
     chosen: Filter,
     state: Annotated[str, typer.Option("--state", help="failed, or discarded")] = "failed",
-    refused: RefusedOption = False,
+    refused: Refused = False,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List what failed, the newest first; or what was discarded."""
-    if refused:
-        from ops.cli import failed_refused  # noqa: PLC0415 - kombu is loaded where the queue is looked at
-
-        with opened("failed list") as (settings, database):
-            failed_refused.print_list(settings, database, chosen, limit=limit, as_json=as_json)
-        return
-    known: dict[str, DeadState] = {"failed": "failed", "discarded": "discarded"}
-    if state not in known:
+    """List failed jobs, the newest first; or discarded ones, or refused messages."""
+    if state not in _STATES:
         raise typer.BadParameter("failed or discarded", param_hint="--state")
-    with opened("failed list") as (_, database), database.transaction() as session:
-        check_kinds(session, chosen, state=known[state])
-        jobs, total = failed.page(session, chosen, state=known[state], limit=limit)
-    if as_json:
-        print_json({"total": total, "jobs": jobs})
-        return
-    rows = [
-        (j["id"], j["kind"], j["priority"], j["attempt"], j["finished_at"], j["error_class"], j["error_message"])
-        for j in jobs
-    ]
-    columns = (fixed("id"), "job", "priority", "tries", "failed at (UTC)", "error", "message")
-    console().print(table(*columns, rows=rows, title=f"{total} {state}"))
-    more(total, limit)
+    with opened("failed list") as (settings, database), passes("reading jobs_failed") as on_progress:
+        failed = FailedItems.of(settings, database)
+        messages = failed.refused(chosen, on_progress=on_progress) if refused else None
+        page = None if refused else failed.page(chosen, state=_STATES[state], limit=limit)
+    if messages is not None:
+        print_refused(messages, limit=limit, as_json=as_json)
+    if page is not None:
+        print_jobs(page, state=state, limit=limit, as_json=as_json)
 
 
 @app.command()
@@ -91,51 +71,135 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show one job whole: payload with secrets masked, every try with its error, its trace, what was done about it."""
+    """Show one job: payload with secrets masked, every attempt with its error, the traceback, the operations on it."""
     job_id = parse_id(name)
-    with opened("failed show") as (settings, database):
-        if job_id is None:
-            from ops.cli import failed_refused  # noqa: PLC0415 - kombu is loaded where the queue is looked at
-
-            failed_refused.print_one(settings, database, name, as_json=as_json)
-            return
-        with database.transaction() as session:
+    if job_id is not None:
+        with opened("failed show") as (_, database), database.transaction() as session:
             detail = status.job_detail(session, job_id)
-    if as_json:
-        print_json(job_as_json(detail))
-    else:
-        print_job(console(), detail)
+        print_job(detail, as_json=as_json)
+        return
+    with opened("failed show") as (settings, database), passes("reading jobs_failed") as on_progress:
+        copies = FailedItems.of(settings, database).refused_message(name, on_progress=on_progress)
+    print_refused_message(copies, as_json=as_json)
+
+
+@app.command()
+@filtered
+def replay(
+    names: Ids = None,
+    *,
+    chosen: Filter,
+    everything: All = False,
+    refused: Refused = False,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    canary: Annotated[
+        int | None, typer.Option("--canary", min=1, metavar="N", help="replay N first; stop unless all of them succeed")
+    ] = None,
+    canary_seconds: Annotated[
+        float, typer.Option("--canary-timeout", metavar="SECONDS", help="a canary that takes longer has failed")
+    ] = CANARY_SECONDS,
+    reason: Reason = None,
+    by: By = None,
+    resume: Resume = None,
+    keep_dead_letters: KeepDeadLetters = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run failed jobs again, each once, also when another operator replays the same set at the same time.
+
+    Exits 1 when a job could not be replayed, or the canary failed; each job's result says why.
+    """
+    request = Request(
+        verb="replay", names=names or (), chosen=chosen, everything=everything, refused=refused, dry_run=dry_run,
+        rate=rate, canary=canary, canary_seconds=canary_seconds, reason=reason, by=by, resume=resume,
+        keep_dead_letters=keep_dead_letters, as_json=as_json,
+    )  # fmt: skip
+    carry_out(request)
+
+
+@app.command()
+@filtered
+def discard(
+    names: Ids = None,
+    *,
+    chosen: Filter,
+    everything: All = False,
+    refused: Refused = False,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    reason: Reason = None,
+    by: By = None,
+    resume: Resume = None,
+    keep_dead_letters: KeepDeadLetters = False,
+    as_json: AsJson = False,
+) -> None:
+    """Discard failed jobs, with a reason; `restore` brings them back.
+
+    Exits 1 when a job could not be discarded; each job's result says why.
+    """
+    request = Request(
+        verb="discard", names=names or (), chosen=chosen, everything=everything, refused=refused, dry_run=dry_run,
+        rate=rate, reason=reason, by=by, resume=resume, keep_dead_letters=keep_dead_letters, as_json=as_json,
+    )  # fmt: skip
+    if not reason and not resume and not dry_run:
+        raise InvalidInputError('discard asks for a reason, which is kept: add --reason "why they are not needed"')
+    carry_out(request)
+
+
+@app.command()
+@filtered
+def restore(
+    names: Ids = None,
+    *,
+    chosen: Filter,
+    everything: All = False,
+    origin: Annotated[
+        str | None, typer.Option("--operation", metavar="ID", help="what this operation discarded")
+    ] = None,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    reason: Reason = None,
+    by: By = None,
+    resume: Resume = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make discarded jobs failed again, with their dead letters.
+
+    Exits 1 when a job could not be restored; each job's result says why.
+    """
+    request = Request(
+        verb="restore", names=names or (), chosen=chosen, everything=everything, refused=False, dry_run=dry_run,
+        origin=origin, rate=rate, reason=reason, by=by, resume=resume, as_json=as_json,
+    )  # fmt: skip
+    carry_out(request)
 
 
 @app.command()
 def operations(
-    name: Annotated[str | None, typer.Argument(metavar="ID", help="show this one with the result of each job")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="ID", help="show this one with the result of each item")] = None,
     *,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List what operators did, and what was killed half-way; or show one operation, job by job."""
-    with opened("failed operations") as (_, database), database.transaction() as session:
+    """List operations, also those that were killed half-way; or show one operation, item by item."""
+    with opened("failed operations") as (settings, database):
+        failed = FailedItems.of(settings, database)
         if name is not None:
-            report = report_of(session, operation_id("ID", name))
-        found = [] if name is not None else ledger.operations(session, limit=limit)
-    if name is not None:
-        print_report(report, as_json=as_json, every_item=True)
-        return
+            report = failed.report(operation_id("ID", name))
+            print_report(Finished(report=report), as_json=as_json, every_item=True)
+            return
+        found = failed.operations(limit=limit)
+    print_operations(found, as_json=as_json)
+
+
+@app.command()
+def sweep(*, as_json: AsJson = False) -> None:
+    """Remove from jobs_failed the dead letters of jobs that are no longer failed; all others stay in their order."""
+    with opened("failed sweep") as (settings, database), passes("removing stale dead letters") as on_progress:
+        swept = FailedItems.of(settings, database).sweep(on_progress=on_progress)
     if as_json:
-        print_json({"operations": found})
-        return
-    rows = [
-        (o["id"], o["verb"], o["state"], o["items"], o["open_items"], o["created_at"], o["asked_by"], o["reason"])
-        for o in found
-    ]
-    columns = (fixed("id"), "what", "state", "jobs", "left", "begun (UTC)", "by", "reason")
-    console().print(table(*columns, rows=rows))
-
-
-def _without_refused(chosen: Filter) -> Filter:
-    return dataclasses.replace(chosen, kinds=tuple(kind for kind in chosen.kinds if kind != "(refused)"))
-
-
-for _command in (failed_acts.replay, failed_acts.discard, failed_acts.restore, failed_acts.sweep):
-    app.command()(_command)
+        print_json(asdict(swept))
+    else:
+        console().print(sweep_text(swept))
+    if swept.undone:
+        raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`moneyflow jobs`: the kinds there are, and single jobs: found, shown, cancelled, enqueued by hand."""
+"""`moneyflow jobs`: list job kinds; find, show, cancel and enqueue single jobs."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,31 +15,30 @@ from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.models.job import JobState
 from moneyflow.platform.jobs.store import control, status
 from moneyflow.platform.jobs.store.status import job_detail
-from ops.cli import moments
-from ops.cli.job_view import job_as_json, print_job
-from ops.cli.kinds import contract_of
+from ops.cli import times
+from ops.cli.job_view import print_job
+from ops.cli.options import Kind, contract_of
 from ops.cli.output import AsJson, console, print_json, shown, table
 from ops.cli.servers import working_session
 
-app = typer.Typer(no_args_is_help=True, help="the kinds of jobs, and single jobs")
+app = typer.Typer(no_args_is_help=True, help="job kinds, and single jobs")
 
 _Id = Annotated[UUID, typer.Argument(metavar="ID", help="the job's id")]
-_Kind = Annotated[str, typer.Argument(metavar="KIND", help="the kind, such as send_email")]
 
 
 @app.callback()
 def group() -> None:
-    """The kinds of jobs, and single jobs."""
+    """Job kinds, and single jobs."""
 
 
 @app.command(name="list")
 def list_kinds(*, as_json: AsJson = False) -> None:
-    """Show every kind of job: what it does, what it carries, and how it is tried; --json has the payloads' schemas."""
+    """List the job kinds: what each does, its payload and its retries; --json has the payloads' schemas."""
     kinds = [describe(contract) for _, contract in sorted(registry.items())]
     if as_json:
         print_json({"jobs": kinds})
         return
-    columns = ("kind", "does", "carries", "priority", "tries", "time limit", "unique", "limit", "comes at")
+    columns = ("kind", "does", "payload", "priority", "attempts", "time limit", "unique", "limit", "schedule")
     console().print(table(*columns, rows=[_row(kind) for kind in kinds]))
 
 
@@ -48,33 +47,30 @@ def find(
     *,
     state: Annotated[JobState | None, typer.Option("--state", help="only those in this state")] = None,
     kind: Annotated[str | None, typer.Option("--kind", help="only those of this kind")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="how many at most")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="show this many at most")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show the newest jobs of a state or a kind."""
+    """List the newest jobs of a state or a kind."""
     with working_session("jobs find") as session:
         found = status.find(session, state=state, kind=kind, limit=limit)
     if as_json:
         print_json({"jobs": found})
         return
-    columns = ("id", "kind", "state", "priority", "try", "enqueued", "due", "finished", "why")
+    columns = ("id", "kind", "state", "priority", "attempt", "enqueued", "due", "finished", "why")
     console().print(table(*columns, rows=[_found_row(job) for job in found]))
 
 
 @app.command()
 def show(job_id: _Id, *, as_json: AsJson = False) -> None:
-    """Show one job: its state, what it carries, masked, its progress and result, and every try."""
+    """Show one job: its state, its payload with secrets masked, its progress and result, and every attempt."""
     with working_session("jobs show") as session:
         detail = job_detail(session, job_id)
-    if as_json:
-        print_json(job_as_json(detail))
-    else:
-        print_job(console(), detail)
+    print_job(detail, as_json=as_json)
 
 
 @app.command()
 def cancel(job_id: _Id, *, as_json: AsJson = False) -> None:
-    """Cancel a job: one that waits ends at once, one that runs is asked to stop."""
+    """Cancel a job: a waiting job ends at once, a running job is asked to stop."""
     with working_session("jobs cancel") as session:
         state = control.cancel(session, job_id)
     if as_json:
@@ -82,30 +78,30 @@ def cancel(job_id: _Id, *, as_json: AsJson = False) -> None:
     elif state == "cancelled":
         typer.echo(f"job {job_id} is cancelled")
     else:
-        typer.echo(f"job {job_id} runs, and is asked to stop: see `moneyflow jobs show {job_id}`")
+        typer.echo(f"job {job_id} is running and was asked to stop; see `moneyflow jobs show {job_id}`")
 
 
 @app.command()
 def enqueue(
-    kind: _Kind,
-    payload: Annotated[
-        str, typer.Argument(metavar="JSON", help='what it carries, such as \'{"user_id": "…"}\'')
-    ] = "{}",
+    kind: Kind,
+    payload: Annotated[str, typer.Argument(metavar="JSON", help='its payload, such as \'{"user_id": "…"}\'')] = "{}",
     *,
-    delay: Annotated[str | None, typer.Option("--delay", help="run it after so long: 90s, 10m, 2h, 1d")] = None,
-    at: Annotated[str | None, typer.Option("--at", help="run it at this moment, such as 2026-01-31T09:00:00Z")] = None,
+    delay: Annotated[str | None, typer.Option("--delay", help="run it after this span: 90s, 10m, 2h, 1d")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="run it at this time, such as 2026-01-31T09:00:00Z")] = None,
     priority: Annotated[
         int | None,
-        typer.Option("--priority", min=PRIORITIES[0], max=PRIORITIES[-1], help="instead of the job's own; 10 is first"),
+        typer.Option(
+            "--priority", min=PRIORITIES[0], max=PRIORITIES[-1], help="instead of the kind's own; 10 is first"
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Enqueue a job, and print its id; when its unique key is taken, the id of the job that has it."""
+    """Enqueue a job and print its id; when its unique key is taken, print the id of the job that has it."""
     if delay is not None and at is not None:
-        raise InvalidInputError("give either --delay or --at")
+        raise InvalidInputError("--delay and --at exclude each other; give either --delay or --at")
     when = {
-        "delay": moments.span(delay, option="--delay") if delay is not None else None,
-        "at": moments.moment(at, option="--at") if at is not None else None,
+        "delay": times.span(delay, option="--delay") if delay is not None else None,
+        "at": times.moment(at, option="--at") if at is not None else None,
     }
     job = _read(contract_of(kind), payload)
     with working_session("jobs enqueue") as session:
@@ -114,7 +110,7 @@ def enqueue(
     if as_json:
         print_json(found)
     else:
-        typer.echo(job_id if found["is_new"] else f"{job_id} is there already, {found['state']}")
+        typer.echo(job_id if found["is_new"] else f"{job_id} exists already, {found['state']}")
 
 
 def _enqueued(session: Session, job_id: UUID) -> dict[str, Any]:
@@ -130,23 +126,23 @@ def _read(contract: type[Job], payload: str) -> Job:
         return contract.model_validate_json(payload)
     except ValidationError as error:
         places = [".".join(map(str, problem["loc"])) or "JSON" for problem in error.errors()]
-        told = "; ".join(f"{place}: {p['msg']}" for place, p in zip(places, error.errors(), strict=True))
-        carries = ", ".join(f"{name}: {kind}" for name, kind in _carried(describe(contract)))
-        raise InvalidInputError(f"{told}. {contract.kind} carries {carries or 'nothing'}") from error
+        problems = "; ".join(f"{place}: {p['msg']}" for place, p in zip(places, error.errors(), strict=True))
+        payload_of = ", ".join(f"{name}: {kind}" for name, kind in _fields(describe(contract)))
+        raise InvalidInputError(f"{problems}. The payload of {contract.kind} is {payload_of or 'empty'}") from error
 
 
-def _carried(kind: dict[str, Any]) -> list[tuple[str, str]]:
+def _fields(kind: dict[str, Any]) -> list[tuple[str, str]]:
     return [(f"{field['name']}{'' if field['required'] else '?'}", field["type"]) for field in kind["fields"]]
 
 
 def _row(kind: dict[str, Any]) -> tuple[object, ...]:
-    carries = ", ".join(f"{name}: {type_name}" for name, type_name in _carried(kind))
+    payload = ", ".join(f"{name}: {type_name}" for name, type_name in _fields(kind))
     name = kind["kind"] if kind["version"] == 1 else f"{kind['kind']} v{kind['version']}"
     limit = kind["limit"]["name"] if kind["limit"] else None
-    tries, seconds = kind["retry"]["attempts"], f"{kind['time_limit_seconds']} s"
-    comes_at = ", ".join(schedule["cron"] for schedule in kind["schedules"])
-    numbers = (kind["priority"], tries, seconds)
-    return (name, kind["does"], carries, *numbers, _unique(kind["unique"]), limit, comes_at or None)
+    attempts, seconds = kind["retry"]["attempts"], f"{kind['time_limit_seconds']} s"
+    crons = ", ".join(schedule["cron"] for schedule in kind["schedules"])
+    numbers = (kind["priority"], attempts, seconds)
+    return (name, kind["does"], payload, *numbers, _unique(kind["unique"]), limit, crons or None)
 
 
 def _unique(unique: dict[str, Any] | None) -> str | None:
@@ -154,12 +150,12 @@ def _unique(unique: dict[str, Any] | None) -> str | None:
         return None
     spans = [f"for {unique['for_seconds']:g} s"] if unique["for_seconds"] is not None else []
     spans += ["while unfinished"] if unique["while_unfinished"] else []
-    return " and ".join(spans) or "for good"
+    return " and ".join(spans) or "for ever"
 
 
 def _found_row(job: dict[str, Any]) -> tuple[object, ...]:
     why = job["parked_reason"] or (f"{job['error_class']}: {job['error_message']}" if job["error_class"] else None)
     state = f"{job['state']}, waits for {job['waits_for']}" if job["waits_for"] else job["state"]
-    moments_of = (job["enqueued_at"], job["due_at"], job["finished_at"])
-    tried = f"{job['attempt']} of {job['max_attempts']}"
-    return (job["id"], job["kind"], state, job["priority"], tried, *moments_of, shown(why))
+    dates = (job["enqueued_at"], job["due_at"], job["finished_at"])
+    attempt = f"{job['attempt']} of {job['max_attempts']}"
+    return (job["id"], job["kind"], state, job["priority"], attempt, *dates, shown(why))

@@ -1,8 +1,9 @@
-"""How commands print: JSON for programs, tables and plain words for people; notes go to standard error."""
+"""Output of commands: JSON for programs, tables for people on standard output; notes and progress on standard error."""
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -15,47 +16,55 @@ from rich.text import Text
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, one object, instead of tables")]
 
-
+#: Characters that a terminal may obey.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-#: Lines of what is piped or kept are not cut.
+#: Columns of output that is piped or redirected: wide enough that no line is cut.
 _WIDE = 240
 
 
 def console() -> Console:
-    """Return where answers go."""
+    """Return the console of standard output."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def fixed(name: str) -> Column:
-    """Return a column whose cells are copied, as ids are: it is never broken or cut."""
+    """Return a column for ids, which operators copy: its cells are never broken or cut."""
     return Column(name, no_wrap=True, overflow="fold")
 
 
 def print_json(value: object) -> None:
-    """Print one object; ids, times and byte strings as text."""
+    """Print one JSON object; ids, times and byte strings as text."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
     sys.stdout.buffer.write(orjson.dumps(value, default=_as_text, option=options) + b"\n")
     sys.stdout.buffer.flush()
 
 
 def note(text: str) -> None:
-    """Tell what is no part of the answer."""
+    """Print a note, which is no part of the answer, to standard error."""
     Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(text)
 
 
 def more(found: int, limit: int) -> None:
-    """Say that there is more than was shown."""
+    """Note how many rows were left out."""
     if found > limit:
         note(f"and {found - limit} more; see them with --limit {found}, or choose fewer with the filters")
 
 
 def progress_bar() -> Progress:
-    """Return what shows progress on standard error, where that is a terminal."""
+    """Return a progress bar on standard error, where that is a terminal."""
     return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
+@contextmanager
+def passes(text: str) -> Iterator[Callable[[int], object]]:
+    """Yield a callback that advances a progress bar of unknown length; it is shown from the first call on."""
+    with progress_bar() as bar:
+        task = bar.add_task(text, total=None, visible=False)
+        yield lambda count: bar.update(task, advance=count, visible=True)
+
+
 def table(*columns: str | Column, rows: Sequence[Sequence[object]], title: str | None = None) -> RenderableType:
-    """Return a table under its title; its cells are shown as they are, for what comes from outside is no markup."""
+    """Return a table under its title; markup in its cells is shown as plain text."""
     made = Table(*columns)
     for row in rows:
         made.add_row(*(plain(shown(cell)) for cell in row))
@@ -63,12 +72,12 @@ def table(*columns: str | Column, rows: Sequence[Sequence[object]], title: str |
 
 
 def plain(text: str, *, style: str = "") -> Text:
-    """Return text as it is: no markup, and nothing that a terminal obeys, for it may come from anywhere."""
+    """Return untrusted text as it is: without markup, and with control characters escaped."""
     return Text(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text), style=style)
 
 
 def shown(value: Any) -> str:
-    """Write a value for people; a moment in UTC to the second."""
+    """Return a value as text for people; a time in UTC to the second."""
     if value is None:
         return "-"
     if isinstance(value, datetime):

@@ -1,6 +1,5 @@
-"""`moneyflow schedules`: what comes again and again, when, and how it went; run once more, paused, resumed."""
+"""`moneyflow schedules`: list cron schedules; run, pause and resume one."""
 
-import getpass
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -8,22 +7,23 @@ import typer
 
 import moneyflow.jobs  # noqa: F401 - importing the contracts declares their schedules
 from moneyflow.platform.jobs.store import schedules
+from ops.cli.options import PauseReason, acting_operator
 from ops.cli.output import AsJson, console, print_json, shown, table
 from ops.cli.servers import working_session
 
-app = typer.Typer(no_args_is_help=True, help="jobs that come again and again")
+app = typer.Typer(no_args_is_help=True, help="cron schedules of jobs")
 
-_Name = Annotated[str, typer.Argument(help="the schedule's name; `moneyflow schedules list` shows all")]
+_Name = Annotated[str, typer.Argument(help="the schedule's name; `moneyflow schedules list` lists them")]
 
 
 @app.callback()
 def group() -> None:
-    """Jobs that come again and again."""
+    """Cron schedules of jobs."""
 
 
 @app.command(name="list")
 def list_all(*, as_json: AsJson = False) -> None:
-    """Show every schedule: its cron, its next and last tick, what was left out, and whether it is paused."""
+    """List every schedule: its cron, its next and last tick, the ticks that were left out, and its pause."""
     with working_session("schedules list") as session:
         found = schedules.listed(session)
     if as_json:
@@ -35,36 +35,31 @@ def list_all(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def run(name: _Name, *, as_json: AsJson = False) -> None:
-    """Enqueue the schedule's job now, once more, and print its id; its ticks stay as they are."""
+    """Enqueue the schedule's job now and print its id; the schedule's ticks do not change."""
     with working_session("schedules run") as session:
         job_id = schedules.run(session, name)
-    _say({"name": name, "job_id": str(job_id)}, str(job_id), as_json=as_json)
+    _print({"name": name, "job_id": str(job_id)}, str(job_id), as_json=as_json)
 
 
 @app.command()
-def pause(
-    name: _Name,
-    *,
-    reason: Annotated[str, typer.Option("--reason", help="why; whoever looks next reads it")],
-    as_json: AsJson = False,
-) -> None:
-    """Let the schedule tick no more until it is resumed; a job of it that is there already runs."""
-    by = getpass.getuser()
+def pause(name: _Name, *, reason: PauseReason, as_json: AsJson = False) -> None:
+    """Pause the schedule: it does not tick until it is resumed; a job that was enqueued already runs."""
+    by = acting_operator()
     with working_session("schedules pause") as session:
         schedules.pause(session, name, by=by, reason=reason)
-    _say({"name": name, "paused_by": by, "reason": reason}, f"{name} is paused", as_json=as_json)
+    _print({"name": name, "paused_by": by, "reason": reason}, f"{name} is paused", as_json=as_json)
 
 
 @app.command()
 def resume(name: _Name, *, as_json: AsJson = False) -> None:
-    """Let a paused schedule tick again; what the pause left out is not caught up."""
+    """Resume a paused schedule; ticks of the pause are not caught up."""
     with working_session("schedules resume") as session:
         next_tick_at = schedules.resume(session, name)
     found = {"name": name, "next_tick_at": next_tick_at}
-    _say(found, f"{name} ticks again, next at {shown(next_tick_at)}", as_json=as_json)
+    _print(found, f"{name} ticks again, next at {shown(next_tick_at)}", as_json=as_json)
 
 
-def _say(found: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+def _print(found: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:

@@ -1,4 +1,4 @@
-"""What commands need of the servers: a database as the application's role, opened and closed again."""
+"""Connections of commands: settings, and a pool on Postgres as the application's role, closed at the end."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,13 @@ from moneyflow.platform.database import Database, Session, is_outage
 from moneyflow.platform.errors import ConflictError, PostgresDownError
 from moneyflow.platform.settings import Settings
 
+#: Seconds to wait for a connection: an operator sees soon that Postgres is down.
 _TIMEOUT_SECONDS = 5
 
 
 @contextmanager
 def opened(command: str) -> Iterator[tuple[Settings, Database]]:
-    """Yield settings and database for a command that only reads, and so notifies no relay."""
+    """Yield settings and database for a command that only reads; it notifies no relay."""
     settings = settings_module.load()
     with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield settings, database
@@ -23,8 +24,8 @@ def opened(command: str) -> Iterator[tuple[Settings, Database]]:
 
 @contextmanager
 def opened_to_act(command: str) -> Iterator[tuple[Settings, Database]]:
-    """Yield settings and database for a command that writes: each commit notifies the relay."""
-    from moneyflow.platform.brokers.notifier import Notifier  # noqa: PLC0415 - who only reads needs no Redis
+    """Yield settings and database for a command that changes jobs: each commit notifies the relay."""
+    from moneyflow.platform.brokers.notifier import Notifier  # noqa: PLC0415 - a command that only reads needs no Redis
 
     settings = settings_module.load()
     conninfo = _conninfo(settings, command)
@@ -34,7 +35,7 @@ def opened_to_act(command: str) -> Iterator[tuple[Settings, Database]]:
 
 @contextmanager
 def working_session(command: str) -> Iterator[Session]:
-    """Yield a session for a command that does all in one transaction, committed at the end of the block."""
+    """Yield a session for a command that is one transaction, committed at the end of the block."""
     with opened_to_act(command) as (_, database), database.transaction() as session:
         yield session
 
@@ -53,6 +54,8 @@ def _open(database: Database) -> Iterator[Database]:
     except psycopg.Error as error:
         if is_outage(error):
             raise PostgresDownError(f"Postgres does not answer; see whether it runs, and its log: {error}") from error
-        raise PostgresDownError(f"Postgres did not do it, and nothing of that step was changed: {error}") from error
+        raise PostgresDownError(
+            f"Postgres refused a statement, whose transaction changed nothing; see its log: {error}"
+        ) from error
     finally:
         database.close()

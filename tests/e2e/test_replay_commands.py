@@ -110,7 +110,7 @@ def test_a_canary_that_nobody_runs_stops_the_replay_after_its_time(
 
     assert answer.code == 1
     assert jobs.states(database, ids) == {"scheduled": 1, "failed": 2}
-    assert "to go on all the same: moneyflow failed replay --resume" in answer.text
+    assert "to continue without it: moneyflow failed replay --resume" in answer.text
     assert str(ids[0]) in answer.text
 
 
@@ -309,3 +309,42 @@ def test_a_message_that_is_refused_again_is_moved_once_by_each_replay(
 
     assert answer.json["results"] == {"replayed": 3}
     eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 4, what="all three were refused again")
+
+
+@pytest.mark.parametrize("commit", [4, 5], ids=["before any message is dropped", "before the results are kept"])
+def test_a_discard_of_messages_that_was_killed_is_resumed_and_loses_none(
+    refused: dict[str, str], platform: Settings, servers: RealServers, commit: int
+) -> None:
+    command = ("failed", "discard", "--refused", "--all", "--reason", "junk")
+    killed = moneyflow_process(refused, *command, sabotage=f"dies_at:session.before_commit:{commit}")
+    _, notes = killed.communicate(timeout=60)
+    (operation,) = moneyflow(refused, "failed", "operations", "--json").json["operations"]
+
+    resumed = moneyflow(refused, "failed", "discard", "--resume", operation["id"], "--json")
+    left = rabbitmq_admin.ready(platform, "jobs_failed")
+    restored = moneyflow(refused, "failed", "restore", "--operation", operation["id"], "--json")
+
+    assert (killed.returncode, operation["state"], operation["open_items"]) == (-9, "open", 3), notes
+    assert (resumed.code, resumed.json["results"]) == (0, {"discarded": 3})
+    assert left == 1
+    assert restored.json["results"] == {"restored": 3}
+    bodies = [m["payload"] for m in rabbitmq_admin.take_messages(servers, platform.rabbitmq_vhost, "jobs_failed")]
+    assert sorted(bodies[1:]) == sorted(["no JSON", "no JSON", '{"half": "a message"}'])
+
+
+def test_of_two_operators_who_discard_one_message_one_does(refused: dict[str, str], platform: Settings) -> None:
+    (name,) = {one["sample_id"] for one in moneyflow(refused, "failed", "groups", "--refused", "--json").json["groups"]
+               if one["jobs"] == 3}  # fmt: skip
+    command = ("failed", "discard", "--refused", name, "--reason", "junk")
+    late = moneyflow_process(refused, *command, sabotage="dies_at:session.before_commit:3")
+    late.communicate(timeout=60)
+    (frozen,) = moneyflow(refused, "failed", "operations", "--json").json["operations"]
+
+    first = moneyflow(refused, *command, "--json")
+    second = moneyflow(refused, "failed", "discard", "--resume", frozen["id"], "--json")
+    missing = moneyflow(refused, *command, "--json")
+
+    assert (first.code, first.json["results"]) == (0, {"discarded": 1})
+    assert (second.code, second.json["results"]) == (0, {"already done": 1})
+    assert (missing.code, missing.json["results"]) == (1, {"not found": 1})
+    assert rabbitmq_admin.ready(platform, "jobs_failed") == 3

@@ -1,7 +1,6 @@
 """`jobs_failed` itself: looked at in its order, letters removed from its middle, raw bytes moved with confirms."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 
 import kombu
@@ -26,7 +25,7 @@ def queue(queues: Settings) -> Iterator[FailedQueue]:
 
 
 def _all(queue: FailedQueue) -> list[FailedMessage]:
-    with closing(queue.look()) as batches:
+    with queue.browse() as batches:
         return [letter for batch in batches for letter in batch]
 
 
@@ -63,7 +62,7 @@ def test_a_look_that_is_left_early_gives_back_everything(queue: FailedQueue, que
     bodies = [b"letter %d" % number for number in range(1500)]
     _write(queues, *bodies)
 
-    with closing(queue.look()) as batches:
+    with queue.browse() as batches:
         next(batches)
 
     assert [letter.body for letter in _all(queue)] == bodies
@@ -73,7 +72,7 @@ def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: Faile
     bodies = [b"%d" % number for number in range(2100)]
     _write(queues, *bodies)
 
-    with closing(queue.look()) as batches:
+    with queue.browse() as batches:
         for batch in batches:
             queue.remove(letter for letter in batch if int(letter.body) % 3 == 0)
 
@@ -83,7 +82,7 @@ def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: Faile
 def test_what_comes_in_during_a_look_is_not_part_of_it(queue: FailedQueue, queues: Settings) -> None:
     _write(queues, b"before")
 
-    with closing(queue.look()) as batches:
+    with queue.browse() as batches:
         first = next(batches)
         _write(queues, b"meanwhile")
         more = list(batches)
@@ -100,10 +99,10 @@ def test_an_empty_queue_is_looked_through_at_once(queue: FailedQueue) -> None:
 def test_a_second_look_waits_for_the_first_and_in_the_end_says_who_is_in_the_way(
     queue: FailedQueue, queues: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failed_queue, "_TURN_SECONDS", 0.5)
+    monkeypatch.setattr(failed_queue, "_EXCLUSIVE_WAIT_SECONDS", 0.5)
     _write(queues, b"a letter")
 
-    with closing(queue.look()) as batches, FailedQueue(queues) as other:
+    with queue.browse() as batches, FailedQueue(queues) as other:
         next(batches)
         with pytest.raises(BusyError, match="another operator or a shovel"):
             _all(other)
@@ -127,9 +126,9 @@ def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_de
         message = channel.prepare_message(raw, headers=headers, properties=properties, **own)
         channel.basic_publish(message, "jobs.dead", "jobs")
 
-    with closing(queue.look()) as batches:
+    with queue.browse() as batches:
         (letter,) = next(batches)
-        queue.put(letter, exchange="jobs", routing_key="jobs")
+        queue.publish(letter, exchange="jobs", routing_key="jobs")
         queue.remove([letter])
 
     moved = rabbitmq_admin.take_messages(servers, queues.rabbitmq_vhost, "jobs")
@@ -162,10 +161,10 @@ def test_a_message_that_no_queue_takes_is_told(queue: FailedQueue, queues: Setti
     _write(queues, b"a letter")
     rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
 
-    with closing(queue.look()) as batches:
+    with queue.browse() as batches:
         (letter,) = next(batches)
-        with pytest.raises(UnavailableError, match="no queue behind the exchange 'jobs'"):
-            queue.put(letter, exchange="jobs", routing_key="jobs")
+        with pytest.raises(UnavailableError, match="no queue bound to the exchange 'jobs'"):
+            queue.publish(letter, exchange="jobs", routing_key="jobs")
 
     assert queue.depth() == 1
 
@@ -197,6 +196,6 @@ def test_a_sweep_removes_letters_that_are_over_and_nothing_else(
     swept = sweep(database, queue)
     again = sweep(database, queue)
 
-    assert (swept.removed, swept.letters, swept.refused) == (3, 2, 2)
-    assert (again.removed, again.letters, again.refused) == (0, 2, 2)
+    assert (swept.removed, swept.left, swept.refused) == (3, 2, 2)
+    assert (again.removed, again.left, again.refused) == (0, 2, 2)
     assert [job_id(letter) for letter in _all(queue)] == [ids[3], ids[4], ids[5], None]

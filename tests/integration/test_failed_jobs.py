@@ -87,8 +87,8 @@ def test_filters_choose_by_kind_error_priority_time_and_text(
         (["--kind", "send_emial"], "did you mean send_email?"),
         (["--priority", "11"], "--priority 11: give 0 to 10"),
         (["--priority", "7-3"], "--priority 7-3"),
-        (["--since", "yesterday"], "--since yesterday: give a moment"),
-        (["--until", "2026-13-01"], "--until 2026-13-01: give a moment"),
+        (["--since", "yesterday"], "--since yesterday: give a time"),
+        (["--until", "2026-13-01"], "--until 2026-13-01: give a time"),
     ],
 )
 def test_a_filter_that_cannot_be_read_names_its_option(

@@ -136,12 +136,13 @@ def test_a_job_that_failed_long_ago_can_be_restored_for_as_long_as_any_other_aft
     (job_id,) = _old(database, LeaveEffect(), days=400, state="discarded")
     operation = new_id()
     do(
-        "insert into operations (id, verb, asked_by, filter) values (%(id)s, 'discard', 'ada', '{}')",
+        "insert into operations (id, verb, sources, asked_by, filter) "
+        "values (%(id)s, 'discard', '{jobs}', 'ada', '{}')",
         id=operation,
     )
     do(
-        "insert into operation_items (operation_id, position, job_id, fence, result, done_at) values "
-        "(%(operation)s, 1, %(job)s, 1, 'discarded', clock_timestamp() - make_interval(days => %(days)s))",
+        "insert into operation_items (operation_id, position, source, item_id, guard, result, done_at) values "
+        "(%(operation)s, 1, 'jobs', %(job)s, '1', 'discarded', clock_timestamp() - make_interval(days => %(days)s))",
         operation=operation,
         job=job_id,
         days=discarded_days_ago,

@@ -122,22 +122,22 @@ def test_a_unique_job_that_is_there_is_named_and_not_enqueued_again(
     told = moneyflow(environment, "jobs", "enqueue", "send_welcome", payload)
 
     assert (again["job_id"], again["is_new"]) == (str(first), False)
-    assert told.stdout == f"{first} is there already, scheduled\n"
+    assert told.stdout == f"{first} exists already, scheduled\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["send_emial", "{}"], "KIND: no job is called 'send_emial'; did you mean send_email?"),
-        (["zzz", "{}"], "`moneyflow jobs list` shows those that are there"),
-        (["send_welcome", "{}"], "user_id: Field required. send_welcome carries user_id: UUID"),
+        (["send_emial", "{}"], "KIND: there is no job kind 'send_emial'; did you mean send_email?"),
+        (["zzz", "{}"], "`moneyflow jobs list` lists the kinds"),
+        (["send_welcome", "{}"], "user_id: Field required. The payload of send_welcome is user_id: UUID"),
         (["send_welcome", '{"user_id": 5}'], "user_id: UUID input should be"),
         (["send_welcome", f'{{"user_id": "{uuid4()}", "colour": 1}}'], "colour: Extra inputs are not permitted"),
         (["send_welcome", "user_id=5"], "JSON: Invalid JSON"),
         (["send_welcome", "[]"], "JSON: Input should be an object"),
         (["send_welcome", "{}", "--delay", "soon"], "--delay: give a number and one of s, m, h and d"),
         (["send_welcome", "{}", "--delay", "99999999999999d"], "--delay: 99999999999999d is too long"),
-        (["send_welcome", "{}", "--at", "tomorrow"], "--at: 'tomorrow' is no moment"),
+        (["send_welcome", "{}", "--at", "tomorrow"], "--at: 'tomorrow' is not a time"),
         (["send_welcome", "{}", "--at", "2037-01-31T09:00:00"], "has no time zone"),
         (["send_welcome", "{}", "--at", "2037-01-31T09:00:00Z", "--delay", "1h"], "give either --delay or --at"),
         (["send_welcome", "{}", "--priority", "11"], "--priority"),

@@ -11,6 +11,7 @@ from sqlalchemy import NullPool, create_engine
 
 from moneyflow.metadata import METADATA
 from moneyflow.platform import settings as settings_module
+from moneyflow.platform.brokers.failed_message import FailedMessage
 from moneyflow.platform.settings import Settings
 from ops.migrate import downgrade_schema, upgrade_schema
 
@@ -117,3 +118,44 @@ def test_the_roles_may_have_other_names(environment: dict[str, str], settings: S
             "and grantee <> 'owner'"
         ).fetchall()
     assert set(grantees) == {("relay",), ("audit",)}
+
+
+_OLD_OPERATIONS = """
+insert into operations (id, verb, asked_by, filter, items) values
+    ('00000000-0000-7000-8000-000000000001', 'discard', 'ada', '{"kinds": ["send_email"]}', 1),
+    ('00000000-0000-7000-8000-000000000002', 'discard', 'ada', '{"refused": true, "fingerprints": ["0dd9a8b2"]}', 1),
+    ('00000000-0000-7000-8000-000000000003', 'restore', 'ada',
+     '{"operation": "00000000-0000-7000-8000-000000000002"}', 0);
+insert into operation_items (operation_id, position, job_id, fence, message, result) values
+    ('00000000-0000-7000-8000-000000000001', 1, '00000000-0000-7000-8000-00000000000a', 4, null, 'discarded'),
+    ('00000000-0000-7000-8000-000000000002', 1, null, null,
+     '{"body": "/wA=", "properties": {"message_id": "one"}, "headers": {}, "death": {}}', 'discarded');
+"""
+
+
+def test_operations_on_jobs_and_messages_become_operations_on_items_and_back(
+    settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    everything = "select to_jsonb(operations) - 'created_at' from operations order by id"
+    items = "select to_jsonb(operation_items) from operation_items order by operation_id"
+    downgrade_schema(settings, revision="0003")
+    owner.execute(_OLD_OPERATIONS)
+    before = [owner.execute(query).fetchall() for query in (everything, items)]  # type: ignore[call-overload]
+
+    upgrade_schema(settings)
+
+    message = FailedMessage(tag=0, body=b"\xff\x00", properties={"message_id": "one"})
+    assert owner.execute(
+        "select source, item_id, guard, content is null from operation_items order by 1"
+    ).fetchall() == [
+        ("jobs", "00000000-0000-7000-8000-00000000000a", "4", True),
+        ("refused_messages", message.fingerprint, None, False),
+    ]
+    assert owner.execute("select sources, filter from operations order by id").fetchall() == [
+        (["jobs"], {"kinds": ["send_email"]}),
+        (["refused_messages"], {"ids": ["0dd9a8b2"]}),
+        (["jobs", "refused_messages"], {"operation": "00000000-0000-7000-8000-000000000002"}),
+    ]
+    downgrade_schema(settings, revision="0003")
+    assert [owner.execute(query).fetchall() for query in (everything, items)] == before  # type: ignore[call-overload]
+    upgrade_schema(settings)

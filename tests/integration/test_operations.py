@@ -12,8 +12,9 @@ import pytest
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import ConflictError, InvalidInputError, NotFoundError
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.failed import operations
-from moneyflow.platform.jobs.failed.store import Order, Selection, Verb
+from moneyflow.platform.jobs.failed.failed_jobs import JOBS, REPLAY, FailedJobs
+from moneyflow.platform.jobs.failed.operations import Operations
+from moneyflow.platform.jobs.failed.sources import Order, Selection
 from moneyflow.platform.settings import Settings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.failures import deliver_letters, fail_jobs, moneyflow, moneyflow_process
@@ -24,6 +25,14 @@ from tests.support.waiting import eventually
 def _set(database: Database, change: str, *ids: UUID) -> None:
     with database.transaction() as session:
         session.execute(f"update jobs set {change} where id = any(%(ids)s)", {"ids": list(ids)})  # type: ignore[arg-type]
+
+
+def _operations(database: Database) -> Operations:
+    return Operations(database, [FailedJobs(database)])
+
+
+def _order() -> Order:
+    return Order(verb=REPLAY, sources=(JOBS,), selection=Selection(), asked_by="ada")
 
 
 def _results(report: dict[str, Any]) -> dict[str, str]:
@@ -132,12 +141,12 @@ def test_a_dry_run_of_a_filter_counts_and_changes_nothing(environment: dict[str,
 
 def test_what_fails_after_the_freeze_is_not_part_of_the_set(queues: Settings, database: Database) -> None:
     first = fail_jobs(database, 2)
-    order = Order(verb=Verb.REPLAY, selection=Selection(), asked_by="ada")
-    operation_id = operations.begin(database, order)
+    operations = _operations(database)
+    operation_id = operations.freeze(_order())
     later = fail_jobs(database, 2)
     _set(database, "fence = fence + 1", first[0])
 
-    list(operations.run(database, operation_id, canary_seconds=1))
+    list(operations.run(operation_id))
 
     assert jobs.states(database, later) == {"failed": 2}
     assert jobs.job(database, first[0])["state"] == "failed", "it was replayed by somebody else, and failed again"
@@ -149,14 +158,14 @@ def test_two_operators_on_one_set_replay_each_job_once(
 ) -> None:
     ids = fail_jobs(database, 3000)
     both = threading.Barrier(2)
-    order = Order(verb=Verb.REPLAY, selection=Selection(), asked_by="ada")
-    operation_ids = [operations.begin(database, order) for _ in range(2)]
+    operations = _operations(database)
+    operation_ids = [operations.freeze(_order()) for _ in range(2)]
     failures: list[BaseException] = []
 
     def act(operation_id: UUID) -> None:
         try:
             both.wait(10)
-            list(operations.run(database, operation_id, canary_seconds=1))
+            list(operations.run(operation_id))
         except BaseException as error:  # noqa: BLE001 - told below, where it fails the test
             failures.append(error)
 
@@ -353,11 +362,10 @@ def test_with_rabbitmq_away_the_rows_are_replayed_and_what_was_left_undone_is_to
 
 def test_two_who_resume_one_operation_act_in_turn(queues: Settings, database: Database, settings: Settings) -> None:
     ids = fail_jobs(database, 10)
-    operation_id = operations.begin(database, Order(verb=Verb.REPLAY, selection=Selection(), asked_by="ada"))
+    operations = _operations(database)
+    operation_id = operations.freeze(_order())
     done: list[int] = []
-    acting = threading.Thread(
-        target=lambda: done.extend(step.done for step in operations.run(database, operation_id, canary_seconds=1))
-    )
+    acting = threading.Thread(target=lambda: done.extend(step.done for step in operations.run(operation_id)))
 
     with psycopg.connect(settings.conninfo("app", application_name="test")) as other:
         other.execute("select from operations where id = %s for update", (operation_id,))

@@ -1,4 +1,4 @@
-"""The options of `moneyflow failed`: what they mean, and what is said where they mean nothing."""
+"""The options of `moneyflow failed`: how their values are read, and the errors for values that cannot be read."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,22 +8,23 @@ from moneyflow.platform import clock
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.failed.groups import Filter
-from ops.cli.failed_options import filter_from, job_ids, operator, rate_per_second
+from ops.cli.filters import filter_from
+from ops.cli.options import acting_operator, job_ids
 from ops.cli.output import plain
+from ops.cli.times import rate_per_second
 
 
 @pytest.mark.parametrize(
     ("text", "per_second"), [("50", 50), ("50/s", 50), ("2.5/s", 2.5), ("600/m", 10), ("1800/h", 0.5), (" 5/s ", 5)]
 )
 def test_a_rate_is_jobs_per_second_minute_or_hour(text: str, per_second: float) -> None:
-    assert rate_per_second(text) == per_second
-    assert rate_per_second(None) is None
+    assert rate_per_second(text, option="--rate") == per_second
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "0/s", "fast", "5/d", "5 per second", "1e9/s", "inf"])
 def test_what_is_no_rate_is_refused_by_name(text: str) -> None:
     with pytest.raises(InvalidInputError, match="--rate"):
-        rate_per_second(text)
+        rate_per_second(text, option="--rate")
 
 
 @pytest.mark.parametrize(("text", "ago"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("7d", 604_800), ("1.5h", 5400)])
@@ -67,8 +68,8 @@ def test_an_id_that_is_given_twice_is_one_and_none_that_is_not_an_id_is_taken() 
 
 
 def test_who_asks_is_who_is_named_else_the_user_of_the_machine() -> None:
-    assert operator("ada") == "ada"
-    assert operator(None)
+    assert acting_operator("ada") == "ada"
+    assert acting_operator(None)
 
 
 def test_what_a_terminal_would_obey_is_written_out() -> None:

@@ -1,4 +1,4 @@
-"""A message of `jobs_failed` as it lies there: bytes, properties and headers, and what they say."""
+"""Messages on `jobs_failed`: raw bytes, properties and headers, and what the headers say of the failure."""
 
 import base64
 import hashlib
@@ -10,18 +10,18 @@ from typing import Any, Self
 from moneyflow.platform.clock import rfc3339
 
 _FENCE, _DEATH = "x-fence", "x-death"
-#: Written by RabbitMQ about a death that is over.
+#: Headers in which RabbitMQ recorded how it dead-lettered the message; they are not published again.
 _DEATH_HEADERS = (_DEATH, "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
                   "x-last-death-exchange", "x-last-death-queue", "x-last-death-reason")  # fmt: skip
-#: RabbitMQ would compare the sender's name with ours.
+#: Properties that are not kept; RabbitMQ would refuse a `user_id` that is not the publisher's.
 _NOT_KEPT = frozenset({"application_headers", "user_id"})
-#: The properties that kombu takes by name.
+#: Properties that kombu takes by name.
 _NAMED = ("priority", "content_type", "content_encoding")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FailedMessage:
-    """A message of `jobs_failed` as it lies there, bytes untouched; `tag` is of the look that found it."""
+    """A message on `jobs_failed`, bytes untouched; `tag` is its delivery tag in the pass that read it."""
 
     tag: int
     body: bytes
@@ -30,25 +30,25 @@ class FailedMessage:
 
     @property
     def fence(self) -> int | None:
-        """Return the fence of the failure that it tells of; None when the relay did not write it."""
+        """The fence of the failure that a dead letter describes; None when the relay did not write the message."""
         fence = self.headers.get(_FENCE)
         return fence if isinstance(fence, int) and not isinstance(fence, bool) else None
 
     @property
     def fingerprint(self) -> str:
-        """Return a short name; messages of the same bytes and the same id share it."""
+        """A short name; messages of the same bytes and the same id share it."""
         name = str(self.properties.get("message_id", "")).encode()
         return hashlib.sha256(len(name).to_bytes(4, "big") + name + self.body).hexdigest()[:12]
 
     @property
     def death(self) -> dict[str, Any]:
-        """Return RabbitMQ's own record of why it lies here; empty when there is none."""
+        """RabbitMQ's record of why it dead-lettered the message; empty when it did not."""
         deaths = self.headers.get(_DEATH)
         return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
 
     @property
     def moment(self) -> datetime | None:
-        """Return when it was set aside, else when it was written."""
+        """When RabbitMQ dead-lettered it, else when it was published."""
         found = self.death.get("time") or self.properties.get("timestamp")
         if isinstance(found, int):
             with suppress(ValueError, OverflowError, OSError):
@@ -57,23 +57,23 @@ class FailedMessage:
         return found.replace(tzinfo=found.tzinfo or UTC) if isinstance(found, datetime) else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it; `from_json` reads it again, but for the record of its death."""
+        """Return the message as JSON; `from_json` restores it, without the record of its dead-lettering."""
         return {
             "body": base64.b64encode(self.body).decode(),
             "properties": _plain(self.properties),
-            "headers": _plain(self._headers_alive()),
+            "headers": _plain(self._own_headers()),
             "death": _plain(self.death),
         }
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:
-        """Return a message that was kept as JSON."""
+        """Return a message that was kept as JSON; it has no delivery tag."""
         body = base64.b64decode(kept["body"])
         return cls(tag=0, body=body, properties=kept["properties"], headers=kept["headers"])
 
     @classmethod
     def from_message(cls, message: Any) -> Self:
-        """Read what RabbitMQ delivered."""
+        """Return a message that RabbitMQ delivered."""
         properties = {name: value for name, value in message.properties.items() if name not in _NOT_KEPT}
         return cls(
             tag=message.delivery_info["delivery_tag"],
@@ -83,17 +83,17 @@ class FailedMessage:
         )
 
     def arguments(self) -> dict[str, Any]:
-        """Return how kombu publishes it again, without the record of its death."""
+        """Return the arguments with which kombu publishes it again, without the record of its dead-lettering."""
         others = {name: value for name, value in self.properties.items() if name not in _NAMED}
         named = {name: self.properties.get(name) for name in _NAMED}
-        return {**named, "headers": self._headers_alive(), "properties": others}
+        return {**named, "headers": self._own_headers(), "properties": others}
 
-    def _headers_alive(self) -> dict[str, Any]:
+    def _own_headers(self) -> dict[str, Any]:
         return {name: value for name, value in self.headers.items() if name not in _DEATH_HEADERS}
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold of a header's value."""
+    """Return a header's value as JSON can hold it."""
     if isinstance(value, dict):
         return {str(key): _plain(content) for key, content in value.items()}
     if isinstance(value, list):

@@ -1,12 +1,12 @@
-"""The queue side of dead letters, with kombu: look without losing order, remove some, move raw bytes with confirms.
+"""The queue `jobs_failed`, with kombu: browsed in its order, pruned, and its raw messages moved with confirms.
 
-Whoever looks is the queue's only consumer meanwhile: it gets every message and acks those that are to go. The others
-go back to where they were when it is done, or killed.
+A pass over the queue is its only consumer: it receives every message and acks those that are removed. RabbitMQ puts the
+others back in their places when the pass ends, also when its process is killed.
 """
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
@@ -16,21 +16,27 @@ from kombu.exceptions import ChannelError, OperationalError
 from kombu.transport.pyamqp import Transport
 
 from moneyflow.platform.brokers.failed_message import FailedMessage
-from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE
+from moneyflow.platform.brokers.rabbitmq import DEAD_EXCHANGE, FAILED_QUEUE, JOBS_EXCHANGE, JOBS_QUEUE
 from moneyflow.platform.errors import BusyError, UnavailableError
 from moneyflow.platform.settings import Settings
 
+#: Messages that one batch of a pass holds.
 _BATCH = 1000
+#: Seconds to connect; RabbitMQ on a network answers in far less.
 _CONNECT_SECONDS = 5.0
+#: Seconds to wait for a confirm; a quorum of RabbitMQ nodes may need several.
 _CONFIRM_SECONDS = 30.0
-#: No message for so long, though more were counted: somebody else has taken them.
+#: Seconds without a message, though more were counted, after which another tool must have removed them.
 _SILENT_SECONDS = 3.0
-#: How long to wait for another operator who looks through the queue.
-_TURN_SECONDS = 30.0
-_TURN_POLL_SECONDS = 0.25
-#: How long to wait until RabbitMQ has put back what was only looked at.
-_PUT_BACK_SECONDS = 5.0
+#: Seconds to wait until another operator's pass has ended, and between two looks at it.
+_EXCLUSIVE_WAIT_SECONDS = 30.0
+_EXCLUSIVE_POLL_SECONDS = 0.25
+#: Seconds to wait until RabbitMQ has put back what a pass has only read.
+_REQUEUE_WAIT_SECONDS = 5.0
+_REQUEUE_POLL_SECONDS = 0.02
+#: Seconds without traffic after which RabbitMQ takes a connection for dead; a pass acts for longer than the default.
 _HEARTBEAT_SECONDS = 60
+#: AMQP's reply code when another consumer is exclusive.
 _ACCESS_REFUSED = 403
 
 _ERRORS: tuple[type[Exception], ...] = (
@@ -42,11 +48,11 @@ _ERRORS: tuple[type[Exception], ...] = (
 
 
 class FailedQueue:
-    """A connection with RabbitMQ for as long as the block lasts.
+    """A connection to RabbitMQ, open while its `with` block runs.
 
     Raises:
-        UnavailableError: RabbitMQ is away, or went away.
-        BusyError: somebody else consumes the queue: another operator, or a shovel.
+        UnavailableError: RabbitMQ is down, or the connection broke.
+        BusyError: another consumer reads the queue: an operator's pass, or a shovel.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -57,7 +63,7 @@ class FailedQueue:
         self._removed = 0
 
     def __enter__(self) -> Self:
-        with _told():
+        with _translated_errors():
             self._reading.connect()
         return self
 
@@ -66,66 +72,73 @@ class FailedQueue:
             with suppress(*_ERRORS):
                 connection.release()
             with suppress(*_ERRORS):
-                connection.collect(socket_timeout=1)  # RabbitMQ may have ended it: what is left of it is a socket.
+                connection.collect(socket_timeout=1)  # When RabbitMQ has closed it, the socket is still open.
 
     def depth(self) -> int:
-        """Return how many messages lie ready in `jobs_failed`."""
-        return self._state()[0]
+        """Return how many messages are ready."""
+        return self._ready_and_consumers()[0]
 
-    def look(self) -> Generator[list[FailedMessage], None, None]:
-        """Yield all messages that lie there now, in their order and in batches.
+    @contextmanager
+    def browse(self) -> Iterator[Iterator[list[FailedMessage]]]:
+        """Yield the batches of all messages that are on the queue now, in their order.
 
-        What is not removed stays where it is. Close the iterator when you leave it early.
+        While the block runs, messages that were read can be removed. All others are back on the queue after it.
         """
-        found: deque[Any] = deque()
-        with _told():
-            total = self._begin_to_consume(found)
-        seen = 0
+        received: deque[Any] = deque()
+        with _translated_errors():
+            total = self._consume(received)
         try:
-            while seen < total and (batch := self._batch(found, at_most=total - seen)):
-                seen += len(batch)
-                yield batch
+            yield self._batches(received, total)
         finally:
-            self._put_back(at_least=total - self._removed)
+            self._requeue(at_least=total - self._removed)
 
-    def remove(self, letters: Iterable[FailedMessage], *, and_all_before: bool = False) -> None:
-        """Drop messages of the look that is going on; `and_all_before` them too, which is faster."""
-        with _told():
-            tags = [letter.tag for letter in letters]
+    def remove(self, messages: Iterable[FailedMessage], *, and_all_before: bool = False) -> None:
+        """Remove messages of the current pass; with `and_all_before` all that it has read, in one frame."""
+        with _translated_errors():
+            tags = [message.tag for message in messages]
             for tag in tags[-1:] if and_all_before else tags:
                 self._reader.basic_ack(tag, multiple=and_all_before)
             self._removed += len(tags)
 
-    def put(self, letter: FailedMessage, *, exchange: str, routing_key: str) -> None:
-        """Publish a message again, bytes and properties as they were, and return when RabbitMQ has it in a queue."""
+    def move_to_jobs(self, message: FailedMessage) -> None:
+        """Publish a message of the current pass on `jobs`, then remove it; after a kill in between it is on both."""
+        self.publish(message, exchange=JOBS_EXCHANGE, routing_key=JOBS_QUEUE)
+        self.remove([message])
+
+    def put_back(self, message: FailedMessage) -> None:
+        """Publish a message on `jobs_failed`, as a dead letter from `jobs`."""
+        self.publish(message, exchange=DEAD_EXCHANGE, routing_key=JOBS_QUEUE)
+
+    def publish(self, message: FailedMessage, *, exchange: str, routing_key: str) -> None:
+        """Publish a message with its bytes and properties as they are; returns when RabbitMQ has put it on a queue."""
         returned: list[object] = []
 
         def on_return(error: object, *_: object) -> None:
             returned.append(error)
 
-        with _told():
+        with _translated_errors():
             channel = self._publisher()
             channel.events["basic_return"] = {on_return}
-            message = channel.prepare_message(letter.body, **letter.arguments())
-            # In confirm mode this returns when RabbitMQ has confirmed; a message that it returns comes before that.
+            prepared = channel.prepare_message(message.body, **message.arguments())
+            # In confirm mode this returns after RabbitMQ's confirm, which follows the return of an unroutable message.
             channel.basic_publish(
-                message, exchange=exchange, routing_key=routing_key, mandatory=True, confirm_timeout=_CONFIRM_SECONDS
+                prepared, exchange=exchange, routing_key=routing_key, mandatory=True, confirm_timeout=_CONFIRM_SECONDS
             )
         if returned:
             raise UnavailableError(
-                f"RabbitMQ has no queue behind the exchange {exchange!r}; run `python -m ops.migrate`"
+                f"RabbitMQ has no queue bound to the exchange {exchange!r}; declare the topology", about="topology"
             )
 
-    def _begin_to_consume(self, found: "deque[Any]") -> int:
-        """Become the only consumer, waiting for a turn, and return how many messages there are."""
-        deadline = time.monotonic() + _TURN_SECONDS
+    def _consume(self, received: "deque[Any]") -> int:
+        """Become the queue's only consumer, when the one before has ended, and return how many messages there are."""
+        deadline = time.monotonic() + _EXCLUSIVE_WAIT_SECONDS
         while True:
-            count, consumers = self._state()
+            count, consumers = self._ready_and_consumers()
             if consumers == 0:
                 self._removed, self._reader = 0, self._reading.channel()
                 self._reader.auto_decode = False  # Bytes stay bytes, whatever encoding a message claims.
                 try:
-                    self._reader.basic_consume(FAILED_QUEUE, exclusive=True, callback=found.append)
+                    self._reader.basic_consume(FAILED_QUEUE, exclusive=True, callback=received.append)
                 except ChannelError as error:
                     if error.reply_code != _ACCESS_REFUSED or "exclusive" not in str(error):
                         raise
@@ -133,43 +146,49 @@ class FailedQueue:
                     return count
             if time.monotonic() > deadline:
                 raise BusyError(
-                    f"somebody else reads {FAILED_QUEUE}: another operator or a shovel; try again when it is done"
+                    f"{FAILED_QUEUE} is read by another operator or a shovel; repeat this when that has ended"
                 )
-            time.sleep(_TURN_POLL_SECONDS)
+            time.sleep(_EXCLUSIVE_POLL_SECONDS)
 
-    def _batch(self, found: "deque[Any]", *, at_most: int) -> list[FailedMessage]:
-        """Return the next messages; none when there are no more to come."""
+    def _batches(self, received: "deque[Any]", total: int) -> Iterator[list[FailedMessage]]:
+        seen = 0
+        while seen < total and (batch := self._batch(received, at_most=total - seen)):
+            seen += len(batch)
+            yield batch
+
+    def _batch(self, received: "deque[Any]", *, at_most: int) -> list[FailedMessage]:
+        """Return the next messages; an empty batch when no more arrive."""
         batch: list[FailedMessage] = []
-        with _told():
+        with _translated_errors():
             self._reading.heartbeat_check()
             while len(batch) < min(_BATCH, at_most):
-                if not found:
+                if not received:
                     try:
                         self._reading.drain_events(timeout=_SILENT_SECONDS)
                     except TimeoutError:
                         break
-                while found and len(batch) < min(_BATCH, at_most):
-                    batch.append(FailedMessage.from_message(found.popleft()))
+                while received and len(batch) < min(_BATCH, at_most):
+                    batch.append(FailedMessage.from_message(received.popleft()))
         return batch
 
-    def _put_back(self, *, at_least: int) -> None:
-        """Give back what was not removed, and wait for a moment until it lies there again."""
-        deadline = time.monotonic() + _PUT_BACK_SECONDS
+    def _requeue(self, *, at_least: int) -> None:
+        """Let RabbitMQ put back what was not removed, and wait until it is on the queue again, best effort."""
+        deadline = time.monotonic() + _REQUEUE_WAIT_SECONDS
         with suppress(*_ERRORS, UnavailableError):
             self._reader.close()
             while self.depth() < at_least and time.monotonic() < deadline:
-                time.sleep(0.02)
+                time.sleep(_REQUEUE_POLL_SECONDS)
 
-    def _state(self) -> tuple[int, int]:
-        """Return the queue's ready messages and consumers."""
-        with _told():
+    def _ready_and_consumers(self) -> tuple[int, int]:
+        """Return the queue's numbers of ready messages and of consumers."""
+        with _translated_errors():
             channel = self._reading.channel()
             answer = channel.queue_declare(FAILED_QUEUE, passive=True)
             channel.close()
         return answer.message_count, answer.consumer_count
 
     def _publisher(self) -> Any:
-        """Return a channel of a connection of its own: a confirm must not wait behind messages that come in."""
+        """Return a channel on a second connection: a confirm must not wait for the messages of a pass."""
         if self._writer is None:
             self._writer = self._publishing.channel()
         return self._writer
@@ -185,14 +204,14 @@ def _connection(settings: Settings) -> Any:
         transport="pyamqp",
         connect_timeout=_CONNECT_SECONDS,
         heartbeat=_HEARTBEAT_SECONDS,
-        transport_options={"confirm_publish": True, "client_properties": {"connection_name": "moneyflow failed"}},
+        transport_options={"confirm_publish": True, "client_properties": {"connection_name": "failed-queue"}},
     )
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn what kombu raises into our own errors."""
+def _translated_errors() -> Iterator[None]:
+    """Raise kombu's errors as UnavailableError."""
     try:
         yield
     except _ERRORS as error:
-        raise UnavailableError(f"RabbitMQ does not do it: {error or type(error).__name__}") from error
+        raise UnavailableError(f"RabbitMQ did not answer as expected: {error or type(error).__name__}") from error

@@ -193,5 +193,5 @@ def _insert_end_job(session: Session, on_end: Job) -> UUID:
 
 def _known(row: Mapping[str, Any] | None, batch_id: UUID) -> Mapping[str, Any]:
     if row is None:
-        raise NotFoundError(f"there is no batch {batch_id}; `moneyflow batches list` shows those that exist")
+        raise NotFoundError(f"there is no batch {batch_id}", about="batch")
     return row

@@ -13,7 +13,8 @@ with page as (
     where (state in ('succeeded', 'cancelled') and finished_at < %(ended_before)s
            or state = 'discarded' and finished_at < %(discarded_before)s and not exists (
                select from operation_items item
-               where item.job_id = jobs.id and item.result = 'discarded' and item.done_at >= %(discarded_before)s))
+               where item.source = 'jobs' and item.item_id = jobs.id::text and item.result = 'discarded'
+                 and item.done_at >= %(discarded_before)s))
       and (unique_key is null or unique_while_unfinished or unique_until < clock_timestamp())
       and not exists (select from batches where batches.id = jobs.batch_id and batches.state = 'open')
     order by jobs.id for update of jobs skip locked

@@ -1,1 +1,1 @@
-"""Failed jobs and refused messages: groups, operations on many jobs, and the dead letter queue."""
+"""Failed jobs and refused messages: groups, lists, operations on many items, and the dead letter queue."""

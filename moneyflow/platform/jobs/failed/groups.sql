@@ -1,9 +1,9 @@
 -- name: group_id
--- The short name of the group that a job belongs to.
+-- The short id of a job's group.
 left(md5(concat(kind, chr(31), error_class, chr(31), error_group)), 10);
 
 -- name: matching
--- The condition that a filter makes: what it does not name holds for every job.
+-- The condition of a filter: a part that is not given holds for every job.
 (%(kinds)s::text[] is null or kind = any(%(kinds)s))
     and (%(error_classes)s::text[] is null or error_class = any(%(error_classes)s))
     and (%(groups)s::text[] is null or /* group_id */ = any(%(groups)s))
@@ -14,7 +14,7 @@ left(md5(concat(kind, chr(31), error_class, chr(31), error_group)), 10);
          or strpos(lower(concat_ws(' ', error_message, payload::text, correlation_id)), lower(%(text)s)) > 0);
 
 -- name: groups
--- What failed, by job, error class and normalised message, the most numerous first; the sample is the newest.
+-- Failed jobs by kind, error class and normalised message, the most numerous first; the sample is the newest failure.
 with grouped as (
     select kind, error_class, error_group, count(*) as jobs, min(finished_at) as first_at, max(finished_at) as last_at,
         (array_agg(id order by finished_at desc))[1] as sample_id
@@ -36,6 +36,6 @@ order by finished_at desc nulls last, id limit %(limit)s;
 -- The kinds of the jobs in a state.
 select distinct kind from jobs where state = %(state)s order by kind;
 
--- name: standing
--- State and fence of those jobs that are known.
+-- name: states_and_fences
+-- State and fence of those jobs that exist.
 select id, state, fence from jobs where id = any(%(ids)s);

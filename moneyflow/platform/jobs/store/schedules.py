@@ -1,6 +1,5 @@
 """Schedules in the job store: declare, tick, list, run, pause and resume; each tick is enqueued once."""
 
-import difflib
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,6 +19,7 @@ from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.schedules import Plan, Schedule, plan, registry, ticks_after
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.queries import load_queries
+from moneyflow.platform.suggestions import did_you_mean
 from moneyflow.platform.telemetry.origin import Origin, working_for
 
 log = structlog.get_logger(__name__)
@@ -106,7 +106,7 @@ def pause(session: Session, name: str, *, by: str, reason: str) -> None:
     """
     _find(session, name)
     if session.execute(_QUERIES["pause"], {"name": name, "by": by, "reason": reason}).rowcount == 0:
-        raise ConflictError(f"{name} is paused already; see `moneyflow schedules list`")
+        raise ConflictError(f"the schedule {name} is paused already", about="schedule")
 
 
 def resume(session: Session, name: str) -> datetime:
@@ -175,6 +175,5 @@ def _unknown(session: Session, name: str) -> NotFoundError:
             f"the schedule {name} is declared, but no relay has led since; start a relay of this version"
         )
     known = registry.keys() | {row["name"] for row in listed(session)}
-    near = difflib.get_close_matches(name, known, n=1)
-    advice = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}"
+    advice = did_you_mean(name, known, otherwise=f"there are: {', '.join(sorted(known)) or 'none'}")
     return NotFoundError(f"there is no schedule {name}; {advice}")

@@ -32,7 +32,7 @@ def job_status(session: Session, job_id: UUID) -> DictRow:
     """
     row = session.fetch_one(QUERIES["job_status"], {"id": job_id})
     if row is None:
-        raise NotFoundError(f"there is no job {job_id}")
+        raise NotFoundError(f"there is no job {job_id}", about="job")
     return row
 
 
@@ -44,7 +44,7 @@ def job_detail(session: Session, job_id: UUID) -> JobDetail:
     """
     job = session.fetch_one(QUERIES["job"], {"id": job_id})
     if job is None:
-        raise NotFoundError(f"there is no job {job_id}; see `moneyflow failed list` for the ids of what failed")
+        raise NotFoundError(f"there is no job {job_id}", about="job")
     job["state"] = job.pop("shown_state")
     return JobDetail(
         job=job,

@@ -14,10 +14,10 @@ select fence, attempt, worker, started_at, ended_at, outcome, error_class, error
 from job_attempts where job_id = %(id)s order by fence;
 
 -- name: operations
--- Operations on a job, the oldest first.
+-- The operations that acted on a job, in their order.
 select operation.id, verb, asked_by, reason, result, detail, done_at
 from operation_items item join operations operation on operation.id = item.operation_id
-where item.job_id = %(id)s and item.result is not null order by done_at;
+where item.source = 'jobs' and item.item_id = %(id)s::text and item.result is not null order by done_at;
 
 -- name: find
 -- Jobs, the newest first, of one state and kind where given.

@@ -1,0 +1,69 @@
+"""The filter options of the commands on failed jobs: `--kind`, `--error`, `--group`, `--priority`, `--since`, …."""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.jobs.contract import PRIORITIES
+from moneyflow.platform.jobs.failed.groups import Filter
+from ops.cli.times import WHEN, moment_or_ago
+
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def filter_from(
+    *,
+    kind: Annotated[list[str] | None, typer.Option(help="of this job kind; repeatable, as are the others")] = None,
+    error: Annotated[list[str] | None, typer.Option(help="with this error class")] = None,
+    group: Annotated[list[str] | None, typer.Option(help="of this group, by the id that `groups` shows")] = None,
+    priority: Annotated[list[str] | None, typer.Option(help="of this priority, or of a range: 7-10")] = None,
+    since: Annotated[str | None, typer.Option(help=f"failed at or after: {WHEN}")] = None,
+    until: Annotated[str | None, typer.Option(help=f"failed before: {WHEN}")] = None,
+    text: Annotated[str | None, typer.Option(help="with this text in message, payload or correlation id")] = None,
+) -> Filter:
+    """Return the filter of the options.
+
+    Raises:
+        InvalidInputError: an option's value cannot be read; names the option.
+    """
+    return Filter(
+        kinds=tuple(kind or ()),
+        error_classes=tuple(error or ()),
+        groups=tuple(group or ()),
+        priorities=_priorities(priority or ()),
+        since=moment_or_ago(since, option="--since") if since is not None else None,
+        until=moment_or_ago(until, option="--until") if until is not None else None,
+        text=text or None,
+    )
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `filter_from` in place of its parameter `chosen`."""
+    own, shared = inspect.signature(command), inspect.signature(filter_from)
+
+    def wrapper(**given: Any) -> None:
+        chosen = filter_from(**{name: given.pop(name) for name in shared.parameters})
+        command(**given, chosen=chosen)
+
+    kept = [parameter for name, parameter in own.parameters.items() if name != "chosen"]
+    parameters = sorted([*kept, *shared.parameters.values()], key=lambda parameter: parameter.kind)
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined] # inspect looks for it
+    hints = get_type_hints(filter_from, include_extras=True) | get_type_hints(command, include_extras=True)
+    wrapper.__annotations__ = {name: hint for name, hint in hints.items() if name != "chosen"}
+    return wrapper
+
+
+def _priorities(given: Sequence[str]) -> tuple[int, ...]:
+    found: set[int] = set()
+    for text in given:
+        match = _RANGE.fullmatch(text.strip())
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (-1, -1)
+        if low not in PRIORITIES or high not in PRIORITIES or low > high:
+            raise InvalidInputError(f"--priority {text}: give 0 to 10, where 10 is first, or a range such as 7-10")
+        found |= set(range(low, high + 1))
+    return tuple(sorted(found))

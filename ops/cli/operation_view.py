@@ -1,0 +1,115 @@
+"""How operations are printed: previews, reports with the items that need a look, sweeps, and canaries that failed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.text import Text
+
+from moneyflow.platform.jobs.failed.dead_letters import Swept
+from moneyflow.platform.jobs.failed.failed_jobs import JOBS
+from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
+from moneyflow.platform.jobs.failed.reports import Preview, Report
+from moneyflow.platform.jobs.failed.sources import Order, Verification
+from moneyflow.platform.jobs.failed.use_cases import Finished
+from ops.cli.output import console, fixed, note, print_json, table
+
+#: Items that are shown without being asked for.
+_ITEMS_SHOWN = 20
+
+
+def print_preview(order: Order, preview: Preview, *, as_json: bool) -> None:
+    """Print the results that an order would have, and the items that it could not act on."""
+    if as_json:
+        items = [{**_named(one.source, one.item.item_id), **asdict(one.outcome)} for one in preview.items]
+        messages = [item["message"] for item in items if item["message"]]
+        found = {"dry_run": True, "verb": order.verb, "results": preview.results, "items": items}
+        print_json(found | ({"messages": messages} if order.sources == (REFUSED_MESSAGES,) else {}))
+        return
+    title = f"{order.verb} of {len(preview.items)} items would have these results; nothing was changed"
+    console().print(table("result", "items", rows=list(preview.results.items()), title=title))
+    left = [one for one in preview.items if one.outcome.result not in preview.done]
+    _print_items([(one.item.item_id, one.outcome.result, one.outcome.detail) for one in left[:_ITEMS_SHOWN]])
+
+
+def print_report(finished: Finished, *, as_json: bool, every_item: bool = False) -> None:
+    """Print an operation's results; for people only the items that need a look, unless every item is asked for."""
+    report = finished.report
+    if as_json:
+        swept = {"letters": asdict(finished.swept)} if finished.swept else {}
+        print_json({**_as_json(report), **swept})
+        return
+    operation = report.operation
+    title = f"{operation['verb']} {operation['id']}: {operation['state']}, by {operation['asked_by']}"
+    console().print(table("result", "items", rows=list(report.results.items()), title=title))
+    items = [item for item in report.items if every_item or item["result"] not in report.done]
+    shown = items if every_item else items[:_ITEMS_SHOWN]
+    _print_items([(item["item_id"], item["result"] or "open", item["detail"]) for item in shown])
+    if len(items) > len(shown):
+        note(f"and {len(items) - len(shown)} more: `moneyflow failed operations {operation['id']}` lists each")
+    if finished.swept:
+        console().print(sweep_text(finished.swept))
+    if operation["state"] == "stopped":
+        _print_canary(report)
+
+
+def sweep_text(swept: Swept) -> Text:
+    """Return what a sweep removed and left, or why it did nothing."""
+    if swept.undone:
+        return Text(
+            f"The dead letters on jobs_failed were left as they are: {swept.undone}. They do no harm; "
+            "`moneyflow failed sweep` removes the stale ones.",
+            style="yellow",
+        )
+    refused = f", and {swept.refused} messages without a job (--refused)" if swept.refused else ""
+    return Text(f"jobs_failed: {swept.removed} stale dead letters removed, {swept.left} left{refused}")
+
+
+def _print_items(rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        console().print(table(fixed("item"), "result", "detail", rows=rows))
+
+
+def _print_canary(report: Report) -> None:
+    operation = report.operation
+    rows = [(one.item_id, one.state, one.error_class, one.error_message) for one in report.canary]
+    console().print(table(fixed("canary"), "state", "error", "message", rows=rows))
+    console().print(
+        Text(
+            f"The canary has not succeeded, so {operation['open_items']} items were left as they are. See "
+            f"`moneyflow failed show` for its jobs; to continue without it: "
+            f"moneyflow failed {operation['verb']} --resume {operation['id']}",
+            style="red",
+        )
+    )
+
+
+def _as_json(report: Report) -> dict[str, Any]:
+    return {
+        "operation": report.operation,
+        "results": report.results,
+        "canary": [_verification_as_json(verification) for verification in report.canary],
+        "items": [_item_as_json(item) for item in report.items],
+    }
+
+
+def _verification_as_json(verification: Verification) -> dict[str, Any]:
+    return {
+        "id": verification.item_id,
+        "state": verification.state,
+        "error_class": verification.error_class,
+        "error_message": verification.error_message,
+    }
+
+
+def _item_as_json(item: Mapping[str, Any]) -> dict[str, Any]:
+    fence = int(item["guard"]) if item["source"] == JOBS and item["guard"] else None
+    return {**_named(item["source"], item["item_id"]), "fence": fence, **item}
+
+
+def _named(source: str, item_id: str) -> dict[str, Any]:
+    """Return an item's id by the word of its source."""
+    return {
+        "job_id": item_id if source == JOBS else None,
+        "message": item_id if source == REFUSED_MESSAGES else None,
+    }

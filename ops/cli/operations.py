@@ -1,0 +1,148 @@
+"""How a command carries out an operation: checked options, a preview, or freeze, run, report and exit code."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import psycopg
+import typer
+
+from moneyflow.platform.errors import InvalidInputError, MoneyFlowError
+from moneyflow.platform.jobs.failed.failed_jobs import JOBS
+from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
+from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
+from moneyflow.platform.jobs.failed.sources import Order, Selection
+from moneyflow.platform.jobs.failed.use_cases import FailedItems
+from ops.cli.operation_view import print_preview, print_report
+from ops.cli.options import acting_operator, job_ids, operation_id
+from ops.cli.output import note, passes, progress_bar
+from ops.cli.servers import opened, opened_to_act
+from ops.cli.times import rate_per_second
+
+#: The exit code of a command that SIGINT ended.
+_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of a command that acts on many items."""
+
+    verb: str
+    names: Sequence[str]
+    chosen: Filter
+    everything: bool
+    refused: bool
+    dry_run: bool
+    by: str | None
+    reason: str | None
+    as_json: bool
+    rate: str | None = None
+    origin: str | None = None
+    resume: str | None = None
+    canary: int | None = None
+    canary_seconds: float = CANARY_SECONDS
+    keep_dead_letters: bool = False
+
+    def order(self) -> Order:
+        """Return the order that the options make; raises InvalidInputError."""
+        origin = operation_id("--operation", self.origin) if self.origin else None
+        ids = tuple(dict.fromkeys(self.names)) if self.refused else tuple(map(str, job_ids(self.names)))
+        return Order(
+            verb=self.verb,
+            sources=self._sources(),
+            selection=Selection(criteria=self.chosen, ids=ids, operation=origin),
+            asked_by=acting_operator(self.by),
+            reason=self.reason,
+            rate=rate_per_second(self.rate, option="--rate") if self.rate is not None else None,
+            canary=self.canary,
+        )
+
+    def _sources(self) -> tuple[str, ...]:
+        if self.origin:  # It may have been of jobs or of refused messages.
+            return (JOBS, REFUSED_MESSAGES)
+        return (REFUSED_MESSAGES,) if self.refused else (JOBS,)
+
+
+def carry_out(request: Request) -> None:
+    """Carry out a request and exit with 1 when an item could not be acted on, or the canary failed.
+
+    Raises:
+        InvalidInputError: the options contradict each other, or select nothing.
+    """
+    _check(request)
+    if request.dry_run:
+        _preview(request)
+    else:
+        _act(request)
+
+
+def _check(request: Request) -> None:
+    given = {
+        "ids": bool(request.names) and not request.refused,
+        "a filter": not request.chosen.is_empty,
+        "--all": request.everything,
+        "--operation": request.origin is not None,
+        "--resume": request.resume is not None,
+    }
+    named = [name for name, is_given in given.items() if is_given]
+    if len(named) > 1:
+        raise InvalidInputError(f"{' and '.join(named)} do not go together; give one of them")
+    if not named and not (request.refused and request.names):
+        ways = "ids, a filter such as --kind or --error, or --all"
+        raise InvalidInputError(f"which ones? Give {ways}; `moneyflow failed groups` shows what there is")
+    if request.refused and (request.rate or request.canary):
+        raise InvalidInputError("--rate and --canary are for jobs; leave them out with --refused")
+    if request.resume and (request.dry_run or request.refused or request.rate or request.canary):
+        raise InvalidInputError("--resume continues with the options of its operation; give no other option with it")
+
+
+def _preview(request: Request) -> None:
+    order = request.order()
+    with opened(f"failed {request.verb}") as (settings, database):
+        preview = FailedItems.of(settings, database).preview(order)
+    print_preview(order, preview, as_json=request.as_json)
+
+
+def _act(request: Request) -> None:
+    order = request.order()
+    with opened_to_act(f"failed {request.verb}") as (settings, database):
+        failed = FailedItems.of(settings, database)
+        operation = _begun(failed, request, order)
+        _run(failed, operation, request)
+        with passes("removing stale dead letters") as on_progress:
+            finished = failed.finish(operation, with_sweep=not request.keep_dead_letters, on_progress=on_progress)
+    print_report(finished, as_json=request.as_json)
+    if not finished.report.is_done:
+        raise typer.Exit(1)
+
+
+def _begun(failed: FailedItems, request: Request, order: Order) -> UUID:
+    """Freeze the order, or resume its operation; return the operation's id."""
+    if request.resume:
+        operation = operation_id("--resume", request.resume)
+        failed.resume(operation, verb=request.verb)
+        return operation
+    operation = failed.freeze(order)
+    note(f"operation {operation}; if this is stopped, continue with: {_resume(request, operation)}")
+    return operation
+
+
+def _run(failed: FailedItems, operation: UUID, request: Request) -> None:
+    """Run the operation and show its progress."""
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task(request.verb, total=None)
+            for progress in failed.run(operation, canary_seconds=request.canary_seconds):
+                text = f"waiting for {progress.waiting} of the canary" if progress.waiting else request.verb
+                bar.update(task, completed=progress.done, total=progress.items, description=text)
+    except KeyboardInterrupt:
+        note(f"interrupted; what is done is kept. Continue with: {_resume(request, operation)}")
+        raise typer.Exit(_INTERRUPTED) from None
+    except (MoneyFlowError, psycopg.Error):
+        note(f"operation {operation} is incomplete; what is done is kept. Continue with: {_resume(request, operation)}")
+        raise
+
+
+def _resume(request: Request, operation: UUID) -> str:
+    return f"moneyflow failed {request.verb} --resume {operation}"
