@@ -1,9 +1,11 @@
 """Errors of the platform name no command; the command line adds the command that helps."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from moneyflow.platform.errors import NotFoundError
@@ -13,6 +15,14 @@ from ops.cli import failed
 _ROOT = Path(__file__).parents[2]
 _SOURCES = sorted((_ROOT / "moneyflow").rglob("*.py"))
 _COMMAND = re.compile(r"`(?:moneyflow [a-z]|python -m |make [a-z])")
+
+
+@pytest.fixture
+def logging() -> Iterator[None]:
+    """Restore the configuration of logs, which a command changes."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.mark.parametrize("path", _SOURCES, ids=lambda path: str(path.relative_to(_ROOT)))
@@ -27,7 +37,7 @@ def test_whatever_an_error_is_about_has_a_hint_at_the_command_line() -> None:
 
 
 def test_an_error_is_printed_with_the_command_that_helps(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], logging: None
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise NotFoundError("there is no operation 7", about="operation")
