@@ -272,7 +272,8 @@ def _kept_folder() -> Path:
 def _digest_of_schema() -> str:
     """Return what changes with the schema, or with the roles to which it grants rights."""
     files = [*(CHECKOUT / "migrations").rglob("*.py"), *(CHECKOUT / "migrations").rglob("*.sql")]
-    files.append(CHECKOUT / "ops" / "docker" / "postgres" / "roles.sql")
+    roles = CHECKOUT / "ops" / "docker" / "postgres"
+    files += [roles / name for name in ("roles", "roles.sh", "role.sql", "database.sql")]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
 
 
