@@ -10,18 +10,19 @@ from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.jobs import Job
 from api.resources.users import Activation, Users
+from moneyflow.accounts.settings import AccountSettings
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
-from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.start import begin
+from moneyflow.settings import ApiSettings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """The dependencies of the resources; wired by `wsgi`, or by a test."""
 
-    settings: Settings
+    accounts: AccountSettings
     database: Database
     multiprocess_directory: str | None = None
 
@@ -31,7 +32,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     app = falcon.App(middleware=[Access()])
     install_problems(app)
     database = services.database
-    keys = IdempotencyKeys(secret_key=services.settings.secret_key.get_secret_value())
+    keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
     app.add_route("/v1/users", Users(database, keys))
     app.add_route("/v1/users/activation", Activation(database))
     app.add_route("/v1/jobs/{job_id}", Job(database))
@@ -44,7 +45,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
 
 def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the application for a WSGI server, with the settings of the environment."""
-    settings = begin("api")
+    settings = begin("api", ApiSettings)
     database = Database(
         settings.conninfo("app", application_name="api"),
         size=settings.api_threads,
@@ -52,4 +53,7 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         notify=Notifier(settings),
     )
     database.open()
-    return create_app(Services(settings=settings, database=database, multiprocess_directory=multiprocess_directory))
+    services = Services(
+        accounts=settings.only(AccountSettings), database=database, multiprocess_directory=multiprocess_directory
+    )
+    return create_app(services)

@@ -26,9 +26,10 @@ from typing import Any  # noqa: E402
 
 from prometheus_client import multiprocess  # noqa: E402
 
-from moneyflow.platform.telemetry.start import load_settings  # noqa: E402
+from moneyflow.platform.telemetry.start import load_or_exit  # noqa: E402
+from moneyflow.settings import ApiSettings  # noqa: E402
 
-_settings = load_settings()
+_settings = load_or_exit(ApiSettings)
 
 wsgi_app = f"api.app:wsgi({_DIRECTORY!r})"
 bind = f"{_settings.bind_host}:{_settings.app_port}"

@@ -10,16 +10,16 @@ import consumers.sinks
 from consumers.runtime import Consumer
 from consumers.sink import Sink, registry
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.start import begin
+from moneyflow.settings import ConsumerSettings
 
 log = structlog.get_logger(__name__)
 
 
-async def _serve(settings: Settings, sink: Sink) -> None:
+async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
     database = Database(
-        settings.conninfo(sink.role, application_name=f"consumer {sink.name}"),  # type: ignore[arg-type] # any role
+        settings.conninfo(sink.role, application_name=f"consumer {sink.name}"),
         size=2,
         schema=sink.schema,
     )
@@ -45,8 +45,9 @@ def main() -> int:
     if name not in registry:
         print(f"usage: python -m consumers SINK, with one of {', '.join(sorted(registry))}", file=sys.stderr)
         return 2
-    settings = begin("consumer")
-    asyncio.run(_serve(settings, registry[name]()))
+    sink = registry[name]()
+    settings = begin("consumer", ConsumerSettings, roles=(sink.role,))
+    asyncio.run(_serve(settings, sink))
     log.info("consumer_stopped", sink=name)
     return 0
 

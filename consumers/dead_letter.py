@@ -8,7 +8,7 @@ from moneyflow.platform import clock
 from moneyflow.platform.brokers.kafka import MAX_DEAD_LETTER_BYTES, topic_name
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.events.topics import DEAD_LETTER
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import KafkaSettings
 
 #: Characters of an error's text; the traceback is in the log.
 _MESSAGE_LIMIT = 1024
@@ -19,7 +19,7 @@ _REQUEST_MILLISECONDS = 10_000
 class DeadLetters:
     """Publishes bad records of one sink; its producer starts with the first one."""
 
-    def __init__(self, settings: Settings, *, sink: str) -> None:
+    def __init__(self, settings: KafkaSettings, *, sink: str) -> None:
         self._settings = settings
         self._sink = sink
         self._producer: AIOKafkaProducer | None = None

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from consumers.sink import Sink
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
@@ -17,7 +17,7 @@ BATCH = 500
 _LEAVE_SECONDS = 5.0
 
 
-def new_client(settings: Settings, sink: Sink, *, session_seconds: float) -> AIOKafkaConsumer:
+def new_client(settings: KafkaSettings, sink: Sink, *, session_seconds: float) -> AIOKafkaConsumer:
     """Return a client that has not joined yet; it commits no offset by itself."""
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,

@@ -29,7 +29,7 @@ from consumers.sink import Record, Sink
 from consumers.writer import SinkWriter
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import FenceLostError, UnavailableError
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Consumer:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: KafkaSettings,
         sink: Sink,
         database: Database,
         *,

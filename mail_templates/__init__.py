@@ -1,4 +1,4 @@
-"""The mails: `base` and one file a mail, each with a subject, a text and an HTML block."""
+"""Mail templates: `base` and one file per mail, each with a subject, a text and an HTML block."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedMail:
-    """A mail's texts. The subject is one line, whatever was put into it."""
+    """A mail's texts; the subject is always one line."""
 
     subject: str
     text: str
@@ -34,7 +34,7 @@ _HTML = _environment(autoescape=True)
 
 
 def names() -> list[str]:
-    """Return the names of all mails."""
+    """Return the names of all templates."""
     return sorted(path.stem for path in _FOLDER.glob("*.jinja") if path.stem != "base")
 
 
@@ -42,8 +42,8 @@ def render(name: str, values: Mapping[str, Any]) -> RenderedMail:
     """Render a mail.
 
     Raises:
-        jinja2.TemplateNotFound: there is no such mail.
-        jinja2.UndefinedError: the mail asks for a value that is not given.
+        jinja2.TemplateNotFound: there is no such template.
+        jinja2.UndefinedError: the template uses a value that is missing.
     """
     plain, html = _PLAIN.get_template(f"{name}.jinja"), _HTML.get_template(f"{name}.jinja")
     return RenderedMail(

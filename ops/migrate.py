@@ -16,8 +16,9 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 import moneyflow.events
 from moneyflow.metadata import METADATA
 from moneyflow.platform.brokers import kafka, rabbitmq
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import PostgresSettings, RabbitmqSettings
 from moneyflow.platform.telemetry.start import begin
+from moneyflow.settings import MigrateSettings
 
 log = structlog.get_logger(__name__)
 
@@ -25,35 +26,31 @@ log = structlog.get_logger(__name__)
 _LOCK = 20010
 
 
-def upgrade_schema(settings: Settings, *, revision: str = "head") -> None:
+def upgrade_schema(settings: MigrateSettings, *, revision: str = "head") -> None:
     """Migrate the schema up to `revision`, as the owner."""
     with _owner_connection(settings) as connection:
         command.upgrade(alembic_config(settings, connection), revision)
 
 
-def downgrade_schema(settings: Settings, *, revision: str) -> None:
+def downgrade_schema(settings: MigrateSettings, *, revision: str) -> None:
     """Migrate the schema down to `revision`, as the owner."""
     with _owner_connection(settings) as connection:
         command.downgrade(alembic_config(settings, connection), revision)
 
 
-def alembic_config(settings: Settings, connection: Connection) -> Config:
+def alembic_config(settings: MigrateSettings, connection: Connection) -> Config:
     """Return Alembic's configuration, made in code instead of a file."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
     config.attributes["connection"] = connection
     config.attributes["metadata"] = METADATA
-    config.attributes["roles"] = {
-        "app": settings.postgres_user,
-        "relay": settings.postgres_relay_user,
-        "audit": settings.postgres_audit_user,
-    }
+    config.attributes["roles"] = {role: settings.user(role) for role in MigrateSettings.postgres_grantees}
     return config
 
 
 @contextmanager
-def _owner_connection(settings: Settings) -> Iterator[Connection]:
-    """Yield a connection of the owner that holds the migration lock."""
+def _owner_connection(settings: PostgresSettings) -> Iterator[Connection]:
+    """Yield a connection of the owner with the migration lock."""
     conninfo = settings.conninfo("owner", application_name="migrate")
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
     with engine.connect() as connection:
@@ -63,7 +60,7 @@ def _owner_connection(settings: Settings) -> Iterator[Connection]:
         connection.commit()
 
 
-def declare_queues(settings: Settings) -> None:
+def declare_queues(settings: RabbitmqSettings) -> None:
     """Declare RabbitMQ's topology."""
     connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="migrate"))
     try:
@@ -74,7 +71,7 @@ def declare_queues(settings: Settings) -> None:
 
 def main() -> int:
     """Migrate all three servers; return 0 when all of it succeeded."""
-    settings = begin("migrate")
+    settings = begin("migrate", MigrateSettings)
     upgrade_schema(settings)
     log.info("schema_migrated")
     declare_queues(settings)

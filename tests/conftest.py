@@ -13,7 +13,7 @@ from moneyflow.platform import settings as settings_module
 from moneyflow.platform.brokers import kafka
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings, load_all
 from ops.migrate import declare_queues
 from tests.support import kafka_records, rabbitmq_admin
 from tests.support.guardian import end_run
@@ -96,13 +96,13 @@ def environment(servers: RealServers) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def settings(environment: dict[str, str]) -> Settings:
+def settings(environment: dict[str, str]) -> AllSettings:
     """Return the settings of this test."""
-    return settings_module.load(environment)
+    return load_all(environment)
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
+def database(settings: AllSettings) -> Iterator[Database]:
     """Return this test's database, as the application's role; it wakes workers and the relay as the product does."""
     database = Database(settings.conninfo("app", application_name="test"), size=8, notify=Notifier(settings))
     database.open()
@@ -111,7 +111,7 @@ def database(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture
-def vhost(servers: RealServers, settings: Settings) -> Iterator[str]:
+def vhost(servers: RealServers, settings: AllSettings) -> Iterator[str]:
     """Create this test's vhost of RabbitMQ, which is empty."""
     name = settings.rabbitmq_vhost
     assert servers.rabbitmq.identity(), "it runs"
@@ -121,7 +121,7 @@ def vhost(servers: RealServers, settings: Settings) -> Iterator[str]:
 
 
 @pytest.fixture
-def queues(settings: Settings, vhost: str) -> Settings:
+def queues(settings: AllSettings, vhost: str) -> AllSettings:
     """Declare RabbitMQ's topology in this test's vhost."""
     assert vhost == settings.rabbitmq_vhost
     declare_queues(settings)
@@ -129,7 +129,7 @@ def queues(settings: Settings, vhost: str) -> Settings:
 
 
 @pytest.fixture
-def topics(servers: RealServers, settings: Settings) -> Settings:
+def topics(servers: RealServers, settings: AllSettings) -> AllSettings:
     """Create Kafka's topics under this test's prefix."""
     assert servers.kafka.identity(), "it runs"
     created = set(asyncio.run(kafka.create_topics(settings)))

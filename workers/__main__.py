@@ -16,14 +16,17 @@ import structlog
 
 import mail_templates
 import workers.jobs
-from moneyflow.gateways.mail import Mailer
+from moneyflow.accounts.settings import AccountSettings
+from moneyflow.gateways.mail.settings import MailSettings
+from moneyflow.gateways.mail.smtp import SmtpMailer
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE, connection_parameters
 from moneyflow.platform.brokers.ready_list import ReadyList
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import RetentionSettings
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.start import begin
+from moneyflow.settings import WorkerSettings
 from workers import handlers
 from workers.claims.claims import Claims
 from workers.claims.connection import WorkerConnection
@@ -49,14 +52,15 @@ _EXIT_HANGING = 70
 class WorkerProcess:
     """Everything that one worker process is made of, wired in one place."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         self.stopping = threading.Event()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         notifier, retry, credit = Notifier(settings), PostgresRetry(), Credit()
         self.database = Database(self._conninfo(""), size=settings.worker_threads + 1, notify=notifier)
         self.batches = Database(self._conninfo(" completer"), size=1, notify=notifier, by_keys=True)
-        self.mailer = Mailer(settings, mail_templates.render)
+        self.mailer = SmtpMailer(settings.only(MailSettings), mail_templates.render)
+        gateways = handlers.Gateways([self.mailer, settings.only(AccountSettings), settings.only(RetentionSettings)])
         self.connection = WorkerConnection(
             self._conninfo(" claims"), name=self.name, lease_seconds=settings.worker_lease_seconds
         )
@@ -69,8 +73,7 @@ class WorkerProcess:
             database=self.database,
             claims=claims,
             completion=completion,
-            handlers=handlers.registry,
-            tools=handlers.Tools(settings=settings, mailer=self.mailer),
+            handlers=handlers.bind(handlers.registry, gateways),
             retry=retry,
             worker=self.name,
         )
@@ -176,7 +179,7 @@ class _GiveBack(dramatiq.Middleware):
 
 def main() -> int:
     """Run one worker process until SIGTERM or SIGINT."""
-    settings = begin("worker")
+    settings = begin("worker", WorkerSettings)
     assert workers.jobs, "importing it declares the handlers"
     process = WorkerProcess(settings)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,47 +1,48 @@
-"""What stands in a mail and to whom it goes, read when it is made."""
+"""Mails to users: the recipient and the values of a mail, read when it is sent."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from moneyflow.accounts import tokens
+from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail import Recipient
+from moneyflow.mails import Link, Mail
 from moneyflow.platform.database import Session
 from moneyflow.platform.queries import load_queries
-from moneyflow.platform.settings import Settings
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
-#: The templates whose mail carries a token, and where its link leads.
-_TOKEN_PATHS = {"activation": "/activate"}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Letter:
-    """A mail before it is rendered."""
+class ComposedMail:
+    """A mail before it is rendered: its template, recipient and values."""
 
+    template: str
     to: Recipient
-    values: dict[str, str]
+    values: dict[str, str | int]
 
 
-def compose(session: Session, settings: Settings, template: str, *, user_id: UUID, job_id: UUID) -> Letter | None:
-    """Return the letter to the user, or None when the account is gone.
+def compose(
+    session: Session, settings: AccountSettings, mail: Mail, *, user_id: UUID, job_id: UUID
+) -> ComposedMail | None:
+    """Return the mail to a user, or None when the account does not exist any more.
 
-    A mail with a link gets its token here: the session then holds the token's hash, and must be committed before the
-    mail is sent, so that no link ever reaches a person before it works.
+    A mail with a link gets its token here. The session then holds the token's hash: commit it before the mail is sent,
+    so that the link works when the person receives it.
     """
     row = session.fetch_one(_QUERIES["recipient"], {"user_id": user_id})
     if row is None:
         return None
-    values = {"name": row["name"], "app_url": settings.app_url}
-    if template in _TOKEN_PATHS:
-        token = tokens.issue(
-            session,
-            secret_key=settings.secret_key.get_secret_value(),
-            user_id=user_id,
-            purpose=template,
-            job_id=job_id,
-        )
-        # SECURITY: in the fragment, which browsers send to no server and write into no log.
-        values["link"] = f"{settings.app_url}{_TOKEN_PATHS[template]}#token={token}"
-    return Letter(to=Recipient(name=row["name"], address=row["email"]), values=values)
+    values: dict[str, str | int] = {"name": row["name"], "app_url": settings.app_url}
+    if mail.link is not None:
+        values["link"] = _url(session, settings, mail.link, user_id=user_id, job_id=job_id)
+        values["hours"] = mail.link.hours
+    return ComposedMail(template=mail.name, to=Recipient(name=row["name"], address=row["email"]), values=values)
+
+
+def _url(session: Session, settings: AccountSettings, link: Link, *, user_id: UUID, job_id: UUID) -> str:
+    key = settings.secret_key.get_secret_value()
+    token = tokens.issue(session, link, secret_key=key, user_id=user_id, job_id=job_id)
+    # SECURITY: in the fragment, which browsers send to no server and write to no log.
+    return f"{settings.app_url}{link.path}#token={token}"

@@ -1,3 +1,3 @@
 -- name: recipient
--- To whom a mail goes.
+-- The recipient of a mail.
 select name, email from users where id = %(user_id)s;

@@ -1,4 +1,4 @@
-"""People and the single-use tokens that were mailed to them."""
+"""Tables of users and of the single-use tokens in their mails."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from moneyflow.platform.columns import moment
 
 
 class User(SQLModel, table=True):
-    """A person who signed up. `email` is kept as typed; it is unique without regard to case."""
+    """A user. `email` is stored as typed, and unique without regard to case."""
 
     __tablename__ = "users"
     __table_args__ = (Index("users_email_key", text("lower(email)"), unique=True),)
@@ -27,7 +27,7 @@ class User(SQLModel, table=True):
 
 
 class UserToken(SQLModel, table=True):
-    """A token that was mailed: only its SHA-256 is kept, and it works once."""
+    """A single-use token in a mail; only its SHA-256 is stored."""
 
     __tablename__ = "user_tokens"
 

@@ -1,4 +1,4 @@
-"""Single-use tokens that travel by mail: only their hash is kept."""
+"""Single-use tokens in mails; only their hashes are stored."""
 
 import base64
 import hashlib
@@ -6,35 +6,34 @@ import hmac
 from pathlib import Path
 from uuid import UUID
 
+from moneyflow.mails import Link
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
-LIFETIME_HOURS = 48
 
+def issue(session: Session, link: Link, *, secret_key: str, user_id: UUID, job_id: UUID) -> str:
+    """Return the token of the mail that this job sends, and store its hash.
 
-def issue(session: Session, *, secret_key: str, user_id: UUID, purpose: str, job_id: UUID) -> str:
-    """Return the token that the mail of this job carries, and keep its hash.
-
-    It is derived and not drawn: when a crash makes the job run again, its second mail carries the same link as the
-    first, and both work. Without the secret key nobody can derive it from what the database holds.
+    It is derived from the job's id and not random: when the job runs again after a crash, its second mail carries the
+    same link as the first, and both work. SECURITY: the secret key is needed too, so the database alone reveals none.
     """
-    digest = hmac.new(secret_key.encode(), f"{purpose}:{job_id}".encode(), hashlib.sha256).digest()
+    digest = hmac.new(secret_key.encode(), f"{link.purpose}:{job_id}".encode(), hashlib.sha256).digest()
     token = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     session.execute(
         _QUERIES["issue"],
-        {"token_hash": _hash(token), "user_id": user_id, "purpose": purpose, "hours": LIFETIME_HOURS},
+        {"token_hash": _hash(token), "user_id": user_id, "purpose": link.purpose, "hours": link.hours},
     )
     return token
 
 
 def redeem(session: Session, token: str, *, purpose: str) -> UUID:
-    """Use a token up and return whose it is; the user's other tokens for that purpose end with it.
+    """Use a token and return its user's id; the user's other tokens for that purpose are used with it.
 
     Raises:
-        InvalidInputError: it is unknown, used or expired; which of them is nobody's business.
+        InvalidInputError: it is unknown, used or expired. SECURITY: the error does not say which.
     """
     row = session.fetch_one(_QUERIES["redeem"], {"token_hash": _hash(token), "purpose": purpose})
     if row is None:

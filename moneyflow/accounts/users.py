@@ -1,4 +1,4 @@
-"""People: sign up, activate."""
+"""Users: sign up, activate."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +9,7 @@ from moneyflow.accounts import tokens
 from moneyflow.events.user import UserActivated, UserCreated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
+from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED
 from moneyflow.platform.database import Session
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.ids import new_id
@@ -20,17 +21,17 @@ _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
-    """An account that is in use."""
+    """An activated account."""
 
     user_id: UUID
     activated_at: datetime
 
 
 def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> UUID:
-    """Make an account that waits for its activation and return the id of the job that mails its owner.
+    """Create an account that is not activated yet, and return the id of the job that mails its owner.
 
-    For an address that has an account nothing changes; its owner gets a mail that says so. Whoever asks cannot tell
-    the two apart.
+    For an address that has an account nothing changes; its owner gets a mail that says so. SECURITY: the caller gets
+    the same answer in both cases.
     """
     user_id = new_id()
     row = session.fetch_one(
@@ -39,26 +40,26 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> U
     if row is None:
         owner = session.fetch_one(_QUERIES["find_by_email"], {"email": email})
         assert owner is not None, "the insert met a committed row with this address"
-        return enqueue(session, SendEmail(template="already_registered", user_id=owner["id"]))
+        return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner["id"]))
     emit(
         session,
         UserCreated(sequence=1, user_id=user_id, email=email, name=name, created_at=row["created_at"]),
         actor_id=user_id,
     )
-    return enqueue(session, SendEmail(template="activation", user_id=user_id))
+    return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=user_id))
 
 
 def activate(session: Session, token: str) -> Activation:
-    """Activate the account that the token was mailed to, and let it be greeted.
+    """Activate the account of the token's user, and enqueue the welcome mail.
 
     Raises:
         InvalidInputError: when the token is unknown, used or expired.
     """
-    user_id = tokens.redeem(session, token, purpose="activation")
+    user_id = tokens.redeem(session, token, purpose=ACTIVATE.purpose)
     row = session.fetch_one(_QUERIES["activate"], {"id": user_id})
-    if row is None:  # By another link before; nothing happens twice.
+    if row is None:  # Activated by another link already.
         row = session.fetch_one(_QUERIES["find_activation"], {"id": user_id})
-        assert row is not None, "a token goes with its user"
+        assert row is not None, "a token is deleted with its user"
         return Activation(user_id=user_id, activated_at=row["activated_at"])
     event = UserActivated(sequence=row["version"], user_id=user_id, activated_at=row["activated_at"])
     emit(session, event, actor_id=user_id)

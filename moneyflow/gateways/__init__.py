@@ -1,1 +1,1 @@
-"""The outside world behind small functions and protocols: brokers, mail, Redis."""
+"""Gateways to outside services: for each a protocol, its adapters, one for tests, and one conformance suite."""

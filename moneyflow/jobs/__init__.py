@@ -1,4 +1,4 @@
-"""The contracts of all jobs: payload, name, version, priority and policy of each.
+"""The contracts of all jobs: payload, kind, version, priority and policy of each.
 
 Importing this package fills the registry: a job is one file here and its handler in `workers/jobs/`.
 """

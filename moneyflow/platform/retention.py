@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Counter
 
 from moneyflow.platform.database import Session
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import RetentionSettings
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +24,7 @@ BATCH_ROWS = 5000
 purged_rows = Counter("moneyflow_purged_rows_total", "Rows deleted because they had expired", ["table"])
 
 
-def _no_parameters(_: Settings) -> Mapping[str, Any]:
+def _no_parameters(_: RetentionSettings) -> Mapping[str, Any]:
     return {}
 
 
@@ -37,9 +37,9 @@ class Rule:
 
     table: str
     query: LiteralString
-    parameters: Callable[[Settings], Mapping[str, Any]] = _no_parameters
+    parameters: Callable[[RetentionSettings], Mapping[str, Any]] = _no_parameters
 
-    def batches(self, session: Session, settings: Settings, *, limit: int) -> Iterator[int]:
+    def batches(self, session: Session, settings: RetentionSettings, *, limit: int) -> Iterator[int]:
         """Delete batch by batch and yield the rows of each; the caller commits after each."""
         parameters = {**self.parameters(settings), "limit": limit}
         rows = limit
@@ -65,7 +65,7 @@ def declare(rule: Rule) -> Rule:
 
 def purge(
     session: Session,
-    settings: Settings,
+    settings: RetentionSettings,
     *,
     seconds: float,
     rules: Iterable[Rule] | None = None,

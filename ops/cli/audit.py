@@ -13,9 +13,9 @@ from rich.table import Table
 
 from moneyflow.audit import log
 from moneyflow.audit.log import Chain
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import PostgresDownError
+from moneyflow.settings import AuditVerifySettings, load
 
 app = typer.Typer(no_args_is_help=True, help="the audit log and its hash chains")
 
@@ -33,7 +33,7 @@ def verify(
 
     Exits 1 when any chain is broken.
     """
-    settings = settings_module.load()
+    settings = load(AuditVerifySettings)
     database = Database(settings.conninfo("audit", application_name="moneyflow audit verify"), size=1)
     database.open()
     try:

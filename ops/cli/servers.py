@@ -5,29 +5,29 @@ from contextlib import contextmanager
 
 import psycopg
 
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.database import Database, Session, is_outage
 from moneyflow.platform.errors import ConflictError, PostgresDownError
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import PostgresSettings
+from moneyflow.settings import CliSettings, load
 
 #: Seconds to wait for a connection: an operator sees soon that Postgres is down.
 _TIMEOUT_SECONDS = 5
 
 
 @contextmanager
-def opened(command: str) -> Iterator[tuple[Settings, Database]]:
+def opened(command: str) -> Iterator[tuple[CliSettings, Database]]:
     """Yield settings and database for a command that only reads; it notifies no relay."""
-    settings = settings_module.load()
+    settings = load(CliSettings)
     with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield settings, database
 
 
 @contextmanager
-def opened_to_act(command: str) -> Iterator[tuple[Settings, Database]]:
+def opened_to_act(command: str) -> Iterator[tuple[CliSettings, Database]]:
     """Yield settings and database for a command that changes jobs: each commit notifies the relay."""
     from moneyflow.platform.brokers.notifier import Notifier  # noqa: PLC0415 - a command that only reads needs no Redis
 
-    settings = settings_module.load()
+    settings = load(CliSettings)
     conninfo = _conninfo(settings, command)
     with _open(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
         yield settings, database
@@ -40,7 +40,7 @@ def working_session(command: str) -> Iterator[Session]:
         yield session
 
 
-def _conninfo(settings: Settings, command: str) -> str:
+def _conninfo(settings: PostgresSettings, command: str) -> str:
     return settings.conninfo("app", application_name=f"moneyflow {command}")
 
 

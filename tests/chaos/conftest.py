@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.chaos.report import Round, as_markdown, write
 from tests.chaos.scene import Scene
 from tests.e2e.conftest import platform, processes, pytest_runtest_makereport
@@ -26,7 +26,7 @@ def is_long(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture
 def make_scene(
-    servers: RealServers, platform: Settings, environment: dict[str, str], processes: Processes
+    servers: RealServers, platform: AllSettings, environment: dict[str, str], processes: Processes
 ) -> Iterator[Callable[[str], Scene]]:
     """Return what makes this test's scene, without any process; each that is started is sabotaged as it says."""
     with Proxies() as proxies:

@@ -7,14 +7,14 @@ import orjson
 
 from moneyflow.audit import log as audit
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.chaos.requested import Answer, Request
 from tests.chaos.verdict import Verdict
 from tests.support.kafka_records import everything_in
 from tests.support.waiting import eventually
 
 
-def judge_events(verdict: Verdict, settings: Settings, requests: Sequence[Request], *, audit_seconds: float) -> None:
+def judge_events(verdict: Verdict, settings: AllSettings, requests: Sequence[Request], *, audit_seconds: float) -> None:
     """Add what is wrong with the events to a verdict."""
     found = _by_id(settings)
     accepted = {str(r.event_id) for r in requests if r.answer is Answer.ACCEPTED}
@@ -28,7 +28,7 @@ def judge_events(verdict: Verdict, settings: Settings, requests: Sequence[Reques
     _judge_audit(verdict, settings, set(found), seconds=audit_seconds)
 
 
-def _by_id(settings: Settings) -> dict[str, dict[str, str]]:
+def _by_id(settings: AllSettings) -> dict[str, dict[str, str]]:
     """Return the events in the order in which they first came."""
     found: dict[str, dict[str, str]] = {}
     for record in everything_in(settings, "user.events"):
@@ -40,7 +40,7 @@ def _by_id(settings: Settings) -> dict[str, dict[str, str]]:
     return found
 
 
-def _judge_audit(verdict: Verdict, settings: Settings, ids: set[str], *, seconds: float) -> None:
+def _judge_audit(verdict: Verdict, settings: AllSettings, ids: set[str], *, seconds: float) -> None:
     log = Database(settings.conninfo("audit", application_name="test"), size=1)
     log.open()
 

@@ -8,7 +8,7 @@ import dramatiq
 import psycopg
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.chaos.plain_dramatiq import TABLES
 from tests.chaos.report import Round
 from tests.chaos.requested import draw_requests
@@ -89,6 +89,6 @@ def _wait_for(scene: Scene, accepted: set[str]) -> Counter[str]:
     return effects
 
 
-def _url(settings: Settings, *, port: int) -> str:
+def _url(settings: AllSettings, *, port: int) -> str:
     password = settings.rabbitmq_password.get_secret_value()
     return f"amqp://{settings.rabbitmq_user}:{password}@127.0.0.1:{port}/{settings.rabbitmq_vhost}"

@@ -8,8 +8,7 @@ from typing import Literal
 
 import psycopg
 
-from moneyflow.platform import settings as settings_module
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings, load_all
 from tests.support import rabbitmq_admin
 from tests.support.processes import Process, Processes
 from tests.support.proxy import Proxies, Proxy
@@ -35,7 +34,7 @@ class Scene:
     """Starts what a round needs, and brings all of it back in the end."""
 
     def __init__(
-        self, servers: RealServers, settings: Settings, environment: dict[str, str], processes: Processes, *,
+        self, servers: RealServers, settings: AllSettings, environment: dict[str, str], processes: Processes, *,
         proxies: Proxies, sabotage: str = "nothing",
     ) -> None:  # fmt: skip
         self.servers = servers
@@ -76,9 +75,9 @@ class Scene:
         """Return the actors of that kind."""
         return [actor for actor in self.actors if actor.kind == kind]
 
-    def client_settings(self) -> Settings:
+    def client_settings(self) -> AllSettings:
         """Return the settings of a client that comes through proxies as well."""
-        return settings_module.load(self._environment | self._through(self.client_proxies))
+        return load_all(self._environment | self._through(self.client_proxies))
 
     def revive(self) -> None:
         """Start what does not run, as a supervisor does; note what ended though nobody had ended it."""

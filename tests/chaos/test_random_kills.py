@@ -9,7 +9,7 @@ import pytest
 
 from moneyflow.audit import log as audit
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import mails
 from tests.support.killer import Killer
 from tests.support.processes import Processes
@@ -44,7 +44,7 @@ def _finished(database: Database) -> int:
 
 
 @pytest.fixture
-def log(settings: Settings) -> Iterator[Database]:
+def log(settings: AllSettings) -> Iterator[Database]:
     """Return this test's database, as the role that writes the audit log."""
     database = Database(settings.conninfo("audit", application_name="test"), size=1)
     database.open()
@@ -54,7 +54,7 @@ def log(settings: Settings) -> Iterator[Database]:
 
 @pytest.mark.timeout(600)
 def test_many_people_sign_up_while_the_worker_and_the_relay_are_killed_again_and_again(
-    platform: Settings,
+    platform: AllSettings,
     database: Database,
     log: Database,
     processes: Processes,

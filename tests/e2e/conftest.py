@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import effects
 from tests.support.processes import Processes
 
@@ -18,7 +18,7 @@ def processes(environment: dict[str, str], tmp_path: Path) -> Iterator[Processes
 
 
 @pytest.fixture
-def platform(queues: Settings, topics: Settings) -> Settings:
+def platform(queues: AllSettings, topics: AllSettings) -> AllSettings:
     """Return the settings of a migrated test: queues, topics and the table of effects are there."""
     assert queues is topics
     effects.create_table(queues)

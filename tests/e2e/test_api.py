@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support.processes import Process, Processes
 from tests.support.servers import Fleet, fresh_environment
 
@@ -31,7 +31,7 @@ def running(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def api(running: Process, fleet: Fleet, settings: Settings) -> Iterator[httpx.Client]:
+def api(running: Process, fleet: Fleet, settings: AllSettings) -> Iterator[httpx.Client]:
     """Return a client of the running API, which has no users yet."""
     conninfo = make_conninfo(fleet.shared.postgres.superuser_conninfo(), dbname=settings.postgres_db)
     with psycopg.connect(conninfo, autocommit=True) as connection:
@@ -216,6 +216,6 @@ def _metric(api: httpx.Client, name: str) -> float:
     return next((float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0.0)
 
 
-def test_a_wrong_configuration_ends_the_api_with_one_clear_message(settings: Settings, processes: Processes) -> None:
+def test_a_wrong_configuration_ends_the_api_with_one_clear_message(settings: AllSettings, processes: Processes) -> None:
     with pytest.raises(AssertionError, match="SECRET_KEY"):
         processes.api(SECRET_KEY="short")

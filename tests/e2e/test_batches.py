@@ -12,7 +12,7 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.batches import Status
 from moneyflow.platform.jobs.contract import Job
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.killer import Killer
@@ -42,7 +42,7 @@ def _all_effects(database: Database) -> Counter[UUID]:
         return Counter(row["job_id"] for row in session.fetch_all("select job_id from effects"))
 
 
-def _publish_twice(servers: RealServers, settings: Settings, database: Database) -> int:
+def _publish_twice(servers: RealServers, settings: AllSettings, database: Database) -> int:
     """Publish a second message of every job there is, as if the first had been lost."""
     with database.transaction() as session:
         ids = [(row["id"], row["kind"]) for row in session.fetch_all("select id, kind from jobs")]
@@ -54,7 +54,7 @@ def _publish_twice(servers: RealServers, settings: Settings, database: Database)
 
 @pytest.mark.parametrize("point", ["dies_at:worker.before_finish:2", "dies_at:worker.finished:2"])
 def test_a_chain_whose_worker_is_killed_goes_on_and_no_link_is_made_twice(
-    point: str, platform: Settings, database: Database, processes: Processes
+    point: str, platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     dying = processes.worker(sabotage=point, wait_ready=False)
@@ -78,7 +78,7 @@ def _rows(database: Database) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("point", ["dies_at:relay.before_batch_end:1", "dies_at:relay.batches_ended:1"])
 def test_a_batch_whose_relay_dies_as_it_ends_it_has_its_end_run_once(
-    point: str, platform: Settings, database: Database, processes: Processes
+    point: str, platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.worker()
     dying = processes.relay(sabotage=point, wait_ready=False)
@@ -95,7 +95,7 @@ def test_a_batch_whose_relay_dies_as_it_ends_it_has_its_end_run_once(
 
 
 def test_a_batch_of_members_that_add_members_ends_after_the_last_and_every_message_came_twice(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker()
@@ -114,7 +114,7 @@ def test_a_batch_of_members_that_add_members_ends_after_the_last_and_every_messa
 
 
 def test_the_end_of_a_batch_waits_for_all_its_members_and_a_standby_ends_it_when_the_leader_is_killed(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     leader = processes.relay(wait_ready=False)
     processes.worker()
@@ -139,7 +139,7 @@ def _members(database: Database, batch_id: UUID) -> list[dict[str, object]]:
 
 
 def test_who_cancels_a_batch_stops_its_running_members_and_its_end_never_runs(
-    platform: Settings, database: Database, processes: Processes, hold: Path
+    platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker(WORKER_THREADS="2")
@@ -158,7 +158,7 @@ def test_who_cancels_a_batch_stops_its_running_members_and_its_end_never_runs(
 
 @pytest.mark.timeout(300)
 def test_every_batch_ends_once_while_workers_and_relays_are_killed_at_random(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     victims = [processes.relay(), processes.worker(), processes.relay(), processes.worker()]
     with Killer(victims, seconds=1.5, seed=5) as killer:

@@ -7,7 +7,7 @@ import pytest
 
 from moneyflow.events.topics import USER_EVENTS
 from moneyflow.platform.events.topics import DEAD_LETTER
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import tally
 from tests.support.kafka_records import everything_in, produce
 from tests.support.processes import Processes
@@ -15,17 +15,17 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def ready(topics: Settings) -> Settings:
+def ready(topics: AllSettings) -> AllSettings:
     """Return the settings of a test with topics and the tables of the tally sink."""
     tally.create_tables(topics)
     return topics
 
 
-def _send(settings: Settings, count: int) -> None:
+def _send(settings: AllSettings, count: int) -> None:
     produce(settings, USER_EVENTS, [(uuid.uuid4().bytes, b"any") for _ in range(count)])
 
 
-def _until_written(settings: Settings, count: int) -> None:
+def _until_written(settings: AllSettings, count: int) -> None:
     eventually(
         lambda: len(tally.tallied(settings)) == count,
         seconds=40,
@@ -33,7 +33,7 @@ def _until_written(settings: Settings, count: int) -> None:
     )
 
 
-def _killed_before_mirror(settings: Settings, processes: Processes, *, successor: str) -> int:
+def _killed_before_mirror(settings: AllSettings, processes: Processes, *, successor: str) -> int:
     """Kill a consumer between the sink's commit and the mirror; return how often the most written record is there."""
     _send(settings, 30)
     first = processes.consumer("tally")
@@ -51,16 +51,16 @@ def _killed_before_mirror(settings: Settings, processes: Processes, *, successor
 
 
 def test_a_consumer_killed_between_commit_and_mirror_writes_nothing_twice(
-    ready: Settings, processes: Processes
+    ready: AllSettings, processes: Processes
 ) -> None:
     assert _killed_before_mirror(ready, processes, successor="nothing") == 1
 
 
-def test_without_the_gate_the_same_kill_doubles(ready: Settings, processes: Processes) -> None:
+def test_without_the_gate_the_same_kill_doubles(ready: AllSettings, processes: Processes) -> None:
     assert _killed_before_mirror(ready, processes, successor="without_gate") == 2
 
 
-def _frozen(settings: Settings, processes: Processes, *, sabotage: str) -> int:
+def _frozen(settings: AllSettings, processes: Processes, *, sabotage: str) -> int:
     """Freeze a consumer in the middle of a batch, let another take over, thaw the first."""
     frozen = processes.consumer("tally", sabotage=sabotage, TALLY_SECONDS="1.5")
     _send(settings, 1)
@@ -76,15 +76,17 @@ def _frozen(settings: Settings, processes: Processes, *, sabotage: str) -> int:
     return max(tally.tallied(settings).values())
 
 
-def test_a_thawed_consumer_whose_partition_was_taken_over_writes_nothing(ready: Settings, processes: Processes) -> None:
+def test_a_thawed_consumer_whose_partition_was_taken_over_writes_nothing(
+    ready: AllSettings, processes: Processes
+) -> None:
     assert _frozen(ready, processes, sabotage="missed_soon") == 1
 
 
-def test_without_the_epoch_the_zombies_batch_is_there_too(ready: Settings, processes: Processes) -> None:
+def test_without_the_epoch_the_zombies_batch_is_there_too(ready: AllSettings, processes: Processes) -> None:
     assert _frozen(ready, processes, sabotage="without_epoch") == 2
 
 
-def test_a_killed_consumers_partitions_go_to_the_other_one(ready: Settings, processes: Processes) -> None:
+def test_a_killed_consumers_partitions_go_to_the_other_one(ready: AllSettings, processes: Processes) -> None:
     first = processes.consumer("tally", sabotage="missed_soon")
     processes.consumer("tally", sabotage="missed_soon")
     _send(ready, 60)
@@ -98,7 +100,7 @@ def test_a_killed_consumers_partitions_go_to_the_other_one(ready: Settings, proc
 
 
 def test_a_bad_record_alone_is_dead_lettered_with_its_origin(
-    topics: Settings, processes: Processes, environment: dict[str, str]
+    topics: AllSettings, processes: Processes, environment: dict[str, str]
 ) -> None:
     produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", b'{"specversion": "1.0"}')])
     consumer = processes.consumer("audit")
@@ -134,7 +136,7 @@ def test_a_bad_record_alone_is_dead_lettered_with_its_origin(
     ids=["half a surrogate pair", "an id too long for an index", "a NUL", "almost too large"],
 )  # fmt: skip
 def test_a_record_that_no_database_could_store_is_poison_and_the_good_record_after_it_is_written(
-    topics: Settings, processes: Processes, bad: bytes
+    topics: AllSettings, processes: Processes, bad: bytes
 ) -> None:
     good = b'{"specversion":"1.0","id":"2","source":"/x","type":"user.x","subject":"s","time":"2026-01-01T00:00:00Z"}'
     produce(topics, USER_EVENTS, [(b"one-key", bad), (b"one-key", good)])
@@ -146,7 +148,7 @@ def test_a_record_that_no_database_could_store_is_poison_and_the_good_record_aft
 
 
 def test_a_consumer_killed_between_a_dead_letter_and_its_position_loses_neither_record(
-    topics: Settings, processes: Processes
+    topics: AllSettings, processes: Processes
 ) -> None:
     good = b'{"specversion":"1.0","id":"2","source":"/x","type":"user.x","subject":"s","time":"2026-01-01T00:00:00Z"}'
     produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", good)])
@@ -159,7 +161,7 @@ def test_a_consumer_killed_between_a_dead_letter_and_its_position_loses_neither_
 
 
 def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition_and_show_as_not_ready(
-    ready: Settings, processes: Processes
+    ready: AllSettings, processes: Processes
 ) -> None:
     first = processes.consumer("tally")
     _send(ready, 12)

@@ -7,7 +7,7 @@ import psutil
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue, enqueue_many
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Process, Processes
@@ -22,7 +22,7 @@ def _resident_bytes(process: Process) -> int:
 
 
 def test_twenty_thousand_jobs_of_the_next_decade_cost_no_memory_and_hold_up_nobody(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     relay, worker = processes.relay(), processes.worker()
     warm_up = jobs.enqueue(database, *[LeaveEffect() for _ in range(50)])
@@ -41,7 +41,7 @@ def test_twenty_thousand_jobs_of_the_next_decade_cost_no_memory_and_hold_up_nobo
 
 
 def test_a_job_of_a_far_off_day_runs_on_that_day_once(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     with database.transaction() as session:
         after_a_delay = enqueue(session, LeaveEffect(), delay=_TEN_YEARS)

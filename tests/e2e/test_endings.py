@@ -10,7 +10,7 @@ from aiokafka import ConsumerRecord
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.store import control
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.kafka_records import everything_in
 from tests.support.kinds import Declared, EndAs, Flaky, OneAtATime, Patient, Versioned
@@ -19,14 +19,14 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def running(platform: Settings, processes: Processes) -> Settings:
+def running(platform: AllSettings, processes: Processes) -> AllSettings:
     processes.relay(wait_ready=False)
     processes.worker()
     return platform
 
 
 def test_a_handler_says_how_its_try_ends_and_only_success_keeps_what_it_wrote(
-    running: Settings, database: Database
+    running: AllSettings, database: Database
 ) -> None:
     ids = dict(
         zip(
@@ -68,7 +68,7 @@ def test_a_handler_says_how_its_try_ends_and_only_success_keeps_what_it_wrote(
 
 
 def test_a_contract_says_which_errors_are_permanent_and_which_do_not_count(
-    running: Settings, database: Database
+    running: AllSettings, database: Database
 ) -> None:
     refused, waits = jobs.enqueue(database, Declared(refused=True), Declared(refused=False))
 
@@ -81,7 +81,7 @@ def test_a_contract_says_which_errors_are_permanent_and_which_do_not_count(
 
 
 def test_an_old_payload_is_upgraded_and_a_newer_one_waits_for_workers_that_know_it(
-    running: Settings, database: Database
+    running: AllSettings, database: Database
 ) -> None:
     with database.transaction() as session:
         ids = enqueue_many(session, [Versioned(amount_minor=1200, currency="USD")] * 4, delay=timedelta(hours=1))
@@ -107,7 +107,7 @@ def test_an_old_payload_is_upgraded_and_a_newer_one_waits_for_workers_that_know_
 
 
 def test_a_running_job_tells_its_progress_and_stops_when_it_is_cancelled(
-    running: Settings, database: Database, hold: Path
+    running: AllSettings, database: Database, hold: Path
 ) -> None:
     cancelled, finished = jobs.enqueue(database, Patient(held_by=str(hold)), Patient(held_by=str(hold)))
     eventually(lambda: all(jobs.job(database, one)["progress"] for one in (cancelled, finished)), what="both tell")
@@ -122,7 +122,7 @@ def test_a_running_job_tells_its_progress_and_stops_when_it_is_cancelled(
     assert row["progress"] == {"done": row["result"]["rounds"], "total": 1000, "note": "counting"}
 
 
-def test_a_unique_key_is_free_again_when_its_job_has_ended(running: Settings, database: Database) -> None:
+def test_a_unique_key_is_free_again_when_its_job_has_ended(running: AllSettings, database: Database) -> None:
     first, failing = jobs.enqueue(database, OneAtATime(name="a"), OneAtATime(name="b", fails=True))
     jobs.until_all(database, [first], "succeeded")
     jobs.until_all(database, [failing], "failed")
@@ -134,7 +134,7 @@ def test_a_unique_key_is_free_again_when_its_job_has_ended(running: Settings, da
 
 
 def test_a_kind_whose_jobs_fail_all_alike_pauses_itself_fails_none_for_good_and_goes_on_when_it_works(
-    running: Settings, database: Database, hold: Path
+    running: AllSettings, database: Database, hold: Path
 ) -> None:
     ids = jobs.enqueue(database, *[Flaky(down=str(hold)) for _ in range(30)])
     eventually(lambda: _paused_by(database) == "breaker", what="the kind has paused itself")
@@ -152,7 +152,7 @@ def test_a_kind_whose_jobs_fail_all_alike_pauses_itself_fails_none_for_good_and_
     assert "the provider is down, request …" in told[0]["data"]["message"]
 
 
-def _both_told(settings: Settings) -> list[ConsumerRecord]:
+def _both_told(settings: AllSettings) -> list[ConsumerRecord]:
     found = everything_in(settings, "system.events")
     return found if len(found) >= 2 else []
 

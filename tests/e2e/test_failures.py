@@ -1,7 +1,7 @@
 """Jobs that fail: tried again when due, and put on `jobs_failed` with their reason when nothing helps."""
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
@@ -10,7 +10,7 @@ from tests.support.waiting import eventually
 
 
 def test_a_job_that_fails_twice_succeeds_at_its_third_try_and_keeps_all_three(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker()
@@ -27,7 +27,7 @@ def test_a_job_that_fails_twice_succeeds_at_its_third_try_and_keeps_all_three(
 
 
 def test_exhausted_and_permanent_failures_lie_on_jobs_failed_with_their_reason_and_no_secret(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker()
@@ -57,7 +57,7 @@ def test_exhausted_and_permanent_failures_lie_on_jobs_failed_with_their_reason_a
 
 
 def test_a_dead_letter_that_is_moved_back_replays_its_job_once_however_many_copies_are_moved(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay()
     processes.worker()

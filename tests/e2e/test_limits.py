@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, kinds
 from tests.support.killer import Killer
 from tests.support.kinds import Placed, Rated
@@ -14,7 +14,7 @@ from tests.support.processes import Processes
 
 
 @pytest.fixture
-def running(platform: Settings) -> Settings:
+def running(platform: AllSettings) -> AllSettings:
     kinds.create_table(platform)
     return platform
 
@@ -39,7 +39,7 @@ def _most_at_once(database: Database, ids: Sequence[UUID], *, by: str) -> int:
 
 
 def test_no_more_run_at_once_than_the_limit_says_and_one_of_each_key_though_workers_are_killed(
-    running: Settings, database: Database, processes: Processes
+    running: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     workers = [processes.worker(), processes.worker()]
@@ -55,7 +55,7 @@ def test_no_more_run_at_once_than_the_limit_says_and_one_of_each_key_though_work
 
 
 def test_no_window_of_a_second_has_more_starts_than_the_rate(
-    running: Settings, database: Database, processes: Processes
+    running: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker()

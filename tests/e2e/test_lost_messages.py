@@ -4,7 +4,7 @@ import pytest
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue_many
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 
 @pytest.mark.parametrize("loss", [rabbitmq_admin.purge_queue, rabbitmq_admin.delete_queue])
 def test_messages_that_were_lost_while_they_waited_are_sent_again(
-    loss: object, platform: Settings, database: Database, processes: Processes, servers: RealServers
+    loss: object, platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(sabotage="looks_often", wait_ready=False)
     ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(10)])
@@ -30,7 +30,7 @@ def test_messages_that_were_lost_while_they_waited_are_sent_again(
 
 @pytest.mark.timeout(300)
 def test_ten_thousand_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_once(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(wait_ready=False)
     with database.transaction() as session:
@@ -47,7 +47,7 @@ def test_ten_thousand_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_on
 
 
 def test_a_queue_that_is_deleted_under_a_worker_is_there_again_and_the_worker_goes_on(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(sabotage="looks_often", wait_ready=False)
     worker = processes.worker()

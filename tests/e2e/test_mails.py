@@ -1,4 +1,4 @@
-"""Mails from a worker to a mail server: sent, tried again, refused, and not sent to who is gone."""
+"""Mails from a worker to a mail server: sent, retried, refused, and not sent when the account does not exist."""
 
 from uuid import UUID, uuid4
 
@@ -9,28 +9,26 @@ from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
 
 def _sign_up(database: Database, domain: str) -> tuple[UUID, str]:
-    """Sign somebody up and return the job that mails them, and their address."""
+    """Sign a person up and return the job that mails them, and their address."""
     address = f"{uuid4().hex}@{domain}"
     with database.transaction() as session:
         return users.sign_up(session, email=address, name="Zoë", password_hash=""), address
 
 
-def _mails_to(settings: Settings, address: str) -> list[dict[str, object]]:
+def _mails_to(settings: AllSettings, address: str) -> list[dict[str, object]]:
     answer = httpx.get(f"{settings.mail_catcher_url}/api/v1/messages", params={"limit": 1000}, trust_env=False)
     found = answer.raise_for_status().json()["messages"]
     return [mail for mail in found if address in [to["Address"] for to in mail["To"]]]
 
 
-def test_a_mail_is_sent_once_and_bears_its_jobs_id(
-    platform: Settings, database: Database, processes: Processes
-) -> None:
+def test_a_mail_is_sent_once_with_its_jobs_id(platform: AllSettings, database: Database, processes: Processes) -> None:
     processes.relay(wait_ready=False)
     processes.worker()
     job_id, address = _sign_up(database, "example.com")
@@ -42,8 +40,8 @@ def test_a_mail_is_sent_once_and_bears_its_jobs_id(
     assert jobs.job(database, job_id)["result"] == {"sent": True}
 
 
-def test_a_mail_whose_worker_dies_before_it_is_marked_comes_twice_under_one_id(
-    platform: Settings, database: Database, processes: Processes
+def test_a_mail_whose_worker_dies_before_it_is_marked_arrives_twice_with_one_id(
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     dying = processes.worker(sabotage="dies_at:worker.before_finish:1", wait_ready=False)
@@ -58,8 +56,8 @@ def test_a_mail_whose_worker_dies_before_it_is_marked_comes_twice_under_one_id(
     assert len({mail["MessageID"] for mail in mails}) == 1
 
 
-def test_later_means_another_try_and_never_means_a_dead_letter(
-    platform: Settings, database: Database, processes: Processes
+def test_a_deferred_mail_is_retried_and_a_refused_one_is_a_dead_letter(
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker()
@@ -77,8 +75,8 @@ def test_later_means_another_try_and_never_means_a_dead_letter(
     assert _mails_to(platform, bounced_address) == []
 
 
-def test_who_is_gone_gets_no_mail_and_the_job_says_so(
-    platform: Settings, database: Database, processes: Processes
+def test_an_account_that_does_not_exist_gets_no_mail_and_the_result_says_so(
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker()
@@ -91,4 +89,4 @@ def test_who_is_gone_gets_no_mail_and_the_job_says_so(
     jobs.until_all(database, ids, "succeeded")
 
     for job_id in ids:
-        assert jobs.job(database, job_id)["result"] == {"sent": False, "reason": "the account is gone"}
+        assert jobs.job(database, job_id)["result"] == {"sent": False, "reason": "the account does not exist any more"}

@@ -9,7 +9,7 @@ import pytest
 from moneyflow.platform.brokers.job_message import encode
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
@@ -35,7 +35,7 @@ _MALFORMED: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", _MALFORMED)
 def test_a_malformed_message_is_set_aside_and_the_good_jobs_behind_it_run(
-    name: str, platform: Settings, database: Database, processes: Processes, servers: RealServers
+    name: str, platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     body = _MALFORMED[name]()
     for _ in range(8):  # More than the worker has threads: it would stop, were any of them to die of it.

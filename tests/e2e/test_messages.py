@@ -8,8 +8,8 @@ import orjson
 from moneyflow.platform.brokers.job_message import encode
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.origin import Origin, working_for
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import BY_MESSAGES, Processes
@@ -19,7 +19,7 @@ _TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def test_a_message_on_jobs_has_the_bodies_and_properties_of_the_contract(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(wait_ready=False)
     with working_for(Origin(correlation_id="request-1", traceparent=_TRACE)), database.transaction() as session:
@@ -57,7 +57,7 @@ def test_a_message_on_jobs_has_the_bodies_and_properties_of_the_contract(
 
 
 def test_a_delayed_job_is_no_message_until_it_is_due(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     (first,) = jobs.enqueue(database, LeaveEffect())
@@ -78,7 +78,7 @@ def test_a_delayed_job_is_no_message_until_it_is_due(
 
 
 def _a_second_message_comes(
-    sabotage: str, settings: Settings, database: Database, processes: Processes, servers: RealServers
+    sabotage: str, settings: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> int:
     """Send a finished job's message once more; return how often the job has had its effect."""
     processes.relay(wait_ready=False)
@@ -94,12 +94,12 @@ def _a_second_message_comes(
 
 
 def test_a_second_message_of_a_finished_job_does_nothing(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     assert _a_second_message_comes("nothing", platform, database, processes, servers) == 1
 
 
 def test_without_the_claim_a_second_message_has_a_second_effect(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     assert _a_second_message_comes("without_claim", platform, database, processes, servers) == 2

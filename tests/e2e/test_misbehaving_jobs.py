@@ -3,19 +3,19 @@
 import psycopg
 
 from moneyflow.platform.database import LOCK_TIMEOUT_SECONDS, Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect, Misbehave
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
 
-def _as_owner(settings: Settings) -> "psycopg.Connection[tuple[object, ...]]":
+def _as_owner(settings: AllSettings) -> "psycopg.Connection[tuple[object, ...]]":
     return psycopg.connect(settings.conninfo("owner", application_name="test"))
 
 
 def test_a_job_that_hangs_ends_its_process_until_its_attempts_are_used_up_and_its_neighbours_lose_none(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(sabotage="looks_often")
     neighbours = jobs.enqueue(database, *[LeaveEffect(seconds=0.1) for _ in range(4)])
@@ -44,7 +44,7 @@ def test_a_job_that_hangs_ends_its_process_until_its_attempts_are_used_up_and_it
 
 
 def test_a_handler_that_exits_ends_its_try_and_not_its_worker(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay()
     worker = processes.worker(WORKER_THREADS="1")
@@ -59,7 +59,7 @@ def test_a_handler_that_exits_ends_its_try_and_not_its_worker(
 
 
 def test_a_handler_that_loses_its_connection_by_itself_uses_up_its_attempts(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay()
     processes.worker()
@@ -71,7 +71,7 @@ def test_a_handler_that_loses_its_connection_by_itself_uses_up_its_attempts(
 
 
 def test_a_worker_whose_number_postgres_lost_takes_another_and_keeps_its_jobs(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(sabotage="looks_often")
     worker = processes.worker()
@@ -88,7 +88,7 @@ def test_a_worker_whose_number_postgres_lost_takes_another_and_keeps_its_jobs(
 
 
 def test_a_row_that_somebody_has_locked_holds_up_no_other_job(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     (locked,) = jobs.enqueue(database, LeaveEffect())
     with _as_owner(platform) as connection:

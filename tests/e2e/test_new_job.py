@@ -71,14 +71,14 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
     ("arguments", "told"),
     [
         (["send_welcome"], "there is a job send_welcome already, in moneyflow.jobs.send_welcome"),
-        (["policy"], "it is taken: moneyflow/platform/jobs/policy.py"),
+        (["welcome", "--mail"], "nothing was written: mail_templates/welcome.jinja exists already"),
         (["SendEmail"], "NAME: 'SendEmail' is not of the form send_email"),
         (["send-email"], "NAME: 'send-email' is not of the form send_email"),
         (["send__email"], "NAME: 'send__email' is not of the form send_email"),
         (["../email"], "NAME: '../email' is not of the form send_email"),
         (["a" * 41], "2 to 40 characters"),
-        (["import"], "NAME: 'import' has a meaning of its own"),
-        (["context"], "NAME: 'context' has a meaning of its own"),
+        (["import"], "NAME: 'import' has another meaning"),
+        (["context"], "NAME: 'context' has another meaning"),
         (["send_bill", "--does", 'say "pay"'], "--does: give one line"),
         (["send_bill", "--does", "two\nlines"], "--does: give one line"),
         (["send_bill", "--does", "  "], "--does: give one line"),
@@ -103,7 +103,7 @@ def test_a_file_of_one_part_that_is_there_is_neither_overwritten_nor_joined_by_o
 
     refused = _new_job(checkout, "send_bill", "--mail")
 
-    assert (refused.returncode, "it is taken: workers/jobs/send_bill.py" in refused.stderr) == (2, True)
+    assert (refused.returncode, "workers/jobs/send_bill.py exists already" in refused.stderr) == (2, True)
     assert _files(checkout) == before
     assert (checkout / "workers/jobs/send_bill.py").read_text() == '"""Somebody works on it."""\n'
 
@@ -115,6 +115,6 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_half_written(checkout: P
     refused = _new_job(checkout, "send_bill")
 
     assert refused.returncode == 2
-    assert "nothing was written, for" in refused.stderr
-    assert "workers/jobs/send_bill.py could not be: No such file or directory" in refused.stderr
+    assert "nothing was written: " in refused.stderr
+    assert "workers/jobs/send_bill.py cannot be written: No such file or directory" in refused.stderr
     assert _files(checkout) == before

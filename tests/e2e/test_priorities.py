@@ -8,7 +8,7 @@ import pytest
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue_many
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kafka_records import everything_in
@@ -31,7 +31,7 @@ def _order(database: Database, ids: list[UUID]) -> list[UUID]:
 
 
 def test_a_high_job_overtakes_a_low_one_that_a_worker_has_taken_ahead(
-    platform: Settings, database: Database, processes: Processes, holds: list[Path]
+    platform: AllSettings, database: Database, processes: Processes, holds: list[Path]
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker(WORKER_THREADS="2")
@@ -50,7 +50,7 @@ def test_a_high_job_overtakes_a_low_one_that_a_worker_has_taken_ahead(
 
 
 def test_what_a_busy_worker_has_taken_ahead_goes_to_one_that_is_idle(
-    platform: Settings, database: Database, processes: Processes, hold: Path
+    platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)
     busy = processes.worker(WORKER_THREADS="2")
@@ -70,7 +70,7 @@ def test_what_a_busy_worker_has_taken_ahead_goes_to_one_that_is_idle(
 
 
 def test_a_high_job_overtakes_low_ones_that_wait_in_the_queue(
-    platform: Settings, database: Database, processes: Processes, holds: list[Path]
+    platform: AllSettings, database: Database, processes: Processes, holds: list[Path]
 ) -> None:
     processes.relay(wait_ready=False)
     processes.worker(WORKER_THREADS="1", **BY_MESSAGES)
@@ -88,7 +88,7 @@ def test_a_high_job_overtakes_low_ones_that_wait_in_the_queue(
 
 
 def test_a_low_priority_that_is_starved_is_told_of_once(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     relay = processes.relay(sabotage="starves_soon", wait_ready=False)
     (starved,) = jobs.enqueue(database, LeaveEffect(rank=2))

@@ -11,7 +11,7 @@ import pytest
 
 from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import command_line, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
@@ -34,7 +34,7 @@ def _answer(done: "subprocess.CompletedProcess[str]") -> Any:
 
 
 def test_an_old_job_is_deleted_and_a_young_one_is_not(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     _, young = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     with database.transaction() as session:
@@ -54,7 +54,7 @@ def test_an_old_job_is_deleted_and_a_young_one_is_not(
 
 
 def test_an_operator_sees_runs_pauses_and_resumes_a_schedule(
-    platform: Settings, database: Database, processes: Processes, moneyflow: Moneyflow
+    platform: AllSettings, database: Database, processes: Processes, moneyflow: Moneyflow
 ) -> None:
     processes.relay(sabotage="keeps_its_schedules")
     processes.worker()

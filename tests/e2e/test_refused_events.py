@@ -13,13 +13,13 @@ from moneyflow.events.user import UserActivated
 from moneyflow.platform.brokers import kafka
 from moneyflow.platform.database import Database
 from moneyflow.platform.events.emit import emit
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support.kafka_records import everything_in
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
 
-async def _delete_topic(settings: Settings, topic: str) -> None:
+async def _delete_topic(settings: AllSettings, topic: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
     await admin.delete_topics([kafka.topic_name(settings, topic)])
@@ -32,14 +32,14 @@ def _emit(database: Database, count: int) -> None:
             emit(session, UserActivated(sequence=1, user_id=uuid4(), activated_at=datetime.now(UTC)))
 
 
-def _left(settings: Settings) -> dict[str, int]:
+def _left(settings: AllSettings) -> dict[str, int]:
     with psycopg.connect(settings.conninfo("relay", application_name="test")) as connection:
         rows = connection.execute("select topic, count(*) from outbox_events group by topic").fetchall()
     return {row[0]: row[1] for row in rows}
 
 
 def test_events_after_one_that_kafka_refuses_are_published_once_and_it_is_published_when_its_topic_is_back(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     asyncio.run(_delete_topic(platform, AUTH_EVENTS))
     _emit(database, 3)

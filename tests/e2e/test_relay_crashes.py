@@ -9,7 +9,7 @@ import orjson
 from moneyflow.events.user import UserActivated
 from moneyflow.platform.database import Database
 from moneyflow.platform.events.emit import emit
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.kafka_records import everything_in
@@ -27,7 +27,7 @@ def _emit(database: Database, users: list[UUID], *, first: int, count: int) -> N
                 emit(session, event)
 
 
-def _waiting_events(settings: Settings) -> int:
+def _waiting_events(settings: AllSettings) -> int:
     database = Database(settings.conninfo("relay", application_name="test"), size=1)
     database.open()
     with database.transaction() as session:
@@ -36,7 +36,7 @@ def _waiting_events(settings: Settings) -> int:
     return len(rows)
 
 
-def _sequences(settings: Settings) -> tuple[dict[str, list[int]], int]:
+def _sequences(settings: AllSettings) -> tuple[dict[str, list[int]], int]:
     """Return each key's sequences in the order in which they first came, and how many records came in all."""
     records = everything_in(settings, "user.events")
     seen: set[str] = set()
@@ -51,7 +51,7 @@ def _sequences(settings: Settings) -> tuple[dict[str, list[int]], int]:
 
 
 def test_jobs_whose_relay_dies_between_confirm_and_mark_are_sent_twice_and_run_once(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(10)])
     processes.relay(sabotage="dies_at:relay.confirmed:1", wait_ready=False).wait()
@@ -68,7 +68,7 @@ def test_jobs_whose_relay_dies_between_confirm_and_mark_are_sent_twice_and_run_o
 
 
 def test_a_dead_letter_whose_relay_dies_before_it_forgets_it_is_sent_again(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     dying = processes.relay(sabotage="dies_at:relay.letters_confirmed:1", wait_ready=False)
     processes.worker()
@@ -83,7 +83,7 @@ def test_a_dead_letter_whose_relay_dies_before_it_forgets_it_is_sent_again(
 
 
 def test_events_whose_relay_dies_between_confirm_and_delete_come_twice_and_in_order(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     users = [uuid4() for _ in range(3)]
     _emit(database, users, first=1, count=10)
@@ -100,7 +100,7 @@ def test_events_whose_relay_dies_between_confirm_and_delete_come_twice_and_in_or
 
 
 def test_events_keep_the_order_of_their_keys_through_relays_that_are_killed_at_any_moment(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     users = [uuid4() for _ in range(20)]
 

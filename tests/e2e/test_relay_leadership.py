@@ -3,7 +3,7 @@
 import signal
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Process, Processes
@@ -27,7 +27,7 @@ def _two(processes: Processes, sabotage: str = "nothing") -> tuple[Process, Proc
 
 
 def test_a_standby_leads_after_the_death_of_the_leader_without_waiting_until_it_would_pass_for_frozen(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     leader, standby = _two(processes, "trusts_the_leader")
     stood_by = not _leads(standby)
@@ -42,7 +42,7 @@ def test_a_standby_leads_after_the_death_of_the_leader_without_waiting_until_it_
 
 
 def test_a_frozen_leader_is_replaced_and_when_it_thaws_it_changes_nothing_and_stands_by(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     leader, standby = _two(processes, "looks_often")
 
@@ -60,7 +60,7 @@ def test_a_frozen_leader_is_replaced_and_when_it_thaws_it_changes_nothing_and_st
 
 
 def test_a_leader_that_is_asked_to_stop_ends_cleanly_and_hands_over(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     leader, standby = _two(processes)
 
@@ -73,7 +73,7 @@ def test_a_leader_that_is_asked_to_stop_ends_cleanly_and_hands_over(
 
 
 def test_a_leader_that_is_asked_to_stop_while_postgres_answers_nothing_stops_all_the_same(
-    platform: Settings, servers: RealServers, processes: Processes
+    platform: AllSettings, servers: RealServers, processes: Processes
 ) -> None:
     with Proxies() as proxies:
         proxy = proxies.to(servers.postgres.port)

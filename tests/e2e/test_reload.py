@@ -14,7 +14,7 @@ import pytest
 
 from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from ops.dev.stack.home import State
 from tests.support import jobs
 from tests.support.checkout import copy_of_checkout
@@ -82,7 +82,7 @@ def _start(
 
 @pytest.fixture
 def reloaded(
-    platform: Settings, environment: dict[str, str], checkout: Path, log: Path
+    platform: AllSettings, environment: dict[str, str], checkout: Path, log: Path
 ) -> "Iterator[subprocess.Popen[bytes]]":
     """Run a worker on the copy, as its container does in development."""
     port = str(free_port())
@@ -155,7 +155,7 @@ def test_a_source_that_cannot_be_imported_ends_nothing_but_itself(
 
 @pytest.fixture
 def supervisor(
-    platform: Settings, environment: dict[str, str], checkout: Path, log: Path
+    platform: AllSettings, environment: dict[str, str], checkout: Path, log: Path
 ) -> "Iterator[subprocess.Popen[bytes]]":
     """Keep all processes of the copy running, as `make up` does without Docker."""
     yield from _start(["ops.dev.stack.supervisor"], checkout, environment, log)

@@ -10,7 +10,7 @@ import kombu
 import pytest
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.failures import Answer, fail_jobs, moneyflow, moneyflow_process
@@ -19,7 +19,7 @@ from tests.support.servers import RealServers
 from tests.support.waiting import eventually
 
 
-def _failed_for_good(database: Database, settings: Settings, count: int) -> list[UUID]:
+def _failed_for_good(database: Database, settings: AllSettings, count: int) -> list[UUID]:
     """Let jobs fail in a worker, mend what they failed of, and return them when their letters are there."""
     ids = jobs.enqueue(database, *[LeaveEffect(permanent=True) for _ in range(count)])
     jobs.until_all(database, ids, "failed")
@@ -30,7 +30,7 @@ def _failed_for_good(database: Database, settings: Settings, count: int) -> list
 
 
 def test_replayed_jobs_run_once_and_their_letters_are_gone(
-    platform: Settings, environment: dict[str, str], database: Database, processes: Processes
+    platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     processes.relay()
     processes.worker()
@@ -49,7 +49,7 @@ def test_replayed_jobs_run_once_and_their_letters_are_gone(
 
 
 def test_a_letter_that_comes_after_the_replay_of_its_job_is_not_published(
-    platform: Settings, environment: dict[str, str], database: Database, processes: Processes
+    platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     over, current = fail_jobs(database, 2, letters=True)
     moneyflow(environment, "failed", "replay", over)
@@ -63,7 +63,7 @@ def test_a_letter_that_comes_after_the_replay_of_its_job_is_not_published(
 
 
 def test_the_rest_follows_a_canary_that_succeeds(
-    platform: Settings, environment: dict[str, str], database: Database, processes: Processes
+    platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     processes.relay()
     processes.worker()
@@ -79,7 +79,7 @@ def test_the_rest_follows_a_canary_that_succeeds(
 
 
 def test_a_canary_that_fails_stops_the_replay_and_an_operator_may_go_on(
-    platform: Settings, environment: dict[str, str], database: Database, processes: Processes
+    platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     processes.relay()
     processes.worker()
@@ -102,7 +102,7 @@ def test_a_canary_that_fails_stops_the_replay_and_an_operator_may_go_on(
 
 
 def test_a_canary_that_nobody_runs_stops_the_replay_after_its_time(
-    platform: Settings, environment: dict[str, str], database: Database
+    platform: AllSettings, environment: dict[str, str], database: Database
 ) -> None:
     ids = fail_jobs(database, 3)
 
@@ -115,7 +115,7 @@ def test_a_canary_that_nobody_runs_stops_the_replay_after_its_time(
 
 
 def test_a_replay_that_was_killed_while_its_canary_ran_waits_for_it_again(
-    platform: Settings, environment: dict[str, str], database: Database, processes: Processes
+    platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     ids = fail_jobs(database, 3, payload={"permanent": True})
     killed = moneyflow_process(environment, "failed", "replay", "--all", "--canary", 1)
@@ -133,7 +133,7 @@ def test_a_replay_that_was_killed_while_its_canary_ran_waits_for_it_again(
     assert [len(jobs.attempts(database, job_id)) for job_id in ids] == [2, 1, 1]
 
 
-def _kombu(settings: Settings) -> kombu.Connection:
+def _kombu(settings: AllSettings) -> kombu.Connection:
     return kombu.Connection(
         hostname=settings.rabbitmq_host, port=settings.rabbitmq_port, virtual_host=settings.rabbitmq_vhost,
         userid=settings.rabbitmq_user, password=settings.rabbitmq_password.get_secret_value(),
@@ -142,7 +142,7 @@ def _kombu(settings: Settings) -> kombu.Connection:
 
 
 def test_what_kombu_moves_from_jobs_failed_to_jobs_runs_once_however_often_it_is_moved(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay()
     processes.worker()
@@ -164,7 +164,7 @@ def test_what_kombu_moves_from_jobs_failed_to_jobs_runs_once_however_often_it_is
 
 
 @contextmanager
-def _shovel(servers: RealServers, settings: Settings, name: str) -> Iterator[None]:
+def _shovel(servers: RealServers, settings: AllSettings, name: str) -> Iterator[None]:
     """Move all that lies in `jobs_failed` to `jobs`, as *Move messages* of RabbitMQ's management page does."""
     environment = servers.environment
     user, password = environment["RABBITMQ_USER"], environment["RABBITMQ_PASSWORD"]
@@ -182,7 +182,7 @@ def _shovel(servers: RealServers, settings: Settings, name: str) -> Iterator[Non
 
 
 def test_what_rabbitmqs_own_shovel_moves_runs_once(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay()
     processes.worker()
@@ -196,7 +196,7 @@ def test_what_rabbitmqs_own_shovel_moves_runs_once(
 
 
 def test_a_letter_that_is_moved_after_the_replay_of_its_job_does_nothing(
-    platform: Settings, environment: dict[str, str], database: Database, processes: Processes
+    platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     processes.relay()
     processes.worker()
@@ -212,7 +212,7 @@ def test_a_letter_that_is_moved_after_the_replay_of_its_job_does_nothing(
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
-def _refused(settings: Settings, servers: RealServers, processes: Processes, *bodies: str) -> None:
+def _refused(settings: AllSettings, servers: RealServers, processes: Processes, *bodies: str) -> None:
     """Let a worker refuse messages that somebody wrote to `jobs`."""
     for body in bodies:
         properties = {"priority": 5, "type": "send_email", "timestamp": int(time.time())}
@@ -224,7 +224,7 @@ def _refused(settings: Settings, servers: RealServers, processes: Processes, *bo
 
 @pytest.fixture
 def refused(
-    platform: Settings, servers: RealServers, processes: Processes, environment: dict[str, str], database: Database
+    platform: AllSettings, servers: RealServers, processes: Processes, environment: dict[str, str], database: Database
 ) -> dict[str, str]:
     """Return the environment of a test in whose `jobs_failed` lie refused messages beside a letter."""
     processes.relay()
@@ -253,7 +253,7 @@ def test_messages_that_have_no_job_are_groups_of_their_own_and_can_be_shown_raw(
 
 
 def test_a_dropped_message_is_kept_with_its_reason_and_comes_back_as_it_was(
-    refused: dict[str, str], platform: Settings, servers: RealServers
+    refused: dict[str, str], platform: AllSettings, servers: RealServers
 ) -> None:
     dry = moneyflow(refused, "failed", "discard", "--refused", "--all", "--dry-run", "--json").json
     dropped = moneyflow(refused, "failed", "discard", "--refused", "--text", "no json", "--reason", "junk", "--json")
@@ -274,7 +274,7 @@ def test_a_dropped_message_is_kept_with_its_reason_and_comes_back_as_it_was(
 
 
 def test_a_refused_message_whose_job_has_come_is_moved_and_runs(
-    platform: Settings, environment: dict[str, str], database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes, servers: RealServers
 ) -> None:
     relay = processes.relay()
     (job_id,) = jobs.enqueue(database, LeaveEffect())
@@ -301,7 +301,7 @@ def test_a_refused_message_whose_job_has_come_is_moved_and_runs(
 
 
 def test_a_message_that_is_refused_again_is_moved_once_by_each_replay(
-    refused: dict[str, str], platform: Settings, processes: Processes
+    refused: dict[str, str], platform: AllSettings, processes: Processes
 ) -> None:
     processes.worker()
 
@@ -313,7 +313,7 @@ def test_a_message_that_is_refused_again_is_moved_once_by_each_replay(
 
 @pytest.mark.parametrize("commit", [4, 5], ids=["before any message is dropped", "before the results are kept"])
 def test_a_discard_of_messages_that_was_killed_is_resumed_and_loses_none(
-    refused: dict[str, str], platform: Settings, servers: RealServers, commit: int
+    refused: dict[str, str], platform: AllSettings, servers: RealServers, commit: int
 ) -> None:
     command = ("failed", "discard", "--refused", "--all", "--reason", "junk")
     killed = moneyflow_process(refused, *command, sabotage=f"dies_at:session.before_commit:{commit}")
@@ -332,7 +332,7 @@ def test_a_discard_of_messages_that_was_killed_is_resumed_and_loses_none(
     assert sorted(bodies[1:]) == sorted(["no JSON", "no JSON", '{"half": "a message"}'])
 
 
-def test_of_two_operators_who_discard_one_message_one_does(refused: dict[str, str], platform: Settings) -> None:
+def test_of_two_operators_who_discard_one_message_one_does(refused: dict[str, str], platform: AllSettings) -> None:
     (name,) = {one["sample_id"] for one in moneyflow(refused, "failed", "groups", "--refused", "--json").json["groups"]
                if one["jobs"] == 3}  # fmt: skip
     command = ("failed", "discard", "--refused", name, "--reason", "junk")

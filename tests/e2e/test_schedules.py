@@ -7,7 +7,7 @@ import pytest
 from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
@@ -35,7 +35,7 @@ def _are_gapless(ticks: list[datetime]) -> bool:
 
 
 def test_two_relays_enqueue_each_tick_once_through_the_kill_of_each(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     relays = [processes.relay(sabotage="ticks_each_second") for _ in range(2)]
     processes.worker()
@@ -61,7 +61,7 @@ def test_two_relays_enqueue_each_tick_once_through_the_kill_of_each(
 
 @pytest.mark.parametrize(("point", "enqueued"), [("relay.before_tick", 2), ("relay.ticked", 3)])
 def test_a_relay_that_is_killed_beside_the_commit_of_a_tick_leaves_all_of_it_or_nothing(
-    platform: Settings, database: Database, processes: Processes, point: str, enqueued: int
+    platform: AllSettings, database: Database, processes: Processes, point: str, enqueued: int
 ) -> None:
     processes.relay(sabotage=f"ticks_each_second:{point}:3", wait_ready=False).wait()
     left, row = _ticks(database), _schedule(database)

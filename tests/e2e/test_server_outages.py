@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.kafka_records import everything_in
@@ -28,7 +28,7 @@ def breakable(servers: RealServers) -> Iterator[RealServers]:
 
 
 @pytest.fixture
-def worker(platform: Settings, processes: Processes) -> Process:
+def worker(platform: AllSettings, processes: Processes) -> Process:
     """Start a relay and a worker."""
     processes.relay(wait_ready=False)
     return processes.worker()
@@ -50,14 +50,14 @@ def _all_jobs_once(database: Database, stream: Stream) -> None:
     assert jobs.effects(database, stream.jobs) == dict.fromkeys(stream.jobs, 1)
 
 
-def _sequences(settings: Settings, user_id: UUID) -> list[int]:
+def _sequences(settings: AllSettings, user_id: UUID) -> list[int]:
     """Return the user's events in the order in which they first came."""
     envelopes = [orjson.loads(record.value) for record in everything_in(settings, "user.events")]
     ours = {event["id"]: int(event["sequence"]) for event in envelopes if event["subject"] == str(user_id)}
     return list(ours.values())
 
 
-def _all_events_in_order(settings: Settings, stream: Stream) -> None:
+def _all_events_in_order(settings: AllSettings, stream: Stream) -> None:
     eventually(lambda: len(_sequences(settings, stream.user_id)) >= stream.events, seconds=40, what="all events came")
     found = _sequences(settings, stream.user_id)
     assert found == sorted(found)
@@ -66,7 +66,7 @@ def _all_events_in_order(settings: Settings, stream: Stream) -> None:
 
 
 def test_rabbitmq_connections_that_are_cut_in_the_middle_of_work(
-    platform: Settings, database: Database, worker: Process, servers: RealServers
+    platform: AllSettings, database: Database, worker: Process, servers: RealServers
 ) -> None:
     with steady_work(database) as stream:
         for _ in range(3):
@@ -83,7 +83,7 @@ def test_rabbitmq_connections_that_are_cut_in_the_middle_of_work(
 
 
 def test_rabbitmq_stopped_and_started_while_events_go_on(
-    platform: Settings, database: Database, worker: Process, breakable: RealServers
+    platform: AllSettings, database: Database, worker: Process, breakable: RealServers
 ) -> None:
     with steady_work(database) as stream:
         _grows(database, stream)
@@ -102,7 +102,7 @@ def test_rabbitmq_stopped_and_started_while_events_go_on(
 
 
 def test_kafka_stopped_and_started_while_jobs_go_on(
-    platform: Settings, database: Database, worker: Process, breakable: RealServers
+    platform: AllSettings, database: Database, worker: Process, breakable: RealServers
 ) -> None:
     with steady_work(database) as stream:
         _grows(database, stream)
@@ -119,7 +119,7 @@ def test_kafka_stopped_and_started_while_jobs_go_on(
 
 @pytest.mark.parametrize("way", ["restart", "crash"])
 def test_postgres_restarted_in_the_middle_of_work(
-    way: str, platform: Settings, database: Database, worker: Process, breakable: RealServers
+    way: str, platform: AllSettings, database: Database, worker: Process, breakable: RealServers
 ) -> None:
     with steady_work(database) as stream:
         _grows(database, stream)
@@ -147,7 +147,7 @@ def _answers(database: Database) -> bool:
 
 
 def test_without_redis_the_relay_polls_and_jobs_come_by_rabbitmq_and_with_it_again_by_their_ids(
-    platform: Settings, database: Database, worker: Process, breakable: RealServers
+    platform: AllSettings, database: Database, worker: Process, breakable: RealServers
 ) -> None:
     breakable.redis.stop()
     eventually(lambda: "shortcut_closed" in worker.log(), what="the worker has lost Redis")
@@ -168,7 +168,7 @@ def test_without_redis_the_relay_polls_and_jobs_come_by_rabbitmq_and_with_it_aga
 
 
 def test_a_consumer_says_that_kafka_is_away_and_stops_cleanly_all_the_same(
-    topics: Settings, processes: Processes, breakable: RealServers
+    topics: AllSettings, processes: Processes, breakable: RealServers
 ) -> None:
     consumer = processes.consumer("audit")
 
@@ -181,7 +181,7 @@ def test_a_consumer_says_that_kafka_is_away_and_stops_cleanly_all_the_same(
 
 
 def test_a_consumer_that_threw_its_client_away_reads_on_with_a_new_one(
-    platform: Settings, database: Database, processes: Processes, breakable: RealServers
+    platform: AllSettings, database: Database, processes: Processes, breakable: RealServers
 ) -> None:
     processes.relay()
     consumer = processes.consumer("audit", sabotage="rebuilds_soon")

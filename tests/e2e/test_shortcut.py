@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
@@ -26,7 +26,7 @@ def _until_one_begins(database: Database) -> UUID:
 
 
 def test_an_idle_worker_needs_no_message_to_run_what_was_committed(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.worker()
     _until_one_begins(database)
@@ -39,7 +39,9 @@ def test_an_idle_worker_needs_no_message_to_run_what_was_committed(
     assert [jobs.job(database, job_id)["published_at"] for job_id in ids] == [None] * 20
 
 
-def test_what_no_worker_took_the_relay_publishes(platform: Settings, database: Database, processes: Processes) -> None:
+def test_what_no_worker_took_the_relay_publishes(
+    platform: AllSettings, database: Database, processes: Processes
+) -> None:
     ids = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     processes.relay(wait_ready=False)
 
@@ -51,7 +53,7 @@ def test_what_no_worker_took_the_relay_publishes(platform: Settings, database: D
 
 
 def test_a_worker_that_does_not_reach_redis_gets_its_jobs_by_rabbitmq_alone(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     worker = processes.worker(REDIS_PORT="1")
     (first,) = jobs.enqueue(database, LeaveEffect())
@@ -72,7 +74,7 @@ def test_a_worker_that_does_not_reach_redis_gets_its_jobs_by_rabbitmq_alone(
     "point", ["dies_at:worker.claimed:1", "dies_at:worker.before_finish:1", "dies_at:worker.finished:1"]
 )
 def test_a_job_without_a_message_whose_worker_is_killed_has_its_effect_once(
-    point: str, platform: Settings, database: Database, processes: Processes
+    point: str, platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     dying = processes.worker(sabotage=point)
     job_id = _until_one_begins(database)
@@ -87,7 +89,7 @@ def test_a_job_without_a_message_whose_worker_is_killed_has_its_effect_once(
 
 
 def test_an_urgent_job_begins_before_what_a_busy_worker_holds_though_nobody_publishes_it(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     quick = jobs.enqueue(database, *[LeaveEffect(seconds=0.01) for _ in range(300)])
     relay = processes.relay(wait_ready=False)

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect, begun
 from tests.support.processes import BY_MESSAGES, Processes
@@ -16,7 +16,7 @@ _ACKS_SENT_SECONDS = 0.5
 
 
 def _messages_left_by_a_stale_ack(
-    sabotage: str, settings: Settings, database: Database, processes: Processes, servers: RealServers, *, hold: Path
+    sabotage: str, settings: AllSettings, database: Database, processes: Processes, servers: RealServers, *, hold: Path
 ) -> tuple[set[str], str]:
     """Cut the connection under a running job, let it end, and kill the worker while the next one runs.
 
@@ -57,7 +57,7 @@ def _messages_left_by_a_stale_ack(
 
 
 def test_a_job_that_outlived_its_connection_acks_no_other_jobs_message(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers, hold: Path
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers, hold: Path
 ) -> None:
     left, running = _messages_left_by_a_stale_ack("reads_ahead", platform, database, processes, servers, hold=hold)
 
@@ -65,7 +65,7 @@ def test_a_job_that_outlived_its_connection_acks_no_other_jobs_message(
 
 
 def test_without_the_fence_of_acks_another_jobs_message_is_lost(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers, hold: Path
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers, hold: Path
 ) -> None:
     left, running = _messages_left_by_a_stale_ack(
         "without_fenced_acks", platform, database, processes, servers, hold=hold

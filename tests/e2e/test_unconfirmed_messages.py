@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import BY_MESSAGES, Processes
@@ -11,7 +11,7 @@ from tests.support.servers import RealServers
 
 
 def _sent_into_nowhere(
-    sabotage: str, settings: Settings, database: Database, processes: Processes, servers: RealServers
+    sabotage: str, settings: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> list[UUID]:
     """Take the queue away under a connected relay and enqueue jobs until all are marked; return the jobs."""
     processes.relay(sabotage=sabotage, wait_ready=False)
@@ -25,7 +25,7 @@ def _sent_into_nowhere(
 
 
 def test_what_no_queue_took_is_sent_again_before_it_is_marked(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     ids = _sent_into_nowhere("nothing", platform, database, processes, servers)
     in_the_queue = rabbitmq_admin.ready(platform, "jobs")
@@ -38,7 +38,7 @@ def test_what_no_queue_took_is_sent_again_before_it_is_marked(
 
 
 def test_without_the_confirm_what_no_queue_took_is_marked_and_never_comes(
-    platform: Settings, database: Database, processes: Processes, servers: RealServers
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     ids = _sent_into_nowhere("without_confirm", platform, database, processes, servers)
     processes.worker(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import KillProcess, LeaveEffect, Overrun, begun
 from tests.support.processes import Processes
@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 @pytest.mark.parametrize("point", ["dies_at:worker.before_finish:1", "dies_at:worker.finished:1"])
 def test_a_job_whose_worker_is_killed_at_a_named_point_has_its_effect_once(
-    point: str, platform: Settings, database: Database, processes: Processes
+    point: str, platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     dying = processes.worker(sabotage=point)
@@ -29,7 +29,7 @@ def test_a_job_whose_worker_is_killed_at_a_named_point_has_its_effect_once(
 
 
 def test_the_jobs_of_a_killed_worker_start_elsewhere_long_before_their_lease_has_expired(
-    platform: Settings, database: Database, processes: Processes, hold: Path
+    platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)
     first = processes.worker(WORKER_LEASE_SECONDS="3600")
@@ -47,7 +47,7 @@ def test_the_jobs_of_a_killed_worker_start_elsewhere_long_before_their_lease_has
 
 
 def test_a_job_that_kills_its_process_fails_after_its_attempts_and_its_neighbours_lose_none(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
     neighbours = jobs.enqueue(database, *[LeaveEffect(seconds=0.2) for _ in range(6)])
@@ -96,19 +96,19 @@ def _a_frozen_worker_comes_back(sabotage: str, database: Database, processes: Pr
 
 
 def test_a_frozen_workers_job_runs_elsewhere_after_its_lease_and_the_zombie_changes_nothing(
-    platform: Settings, database: Database, processes: Processes, hold: Path
+    platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     assert _a_frozen_worker_comes_back("nothing", database, processes, hold) == 1
 
 
 def test_without_the_fence_the_zombies_effect_is_there_too(
-    platform: Settings, database: Database, processes: Processes, hold: Path
+    platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     assert _a_frozen_worker_comes_back("without_fence", database, processes, hold) == 2
 
 
 def test_a_job_over_its_time_limit_is_taken_back_and_its_late_effect_is_dropped(
-    platform: Settings, database: Database, processes: Processes
+    platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(sabotage="looks_often", wait_ready=False)
     processes.worker()
@@ -121,7 +121,7 @@ def test_a_job_over_its_time_limit_is_taken_back_and_its_late_effect_is_dropped(
 
 
 def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_back_the_rest(
-    platform: Settings, database: Database, processes: Processes, hold: Path
+    platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)
     worker = processes.worker()

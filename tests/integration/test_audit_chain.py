@@ -14,8 +14,8 @@ from moneyflow.events.user import UserActivated
 from moneyflow.platform.database import Database
 from moneyflow.platform.events import envelope
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.origin import Origin
+from moneyflow.settings import AllSettings
 from tests.support.servers import RealServers
 
 _ROWS = 6
@@ -23,7 +23,7 @@ _PLACE = {"topic": "user.events", "partition": 0}
 
 
 @pytest.fixture
-def log(settings: Settings) -> Iterator[Database]:
+def log(settings: AllSettings) -> Iterator[Database]:
     """Return the log with one chain of six rows, as its own role."""
     database = Database(settings.conninfo("audit", application_name="test"), size=1)
     database.open()
@@ -34,7 +34,7 @@ def log(settings: Settings) -> Iterator[Database]:
 
 
 @pytest.fixture
-def tamper(servers: RealServers, settings: Settings) -> Callable[[str], None]:
+def tamper(servers: RealServers, settings: AllSettings) -> Callable[[str], None]:
     """Return what runs a statement past every right, as a superuser could."""
 
     def run(statement: str) -> None:

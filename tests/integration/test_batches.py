@@ -20,7 +20,7 @@ from moneyflow.platform.jobs.batches import OnFailure, Status
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.limits import Limit
 from moneyflow.platform.jobs.policy import Unique
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.members import Gather
@@ -41,7 +41,7 @@ class Named(Job, kind="named", unique=Unique(while_unfinished=True)):
 
 
 @pytest.fixture
-def turn(settings: Settings) -> Iterator[Turn]:
+def turn(settings: AllSettings) -> Iterator[Turn]:
     """Return what lets the relay look at the batches once; it returns when the relay would look again."""
     sessions = Database(settings.conninfo("relay", application_name="test"), size=1)
     sessions.open()
@@ -51,7 +51,7 @@ def turn(settings: Settings) -> Iterator[Turn]:
 
 
 @pytest.fixture
-def relay(settings: Settings) -> Iterator[Connection[DictRow]]:
+def relay(settings: AllSettings) -> Iterator[Connection[DictRow]]:
     """Return a connection of the relay's role, in a transaction."""
     with psycopg.connect(settings.conninfo("relay", application_name="test"), row_factory=dict_row) as connection:
         yield connection
@@ -401,7 +401,7 @@ def test_the_newest_batches_are_listed_by_state(database: Database, turn: Turn) 
 
 @pytest.mark.timeout(300)
 def test_a_hundred_thousand_members_update_no_common_row_and_the_end_is_found_in_a_tenth_of_the_time_they_took(
-    database: Database, settings: Settings, turn: Turn, capsys: pytest.CaptureFixture[str]
+    database: Database, settings: AllSettings, turn: Turn, capsys: pytest.CaptureFixture[str]
 ) -> None:
     count = 100_000
     started = time.monotonic()
@@ -437,7 +437,7 @@ def _seconds(turn: Turn) -> float:
     return round(time.monotonic() - started, 3)
 
 
-def _updates_of_batches(settings: Settings) -> int:
+def _updates_of_batches(settings: AllSettings) -> int:
     """Return how many rows of `batches` were ever updated, once Postgres has told its statistics."""
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
         query = "select n_tup_upd from pg_stat_user_tables where relname = 'batches'"

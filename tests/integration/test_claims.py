@@ -9,7 +9,7 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.store import claims, heartbeat
 from moneyflow.platform.jobs.store.claims import Standing
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.ledger import LedgerWorker, ledger_worker
@@ -17,13 +17,13 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def worker(settings: Settings) -> Iterator[LedgerWorker]:
+def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
     with ledger_worker(settings, "first") as running:
         yield running
 
 
 @pytest.fixture
-def other(settings: Settings) -> Iterator[LedgerWorker]:
+def other(settings: AllSettings) -> Iterator[LedgerWorker]:
     with ledger_worker(settings, "second") as running:
         yield running
 
@@ -134,7 +134,7 @@ def test_a_killed_workers_job_is_taken_over_alone_and_its_lost_claim_is_kept_unc
 
 
 def test_a_quarantined_job_that_kills_again_has_lost_an_attempt_that_counts(
-    settings: Settings, database: Database
+    settings: AllSettings, database: Database
 ) -> None:
     (job_id,) = _some(database, 1)
     with ledger_worker(settings, "watching") as watching:
@@ -155,7 +155,7 @@ def test_a_quarantined_job_that_kills_again_has_lost_an_attempt_that_counts(
 
 
 def test_a_worker_whose_heart_stopped_is_gone_after_its_lease(
-    settings: Settings, database: Database, other: LedgerWorker
+    settings: AllSettings, database: Database, other: LedgerWorker
 ) -> None:
     (job_id,) = _some(database, 1)
     with ledger_worker(settings, "frozen", lease_seconds=0.2) as frozen:

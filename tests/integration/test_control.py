@@ -14,7 +14,7 @@ from moneyflow.platform.jobs.policy import Breaker
 from moneyflow.platform.jobs.store import claims, completion, control
 from moneyflow.platform.jobs.store.claims import Claim, Standing
 from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Success
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import OneAtATime
@@ -27,13 +27,13 @@ _WHY = Failure(error_class="X", message="x")
 
 
 @pytest.fixture
-def worker(settings: Settings) -> Iterator[LedgerWorker]:
+def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
     with ledger_worker(settings) as running:
         yield running
 
 
 @pytest.fixture
-def relay(settings: Settings) -> Iterator[Connection[DictRow]]:
+def relay(settings: AllSettings) -> Iterator[Connection[DictRow]]:
     conninfo = settings.conninfo("relay", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
         yield connection
@@ -89,7 +89,7 @@ def test_a_job_that_was_asked_to_stop_is_not_retried(database: Database, worker:
 
 
 def test_a_job_that_was_asked_to_stop_and_lost_its_worker_ends(
-    settings: Settings, database: Database, relay: Connection[DictRow], worker: LedgerWorker
+    settings: AllSettings, database: Database, relay: Connection[DictRow], worker: LedgerWorker
 ) -> None:
     with ledger_worker(settings) as dying:
         claim = _running(database, dying, OneAtATime(name="a"))

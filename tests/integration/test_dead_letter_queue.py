@@ -12,14 +12,14 @@ from moneyflow.platform.brokers.failed_queue import FailedQueue
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import BusyError, UnavailableError
 from moneyflow.platform.jobs.failed.dead_letters import job_id, sweep
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import rabbitmq_admin
 from tests.support.failures import deliver_letters, fail_jobs
 from tests.support.servers import RealServers
 
 
 @pytest.fixture
-def queue(queues: Settings) -> Iterator[FailedQueue]:
+def queue(queues: AllSettings) -> Iterator[FailedQueue]:
     with FailedQueue(queues) as opened:
         yield opened
 
@@ -29,7 +29,9 @@ def _all(queue: FailedQueue) -> list[FailedMessage]:
         return [letter for batch in batches for letter in batch]
 
 
-def _write(settings: Settings, *bodies: bytes, headers: dict[str, object] | None = None, **properties: object) -> None:
+def _write(
+    settings: AllSettings, *bodies: bytes, headers: dict[str, object] | None = None, **properties: object
+) -> None:
     """Publish to `jobs_failed` as a foreign tool does."""
     with _kombu(settings) as connection:
         channel = connection.channel()
@@ -39,7 +41,7 @@ def _write(settings: Settings, *bodies: bytes, headers: dict[str, object] | None
             )
 
 
-def _kombu(settings: Settings) -> kombu.Connection:
+def _kombu(settings: AllSettings) -> kombu.Connection:
     return kombu.Connection(
         hostname=settings.rabbitmq_host, port=settings.rabbitmq_port, virtual_host=settings.rabbitmq_vhost,
         userid=settings.rabbitmq_user, password=settings.rabbitmq_password.get_secret_value(),
@@ -47,7 +49,7 @@ def _kombu(settings: Settings) -> kombu.Connection:
     )  # fmt: skip
 
 
-def test_looking_changes_neither_number_nor_order(queue: FailedQueue, queues: Settings) -> None:
+def test_looking_changes_neither_number_nor_order(queue: FailedQueue, queues: AllSettings) -> None:
     bodies = [b"letter %d" % number for number in range(2500)]
     _write(queues, *bodies)
 
@@ -58,7 +60,7 @@ def test_looking_changes_neither_number_nor_order(queue: FailedQueue, queues: Se
     assert queue.depth() == 2500
 
 
-def test_a_look_that_is_left_early_gives_back_everything(queue: FailedQueue, queues: Settings) -> None:
+def test_a_look_that_is_left_early_gives_back_everything(queue: FailedQueue, queues: AllSettings) -> None:
     bodies = [b"letter %d" % number for number in range(1500)]
     _write(queues, *bodies)
 
@@ -68,7 +70,7 @@ def test_a_look_that_is_left_early_gives_back_everything(queue: FailedQueue, que
     assert [letter.body for letter in _all(queue)] == bodies
 
 
-def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: FailedQueue, queues: Settings) -> None:
+def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: FailedQueue, queues: AllSettings) -> None:
     bodies = [b"%d" % number for number in range(2100)]
     _write(queues, *bodies)
 
@@ -79,7 +81,7 @@ def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: Faile
     assert [int(letter.body) for letter in _all(queue)] == [n for n in range(2100) if n % 3]
 
 
-def test_what_comes_in_during_a_look_is_not_part_of_it(queue: FailedQueue, queues: Settings) -> None:
+def test_what_comes_in_during_a_look_is_not_part_of_it(queue: FailedQueue, queues: AllSettings) -> None:
     _write(queues, b"before")
 
     with queue.browse() as batches:
@@ -97,7 +99,7 @@ def test_an_empty_queue_is_looked_through_at_once(queue: FailedQueue) -> None:
 
 
 def test_a_second_look_waits_for_the_first_and_in_the_end_says_who_is_in_the_way(
-    queue: FailedQueue, queues: Settings, monkeypatch: pytest.MonkeyPatch
+    queue: FailedQueue, queues: AllSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failed_queue, "_EXCLUSIVE_WAIT_SECONDS", 0.5)
     _write(queues, b"a letter")
@@ -111,7 +113,7 @@ def test_a_second_look_waits_for_the_first_and_in_the_end_says_who_is_in_the_way
 
 
 def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_death(
-    queue: FailedQueue, queues: Settings, servers: RealServers
+    queue: FailedQueue, queues: AllSettings, servers: RealServers
 ) -> None:
     raw = b"\xff\x00 no text \xc3\x28"
     properties = {
@@ -141,7 +143,7 @@ def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_de
     assert queue.depth() == 0
 
 
-def test_a_message_survives_being_kept_as_json(queue: FailedQueue, queues: Settings) -> None:
+def test_a_message_survives_being_kept_as_json(queue: FailedQueue, queues: AllSettings) -> None:
     _write(
         queues,
         b"\xff\x00",
@@ -157,7 +159,7 @@ def test_a_message_survives_being_kept_as_json(queue: FailedQueue, queues: Setti
     assert again.headers == {"x-when": "2026-01-02T00:00:00.000000Z"}
 
 
-def test_a_message_that_no_queue_takes_is_told(queue: FailedQueue, queues: Settings, servers: RealServers) -> None:
+def test_a_message_that_no_queue_takes_is_told(queue: FailedQueue, queues: AllSettings, servers: RealServers) -> None:
     _write(queues, b"a letter")
     rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
 
@@ -169,7 +171,7 @@ def test_a_message_that_no_queue_takes_is_told(queue: FailedQueue, queues: Setti
     assert queue.depth() == 1
 
 
-def test_a_broker_that_is_away_is_told(queues: Settings) -> None:
+def test_a_broker_that_is_away_is_told(queues: AllSettings) -> None:
     away = queues.model_copy(update={"rabbitmq_port": 1})
 
     with pytest.raises(UnavailableError, match="RabbitMQ"), FailedQueue(away):
@@ -177,7 +179,7 @@ def test_a_broker_that_is_away_is_told(queues: Settings) -> None:
 
 
 def test_a_sweep_removes_letters_that_are_over_and_nothing_else(
-    queue: FailedQueue, queues: Settings, database: Database
+    queue: FailedQueue, queues: AllSettings, database: Database
 ) -> None:
     ids = fail_jobs(database, 6, letters=True)
     deliver_letters(queues)

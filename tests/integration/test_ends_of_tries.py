@@ -11,7 +11,7 @@ from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.store import claims, completion
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Success
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.ledger import LedgerWorker, ledger_worker
@@ -32,7 +32,7 @@ _ENDS: dict[str, Write] = {
 
 
 @pytest.fixture
-def worker(settings: Settings) -> Iterator[LedgerWorker]:
+def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
     with ledger_worker(settings) as running:
         yield running
 
@@ -48,7 +48,7 @@ def _end(database: Database, claim: Claim, end: Write) -> None:
         end(session, claim)
 
 
-def _letters(settings: Settings) -> list[tuple[UUID, int]]:
+def _letters(settings: AllSettings) -> list[tuple[UUID, int]]:
     database = Database(settings.conninfo("relay", application_name="test"), size=1)
     database.open()
     with database.transaction() as session:
@@ -83,7 +83,7 @@ def test_a_job_to_be_retried_waits_and_keeps_the_error(database: Database, worke
 
 
 def test_a_job_that_failed_leaves_one_dead_letter_with_its_last_attempt(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     claim = _claimed(database, worker)
 
@@ -96,7 +96,7 @@ def test_a_job_that_failed_leaves_one_dead_letter_with_its_last_attempt(
 
 @pytest.mark.parametrize("end", _ENDS)
 def test_who_lost_the_fence_ends_nothing_and_its_effects_are_rolled_back(
-    end: str, settings: Settings, database: Database, worker: LedgerWorker
+    end: str, settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     claim = _claimed(database, worker)
     with database.transaction() as session:
@@ -132,7 +132,7 @@ def test_an_attempt_ends_once(end: str, database: Database, worker: LedgerWorker
 
 @pytest.mark.parametrize(("end", "wakes"), [("succeeded", False), ("retrying", True), ("failed", True)])
 def test_an_end_that_leaves_work_for_the_relay_wakes_it(
-    end: str, wakes: bool, settings: Settings, database: Database, worker: LedgerWorker
+    end: str, wakes: bool, settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     woken: list[str] = []
     waking = Database(settings.conninfo("app", application_name="test"), size=1, notify=lambda *_: woken.append("now"))

@@ -1,4 +1,4 @@
-"""The developers' guide tells the truth: every example in it runs, every command in it exists."""
+"""The developers' guide is correct: every example in it runs, and every command in it exists."""
 
 import contextlib
 import re
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer.main
 
+import workers.jobs  # noqa: F401 - the handlers of the product, before an example declares its own
 from moneyflow.jobs import registry as contracts
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.schedules import registry as schedules
@@ -33,7 +34,7 @@ _COMMANDS = sorted(set(re.findall(r"^moneyflow ([^#\n]*[^#\s])", _GUIDE, re.MULT
 
 @pytest.fixture
 def declared() -> Iterator[None]:
-    """Forget what an example declares."""
+    """Remove the declarations of an example."""
     registries: list[dict[str, Any]] = [contracts, handlers, schedules]  # type: ignore[list-item]
     before = [dict(registry) for registry in registries]
     yield
@@ -46,7 +47,7 @@ def declared() -> Iterator[None]:
 def test_every_example_of_a_section_runs(title: str, database: Database, declared: None) -> None:
     person = people.sign_up(database, name="Ada Lovelace")
     with database.transaction() as session:
-        session.execute("delete from jobs")  # Of the sign-up: an example sees its own alone.
+        session.execute("delete from jobs")  # Those of the sign-up: an example has only its own.
         names: dict[str, Any] = {"__name__": "guide", "session": session, "user_id": person.user_id}
         for number, block in enumerate([*_IMPORTS, *_EXAMPLES[title]]):
             exec(compile(block, f"workers/jobs/README.md, {title}, example {number}", "exec"), names)
@@ -55,7 +56,8 @@ def test_every_example_of_a_section_runs(title: str, database: Database, declare
 
 def test_each_feature_has_a_section_with_an_example() -> None:
     expected = {
-        "Testing", "Priorities", "Retries", "Endings", "Unique jobs", "Progress and results", "Files", "Cancellation",
+        "Gateways", "Mails", "Testing",
+        "Priorities", "Retries", "Endings", "Unique jobs", "Progress and results", "Files", "Cancellation",
         "Versions", "Limits", "Pauses", "Breakers", "Chains", "Batches", "Scheduling",
     }  # fmt: skip
 
@@ -64,7 +66,7 @@ def test_each_feature_has_a_section_with_an_example() -> None:
 
 
 @pytest.mark.parametrize("block", _PARTS_OF_FILES)
-def test_a_part_of_a_file_that_is_shown_stands_in_that_file(block: str) -> None:
+def test_a_part_of_a_file_that_is_shown_is_in_that_file(block: str) -> None:
     name = _FILE.match(block)
     assert name is not None
 
@@ -84,7 +86,7 @@ def test_a_command_that_is_shown_takes_what_it_is_given(command: str) -> None:
         assert context.params
 
 
-def test_every_section_that_is_linked_is_there() -> None:
+def test_every_linked_section_exists() -> None:
     linked = set(re.findall(r"\]\(#([a-z-]+)\)", _GUIDE))
     anchors = {title.lower().replace(" ", "-") for title in _SECTIONS}
 

@@ -21,7 +21,7 @@ from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.retention import JOBS
 from moneyflow.platform.jobs.store.claims import claim
 from moneyflow.platform.retention import BATCH_ROWS, Rule, declare
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, people
 from tests.support.effects import LeaveEffect
 from tests.support.ledger import ledger_worker
@@ -49,7 +49,7 @@ class KeyedWhileUnfinished(Keyed, kind="keyed_while_unfinished", unique=Unique(w
 
 
 @pytest.fixture
-def purge(settings: Settings, database: Database) -> Purge:
+def purge(settings: AllSettings, database: Database) -> Purge:
     """Return a purge with the default settings: 7 days for jobs, 30 for discarded ones."""
 
     def run(limit: int = BATCH_ROWS, **options: Any) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def test_a_locked_row_is_left_to_the_next_run_and_delays_no_other(purge: Purge, 
     assert purge()["jobs"] == 1
 
 
-def test_claims_do_not_wait_for_a_batch_that_is_being_deleted(settings: Settings, database: Database) -> None:
+def test_claims_do_not_wait_for_a_batch_that_is_being_deleted(settings: AllSettings, database: Database) -> None:
     over = _old(database, *[LeaveEffect() for _ in range(50)], days=10)
     waiting = jobs.enqueue(database, LeaveEffect())
     purging, claimed = threading.Event(), threading.Event()
@@ -324,7 +324,7 @@ def a_day_long_rate() -> Iterator[None]:
     del registry["slow_one"]
 
 
-def _starts(settings: Settings, database: Database, do: Callable[..., None]) -> int:
+def _starts(settings: AllSettings, database: Database, do: Callable[..., None]) -> int:
     """Let a relay admit jobs after starts of half an hour, two hours and two days ago; return how many are left."""
     do(
         "insert into job_starts select 'slow', clock_timestamp() - make_interval(mins => minutes) "
@@ -340,13 +340,13 @@ def _starts(settings: Settings, database: Database, do: Callable[..., None]) -> 
     return _count(database, "select count(*) from job_starts")
 
 
-def test_starts_are_kept_for_an_hour(settings: Settings, database: Database, do: Callable[..., None]) -> None:
+def test_starts_are_kept_for_an_hour(settings: AllSettings, database: Database, do: Callable[..., None]) -> None:
     assert _starts(settings, database, do) == 1
 
 
 @pytest.mark.usefixtures("a_day_long_rate")
 def test_starts_are_kept_for_as_long_as_the_longest_rate_looks_back(
-    settings: Settings, database: Database, do: Callable[..., None]
+    settings: AllSettings, database: Database, do: Callable[..., None]
 ) -> None:
     assert _starts(settings, database, do) == 2
 
@@ -361,7 +361,7 @@ def test_starts_are_left_to_the_relay_that_counts_them(
 
 
 def test_undeclared_schedules_are_deleted_after_the_time_of_a_job(
-    purge: Purge, settings: Settings, database: Database
+    purge: Purge, settings: AllSettings, database: Database
 ) -> None:
     relay = Database(settings.conninfo("relay", application_name="test"), size=1)
     relay.open()

@@ -12,7 +12,7 @@ from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.store.files import MAX_FILE_BYTES
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from workers.handlers import Context, File, Result, handles
 from workers.handlers import registry as handlers
 from workers.testing import Ran, run_jobs
@@ -37,8 +37,8 @@ def returned() -> Iterator[list[File]]:
 
 
 @pytest.fixture
-def api(settings: Settings, database: Database) -> falcon.testing.TestClient:
-    return falcon.testing.TestClient(create_app(Services(settings=settings, database=database)))
+def api(settings: AllSettings, database: Database) -> falcon.testing.TestClient:
+    return falcon.testing.TestClient(create_app(Services(accounts=settings, database=database)))
 
 
 def _ran(database: Database) -> Ran:

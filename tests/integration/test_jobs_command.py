@@ -35,7 +35,7 @@ def test_every_kind_is_described_from_its_contract(environment: dict[str, str]) 
     assert described.keys() == _PRODUCT
     assert all(kind in printed.stdout for kind in _PRODUCT)
     welcome, mail = described["send_welcome"], described["send_email"]
-    assert welcome["does"] == "Mail the welcome letter to the user, once in the account's life."
+    assert welcome["does"] == "Send the welcome mail to a user, once in the account's life."
     assert welcome["fields"] == [{"name": "user_id", "type": "UUID", "required": True}]
     assert welcome["unique"] == {"for_seconds": None, "while_unfinished": False}
     assert (mail["unique"], mail["priority"], mail["version"]) == (None, 5, 1)

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow, dict_row
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.store import claims, completion
 from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Success
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.kinds import Placed, Rated
 from tests.support.ledger import LedgerWorker, ledger_worker
@@ -21,14 +21,14 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def relay(settings: Settings) -> Iterator[Connection[DictRow]]:
+def relay(settings: AllSettings) -> Iterator[Connection[DictRow]]:
     conninfo = settings.conninfo("relay", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
         yield connection
 
 
 @pytest.fixture
-def worker(settings: Settings) -> Iterator[LedgerWorker]:
+def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
     with ledger_worker(settings) as running:
         yield running
 
@@ -96,7 +96,7 @@ def test_a_place_is_free_again_however_the_attempt_ends(
 
 
 def test_a_job_whose_worker_died_keeps_its_place_so_that_no_other_begins_beside_it(
-    settings: Settings, database: Database, relay: Connection[DictRow]
+    settings: AllSettings, database: Database, relay: Connection[DictRow]
 ) -> None:
     first, _second = jobs.enqueue(database, Placed(key="a"), Placed(key="a"))
     assert _admit(relay) == [first]

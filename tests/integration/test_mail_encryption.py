@@ -1,4 +1,4 @@
-"""Mail over TLS and with a login, on a real SMTP server with a certificate of its own."""
+"""The SMTP adapter over TLS and with a login, on a real server with a certificate of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,11 @@ import pytest
 
 import mail_templates
 from moneyflow.gateways.mail import Mailer, Recipient
+from moneyflow.gateways.mail.settings import MailSettings
+from moneyflow.gateways.mail.smtp import SmtpMailer
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.settings import load
+from moneyflow.settings import load
 from tests.support.smtp import PASSWORD, USER, Certificate, Mailhost, mailhost, make_certificate
 
 _VALUES = {"name": "Zoë", "app_url": "https://money.example"}
@@ -29,8 +31,8 @@ def trusted(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> Certif
 
 @contextmanager
 def _mailer(host: Mailhost, **settings: str) -> Iterator[Mailer]:
-    where = {"SECRET_KEY": "k" * 40, "MAIL_HOST": "127.0.0.1", "MAIL_PORT": str(host.port)}
-    mailer = Mailer(load(where | settings), mail_templates.render)
+    where = {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": str(host.port)}
+    mailer = SmtpMailer(load(MailSettings, where | settings), mail_templates.render)
     yield mailer
     mailer.close()
 
@@ -53,7 +55,7 @@ def test_mails_go_over_one_encrypted_connection(encryption: str, trusted: Certif
 
 
 @pytest.mark.parametrize("encryption", ["tls", "starttls"])
-def test_a_certificate_that_nobody_vouches_for_is_refused(encryption: str, certificate: Certificate) -> None:
+def test_an_untrusted_certificate_is_refused(encryption: str, certificate: Certificate) -> None:
     with (
         mailhost(certificate=certificate, starttls=encryption == "starttls") as host,
         _mailer(host, MAIL_ENCRYPTION=encryption) as mailer,
@@ -81,7 +83,7 @@ def test_a_login_opens_the_server(trusted: Certificate) -> None:
         assert (len(host.caught), host.logins) == (2, 1)
 
 
-def test_a_wrong_password_means_later_for_it_is_ours_to_mend_and_is_not_told(trusted: Certificate) -> None:
+def test_a_wrong_password_is_a_fault_of_the_configuration_and_in_no_error(trusted: Certificate) -> None:
     login = {"MAIL_ENCRYPTION": "starttls", "MAIL_USERNAME": USER, "MAIL_PASSWORD": "wrong-password"}
     with mailhost(certificate=trusted, starttls=True, login=True) as host, _mailer(host, **login) as mailer:
         with pytest.raises(UnavailableError, match="535") as caught:

@@ -10,21 +10,20 @@ from alembic.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine
 
 from moneyflow.metadata import METADATA
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.brokers.failed_message import FailedMessage
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings, load_all
 from ops.migrate import downgrade_schema, upgrade_schema
 
 _ALEMBIC = "alembic_version"
 
 
 @pytest.fixture
-def owner(settings: Settings) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+def owner(settings: AllSettings) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
         yield connection
 
 
-def _differences(settings: Settings) -> list[object]:
+def _differences(settings: AllSettings) -> list[object]:
     """Return what would have to change in the database to be as the models say."""
     conninfo = settings.conninfo("owner", application_name="test")
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
@@ -56,7 +55,7 @@ def _described(connection: psycopg.Connection[tuple[object, ...]]) -> list[tuple
 
 
 def test_the_history_runs_down_and_up_again_and_ends_at_the_same_schema(
-    settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
+    settings: AllSettings, owner: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     before = _described(owner)
 
@@ -69,12 +68,12 @@ def test_the_history_runs_down_and_up_again_and_ends_at_the_same_schema(
     assert {"jobs", "users", "outbox_events", "live_workers"} <= {row[1] for row in before}
 
 
-def test_the_models_are_the_migrated_schema(settings: Settings) -> None:
+def test_the_models_are_the_migrated_schema(settings: AllSettings) -> None:
     assert _differences(settings) == []
 
 
 def test_any_difference_between_models_and_schema_is_seen(
-    settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
+    settings: AllSettings, owner: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     changes = [
         "alter table jobs drop column quarantined cascade",
@@ -97,7 +96,7 @@ def test_any_difference_between_models_and_schema_is_seen(
 
 
 def test_what_is_migrated_already_stays_as_it_is(
-    settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
+    settings: AllSettings, owner: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     owner.execute("insert into users (id, email, name, password_hash) values (gen_random_uuid(), 'a@b.c', 'A', '')")
 
@@ -106,8 +105,8 @@ def test_what_is_migrated_already_stays_as_it_is(
     assert owner.execute("select count(*) from users").fetchone() == (1,)
 
 
-def test_the_roles_may_have_other_names(environment: dict[str, str], settings: Settings) -> None:
-    other = settings_module.load(environment | {"POSTGRES_USER": "relay", "POSTGRES_RELAY_USER": "audit"})
+def test_the_roles_may_have_other_names(environment: dict[str, str], settings: AllSettings) -> None:
+    other = load_all(environment | {"POSTGRES_USER": "relay", "POSTGRES_RELAY_USER": "audit"})
     downgrade_schema(settings, revision="base")
 
     upgrade_schema(other)
@@ -134,7 +133,7 @@ insert into operation_items (operation_id, position, job_id, fence, message, res
 
 
 def test_operations_on_jobs_and_messages_become_operations_on_items_and_back(
-    settings: Settings, owner: psycopg.Connection[tuple[object, ...]]
+    settings: AllSettings, owner: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     everything = "select to_jsonb(operations) - 'created_at' from operations order by id"
     items = "select to_jsonb(operation_items) from operation_items order by operation_id"

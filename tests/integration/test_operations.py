@@ -15,7 +15,7 @@ from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.failed.failed_jobs import JOBS, REPLAY, FailedJobs
 from moneyflow.platform.jobs.failed.operations import Operations
 from moneyflow.platform.jobs.failed.sources import Order, Selection
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.failures import deliver_letters, fail_jobs, moneyflow, moneyflow_process
 from tests.support.servers import RealServers
@@ -40,7 +40,7 @@ def _results(report: dict[str, Any]) -> dict[str, str]:
 
 
 def test_what_the_filter_means_is_replayed_and_begins_anew(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     meant = fail_jobs(database, 3, error_class="ValueError")
     other = fail_jobs(database, 2)
@@ -64,7 +64,7 @@ def test_what_the_filter_means_is_replayed_and_begins_anew(
 
 
 def test_a_replayed_job_tells_by_whom_and_why(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     (job_id,) = fail_jobs(database, 1)
     moneyflow(environment, "failed", "replay", job_id, "--reason", "once more", "--by", "ada")
@@ -82,7 +82,7 @@ def test_a_replayed_job_tells_by_whom_and_why(
 
 
 def test_a_job_under_a_limit_waits_for_its_place_again(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     limited, free = fail_jobs(database, 2)
     _set(database, "limit_name = 'smtp'", limited)
@@ -94,7 +94,7 @@ def test_a_job_under_a_limit_waits_for_its_place_again(
 
 
 def test_ids_are_answered_one_by_one_also_those_where_nothing_is_to_be_done(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     ids = fail_jobs(database, 8)
     failed, queued, succeeded, discarded, cancelled, version, kind, payload = ids
@@ -139,7 +139,7 @@ def test_a_dry_run_of_a_filter_counts_and_changes_nothing(environment: dict[str,
     assert moneyflow(environment, "failed", "operations", "--json").json == {"operations": []}
 
 
-def test_what_fails_after_the_freeze_is_not_part_of_the_set(queues: Settings, database: Database) -> None:
+def test_what_fails_after_the_freeze_is_not_part_of_the_set(queues: AllSettings, database: Database) -> None:
     first = fail_jobs(database, 2)
     operations = _operations(database)
     operation_id = operations.freeze(_order())
@@ -154,7 +154,7 @@ def test_what_fails_after_the_freeze_is_not_part_of_the_set(queues: Settings, da
 
 
 def test_two_operators_on_one_set_replay_each_job_once(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     ids = fail_jobs(database, 3000)
     both = threading.Barrier(2)
@@ -188,7 +188,7 @@ def test_two_operators_on_one_set_replay_each_job_once(
 
 
 def test_a_rate_spreads_the_due_times_over_all_chunks(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     ids = fail_jobs(database, 2500)
 
@@ -215,7 +215,7 @@ def _killed_in_the_middle(environment: dict[str, str], *arguments: str) -> str:
 
 
 def test_a_replay_that_was_killed_is_resumed_at_its_rate_and_runs_no_job_twice(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     ids = fail_jobs(database, 4500)
     operation = _killed_in_the_middle(environment, "replay", "--all", "--rate", "1000")
@@ -239,7 +239,7 @@ def test_a_replay_that_was_killed_is_resumed_at_its_rate_and_runs_no_job_twice(
 
 
 def test_discarded_jobs_keep_their_reason_and_are_restored_with_their_letters(
-    environment: dict[str, str], queues: Settings, database: Database, servers: RealServers
+    environment: dict[str, str], queues: AllSettings, database: Database, servers: RealServers
 ) -> None:
     ids = fail_jobs(database, 3, letters=True)
     deliver_letters(queues)
@@ -265,7 +265,7 @@ def test_discarded_jobs_keep_their_reason_and_are_restored_with_their_letters(
 
 
 def test_discarding_twice_is_done_already_and_a_replayed_job_is_not_discarded(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     first, second = fail_jobs(database, 2)
     moneyflow(environment, "failed", "discard", first, "--reason", "one")
@@ -280,7 +280,7 @@ def test_discarding_twice_is_done_already_and_a_replayed_job_is_not_discarded(
 
 
 def test_a_discard_with_a_rate_takes_its_time(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     ids = fail_jobs(database, 6)
 
@@ -295,7 +295,7 @@ def test_a_discard_with_a_rate_takes_its_time(
     assert row["seconds"] >= 1
 
 
-def test_nothing_to_do_is_done(environment: dict[str, str], queues: Settings, database: Database) -> None:
+def test_nothing_to_do_is_done(environment: dict[str, str], queues: AllSettings, database: Database) -> None:
     answer = moneyflow(environment, "failed", "replay", "--all", "--json")
 
     assert (answer.code, answer.json["results"]) == (0, {})
@@ -330,7 +330,7 @@ def test_a_command_that_cannot_be_meant_says_what_to_give_and_does_nothing(
 
 
 def test_an_operation_is_resumed_by_its_own_verb_and_must_exist(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     (job_id,) = fail_jobs(database, 1)
     operation = moneyflow(environment, "failed", "replay", job_id, "--json").json["operation"]["id"]
@@ -342,7 +342,7 @@ def test_an_operation_is_resumed_by_its_own_verb_and_must_exist(
 
 
 def test_with_rabbitmq_away_the_rows_are_replayed_and_what_was_left_undone_is_told(
-    environment: dict[str, str], queues: Settings, database: Database
+    environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     ids = fail_jobs(database, 2, letters=True)
     deliver_letters(queues)
@@ -360,7 +360,9 @@ def test_with_rabbitmq_away_the_rows_are_replayed_and_what_was_left_undone_is_to
     assert swept.json == {"removed": 2, "left": 0, "refused": 0, "undone": None}
 
 
-def test_two_who_resume_one_operation_act_in_turn(queues: Settings, database: Database, settings: Settings) -> None:
+def test_two_who_resume_one_operation_act_in_turn(
+    queues: AllSettings, database: Database, settings: AllSettings
+) -> None:
     ids = fail_jobs(database, 10)
     operations = _operations(database)
     operation_id = operations.freeze(_order())

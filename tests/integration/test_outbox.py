@@ -14,8 +14,8 @@ from moneyflow.jobs.send_welcome import SendWelcome
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.origin import Origin, working_for
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.waiting import eventually
 
@@ -36,7 +36,7 @@ def _count(owner: Database, table: str) -> int:
 
 
 @pytest.fixture
-def owner(settings: Settings) -> Database:
+def owner(settings: AllSettings) -> Database:
     """Return the database as the owner sees it, the outbox included."""
     database = Database(settings.conninfo("owner", application_name="test"), size=2)
     database.open()
@@ -65,7 +65,7 @@ def test_a_job_is_there_with_its_contract_once_its_transaction_is_committed(data
 
 
 def test_a_transaction_that_is_rolled_back_leaves_no_job_no_event_and_wakes_nobody(
-    settings: Settings, owner: Database
+    settings: AllSettings, owner: Database
 ) -> None:
     woken: list[str] = []
     database = Database(

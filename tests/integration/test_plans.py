@@ -10,7 +10,7 @@ from moneyflow.platform.database import BY_KEYS
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.store import claims, completion
 from moneyflow.platform.queries import array
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 
 _ID = new_id()
 #: Of any statement of a worker; what one does not name is left alone.
@@ -26,7 +26,7 @@ _STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", _STATEMENTS)
-def test_a_workers_statement_finds_its_jobs_by_their_ids(name: str, settings: Settings) -> None:
+def test_a_workers_statement_finds_its_jobs_by_their_ids(name: str, settings: AllSettings) -> None:
     query, parameters = _STATEMENTS[name]
     conninfo = settings.conninfo("app", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, options=BY_KEYS) as connection:

@@ -9,7 +9,7 @@ import pytest
 
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.platform.errors import UnavailableError
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import rabbitmq_admin
 from tests.support.processes import free_port
 from tests.support.servers import RealServers
@@ -19,7 +19,7 @@ from workers.relay.queue_depth import QueueDepths
 T = TypeVar("T")
 
 
-def _with_publisher(settings: Settings, work: Callable[[Publisher], Awaitable[T]]) -> T:
+def _with_publisher(settings: AllSettings, work: Callable[[Publisher], Awaitable[T]]) -> T:
     async def run() -> T:
         publisher = Publisher(connection_parameters(settings, name="test"))
         try:
@@ -40,14 +40,14 @@ def _message(number: int, routing_key: str = "jobs") -> Outgoing:
     )
 
 
-def test_a_batch_is_confirmed_and_lies_in_the_queue(queues: Settings) -> None:
+def test_a_batch_is_confirmed_and_lies_in_the_queue(queues: AllSettings) -> None:
     confirmed = _with_publisher(queues, lambda publisher: publisher.publish([_message(n) for n in range(500)]))
 
     assert confirmed == [True] * 500
     assert rabbitmq_admin.ready(queues, "jobs") == 500
 
 
-def test_only_what_no_queue_took_is_not_confirmed_and_the_next_batch_connects_anew(queues: Settings) -> None:
+def test_only_what_no_queue_took_is_not_confirmed_and_the_next_batch_connects_anew(queues: AllSettings) -> None:
     batch = [_message(n, "nowhere" if n in {1, 3} else "jobs") for n in range(5)]
 
     async def twice(publisher: Publisher) -> tuple[list[bool], list[bool]]:
@@ -61,12 +61,12 @@ def test_only_what_no_queue_took_is_not_confirmed_and_the_next_batch_connects_an
 
 
 @pytest.mark.usefixtures("vhost")
-def test_a_topology_that_is_missing_is_declared_by_who_connects(settings: Settings) -> None:
+def test_a_topology_that_is_missing_is_declared_by_who_connects(settings: AllSettings) -> None:
     assert _with_publisher(settings, lambda publisher: publisher.publish([_message(1)])) == [True]
     assert rabbitmq_admin.ready(settings, "jobs_failed") == 0
 
 
-def test_a_channel_that_is_closed_confirms_nothing_more(queues: Settings) -> None:
+def test_a_channel_that_is_closed_confirms_nothing_more(queues: AllSettings) -> None:
     async def cut(publisher: Publisher) -> list[bool]:
         channel = await publisher.channel()
         channel.basic_publish("no such exchange", "", b"")  # RabbitMQ closes the channel for it.
@@ -75,7 +75,7 @@ def test_a_channel_that_is_closed_confirms_nothing_more(queues: Settings) -> Non
     assert _with_publisher(queues, cut) == [False]
 
 
-def test_no_rabbitmq_is_told_as_such(queues: Settings) -> None:
+def test_no_rabbitmq_is_told_as_such(queues: AllSettings) -> None:
     away = queues.model_copy(update={"rabbitmq_port": free_port()})
 
     with pytest.raises(UnavailableError, match="no connection with RabbitMQ"):
@@ -84,7 +84,7 @@ def test_no_rabbitmq_is_told_as_such(queues: Settings) -> None:
 
 
 def test_a_queues_depth_is_known_also_when_it_was_deleted_and_asking_leaves_nothing_behind(
-    queues: Settings, servers: RealServers
+    queues: AllSettings, servers: RealServers
 ) -> None:
     async def ask(publisher: Publisher) -> tuple[list[int | None], int | None, int]:
         depths, watchers = QueueDepths(publisher), []

@@ -17,7 +17,7 @@ from moneyflow.platform.clock import now
 from moneyflow.platform.database import Database, Notification
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue, enqueue_many
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Placed
 from tests.support.waiting import eventually
@@ -26,7 +26,7 @@ _ALL = range(10, -1, -1)
 
 
 @pytest.fixture
-def ready(settings: Settings) -> Iterator[ReadyList]:
+def ready(settings: AllSettings) -> Iterator[ReadyList]:
     jobs = ReadyList(settings)
     yield jobs
     jobs.close()
@@ -80,7 +80,7 @@ def test_of_one_commit_a_worker_that_waits_gets_the_highest_priority_first(
 
 
 def test_ids_are_sent_again_after_redis_has_lost_the_script(
-    settings: Settings, database: Database, ready: ReadyList
+    settings: AllSettings, database: Database, ready: ReadyList
 ) -> None:
     ids = []
     for _ in range(2):
@@ -119,7 +119,7 @@ def test_a_transaction_that_is_rolled_back_notifies_of_nothing(database: Databas
 
 
 def test_many_jobs_of_one_commit_are_left_to_the_relay(
-    database: Database, ready: ReadyList, settings: Settings
+    database: Database, ready: ReadyList, settings: AllSettings
 ) -> None:
     notifications = _notifications(settings)
     with database.transaction() as session:
@@ -130,7 +130,7 @@ def test_many_jobs_of_one_commit_are_left_to_the_relay(
 
 
 def test_ids_that_no_worker_takes_are_few_and_expire(
-    settings: Settings, ready: ReadyList, monkeypatch: pytest.MonkeyPatch
+    settings: AllSettings, ready: ReadyList, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notify = Notifier(settings)
     for _ in range(notifier._MOST_KEPT // 50 + 2):
@@ -152,7 +152,7 @@ def test_ids_that_no_worker_takes_are_few_and_expire(
     ],
 )
 def test_the_relay_is_notified_of_jobs_and_of_events(
-    settings: Settings, sent: list[Notification], ready_jobs: int, received: set[bytes]
+    settings: AllSettings, sent: list[Notification], ready_jobs: int, received: set[bytes]
 ) -> None:
     notifications = _notifications(settings)
     Notifier(settings)(sent, [(5, new_id()) for _ in range(ready_jobs)])
@@ -160,7 +160,7 @@ def test_the_relay_is_notified_of_jobs_and_of_events(
     assert set(next(notifications).split()) == received
 
 
-def _notifications(settings: Settings) -> Iterator[bytes]:
+def _notifications(settings: AllSettings) -> Iterator[bytes]:
     """Listen from now on, as the relay does."""
     subscription = redis.client.PubSub(own_redis.connect(settings, timeout_seconds=5).connection_pool)
     subscription.subscribe(own_redis.channel(settings))

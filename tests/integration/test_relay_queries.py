@@ -14,7 +14,7 @@ from moneyflow.platform.database import BY_KEYS, Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.store import claims
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect, Overrun
 from tests.support.ledger import LedgerWorker, ledger_worker
@@ -25,7 +25,7 @@ Ask = Callable[..., list[DictRow]]
 
 
 @pytest.fixture
-def ask(settings: Settings) -> Iterator[Ask]:
+def ask(settings: AllSettings) -> Iterator[Ask]:
     """Return what runs a named query as the relay."""
     conninfo = settings.conninfo("relay", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
@@ -38,7 +38,7 @@ def ask(settings: Settings) -> Iterator[Ask]:
 
 
 @pytest.fixture
-def worker(settings: Settings) -> Iterator[LedgerWorker]:
+def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
     with ledger_worker(settings, "first") as running:
         yield running
 
@@ -53,7 +53,7 @@ def _set(database: Database, change: str, job_id: UUID) -> None:
 
 
 @pytest.fixture
-def history(settings: Settings, database: Database) -> None:
+def history(settings: AllSettings, database: Database) -> None:
     """Let there be many jobs that are over, and few that are not."""
     _some(database, 20)
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as owner:
@@ -86,7 +86,7 @@ _ASKED_BY_ITSELF: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("query", _ASKED_BY_ITSELF)
 def test_what_the_relay_asks_again_and_again_reads_no_job_that_is_over(
-    query: str, settings: Settings, history: None
+    query: str, settings: AllSettings, history: None
 ) -> None:
     conninfo = settings.conninfo("relay", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, options=BY_KEYS) as connection:
@@ -136,7 +136,7 @@ def test_what_was_confirmed_is_queued_unless_a_worker_has_it_already(
 
 
 def test_only_what_no_live_worker_holds_is_rescued(
-    settings: Settings, database: Database, ask: Ask, worker: LedgerWorker
+    settings: AllSettings, database: Database, ask: Ask, worker: LedgerWorker
 ) -> None:
     held, lost, overrun, waiting = [*_some(database, 2), *jobs.enqueue(database, Overrun()), *_some(database, 1)]
     claims.claim(worker.connection, [held, overrun], worker=worker.number)
@@ -158,7 +158,7 @@ def test_only_what_no_live_worker_holds_is_rescued(
 
 
 def test_a_quarantined_job_that_is_rescued_has_lost_an_attempt_that_counts(
-    settings: Settings, database: Database, ask: Ask
+    settings: AllSettings, database: Database, ask: Ask
 ) -> None:
     (job_id,) = _some(database, 1)
     _set(database, "quarantined = true", job_id)

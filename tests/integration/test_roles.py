@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 
 _OF_THE_OWNER = [
     "create table mine (id integer)",
@@ -62,7 +62,7 @@ _OF_THE_RELAY = [
 ]
 
 
-def _refused(settings: Settings, role: str, statements: list[str]) -> list[str]:
+def _refused(settings: AllSettings, role: str, statements: list[str]) -> list[str]:
     """Run each statement as the role, take back what it did, and return those that Postgres refused the role."""
     refused = []
     conninfo = settings.conninfo(role, application_name="test")  # type: ignore[arg-type]
@@ -77,28 +77,28 @@ def _refused(settings: Settings, role: str, statements: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("role", ["app", "relay", "audit"])
-def test_no_role_but_the_owner_changes_the_schema_or_reaches_beyond_it(role: str, settings: Settings) -> None:
+def test_no_role_but_the_owner_changes_the_schema_or_reaches_beyond_it(role: str, settings: AllSettings) -> None:
     assert _refused(settings, role, _OF_THE_OWNER) == _OF_THE_OWNER
 
 
-def test_the_relay_sees_no_person_and_makes_no_job(settings: Settings) -> None:
+def test_the_relay_sees_no_person_and_makes_no_job(settings: AllSettings) -> None:
     assert _refused(settings, "relay", _NOT_OF_THE_RELAY) == _NOT_OF_THE_RELAY
 
 
-def test_the_application_takes_nothing_out_of_the_outbox(settings: Settings) -> None:
+def test_the_application_takes_nothing_out_of_the_outbox(settings: AllSettings) -> None:
     assert _refused(settings, "app", _NOT_OF_THE_APPLICATION) == _NOT_OF_THE_APPLICATION
 
 
-def test_the_auditor_has_nothing_to_do_with_the_platforms_tables(settings: Settings) -> None:
+def test_the_auditor_has_nothing_to_do_with_the_platforms_tables(settings: AllSettings) -> None:
     assert _refused(settings, "audit", _NOT_OF_THE_AUDITOR) == _NOT_OF_THE_AUDITOR
 
 
-def test_each_role_can_do_its_work(settings: Settings) -> None:
+def test_each_role_can_do_its_work(settings: AllSettings) -> None:
     assert _refused(settings, "app", _OF_THE_APPLICATION) == []
     assert _refused(settings, "relay", _OF_THE_RELAY) == []
 
 
-def test_one_roles_password_opens_no_other_role(settings: Settings) -> None:
+def test_one_roles_password_opens_no_other_role(settings: AllSettings) -> None:
     wrong = settings.model_copy(update={"postgres_password": settings.postgres_relay_password})
 
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):

@@ -1,4 +1,4 @@
-"""`run_jobs`: what is due runs in the test's own transaction, and ends as it would in a worker."""
+"""`run_jobs`: due jobs run in the test's own transaction, and end as they would in a worker."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import PermanentError, UnavailableError
@@ -15,13 +16,13 @@ from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.limits import Limit
 from moneyflow.platform.jobs.store import control
 from moneyflow.platform.jobs.store.status import job_status
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import effects, jobs, people
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Declared, EndAs, Versioned
 from tests.support.members import Gather, Link, Spread
 from workers.handlers import Context, Result, handles
-from workers.testing import Mailbox, fake_tools, run_jobs
+from workers.testing import new_mailbox, run_jobs
 
 _HOUR = timedelta(hours=1)
 
@@ -47,7 +48,7 @@ class OneByOne(Job, kind="one_by_one", limit=Limit(name="one_by_one", concurrenc
 
 
 class Report(Job, kind="report_progress"):
-    """Tell how far it is."""
+    """Report progress."""
 
 
 @handles(CommitThenFail)
@@ -91,7 +92,7 @@ _CALLED: list[str] = []
 
 
 @pytest.fixture
-def session(settings: Settings, database: Database) -> Iterator[Session]:
+def session(settings: AllSettings, database: Database) -> Iterator[Session]:
     effects.create_table(settings)
     with database.transaction() as session:
         yield session
@@ -105,7 +106,7 @@ def _effects(session: Session) -> list[UUID]:
     return [row["job_id"] for row in session.fetch_all("select job_id from effects")]
 
 
-def test_what_is_due_runs_by_priority_and_age_and_nothing_is_committed(database: Database, session: Session) -> None:
+def test_due_jobs_run_by_priority_and_age_and_nothing_is_committed(database: Database, session: Session) -> None:
     ids = [enqueue(session, LeaveEffect(rank=rank)) for rank in (5, 0, 10, 5)]
 
     ran = run_jobs(session)
@@ -114,10 +115,10 @@ def test_what_is_due_runs_by_priority_and_age_and_nothing_is_committed(database:
     assert {(job.kind, job.attempt, job.outcome, job.error) for job in ran} == {("leave_effect", 1, "succeeded", None)}
     assert [job.result for job in ran] == [{"left": True}] * 4
     assert sorted(_effects(session)) == sorted(ids)
-    assert jobs.states(database, ids) == {}, "nobody else sees any of it"
+    assert jobs.states(database, ids) == {}, "no other connection sees them"
 
 
-def test_what_a_job_leaves_runs_too_until_nothing_is_due(session: Session) -> None:
+def test_jobs_that_a_job_enqueues_run_too_until_none_is_due(session: Session) -> None:
     enqueue(session, Link(more=3))
 
     ran = run_jobs(session)
@@ -127,7 +128,7 @@ def test_what_a_job_leaves_runs_too_until_nothing_is_due(session: Session) -> No
     assert run_jobs(session) == []
 
 
-def test_what_is_due_later_waits_unless_its_moment_is_asked_for(session: Session) -> None:
+def test_a_job_that_is_due_later_waits_unless_until_is_given(session: Session) -> None:
     now = datetime.now(UTC)
     soon = enqueue(session, LeaveEffect(), delay=_HOUR)
     late = enqueue(session, LeaveEffect(), at=now + 3 * _HOUR)
@@ -140,7 +141,7 @@ def test_what_is_due_later_waits_unless_its_moment_is_asked_for(session: Session
     assert _states(session, soon, late) == ["succeeded", "scheduled"]
 
 
-def test_only_the_kinds_that_are_asked_for_run(session: Session) -> None:
+def test_only_the_given_kinds_run(session: Session) -> None:
     first, second = enqueue(session, LeaveEffect()), enqueue(session, Link())
 
     assert [job.job_id for job in run_jobs(session, kinds=["link"])] == [second]
@@ -148,37 +149,37 @@ def test_only_the_kinds_that_are_asked_for_run(session: Session) -> None:
     assert _states(session, first, second) == ["scheduled", "succeeded"]
 
 
-def test_an_error_takes_back_what_the_handler_did_and_the_job_waits_for_its_next_try(session: Session) -> None:
+def test_an_error_rolls_the_handler_back_and_the_job_waits_for_its_next_attempt(session: Session) -> None:
     job_id = enqueue(session, LeaveEffect(failures=1))
 
     (failed,) = run_jobs(session)
     left = (_states(session, job_id), _effects(session))
-    (tried_again,) = run_jobs(session, until=datetime.now(UTC) + _HOUR)
+    (retried,) = run_jobs(session, until=datetime.now(UTC) + _HOUR)
 
     assert (failed.outcome, failed.result) == ("retried", None)
     assert isinstance(failed.error, UnavailableError)
     assert left == (["retrying"], [])
-    assert (tried_again.attempt, tried_again.outcome) == (2, "succeeded")
+    assert (retried.attempt, retried.outcome) == (2, "succeeded")
     assert _effects(session) == [job_id]
 
 
-def test_a_job_fails_when_its_tries_are_used_up_and_at_once_when_nothing_can_mend_it(session: Session) -> None:
+def test_a_job_fails_when_its_attempts_are_used_up_and_at_once_after_a_permanent_error(session: Session) -> None:
     stubborn, hopeless = (
         enqueue(session, LeaveEffect(failures=9)),
         enqueue(session, LeaveEffect(permanent=True)),
     )
     later = datetime.now(UTC) + _HOUR
 
-    tries = [run_jobs(session, until=later) for _ in range(4)]
+    attempts = [run_jobs(session, until=later) for _ in range(4)]
 
     by_job = {
-        job_id: [(job.attempt, job.outcome) for tried in tries for job in tried if job.job_id == job_id]
+        job_id: [(job.attempt, job.outcome) for ran in attempts for job in ran if job.job_id == job_id]
         for job_id in (stubborn, hopeless)
     }
     assert by_job[stubborn] == [(1, "retried"), (2, "retried"), (3, "failed")]
     assert by_job[hopeless] == [(1, "failed")]
     assert _states(session, stubborn, hopeless) == ["failed", "failed"]
-    assert isinstance(tries[0][1].error, PermanentError)
+    assert isinstance(attempts[0][1].error, PermanentError)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def test_an_ending_that_the_handler_returns_is_written(how: str, outcome: str, s
     assert _effects(session) == []
 
 
-def test_a_statement_that_postgres_refuses_ends_its_try_and_not_the_test(session: Session) -> None:
+def test_a_statement_that_postgres_refuses_ends_its_attempt_and_not_the_test(session: Session) -> None:
     broken, sound = enqueue(session, Misspell()), enqueue(session, LeaveEffect())
 
     ran = run_jobs(session)
@@ -211,7 +212,7 @@ def test_a_statement_that_postgres_refuses_ends_its_try_and_not_the_test(session
     assert 'syntax error at or near "selekt"' in str(ran[0].error)
 
 
-def test_what_a_handler_commits_stays_when_it_fails_later_and_callbacks_come_with_the_sessions_own_commit(
+def test_a_handlers_commit_survives_its_later_error_and_callbacks_run_after_the_sessions_own_commit(
     session: Session,
 ) -> None:
     _CALLED.clear()
@@ -226,7 +227,7 @@ def test_what_a_handler_commits_stays_when_it_fails_later_and_callbacks_come_wit
     assert (before, _CALLED) == ([], ["after commit"])
 
 
-def test_a_session_that_is_rolled_back_leaves_nothing(settings: Settings, database: Database) -> None:
+def test_a_session_that_is_rolled_back_leaves_nothing(settings: AllSettings, database: Database) -> None:
     effects.create_table(settings)
     with database.transaction() as session:
         job_id = enqueue(session, LeaveEffect())
@@ -239,7 +240,7 @@ def test_a_session_that_is_rolled_back_leaves_nothing(settings: Settings, databa
     assert jobs.effects(database, [job_id]) == {}
 
 
-def test_what_a_handler_tells_of_its_progress_is_kept(session: Session) -> None:
+def test_the_progress_that_a_handler_reports_is_stored(session: Session) -> None:
     enqueue(session, Report())
 
     run_jobs(session)
@@ -248,7 +249,7 @@ def test_what_a_handler_tells_of_its_progress_is_kept(session: Session) -> None:
     assert row == {"state": "succeeded", "progress": {"done": 1, "total": 2, "note": "half"}}
 
 
-def test_limits_hold_up_nobody_and_a_paused_kind_waits(session: Session) -> None:
+def test_limits_delay_no_job_and_a_paused_kind_waits(session: Session) -> None:
     placed = [enqueue(session, OneByOne()) for _ in range(3)]
     paused = enqueue(session, Versioned(amount_minor=1, currency="EUR"))
     control.pause(session, "versioned", by="test", reason="to see it wait")
@@ -259,7 +260,7 @@ def test_limits_hold_up_nobody_and_a_paused_kind_waits(session: Session) -> None
     assert _states(session, paused) == ["scheduled"]
 
 
-def test_an_old_payload_is_upgraded_and_one_of_tomorrow_waits(session: Session) -> None:
+def test_an_old_payload_is_upgraded_and_one_of_a_newer_version_is_parked(session: Session) -> None:
     old, new = (enqueue(session, Versioned(amount_minor=1, currency="EUR")) for _ in range(2))
     session.execute("update jobs set version = 1, payload = '{\"amount\": 7}' where id = %(id)s", {"id": old})
     session.execute("update jobs set version = 4 where id = %(id)s", {"id": new})
@@ -270,7 +271,21 @@ def test_an_old_payload_is_upgraded_and_one_of_tomorrow_waits(session: Session) 
     assert ran[1].outcome == "parked"
 
 
-def test_an_error_that_burns_no_attempt_burns_none(session: Session) -> None:
+def test_a_mail_that_only_a_newer_version_declares_is_parked(session: Session, database: Database) -> None:
+    person = people.sign_up(database, name="Zoë")
+    job_id = enqueue(session, SendEmail(template="welcome", user_id=person.user_id))
+    session.execute('update jobs set payload = payload || \'{"template": "newer"}\' where id = %(id)s', {"id": job_id})
+    mailbox = new_mailbox()
+
+    ran = [job for job in run_jobs(session, kinds=["send_email"], gateways=[mailbox]) if job.job_id == job_id]
+
+    assert [(job.outcome, str(job.error)) for job in ran] == [
+        ("parked", "mail 'newer' is not declared in this version; deploy workers that declare it")
+    ]
+    assert all(mail.job_id != job_id for mail in mailbox.sent)
+
+
+def test_an_uncounted_error_counts_no_attempt(session: Session) -> None:
     enqueue(session, Declared(refused=False))
 
     (first,) = run_jobs(session)
@@ -304,39 +319,39 @@ def test_a_batch_that_a_failed_member_cancels_ends_too(session: Session) -> None
     assert ran[-1].result == {"counts": {"failed": 1, "succeeded": 1, "cancelled": 1}}
 
 
-def test_a_job_that_enqueues_itself_for_ever_is_told_of(session: Session) -> None:
+def test_a_job_that_enqueues_itself_for_ever_is_reported(session: Session) -> None:
     enqueue(session, Restless())
 
     with pytest.raises(RuntimeError, match=r"5 jobs have run and job .* does one enqueue itself for ever"):
         run_jobs(session, at_most=5)
 
 
-def test_what_would_end_a_process_ends_the_test(session: Session) -> None:
+def test_an_error_that_ends_a_process_ends_the_test(session: Session) -> None:
     enqueue(session, Quit())
 
     with pytest.raises(SystemExit):
         run_jobs(session)
 
 
-def test_mails_are_rendered_and_kept_or_refused_as_the_test_says(session: Session, database: Database) -> None:
+def test_mails_are_rendered_and_kept_or_fail_with_the_mailboxs_error(session: Session, database: Database) -> None:
     person = people.sign_up(database, name="Zoë")
     first = enqueue(session, SendWelcome(user_id=person.user_id))
-    nobody = enqueue(session, SendWelcome(user_id=uuid4()))
-    mailbox = Mailbox(error=UnavailableError("the mail server says 'later'"))
+    missing = enqueue(session, SendWelcome(user_id=uuid4()))
+    mailbox = new_mailbox(error=UnavailableError("the mail server deferred the mail"))
 
-    refused = run_jobs(session, kinds=["send_welcome"], tools=fake_tools(mailer=mailbox))
+    refused = run_jobs(session, kinds=["send_welcome"], gateways=[mailbox])
     mailbox.error = None
     later = datetime.now(UTC) + _HOUR
-    (sent,) = run_jobs(session, kinds=["send_welcome"], until=later, tools=fake_tools(mailer=mailbox))
+    (sent,) = run_jobs(session, kinds=["send_welcome"], until=later, gateways=[mailbox])
 
-    assert [(job.job_id, job.outcome) for job in refused] == [(first, "retried"), (nobody, "succeeded")]
+    assert [(job.job_id, job.outcome) for job in refused] == [(first, "retried"), (missing, "succeeded")]
     assert sent.result == {"sent": True}
     (mail,) = mailbox.sent
     assert (mail.template, mail.to.address, mail.job_id) == ("welcome", person.email, first)
     assert "Zoë" in mail.subject + mail.text + mail.html
 
 
-def test_without_tools_of_its_own_a_test_reaches_nothing_outside(session: Session, database: Database) -> None:
+def test_without_gateways_of_its_own_a_test_reaches_no_outside_service(session: Session, database: Database) -> None:
     person = people.sign_up(database, name="Zoë")
     enqueue(session, SendWelcome(user_id=person.user_id))
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.store import claims as store
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Flaky
@@ -27,10 +27,10 @@ from workers.claims.retry import PostgresRetry
 from workers.execution.completion import Completion
 from workers.execution.executor import Executor
 from workers.execution.redaction import Redactor
-from workers.handlers import Tools
 from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.delivery import Delivery, Verdict
 from workers.runtime import Runtime
+from workers.testing.gateways import fake_gateways
 
 
 class RefusingConnection:
@@ -58,13 +58,13 @@ class Running:
 
 
 @pytest.fixture
-def worker(settings: Settings) -> Iterator[LedgerWorker]:
+def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
     effects.create_table(settings)
     with ledger_worker(settings) as running:
         yield running
 
 
-def _running(settings: Settings, database: Database, connection: Any, **replaced: Any) -> Running:
+def _running(settings: AllSettings, database: Database, connection: Any, **replaced: Any) -> Running:
     retry, woken = PostgresRetry(), []
     claims = Claims(connection, retry, released=lambda: woken.append(None))
     completion = Completion(database, batches=database, redactor=Redactor(settings), worker="worker")
@@ -72,8 +72,7 @@ def _running(settings: Settings, database: Database, connection: Any, **replaced
         database=database,
         claims=claims,
         completion=completion,
-        handlers=handlers.registry | replaced,
-        tools=Tools(settings=settings, mailer=None),  # type: ignore[arg-type]
+        handlers=handlers.bind(handlers.registry | replaced, fake_gateways()),
         retry=retry,
         worker="worker",
     )
@@ -111,7 +110,7 @@ def _run(running: Running, job_id: UUID) -> Verdict | None:
     "passing", [errors.DeadlockDetected, errors.LockNotAvailable, errors.QueryCanceled, errors.AdminShutdown]
 )
 def test_a_claim_that_postgres_refuses_for_a_moment_is_made_again(
-    passing: type[Exception], settings: Settings, database: Database, worker: LedgerWorker
+    passing: type[Exception], settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     connection = RefusingConnection(worker, passing("not now"), passing("not now"))
@@ -124,7 +123,7 @@ def test_a_claim_that_postgres_refuses_for_a_moment_is_made_again(
 
 
 def test_a_job_with_an_error_that_no_database_can_store_is_retried_like_any_other(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     def raises(*_: object) -> None:
         raise ValueError("half a pair \ud800, a NUL \x00")
@@ -139,7 +138,7 @@ def test_a_job_with_an_error_that_no_database_can_store_is_retried_like_any_othe
 
 
 def test_a_result_that_cannot_be_stored_fails_the_attempt_and_leaves_no_effect(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     def returns(context: Any, _: object) -> dict[str, Any]:
         effects.leave_effect(context, LeaveEffect())
@@ -155,7 +154,7 @@ def test_a_result_that_cannot_be_stored_fails_the_attempt_and_leaves_no_effect(
 
 
 def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     def is_taken_over(context: Any, _: object) -> None:
         effects.leave(context)
@@ -175,7 +174,7 @@ def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
 
 @pytest.mark.parametrize("writes", [True, False])
 def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
-    writes: bool, settings: Settings, database: Database, worker: LedgerWorker
+    writes: bool, settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     replaced = {} if writes else {"leave_effect": lambda *_: None}
@@ -200,7 +199,7 @@ def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
 
 
 def test_a_job_without_a_handler_or_of_another_version_is_parked_until_workers_know_it(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     unknown, newer = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     with database.transaction() as session:
@@ -220,7 +219,7 @@ def test_a_job_without_a_handler_or_of_another_version_is_parked_until_workers_k
 
 
 def test_a_message_of_no_job_is_rejected_and_one_of_a_job_that_is_not_due_is_done_with(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     (later,) = jobs.enqueue(database, LeaveEffect())
     with database.transaction() as session:
@@ -233,7 +232,7 @@ def test_a_message_of_no_job_is_rejected_and_one_of_a_job_that_is_not_due_is_don
 
 
 def test_a_worker_that_stops_while_postgres_is_down_settles_nothing(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     refusals = [errors.AdminShutdown("gone") for _ in range(99)]
@@ -245,7 +244,7 @@ def test_a_worker_that_stops_while_postgres_is_down_settles_nothing(
 
 
 def test_jobs_that_are_claimed_here_when_their_kind_pauses_itself_wait_and_meet_no_outage(
-    settings: Settings, database: Database, worker: LedgerWorker, tmp_path: Path
+    settings: AllSettings, database: Database, worker: LedgerWorker, tmp_path: Path
 ) -> None:
     (tmp_path / "down").touch()
     ids = jobs.enqueue(database, *[Flaky(down=str(tmp_path / "down")) for _ in range(10)])
@@ -261,7 +260,7 @@ def test_jobs_that_are_claimed_here_when_their_kind_pauses_itself_wait_and_meet_
 
 
 def test_what_is_claimed_and_not_started_is_released_to_the_relay_and_what_is_unclaimed_is_requeued(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     first, second, third = jobs.enqueue(database, LeaveEffect(), LeaveEffect(), LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))
@@ -280,7 +279,7 @@ def test_what_is_claimed_and_not_started_is_released_to_the_relay_and_what_is_un
 
 
 def test_claims_that_cannot_be_released_stay_unsettled_and_are_rescued(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     (first, second) = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     connection = RefusingConnection(worker)
@@ -295,7 +294,9 @@ def test_claims_that_cannot_be_released_stay_unsettled_and_are_rescued(
     assert claimed.verdicts == []
 
 
-def test_a_job_that_is_delivered_twice_runs_once(settings: Settings, database: Database, worker: LedgerWorker) -> None:
+def test_a_job_that_is_delivered_twice_runs_once(
+    settings: AllSettings, database: Database, worker: LedgerWorker
+) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))
     ready, message = _deliver(running, job_id, is_best_effort=True), _deliver(running, job_id)
@@ -310,7 +311,7 @@ def test_a_job_that_is_delivered_twice_runs_once(settings: Settings, database: D
 
 
 def test_a_claim_whose_answer_was_lost_is_made_again_and_releases_no_other_job(
-    settings: Settings, database: Database, worker: LedgerWorker, monkeypatch: pytest.MonkeyPatch
+    settings: AllSettings, database: Database, worker: LedgerWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier, unheard = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))
@@ -335,7 +336,7 @@ def test_a_claim_whose_answer_was_lost_is_made_again_and_releases_no_other_job(
 
 
 def test_a_claim_that_is_lost_before_its_attempt_starts_is_left_to_its_holder(
-    settings: Settings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: LedgerWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))

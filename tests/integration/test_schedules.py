@@ -14,7 +14,7 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.errors import ConflictError, NotFoundError
 from moneyflow.platform.jobs.schedules import Schedule, declare, registry
 from moneyflow.platform.jobs.store import schedules
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 
@@ -30,7 +30,7 @@ def _only_ours() -> Iterator[None]:
 
 
 @pytest.fixture
-def relays(settings: Settings) -> Iterator[list[Database]]:
+def relays(settings: AllSettings) -> Iterator[list[Database]]:
     """Return the connections of four relays."""
     databases = [Database(settings.conninfo("relay", application_name="test"), size=1) for _ in range(4)]
     for database in databases:
@@ -299,7 +299,7 @@ def test_a_schedule_that_no_relay_has_seen_yet_says_so(database: Database) -> No
 
 
 @pytest.mark.parametrize("statement", ["delete from schedules", "insert into jobs (id) values (gen_random_uuid())"])
-def test_the_relay_may_tick_and_declare_and_not_delete(settings: Settings, statement: str) -> None:
+def test_the_relay_may_tick_and_declare_and_not_delete(settings: AllSettings, statement: str) -> None:
     expected = psycopg.errors.InsufficientPrivilege if "delete" in statement else psycopg.errors.NotNullViolation
 
     with psycopg.connect(settings.conninfo("relay", application_name="test")) as connection, pytest.raises(expected):

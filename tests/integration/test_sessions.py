@@ -12,13 +12,13 @@ from psycopg import errors
 
 from moneyflow.platform.database import _TRUSTED_SECONDS, SESSION_OPTIONS, Database, Session, is_outage, is_transient
 from moneyflow.platform.errors import PostgresDownError
-from moneyflow.platform.settings import Settings, load
+from moneyflow.settings import AllSettings, load_all
 from tests.support.processes import free_port
 from tests.support.waiting import eventually
 
 
 @contextmanager
-def _database(settings: Settings, *, options: str | None = None, size: int = 2) -> Iterator[Database]:
+def _database(settings: AllSettings, *, options: str | None = None, size: int = 2) -> Iterator[Database]:
     """Open a database of its own, with other session options when given."""
     conninfo = settings.conninfo("app", application_name="test")
     database = Database(conninfo, size=size, timeout_seconds=0.5)
@@ -45,7 +45,7 @@ def test_the_limits_are_set_on_every_session(database: Database) -> None:
     assert {row["name"]: row["value"] for row in rows if row["name"] in expected} == expected
 
 
-def test_a_statement_that_takes_too_long_is_ended(settings: Settings) -> None:
+def test_a_statement_that_takes_too_long_is_ended(settings: AllSettings) -> None:
     options = SESSION_OPTIONS.replace("statement_timeout=30s", "statement_timeout=50ms")
     with (
         _database(settings, options=options) as database,
@@ -56,7 +56,7 @@ def test_a_statement_that_takes_too_long_is_ended(settings: Settings) -> None:
 
 
 def test_a_transaction_that_is_forgotten_is_ended_and_its_connection_replaced(
-    settings: Settings, database: Database
+    settings: AllSettings, database: Database
 ) -> None:
     options = SESSION_OPTIONS.replace("session_timeout=60s", "session_timeout=50ms")
     with _database(settings, options=options, size=1) as forgetful:
@@ -119,7 +119,7 @@ def test_a_callback_is_called_once_after_the_commit_and_its_error_hurts_nobody(d
     assert called == ["broken", "good"]
 
 
-def test_a_session_that_runs_nothing_takes_no_connection(settings: Settings) -> None:
+def test_a_session_that_runs_nothing_takes_no_connection(settings: AllSettings) -> None:
     with _database(settings, size=1) as database, database.transaction() as held:
         held.execute("select 1")
 
@@ -127,7 +127,7 @@ def test_a_session_that_runs_nothing_takes_no_connection(settings: Settings) -> 
             assert idle is not held
 
 
-def test_when_all_connections_are_taken_the_wait_is_bounded(settings: Settings) -> None:
+def test_when_all_connections_are_taken_the_wait_is_bounded(settings: AllSettings) -> None:
     with _database(settings, size=1) as database, database.transaction() as held:
         held.execute("select 1")
 
@@ -135,7 +135,7 @@ def test_when_all_connections_are_taken_the_wait_is_bounded(settings: Settings) 
             session.execute("select 1")
 
 
-def test_a_released_connection_serves_the_next_and_keeps_no_transaction(settings: Settings) -> None:
+def test_a_released_connection_serves_the_next_and_keeps_no_transaction(settings: AllSettings) -> None:
     with _database(settings, size=1) as database, database.transaction() as first:
         first.execute("insert into workers (name, lease_seconds) values ('x', 1)")
         first.release()
@@ -144,7 +144,7 @@ def test_a_released_connection_serves_the_next_and_keeps_no_transaction(settings
             assert second.fetch_all("select * from workers") == []
 
 
-def test_a_connection_that_was_cut_while_it_idled_is_replaced(settings: Settings, database: Database) -> None:
+def test_a_connection_that_was_cut_while_it_idled_is_replaced(settings: AllSettings, database: Database) -> None:
     with _database(settings, size=1) as victim:
         with victim.transaction() as session:
             backend = _backend(session)
@@ -159,7 +159,7 @@ def test_a_connection_that_was_cut_while_it_idled_is_replaced(settings: Settings
 
 
 def test_a_postgres_that_is_away_makes_nobody_wait_at_the_start_and_is_an_outage() -> None:
-    away = load({"SECRET_KEY": "k" * 40, "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(free_port())})
+    away = load_all({"SECRET_KEY": "k" * 40, "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(free_port())})
 
     with _database(away) as database:
         with pytest.raises(PostgresDownError) as caught, database.transaction() as session:
@@ -211,7 +211,7 @@ def test_a_deadlock_is_no_outage_and_its_victim_leaves_nothing(database: Databas
 
 
 def test_a_connection_that_breaks_in_autocommit_is_an_outage_and_is_replaced(
-    settings: Settings, database: Database
+    settings: AllSettings, database: Database
 ) -> None:
     with _database(settings, size=1) as victim:
         with pytest.raises(psycopg.OperationalError) as caught, victim.autocommit() as session:
@@ -232,7 +232,7 @@ _RENAME = "update workers set name = %(new)s where name = %(old)s or name = %(ol
 
 
 @pytest.fixture
-def small(settings: Settings) -> Iterator[Database]:
+def small(settings: AllSettings) -> Iterator[Database]:
     """Return a database with a single connection, so that each session gets it as the last one left it."""
     with _database(settings, size=1) as database:
         yield database
@@ -352,7 +352,7 @@ def test_a_handlers_prepared_statement_with_a_name_of_psycopgs_fails_one_transac
     assert refused == 1
 
 
-def _before_commit(settings: Settings, act: str) -> None:
+def _before_commit(settings: AllSettings, act: str) -> None:
     """Let Postgres run a statement within every COMMIT of a transaction that added a worker."""
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
         connection.execute(f"""
@@ -372,7 +372,7 @@ def _before_commit(settings: Settings, act: str) -> None:
     ids=["is refused", "meets the end of the server"],
 )
 def test_a_commit_that_fails_leaves_nothing_and_calls_nothing_back(
-    act: str, error: type[Exception], outage: bool, small: Database, settings: Settings
+    act: str, error: type[Exception], outage: bool, small: Database, settings: AllSettings
 ) -> None:
     called: list[str] = []
     _before_commit(settings, act)

@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from moneyflow.platform.brokers import kafka
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from ops.migrate import declare_queues
 from tests.support import rabbitmq_admin
 from tests.support.servers import RealServers
@@ -18,7 +18,7 @@ _ARGUMENTS = {"x-max-priority": 10, "x-dead-letter-exchange": "jobs.dead"}
 _TOPICS = {"user.events", "auth.events", "transaction.events", "category.events", "system.events", "events.dead_letter"}
 
 
-def test_the_queues_are_those_of_the_contract(queues: Settings, servers: RealServers) -> None:
+def test_the_queues_are_those_of_the_contract(queues: AllSettings, servers: RealServers) -> None:
     found = rabbitmq_admin.topology(servers, queues.rabbitmq_vhost)
 
     assert found == {
@@ -34,7 +34,7 @@ def test_the_queues_are_those_of_the_contract(queues: Settings, servers: RealSer
     }  # fmt: skip
 
 
-def test_declaring_again_changes_nothing(queues: Settings, servers: RealServers) -> None:
+def test_declaring_again_changes_nothing(queues: AllSettings, servers: RealServers) -> None:
     before = rabbitmq_admin.topology(servers, queues.rabbitmq_vhost)
 
     declare_queues(queues)
@@ -42,7 +42,7 @@ def test_declaring_again_changes_nothing(queues: Settings, servers: RealServers)
     assert rabbitmq_admin.topology(servers, queues.rabbitmq_vhost) == before
 
 
-def test_a_queue_with_other_arguments_fails_the_declaration(queues: Settings, servers: RealServers) -> None:
+def test_a_queue_with_other_arguments_fails_the_declaration(queues: AllSettings, servers: RealServers) -> None:
     rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
     rabbitmq_admin.declare_queue(servers, queues.rabbitmq_vhost, "jobs", {**_ARGUMENTS, "x-max-priority": 5})
 
@@ -50,7 +50,7 @@ def test_a_queue_with_other_arguments_fails_the_declaration(queues: Settings, se
         declare_queues(queues)
 
 
-async def _described(settings: Settings) -> dict[str, tuple[int, str | None]]:
+async def _described(settings: AllSettings) -> dict[str, tuple[int, str | None]]:
     """Return partitions and retention of this test's topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
@@ -71,14 +71,14 @@ async def _described(settings: Settings) -> dict[str, tuple[int, str | None]]:
     }
 
 
-def test_the_topics_are_those_of_the_contract_and_creating_them_again_creates_none(topics: Settings) -> None:
+def test_the_topics_are_those_of_the_contract_and_creating_them_again_creates_none(topics: AllSettings) -> None:
     again = asyncio.run(kafka.create_topics(topics))
 
     assert again == []
     assert asyncio.run(_described(topics)) == dict.fromkeys(_TOPICS, (3, str(168 * 3_600_000)))
 
 
-def test_a_missing_topic_is_created_and_the_others_stay(topics: Settings) -> None:
+def test_a_missing_topic_is_created_and_the_others_stay(topics: AllSettings) -> None:
     deleted = kafka.topic_name(topics, "user.events")
     asyncio.run(_delete(topics, deleted))
     eventually(lambda: "user.events" not in asyncio.run(_described(topics)), what="Kafka has deleted the topic")
@@ -89,7 +89,7 @@ def test_a_missing_topic_is_created_and_the_others_stay(topics: Settings) -> Non
     eventually(lambda: asyncio.run(_described(topics)).keys() == _TOPICS, what="all topics are there")
 
 
-async def _delete(settings: Settings, topic: str) -> None:
+async def _delete(settings: AllSettings, topic: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
     await admin.start()
     try:

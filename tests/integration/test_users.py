@@ -1,4 +1,4 @@
-"""Sign up and activate: one account an address, one activation a person, and links that work once."""
+"""Sign up and activate: one account per address, one activation per account, and links that work once."""
 
 import threading
 from uuid import UUID
@@ -6,16 +6,17 @@ from uuid import UUID
 import orjson
 import pytest
 
-from moneyflow.accounts import mails, tokens, users
+from moneyflow.accounts import mails, users
+from moneyflow.mails import ACTIVATE, ACTIVATION, Mail
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import jobs
 
 
 @pytest.fixture
-def owner(settings: Settings) -> Database:
+def owner(settings: AllSettings) -> Database:
     """Return the database as the owner sees it, the outbox included."""
     database = Database(settings.conninfo("owner", application_name="test"), size=2)
     database.open()
@@ -35,14 +36,14 @@ def _user(database: Database, email: str = "zoe@example.com") -> dict[str, objec
     return row
 
 
-def _token(database: Database, settings: Settings, job_id: UUID, email: str = "zoe@example.com") -> str:
+def _token(database: Database, settings: AllSettings, job_id: UUID, mail: Mail = ACTIVATION) -> str:
     """Return the token of the link in the mail that this job sends."""
-    user_id = _user(database, email)["id"]
+    user_id = _user(database)["id"]
     assert isinstance(user_id, UUID)
     with database.transaction() as session:
-        letter = mails.compose(session, settings, "activation", user_id=user_id, job_id=job_id)
-    assert letter is not None
-    return letter.values["link"].partition("#token=")[2]
+        composed = mails.compose(session, settings, mail, user_id=user_id, job_id=job_id)
+    assert composed is not None
+    return str(composed.values["link"]).partition("#token=")[2]
 
 
 def _activate(database: Database, token: str) -> users.Activation:
@@ -72,11 +73,11 @@ def test_a_sign_up_makes_an_account_an_event_and_a_mail(database: Database, owne
 
 
 @pytest.mark.parametrize("again", ["zoe@example.com", "ZOE@Example.COM"])
-def test_a_second_sign_up_changes_nothing_and_tells_the_owner(again: str, database: Database, owner: Database) -> None:
+def test_a_second_sign_up_changes_nothing_and_mails_the_owner(again: str, database: Database, owner: Database) -> None:
     _sign_up(database)
     before = _user(database)
 
-    _sign_up(database, again, "Somebody else")
+    _sign_up(database, again, "Another name")
 
     assert _user(database) == before
     assert _events(owner) == [("user.created", "1")]
@@ -94,8 +95,8 @@ def test_two_sign_ups_at_once_make_one_account(database: Database, owner: Databa
     assert sorted(_kinds(database)) == [("send_email", "activation")] + [("send_email", "already_registered")] * 5
 
 
-def test_the_link_activates_the_account_and_greets_its_owner(
-    settings: Settings, database: Database, owner: Database
+def test_the_link_activates_the_account_and_enqueues_its_welcome_mail(
+    settings: AllSettings, database: Database, owner: Database
 ) -> None:
     token = _token(database, settings, _sign_up(database))
 
@@ -108,7 +109,7 @@ def test_the_link_activates_the_account_and_greets_its_owner(
 
 
 def test_a_link_works_once_however_many_follow_it_at_the_same_time(
-    settings: Settings, database: Database, owner: Database
+    settings: AllSettings, database: Database, owner: Database
 ) -> None:
     token = _token(database, settings, _sign_up(database))
     ends: list[str] = []
@@ -130,14 +131,14 @@ def test_a_link_works_once_however_many_follow_it_at_the_same_time(
     assert _events(owner) == [("user.created", "1"), ("user.activated", "2")]
 
 
-def test_a_mail_that_was_made_twice_carries_one_link(settings: Settings, database: Database) -> None:
+def test_a_mail_that_is_composed_twice_carries_one_link(settings: AllSettings, database: Database) -> None:
     job_id = _sign_up(database)
 
     assert _token(database, settings, job_id) == _token(database, settings, job_id)
     assert _token(database, settings, new_id()) != _token(database, settings, job_id)
 
 
-def test_the_first_link_that_is_followed_ends_the_others(settings: Settings, database: Database) -> None:
+def test_the_first_link_that_is_followed_ends_the_others(settings: AllSettings, database: Database) -> None:
     first = _token(database, settings, _sign_up(database))
     second = _token(database, settings, new_id())
     _activate(database, second)
@@ -146,7 +147,9 @@ def test_the_first_link_that_is_followed_ends_the_others(settings: Settings, dat
         _activate(database, first)
 
 
-def test_an_activated_account_is_not_activated_again(settings: Settings, database: Database, owner: Database) -> None:
+def test_an_activated_account_is_not_activated_again(
+    settings: AllSettings, database: Database, owner: Database
+) -> None:
     first = _activate(database, _token(database, settings, _sign_up(database)))
 
     second = _activate(database, _token(database, settings, new_id()))
@@ -157,7 +160,7 @@ def test_an_activated_account_is_not_activated_again(settings: Settings, databas
 
 
 @pytest.mark.parametrize("reason", ["expired", "unknown", "of another purpose", "empty"])
-def test_a_link_that_does_not_work_tells_nobody_why(reason: str, settings: Settings, database: Database) -> None:
+def test_a_link_that_does_not_work_gives_no_reason(reason: str, settings: AllSettings, database: Database) -> None:
     token = _token(database, settings, _sign_up(database))
     with database.transaction() as session:
         if reason == "expired":
@@ -173,7 +176,18 @@ def test_a_link_that_does_not_work_tells_nobody_why(reason: str, settings: Setti
     assert _user(database)["activated_at"] is None
 
 
-def test_a_token_lives_for_48_hours_from_its_first_mail(settings: Settings, database: Database) -> None:
+def test_a_second_mail_with_the_purpose_of_activation_has_a_link_that_activates(
+    settings: AllSettings, database: Database
+) -> None:
+    job_id = _sign_up(database)
+    reminder = Mail("activation_reminder", link=ACTIVATE)
+
+    activation = _activate(database, _token(database, settings, job_id, reminder))
+
+    assert _user(database)["activated_at"] == activation.activated_at
+
+
+def test_a_token_lives_for_48_hours_from_its_first_mail(settings: AllSettings, database: Database) -> None:
     job_id = _sign_up(database)
     _token(database, settings, job_id)
     with database.transaction() as session:
@@ -182,10 +196,12 @@ def test_a_token_lives_for_48_hours_from_its_first_mail(settings: Settings, data
 
     with database.transaction() as session:
         (row,) = session.fetch_all("select extract(epoch from expires_at - now())::float as seconds from user_tokens")
-    assert row["seconds"] == pytest.approx((tokens.LIFETIME_HOURS - 1) * 3600, abs=60)
+    assert row["seconds"] == pytest.approx((ACTIVATE.hours - 1) * 3600, abs=60)
 
 
-def test_neither_token_nor_secret_is_in_the_database(settings: Settings, database: Database, owner: Database) -> None:
+def test_neither_token_nor_secret_is_in_the_database(
+    settings: AllSettings, database: Database, owner: Database
+) -> None:
     token = _token(database, settings, _sign_up(database))
 
     with owner.transaction() as session:
@@ -199,7 +215,7 @@ def test_neither_token_nor_secret_is_in_the_database(settings: Settings, databas
     assert not any(token in text or token.encode().hex() in text for text in everything)
 
 
-def test_a_mail_to_an_account_that_is_gone_is_not_made(settings: Settings, database: Database) -> None:
+def test_a_mail_to_an_account_that_does_not_exist_is_not_composed(settings: AllSettings, database: Database) -> None:
     with database.transaction() as session:
-        assert mails.compose(session, settings, "activation", user_id=new_id(), job_id=new_id()) is None
+        assert mails.compose(session, settings, ACTIVATION, user_id=new_id(), job_id=new_id()) is None
         assert session.fetch_all("select 1 from user_tokens") == []

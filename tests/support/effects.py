@@ -14,7 +14,7 @@ import psycopg
 from moneyflow.platform.errors import PermanentError, UnavailableError
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.policy import RetryPolicy
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from workers.handlers import Context, Result, handles
 
 _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
@@ -51,7 +51,7 @@ class Misbehave(Job, kind="misbehave", priority=5, retry=_QUICK, time_limit_seco
     how: Literal["hang", "exit", "lose_connection"]
 
 
-def create_table(settings: Settings) -> None:
+def create_table(settings: AllSettings) -> None:
     """Make the table of effects in this test's database."""
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
         connection.execute("create table effects (job_id uuid not null, attempt integer not null)")

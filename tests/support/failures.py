@@ -20,7 +20,7 @@ import tests.support.effects  # noqa: F401 - its jobs are known to commands that
 from moneyflow.platform.brokers import rabbitmq
 from moneyflow.platform.brokers.job_message import dead_letter_message
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from ops.cli import app
 from tests.support.relay_queries import QUERIES
 from workers.relay.publisher import Outgoing
@@ -73,7 +73,7 @@ def fail_jobs(
         return [row["id"] for row in session.fetch_all(_FAILED, parameters)]
 
 
-def deliver_letters(settings: Settings) -> int:
+def deliver_letters(settings: AllSettings) -> int:
     """Put the letters that wait on `jobs_failed`, as the relay does; return how many."""
     conninfo = settings.conninfo("relay", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
@@ -83,7 +83,7 @@ def deliver_letters(settings: Settings) -> int:
     return len(rows)
 
 
-def _publish(settings: Settings, messages: Sequence[Outgoing]) -> None:
+def _publish(settings: AllSettings, messages: Sequence[Outgoing]) -> None:
     connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
     try:
         channel = connection.channel()

@@ -7,10 +7,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 
 from moneyflow.platform.brokers.kafka import topic_name
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 
 
-def produce(settings: Settings, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
+def produce(settings: AllSettings, topic: str, records: Sequence[tuple[bytes, bytes]]) -> None:
     """Send records of key and value, and wait until Kafka has them."""
 
     async def send() -> None:
@@ -21,7 +21,7 @@ def produce(settings: Settings, topic: str, records: Sequence[tuple[bytes, bytes
     asyncio.run(send())
 
 
-def topics(settings: Settings) -> set[str]:
+def topics(settings: AllSettings) -> set[str]:
     """Return the names of all topics."""
 
     async def ask() -> set[str]:
@@ -35,7 +35,7 @@ def topics(settings: Settings) -> set[str]:
     return asyncio.run(ask())
 
 
-def everything_in(settings: Settings, topic: str) -> list[ConsumerRecord]:
+def everything_in(settings: AllSettings, topic: str) -> list[ConsumerRecord]:
     """Return all records of a topic, partition by partition in their order."""
 
     async def read() -> list[ConsumerRecord]:

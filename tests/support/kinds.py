@@ -10,7 +10,7 @@ from moneyflow.platform.errors import ConflictError, UnavailableError
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.limits import Limit, Rate
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from workers.handlers import Cancel, Context, Fail, Result, RetryIn, Snooze, handles
 
 _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
@@ -111,7 +111,7 @@ class Declared(
     refused: bool
 
 
-def create_table(settings: Settings) -> None:
+def create_table(settings: AllSettings) -> None:
     """Make the table of when jobs ran."""
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
         connection.execute(

@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
 from moneyflow.platform.jobs.store import heartbeat
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class LedgerWorker:
 
 
 @contextmanager
-def ledger_worker(settings: Settings, name: str = "worker", *, lease_seconds: float = 60) -> Iterator[LedgerWorker]:
+def ledger_worker(settings: AllSettings, name: str = "worker", *, lease_seconds: float = 60) -> Iterator[LedgerWorker]:
     """Register a worker that lives until the end of the block, or until its connection is closed."""
     conninfo = settings.conninfo("app", application_name="test worker")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:

@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx
 
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 
 
-def to(settings: Settings, address: str, *, subject: str | None = None) -> list[dict[str, Any]]:
+def to(settings: AllSettings, address: str, *, subject: str | None = None) -> list[dict[str, Any]]:
     """Return the caught mails to an address, whole, the oldest first."""
     with httpx.Client(base_url=settings.mail_catcher_url, timeout=15, trust_env=False) as catcher:
         briefs, start = [], 0
@@ -22,7 +22,7 @@ def to(settings: Settings, address: str, *, subject: str | None = None) -> list[
         ]
 
 
-def ids_to(settings: Settings, domain: str) -> Counter[str]:
+def ids_to(settings: AllSettings, domain: str) -> Counter[str]:
     """Count the caught mails to a domain by Message-ID."""
     found: Counter[str] = Counter()
     with httpx.Client(base_url=settings.mail_catcher_url, timeout=30, trust_env=False) as catcher:

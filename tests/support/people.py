@@ -7,7 +7,7 @@ from uuid import UUID
 
 from moneyflow.accounts import passwords, users
 from moneyflow.platform.database import Database
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support import mails
 from tests.support.waiting import eventually
 
@@ -33,7 +33,7 @@ def sign_up(database: Database, *, name: str) -> Person:
     return Person(user_id=row["id"], email=email)
 
 
-def activate(settings: Settings, database: Database, person: Person) -> None:
+def activate(settings: AllSettings, database: Database, person: Person) -> None:
     """Wait for the person's mail and follow its link."""
     (mail,) = eventually(lambda: mails.to(settings, person.email), what=f"a mail to {person.email}")
     token = _TOKEN.search(mail["Text"])

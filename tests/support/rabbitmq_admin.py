@@ -7,7 +7,7 @@ import pika
 import pika.exceptions
 
 from moneyflow.platform.brokers import rabbitmq
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 from tests.support.servers import RealServers
 
 
@@ -117,7 +117,7 @@ def publish(
     return bool(answer.json()["routed"])
 
 
-def ready(settings: Settings, queue: str) -> int:
+def ready(settings: AllSettings, queue: str) -> int:
     """Return how many messages lie ready in a queue, asked of the queue itself; -1 when there is no such queue."""
     connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
     try:
@@ -129,7 +129,7 @@ def ready(settings: Settings, queue: str) -> int:
     return count
 
 
-def double(settings: Settings, queue: str) -> int:
+def double(settings: AllSettings, queue: str) -> int:
     """Let all that lies ready in a queue come once more, behind itself; return how many messages that is."""
     connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
     try:
@@ -145,7 +145,7 @@ def double(settings: Settings, queue: str) -> int:
     return len(taken)
 
 
-def move(settings: Settings, source: str, target: str, *, copies: int = 1) -> int:
+def move(settings: AllSettings, source: str, target: str, *, copies: int = 1) -> int:
     """Move all messages of a queue to another, bytes, properties and headers as they are, as a shovel does."""
     connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
     moved = 0

@@ -147,14 +147,16 @@ def without_take_back() -> None:
 
 def without_one_transaction() -> None:
     """Commit a job's effects first and its end a moment later, as whoever acks after the work does."""
+    import functools
     import time
 
     import workers.jobs  # noqa: F401 - the handlers of the product
     from workers import handlers
 
     def torn(handler: Any) -> Any:
-        def run(context: Any, job: Any) -> Any:
-            result = handler(context, job)
+        @functools.wraps(handler)
+        def run(context: Any, job: Any, **gateways: Any) -> Any:
+            result = handler(context, job, **gateways)
             context.session.commit()
             time.sleep(0.2)
             return result

@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 from rich.console import Console
 
-from moneyflow.platform import settings as settings_module
+from moneyflow.settings import load_all
 from ops.dev.stack import packages
 from ops.dev.stack.home import CHECKOUT, State, stack_home
 from ops.dev.stack.processes import spawn
@@ -176,7 +176,7 @@ class RealServers:
             if self._state.value("tests", "template") != name:
                 self.sql(f'drop database if exists "{name}"')
                 self.sql(f'create database "{name}" owner owner')
-                upgrade_schema(settings_module.load(self.environment | {"POSTGRES_DB": name}))
+                upgrade_schema(load_all(self.environment | {"POSTGRES_DB": name}))
                 self._state.change("tests", "template", name)
         return name
 

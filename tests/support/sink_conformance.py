@@ -13,7 +13,7 @@ from consumers.sink import Record, Sink
 from consumers.writer import SinkWriter
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import FenceLostError, UnavailableError
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 
 
 @dataclass
@@ -66,7 +66,7 @@ class SinkConformance(ABC):
         """Return the offsets of the records that the sink has written, in the order of writing."""
 
     @pytest.fixture
-    def sink_database(self, settings: Settings) -> Iterator[Database]:
+    def sink_database(self, settings: AllSettings) -> Iterator[Database]:
         """Return the database as the sink's consumer has it."""
         conninfo = settings.conninfo(self.sink.role, application_name="test")  # type: ignore[arg-type] # any role
         database = Database(conninfo, size=2, schema=self.sink.schema)

@@ -11,7 +11,7 @@ import structlog
 from consumers.sink import Record, sink
 from moneyflow.events.topics import USER_EVENTS
 from moneyflow.platform.database import Session
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 
 log = structlog.get_logger(__name__)
 
@@ -45,19 +45,19 @@ class TallySink:
         return len(records)
 
 
-def create_tables(settings: Settings) -> None:
+def create_tables(settings: AllSettings) -> None:
     """Make the sink's tables in this test's database."""
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
         connection.execute(_TABLES)
 
 
-def set_positions(settings: Settings, next_offset: int) -> None:
+def set_positions(settings: AllSettings, next_offset: int) -> None:
     """Put the sink somewhere else in every partition that it knows."""
     with psycopg.connect(settings.conninfo("audit", application_name="test"), autocommit=True) as connection:
         connection.execute("update tally.positions set next_offset = %s", (next_offset,))
 
 
-def tallied(settings: Settings) -> Counter[tuple[int, int]]:
+def tallied(settings: AllSettings) -> Counter[tuple[int, int]]:
     """Count how often each record was written, by partition and offset."""
     with psycopg.connect(settings.conninfo("audit", application_name="test")) as connection:
         rows = connection.execute("select partition, kafka_offset from tally.records").fetchall()

@@ -1,4 +1,4 @@
-"""Nothing is half added: every job has its handler and its test, under one name everywhere."""
+"""Completeness: every job has its handler, its test and its mail, under one name everywhere."""
 
 import ast
 import re
@@ -8,6 +8,7 @@ import pytest
 
 import mail_templates
 import workers.jobs  # noqa: F401 - importing it declares the handlers
+from moneyflow import mails
 from moneyflow.jobs import Job
 from moneyflow.jobs import registry as contracts
 from workers import handlers
@@ -72,11 +73,11 @@ def test_a_job_that_a_test_only_names_does_not_count_as_run() -> None:
     assert _calls(makes_it) == {"enqueue", "SendBill", "run_jobs"}
 
 
-def test_every_mail_that_code_names_has_its_template_and_every_template_is_named() -> None:
-    for name in mails_named_in_code() - set(mail_templates.names()):
-        pytest.fail(f"the code sends the mail {name!r} and there is no mail_templates/{name}.jinja")
-    for name in set(mail_templates.names()) - mails_named_in_code():
-        pytest.fail(f"nothing sends mail_templates/{name}.jinja")
+def test_every_declared_mail_has_its_template_and_every_template_is_declared() -> None:
+    for name in mails.registry.keys() - set(mail_templates.names()):
+        pytest.fail(f"mail {name!r} is declared and has no template: add mail_templates/{name}.jinja")
+    for name in set(mail_templates.names()) - mails.registry.keys():
+        pytest.fail(f"mail_templates/{name}.jinja is not declared: add `declare(Mail({name!r}))` next to its job")
 
 
 def test_a_second_handler_of_a_job_is_refused() -> None:

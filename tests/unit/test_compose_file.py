@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from moneyflow.platform import settings as settings_module
+from moneyflow.settings import load_all
 from ops.dev.stack.compose.settings import PORTS, given_settings, resolve, seen_from_host, write_env_file
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import CHECKOUT, State
@@ -98,7 +99,7 @@ def test_everything_that_a_process_must_be_given_is_there(tmp_path: Path) -> Non
     required = set(re.findall(r"\$\{([A-Z_]+):\?", _COMPOSE))
 
     assert required <= values.keys()
-    settings_module.load(values | {"BUILD_ENV": "prod"})
+    load_all(values | {"BUILD_ENV": "prod"})
 
 
 def test_a_taken_port_is_replaced_when_nobody_asked_for_it(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_a_program_on_this_machine_sees_published_ports(tmp_path: Path) -> None:
 
     seen = seen_from_host(values)
 
-    loaded = settings_module.load(seen)
+    loaded = load_all(seen)
     assert {loaded.postgres_host, loaded.rabbitmq_host, loaded.kafka_host, loaded.redis_host} == {"127.0.0.1"}
     assert seen["MAIL_PORT"] == values["MAIL_CATCHER_SMTP_PORT"]
     assert seen["MAIL_CATCHER_URL"] == f"http://127.0.0.1:{values['MAIL_CATCHER_PORT']}"

@@ -9,13 +9,13 @@ from consumers.runtime import Consumer
 from consumers.sinks.audit import AuditSink
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import UnavailableError
-from moneyflow.platform.settings import load
+from moneyflow.settings import load_all
 from tests.support.processes import free_port
 
 
 def test_every_iteration_asks_a_kafka_that_is_down_until_it_answers() -> None:
     """An iteration that did not ask would count as success, and the client would never be replaced."""
-    settings = load({"SECRET_KEY": "k" * 40, "KAFKA_HOST": "127.0.0.1", "KAFKA_PORT": str(free_port())})
+    settings = load_all({"SECRET_KEY": "k" * 40, "KAFKA_HOST": "127.0.0.1", "KAFKA_PORT": str(free_port())})
     database = Database(settings.conninfo("audit", application_name="test"), size=1)
 
     async def ask_twice() -> None:

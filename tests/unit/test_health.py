@@ -19,7 +19,7 @@ _EXPORTED = {
         {"http_requests_total", "http_request_seconds", "jobs_enqueued_total"},
     ),
     "worker": (
-        ("workers.__main__", "moneyflow.platform.jobs.metrics", "moneyflow.gateways.mail_metrics"),
+        ("workers.__main__", "moneyflow.platform.jobs.metrics", "moneyflow.gateways.mail.metrics"),
         {
             "jobs_enqueued_total", "jobs_finished_total", "job_wait_seconds", "job_run_seconds", "emails_total",
             "purged_rows_total",

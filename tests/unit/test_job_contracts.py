@@ -8,7 +8,7 @@ import pytest
 from moneyflow.jobs import Job, registry
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.platform.errors import PermanentError, UnknownVersionError
+from moneyflow.platform.errors import InvalidInputError, PermanentError, UnknownVersionError
 from moneyflow.platform.jobs.policy import RetryPolicy
 
 pytestmark = pytest.mark.usefixtures("contracts")
@@ -86,6 +86,13 @@ def test_a_payload_that_does_not_fit_fails_for_good_and_names_the_place(payload:
 def test_a_mail_that_somebody_waits_for_goes_before_the_others() -> None:
     assert SendEmail(template="activation", user_id=uuid4()).message_priority() == 9
     assert SendEmail(template="welcome", user_id=uuid4()).message_priority() == 5
+
+
+def test_a_template_that_is_not_declared_is_refused_before_it_is_enqueued_and_named() -> None:
+    job = SendEmail(template="activatoin", user_id=uuid4())
+
+    with pytest.raises(InvalidInputError, match=r"template 'activatoin' is not a declared mail; .* activation, "):
+        job.message_priority()
 
 
 def test_both_answers_to_a_sign_up_go_at_one_priority_so_that_the_wait_tells_nothing() -> None:

@@ -17,7 +17,7 @@ from moneyflow.platform.errors import (
 from moneyflow.platform.jobs.policy import RetryPolicy
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import End, Outcome
-from moneyflow.platform.settings import load
+from moneyflow.settings import load_all
 from workers.execution.redaction import Redactor, group
 from workers.outcome import Cancel, EndedByHandlerError, Ending, Fail, RetryIn, Snooze, decide
 
@@ -27,7 +27,9 @@ _POLICY = RetryPolicy(attempts=3, base_seconds=1, cap_seconds=10)
 
 @pytest.fixture
 def redactor() -> Redactor:
-    return Redactor(load({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": _PASSWORD, "REDIS_PASSWORD": f"{_PASSWORD}-2"}))
+    return Redactor(
+        load_all({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": _PASSWORD, "REDIS_PASSWORD": f"{_PASSWORD}-2"})
+    )
 
 
 def _claim(attempt: int, *, is_probe: bool = False) -> Claim:

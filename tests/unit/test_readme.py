@@ -1,4 +1,4 @@
-"""The README tells the truth: its files are the files, its commands exist."""
+"""The README is correct: the files that it shows are the files, and its commands exist."""
 
 import re
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_a_file_that_is_shown_is_the_file(name: str, shown: str) -> None:
     assert shown == (_ROOT / name).read_text(encoding="utf-8")
 
 
-def test_the_line_that_enqueues_stands_in_the_service() -> None:
+def test_the_line_that_enqueues_is_in_the_use_case() -> None:
     assert "enqueue(session, SendWelcome(user_id=user_id))" in (_ROOT / "moneyflow/accounts/users.py").read_text()
 
 

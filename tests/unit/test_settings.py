@@ -1,52 +1,66 @@
-"""Settings: every problem at once, each naming the variable and what to do; secrets stay secret."""
+"""Settings: a process loads its own alone; all problems are reported at once; secrets stay secret."""
 
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from moneyflow.platform import settings as settings_module
+from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.platform.errors import ConfigurationError
-from moneyflow.platform.settings import Settings, known_names, load
+from moneyflow.platform.settings import Section, known_names, loading
+from moneyflow.settings import (
+    AllSettings,
+    ApiSettings,
+    AuditVerifySettings,
+    CliSettings,
+    ConsumerSettings,
+    MigrateSettings,
+    RelaySettings,
+    WorkerSettings,
+    load,
+    load_all,
+)
 
 _KEY = "a secret key of more than 32 characters"
-_SECRETS = sorted(name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
+_FIELDS = AllSettings.with_logins().model_fields
+_SECRETS = sorted(name.upper() for name, field in _FIELDS.items() if field.annotation is SecretStr)
 
 
 def _problems(environment: dict[str, str]) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        load(environment)
+        load_all(environment)
     return caught.value.detail
 
 
-def _from_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, **environment: str) -> Settings:
-    """Load from a `.env` with this text, over which the given environment stands."""
+def _from_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, **environment: str) -> AllSettings:
+    """Load from a `.env` with this text, overridden by the given environment."""
     file = tmp_path / ".env"
     file.write_text(text, encoding="utf-8")
-    monkeypatch.setattr(settings_module.os, "environ", environment)
-    return load(dotenv=file)
+    monkeypatch.setattr(loading.os, "environ", environment)
+    return load_all(dotenv=file)
 
 
 def test_every_problem_is_reported_at_once_and_names_its_variable() -> None:
-    told = _problems({"APP_PORT": "none", "WORKER_THREADS": "0", "BUILD_ENV": "test"})
+    reported = _problems({"APP_PORT": "none", "WORKER_THREADS": "0", "BUILD_ENV": "test"})
 
-    lines = told.splitlines()
+    lines = reported.splitlines()
     for name in ("APP_PORT", "WORKER_THREADS", "BUILD_ENV", "SECRET_KEY"):
-        assert sum(name in line for line in lines) == 1, f"{name} in:\n{told}"
+        assert sum(name in line for line in lines) == 1, f"{name} in:\n{reported}"
 
 
-def test_a_missing_setting_is_told_with_what_to_do() -> None:
+def test_a_missing_setting_is_reported_with_what_to_do() -> None:
     assert "SECRET_KEY is not set; add it to the environment or to .env" in _problems({})
 
 
 def test_a_name_that_is_nearly_right_is_answered_with_did_you_mean() -> None:
-    told = _problems({"SECRET_KEY": _KEY, "POSTGRES_PASWORD": "x"})
+    reported = _problems({"SECRET_KEY": _KEY, "POSTGRES_PASWORD": "x"})
 
-    assert "POSTGRES_PASWORD is unknown; did you mean POSTGRES_PASSWORD?" in told
+    assert "POSTGRES_PASWORD is unknown; did you mean POSTGRES_PASSWORD?" in reported
 
 
 def test_foreign_names_in_the_environment_are_left_alone() -> None:
-    settings = load({"SECRET_KEY": _KEY, "PATH": "/bin", "LC_ALL": "C", "POSTGRES_VERSION": "17"})
+    settings = load_all({"SECRET_KEY": _KEY, "PATH": "/bin", "LC_ALL": "C", "POSTGRES_VERSION": "17"})
 
     assert settings.postgres_host == "localhost"
 
@@ -58,13 +72,13 @@ def test_an_unknown_name_in_the_file_is_refused(tmp_path: Path, monkeypatch: pyt
     assert "MAIL_HOTS is unknown; did you mean MAIL_HOST?" in caught.value.detail
 
 
-def test_names_that_only_compose_reads_are_welcome_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_only_compose_reads_are_allowed_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _from_file(tmp_path, monkeypatch, f"SECRET_KEY={_KEY}\nPOSTGRES_IP=10.0.0.2\nMAIL_HOST=mail\n")
 
     assert settings.mail_host == "mail"
 
 
-def test_the_environment_stands_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"SECRET_KEY={_KEY}\nMAIL_HOST=file\nREDIS_HOST=file\n"
 
     settings = _from_file(tmp_path, monkeypatch, text, MAIL_HOST="environment")
@@ -76,27 +90,27 @@ def test_the_environment_stands_over_the_file(tmp_path: Path, monkeypatch: pytes
 def test_a_secret_is_in_no_text_of_the_settings(name: str) -> None:
     value = "hunter22-hunter22-hunter22-hunter22-hunter22"
 
-    settings = load({"SECRET_KEY": _KEY, name: value})
+    settings = load_all({"SECRET_KEY": _KEY, name: value})
 
     assert value not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
-def test_a_refused_secret_is_not_repeated_in_the_complaint() -> None:
+def test_a_refused_secret_is_not_in_the_error() -> None:
     assert "hunter22" not in _problems({"SECRET_KEY": "hunter22"})
 
 
 def test_production_names_every_default_secret_and_refuses_them_all() -> None:
-    told = _problems({"SECRET_KEY": _KEY, "BUILD_ENV": "prod"})
+    reported = _problems({"SECRET_KEY": _KEY, "BUILD_ENV": "prod"})
 
     for name in ("POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD", "RABBITMQ_PASSWORD", "REDIS_PASSWORD"):
-        assert name in told
-    assert "MAIL_PASSWORD" not in told, "a mail server without a login is no default"
+        assert name in reported
+    assert "MAIL_PASSWORD" not in reported, "a mail server without a login is no default"
 
 
 def test_production_takes_secrets_of_its_own() -> None:
     secrets = dict.fromkeys(_SECRETS, "something that nobody else has, at length")
 
-    settings = load({**secrets, "BUILD_ENV": "prod"})
+    settings = load_all({**secrets, "BUILD_ENV": "prod"})
 
     assert settings.build_env == "prod"
 
@@ -104,9 +118,11 @@ def test_production_takes_secrets_of_its_own() -> None:
 @pytest.mark.parametrize("role", ["app", "owner", "relay", "audit"])
 def test_each_role_connects_with_its_own_name_and_password(role: str) -> None:
     prefix = "POSTGRES" if role == "app" else f"POSTGRES_{role.upper()}"
-    settings = load({"SECRET_KEY": _KEY, f"{prefix}_USER": f"u_{role}", f"{prefix}_PASSWORD": "it's a 'quoted' one"})
+    settings = load_all(
+        {"SECRET_KEY": _KEY, f"{prefix}_USER": f"u_{role}", f"{prefix}_PASSWORD": "it's a 'quoted' one"}
+    )
 
-    conninfo = settings.conninfo(role, application_name="a test")  # type: ignore[arg-type]
+    conninfo = settings.conninfo(role, application_name="a test")
 
     assert f"user=u_{role}" in conninfo
     assert r"password='it\'s a \'quoted\' one'" in conninfo
@@ -116,3 +132,93 @@ def test_each_role_connects_with_its_own_name_and_password(role: str) -> None:
 def test_every_setting_is_known_by_its_name_in_capitals() -> None:
     assert {"APP_PORT", "SECRET_KEY", "KAFKA_TOPIC_PREFIX"} <= known_names()
     assert all(name.isupper() for name in known_names())
+
+
+@pytest.mark.parametrize(
+    ("kind", "roles", "secrets"),
+    [
+        (ApiSettings, (), {"secret_key", "postgres_password", "redis_password"}),
+        (
+            WorkerSettings,
+            (),
+            {"secret_key", "postgres_password", "redis_password", "rabbitmq_password", "mail_password"},
+        ),
+        (RelaySettings, (), {"postgres_relay_password", "redis_password", "rabbitmq_password"}),
+        (ConsumerSettings, ("audit",), {"postgres_audit_password"}),
+        (MigrateSettings, (), {"postgres_owner_password", "rabbitmq_password"}),
+        (CliSettings, (), {"postgres_password", "redis_password", "rabbitmq_password"}),
+        (AuditVerifySettings, (), {"postgres_audit_password"}),
+    ],
+)
+def test_a_process_loads_its_own_secrets_and_no_other(
+    kind: type[Section], roles: tuple[str, ...], secrets: set[str]
+) -> None:
+    everything = dict.fromkeys(_SECRETS, "something that nobody else has, at length")
+
+    settings = load(kind, everything, roles=roles)
+
+    assert {name for name, value in settings if isinstance(value, SecretStr)} == secrets
+
+
+def test_a_command_that_reads_the_audit_log_asks_for_no_secret_key() -> None:
+    settings = load(AuditVerifySettings, {"POSTGRES_AUDIT_PASSWORD": "mine"})
+
+    assert "password=mine" in settings.conninfo("audit", application_name="test")
+
+
+def test_production_refuses_a_command_the_default_secrets_that_it_loads_and_no_other() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(AuditVerifySettings, {"BUILD_ENV": "prod"})
+
+    assert "POSTGRES_AUDIT_PASSWORD: BUILD_ENV=prod refuses a default secret" in caught.value.detail
+    assert "REDIS_PASSWORD" not in caught.value.detail
+
+
+def test_a_setting_of_another_process_is_known_and_not_checked(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("WORKER_THREADS=none\nMAIL_HOST=mail\nMAIL_HOTS=mail\n", encoding="utf-8")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(AuditVerifySettings, {}, dotenv=file)
+
+    assert [line for line in caught.value.detail.splitlines() if "MAIL" in line or "WORKER" in line] == [
+        "  - MAIL_HOTS is unknown; did you mean MAIL_HOST?"
+    ]
+
+
+def test_a_role_that_no_code_declares_connects_with_the_login_of_its_name(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("POSTGRES_ANALYTICS_PASSWORD=mine\nPOSTGRES_CRM_USER=other\n", encoding="utf-8")
+
+    settings = load(ConsumerSettings, {}, dotenv=file, roles=("analytics",))
+
+    conninfo = settings.conninfo("analytics", application_name="test")
+    assert "user=analytics password=mine" in conninfo
+
+
+def test_a_misspelled_role_is_answered_with_did_you_mean() -> None:
+    reported = _problems({"SECRET_KEY": _KEY, "POSTGRES_RELAI_PASSWORD": "x"})
+
+    assert "POSTGRES_RELAI_PASSWORD is unknown; did you mean POSTGRES_RELAY_PASSWORD?" in reported
+
+
+def test_a_role_that_a_process_has_not_declared_is_refused_by_name() -> None:
+    settings = load(AuditVerifySettings, {})
+
+    with pytest.raises(ConfigurationError, match="add 'relay' to the postgres_roles of AuditVerifySettings"):
+        settings.conninfo("relay", application_name="test")
+
+
+def test_one_section_of_the_settings_holds_no_value_of_another() -> None:
+    settings = load(WorkerSettings, {"SECRET_KEY": _KEY, "MAIL_HOST": "mail"})
+
+    mail = settings.only(MailSettings)
+
+    assert mail.mail_host == "mail"
+    assert {name for name, _ in mail} == set(MailSettings.model_fields)
+
+
+def test_all_settings_have_every_declared_section() -> None:
+    logins = re.compile(r"POSTGRES_\w+_(USER|PASSWORD)")  # Those of a sink's role are known to its consumer alone.
+
+    assert {name for name in known_names() if not logins.fullmatch(name)} <= {name.upper() for name in _FIELDS}

@@ -19,7 +19,7 @@ from workers.claims.retry import PostgresRetry, StoppingError
 from workers.execution.completer import Completer, Pending
 from workers.execution.completion import Completion
 from workers.execution.transaction import execute
-from workers.handlers import Handlers, Tools
+from workers.handlers import Handlers
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,6 @@ class Executor:
         claims: Claims,
         completion: Completion,
         handlers: Handlers,
-        tools: Tools,
         retry: PostgresRetry,
         worker: str,
         hanging_seconds: float = _HANGING_SECONDS,
@@ -57,7 +56,6 @@ class Executor:
         self._claims = claims
         self._completion = completion
         self._handlers = handlers
-        self._tools = tools
         self._retry = retry
         self._worker = worker
         self._hanging_seconds = hanging_seconds
@@ -145,7 +143,7 @@ class Executor:
     def _execute(self, claim: Claim, done: Done | None, started: float) -> Outcome | None:
         """Run the handler; return None when the completer writes the end."""
         report = partial(self._claims.report, claim)
-        success = execute(claim, self._database, self._handlers, self._tools, report, worker=self._worker)
+        success = execute(claim, self._database, self._handlers, report, worker=self._worker)
         if success is None:
             return Outcome.SUCCEEDED
         if done is not None:

@@ -6,7 +6,7 @@ import traceback
 from pydantic import SecretStr
 
 from moneyflow.platform.jobs.store.completion import Failure
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import Section
 from moneyflow.platform.telemetry.masking import MASK, masked_text
 from workers.outcome import EndedByHandlerError
 
@@ -27,7 +27,7 @@ _DIFFERS = re.compile(
 class Redactor:
     """Replaces this process's secrets in the text of errors."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Section) -> None:
         values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
         self._secrets = sorted((v for v in values if len(v) >= _SHORTEST_SECRET), key=len, reverse=True)
 

@@ -13,7 +13,7 @@ from moneyflow.platform.jobs.store import completion, files
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import Success
 from moneyflow.platform.jobs.store.files import File
-from workers.handlers import Context, Handlers, Tools
+from workers.handlers import Context, Handlers
 from workers.outcome import EndedByHandlerError, Ending
 from workers.progress import Progress, Report
 
@@ -25,9 +25,7 @@ _FINISHED = failpoints.declare("worker.finished")
 MAX_RESULT_BYTES = 64 * 1024
 
 
-def execute(
-    claim: Claim, database: Database, handlers: Handlers, tools: Tools, report: Report, *, worker: str
-) -> Success | None:
+def execute(claim: Claim, database: Database, handlers: Handlers, report: Report, *, worker: str) -> Success | None:
     """Run the handler; return None when its job's end is committed, or the success that is still to be written.
 
     A handler that ran no statement has nothing to commit: its end is written together with others.
@@ -38,7 +36,7 @@ def execute(
     progress = Progress(report)
     with database.transaction() as session:
         failpoints.reach(_BEFORE_HANDLER)
-        result = run(Context(session=session, job_id=claim.id, attempt=claim.attempt, tools=tools, reporter=progress))
+        result = run(Context(session=session, job_id=claim.id, attempt=claim.attempt, reporter=progress))
         if isinstance(result, Ending):
             raise EndedByHandlerError(result)
         progress.flush()

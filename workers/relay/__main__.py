@@ -18,9 +18,9 @@ import structlog
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.platform.brokers.redis import channel
 from moneyflow.platform.database import Database, is_transient
-from moneyflow.platform.settings import Settings
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.start import begin
+from moneyflow.settings import RelaySettings
 from workers.relay.batches import BatchRelay
 from workers.relay.events import EventRelay
 from workers.relay.jobs import READY_LIST_FIRST_SECONDS, JobRelay
@@ -48,7 +48,7 @@ _NOTIFICATIONS = {b"jobs", b"events", b"ready"}
 class RelayProcess:
     """The relay, wired in one place: the parts of the leader, and the wait to become one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings
         self._loops: list[Loop] = []
         self._database = Database(settings.conninfo("relay", application_name="relay sessions"), size=3)
@@ -179,7 +179,7 @@ def _exit_now() -> None:
     os._exit(0)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: RelaySettings) -> None:
     process = RelayProcess(settings)
     stopping = asyncio.Event()
     cut_off = threading.Timer(_STOP_SECONDS, _exit_now)
@@ -203,7 +203,7 @@ async def _serve(settings: Settings) -> None:
 
 def main() -> int:
     """Run one relay until SIGTERM or SIGINT."""
-    settings = begin("relay")
+    settings = begin("relay", RelaySettings)
     asyncio.run(_serve(settings))
     log.info("relay_stopped")
     return 0

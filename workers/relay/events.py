@@ -15,7 +15,7 @@ from moneyflow.platform.brokers.kafka import topic_name
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.events import publication
 from moneyflow.platform.events.contract import CONTENT_TYPE
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import KafkaSettings
 from workers.relay.published import record_published
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ class EventRelay:
     discarded, a new one is built, and the outbox is read again; a record that is sent twice has the same event id.
     """
 
-    def __init__(self, connection: AsyncConnection[DictRow], settings: Settings) -> None:
+    def __init__(self, connection: AsyncConnection[DictRow], settings: KafkaSettings) -> None:
         self._connection = connection
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None

@@ -1,5 +1,7 @@
-"""Run jobs in a test, in its own process and transaction: `run_jobs(session)`."""
+"""Test support for handlers: run jobs in the test's own process and transaction, `run_jobs(session)`."""
 
-from workers.testing.runner import Mailbox, Ran, SentMail, fake_tools, run_jobs
+from moneyflow.gateways.mail.mailbox import Mailbox, SentMail
+from workers.testing.gateways import fake_gateways, new_mailbox
+from workers.testing.runner import Ran, run_jobs
 
-__all__ = ["Mailbox", "Ran", "SentMail", "fake_tools", "run_jobs"]
+__all__ = ["Mailbox", "Ran", "SentMail", "fake_gateways", "new_mailbox", "run_jobs"]

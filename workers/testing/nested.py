@@ -1,4 +1,4 @@
-"""Transactions inside a transaction: what commits there is kept for as long as the outer one is."""
+"""Nested transactions: sessions whose transactions are savepoints of an outer one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
@@ -15,7 +15,7 @@ class NestedDatabase(Database):
     def __init__(self, outer: Session) -> None:
         self._outer = outer
 
-    def _session(self, *, autocommit: bool = False) -> Session:  # noqa: ARG002 - inside one, no statement is its own
+    def _session(self, *, autocommit: bool = False) -> Session:  # noqa: ARG002 - no statement commits by itself here
         return NestedSession(self._outer)
 
 
@@ -43,7 +43,7 @@ class NestedSession(Session):
         self._outer.execute_many(query, rows)
 
     def commit(self) -> None:
-        """Keep what was done so far, for as long as the outer transaction does."""
+        """Release the savepoint; the outer transaction decides whether its writes last."""
         if self._is_begun:
             self._outer.execute("release savepoint nested")
             self._is_begun = False

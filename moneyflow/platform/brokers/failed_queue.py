@@ -18,7 +18,7 @@ from kombu.transport.pyamqp import Transport
 from moneyflow.platform.brokers.failed_message import FailedMessage
 from moneyflow.platform.brokers.rabbitmq import DEAD_EXCHANGE, FAILED_QUEUE, JOBS_EXCHANGE, JOBS_QUEUE
 from moneyflow.platform.errors import BusyError, UnavailableError
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import RabbitmqSettings
 
 #: Messages that one batch of a pass holds.
 _BATCH = 1000
@@ -55,7 +55,7 @@ class FailedQueue:
         BusyError: another consumer reads the queue: an operator's pass, or a shovel.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RabbitmqSettings) -> None:
         self._reading = _connection(settings)
         self._publishing = _connection(settings)
         self._reader: Any = None
@@ -194,7 +194,7 @@ class FailedQueue:
         return self._writer
 
 
-def _connection(settings: Settings) -> Any:
+def _connection(settings: RabbitmqSettings) -> Any:
     return Connection(  # type: ignore[no-untyped-call]
         hostname=settings.rabbitmq_host,
         port=settings.rabbitmq_port,

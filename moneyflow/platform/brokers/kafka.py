@@ -4,7 +4,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from moneyflow.platform.events.topics import DEAD_LETTER, all_topics
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import KafkaSettings
 
 #: Bytes: a record of Kafka's default maximum, and the headers that say why it was refused.
 MAX_DEAD_LETTER_BYTES = 2 * 1024 * 1024
@@ -12,12 +12,12 @@ MAX_DEAD_LETTER_BYTES = 2 * 1024 * 1024
 _MILLISECONDS_PER_HOUR = 3_600_000
 
 
-def topic_name(settings: Settings, topic: str) -> str:
+def topic_name(settings: KafkaSettings, topic: str) -> str:
     """Return the topic's name on this cluster; a prefix separates installations that share one."""
     return settings.kafka_topic_prefix + topic
 
 
-async def create_topics(settings: Settings) -> list[str]:
+async def create_topics(settings: KafkaSettings) -> list[str]:
     """Create the topics that do not exist, and return their names; existing topics are not changed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="money-flow-migrate")
     await admin.start()
@@ -31,7 +31,7 @@ async def create_topics(settings: Settings) -> list[str]:
         await admin.close()
 
 
-def _new_topic(settings: Settings, name: str) -> NewTopic:
+def _new_topic(settings: KafkaSettings, name: str) -> NewTopic:
     size = {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)} if name.endswith(DEAD_LETTER) else {}
     retention = str(settings.kafka_log_retention_hours * _MILLISECONDS_PER_HOUR)
     return NewTopic(

@@ -14,7 +14,7 @@ import structlog
 
 from moneyflow.platform.brokers.ready_list import KEPT_MILLISECONDS
 from moneyflow.platform.brokers.redis import channel, connect, ready_list
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import NotifierSettings
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ end
 class Notifier:
     """Sends notifications. After a failure it logs a warning and sends none for five seconds."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: NotifierSettings) -> None:
         self._settings = settings
         self._channel = channel(settings)
         self._redis = connect(settings)

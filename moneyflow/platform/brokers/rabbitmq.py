@@ -4,7 +4,7 @@ from typing import Protocol
 
 import pika
 
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import RabbitmqSettings
 
 #: The only exchange that the relay publishes jobs to, with the queue's name as routing key.
 JOBS_EXCHANGE = "jobs"
@@ -14,7 +14,7 @@ FAILED_QUEUE = "jobs_failed"
 HIGHEST_PRIORITY = 10
 
 
-def connection_parameters(settings: Settings, *, name: str) -> pika.ConnectionParameters:
+def connection_parameters(settings: RabbitmqSettings, *, name: str) -> pika.ConnectionParameters:
     """Return the connection parameters; RabbitMQ lists the connection under `name`."""
     return pika.ConnectionParameters(
         host=settings.rabbitmq_host,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from moneyflow.platform.brokers.rabbitmq import HIGHEST_PRIORITY
 from moneyflow.platform.brokers.redis import connect, ready_list
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import NotifierSettings
 
 #: Milliseconds that ids stay on a list after the last one: while all workers are busy, no worker takes them.
 KEPT_MILLISECONDS = 250
@@ -21,7 +21,7 @@ _TIMEOUT_SECONDS = 5
 class ReadyList:
     """Ready list, as workers read it: each id goes to one worker."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: NotifierSettings) -> None:
         self._lists = [ready_list(settings, priority) for priority in range(HIGHEST_PRIORITY + 1)]
         self._priorities = {name.encode(): priority for priority, name in enumerate(self._lists)}
         self._redis = connect(settings, timeout_seconds=_TIMEOUT_SECONDS)

@@ -4,7 +4,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import PostgresSettings, RedisSettings
 
 #: The prefix of every key and channel of this platform; the ACL allows no other.
 PREFIX = "money-flow:"
@@ -12,7 +12,7 @@ PREFIX = "money-flow:"
 _CONNECT_TIMEOUT_SECONDS = 0.5
 
 
-def connect(settings: Settings, *, timeout_seconds: float = 0.5) -> redis.Redis:
+def connect(settings: RedisSettings, *, timeout_seconds: float = 0.5) -> redis.Redis:
     """Return a client with short timeouts: notifications are best effort, so no caller waits long for them."""
     return redis.Redis(
         host=settings.redis_host,
@@ -26,11 +26,11 @@ def connect(settings: Settings, *, timeout_seconds: float = 0.5) -> redis.Redis:
     )
 
 
-def channel(settings: Settings) -> str:
+def channel(settings: PostgresSettings) -> str:
     """Return the notification channel of this database; installations that share a Redis do not wake one another."""
     return f"{PREFIX}wake:{settings.postgres_db}"
 
 
-def ready_list(settings: Settings, priority: int) -> str:
+def ready_list(settings: PostgresSettings, priority: int) -> str:
     """Return the key of the list of ready jobs of a priority."""
     return f"{PREFIX}ready:{{{settings.postgres_db}}}:{priority}"  # The braces keep all on one node of a cluster.

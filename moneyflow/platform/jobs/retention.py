@@ -11,7 +11,7 @@ from moneyflow.platform.database import Session
 from moneyflow.platform.ids import first_id
 from moneyflow.platform.queries import load_queries
 from moneyflow.platform.retention import Rule, declare
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import RetentionSettings
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -27,7 +27,7 @@ class JobsRule(Rule):
     are kept. Failed jobs are kept until an operator replays or discards them.
     """
 
-    def batches(self, session: Session, settings: Settings, *, limit: int) -> Iterator[int]:
+    def batches(self, session: Session, settings: RetentionSettings, *, limit: int) -> Iterator[int]:
         """Yield the deleted jobs of each page; times are compared with the moment at which the walk began."""
         times = self._times(session, settings)
         after, seen = UUID(int=0), limit
@@ -37,7 +37,7 @@ class JobsRule(Rule):
             seen, after = row["seen"], row["last_id"]
             yield row["deleted"]
 
-    def _times(self, session: Session, settings: Settings) -> dict[str, Any]:
+    def _times(self, session: Session, settings: RetentionSettings) -> dict[str, Any]:
         """Return the moments before which jobs have expired, and the id from which on none has, by Postgres's clock."""
         row = session.fetch_one(_QUERIES["now"])
         assert row is not None
@@ -50,11 +50,11 @@ class JobsRule(Rule):
         }
 
 
-def _kept(settings: Settings) -> Mapping[str, timedelta]:
+def _kept(settings: RetentionSettings) -> Mapping[str, timedelta]:
     return {"kept": timedelta(days=settings.jobs_kept_days)}
 
 
-def _jobs_kept(settings: Settings) -> Mapping[str, timedelta]:
+def _jobs_kept(settings: RetentionSettings) -> Mapping[str, timedelta]:
     return {**_kept(settings), "discarded_kept": timedelta(days=settings.jobs_discarded_kept_days)}
 
 

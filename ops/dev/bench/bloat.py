@@ -29,7 +29,6 @@ from rich.table import Table
 
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.platform import retention
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue_many
@@ -38,6 +37,7 @@ from moneyflow.platform.jobs.store import claims as claim
 from moneyflow.platform.jobs.store import completion, heartbeat
 from moneyflow.platform.jobs.store.completion import Success
 from moneyflow.platform.jobs.store.publication import QUERIES
+from moneyflow.settings import AllSettings, load_all
 from ops import migrate
 from ops.dev.stack import packages
 from ops.dev.stack.home import State, forget
@@ -84,7 +84,7 @@ class Wave:
 class Run:
     """The waves of one run, on one server."""
 
-    def __init__(self, settings: settings_module.Settings) -> None:
+    def __init__(self, settings: AllSettings) -> None:
         self._stack = ExitStack()
         self.settings = settings
         self.database = Database(settings.conninfo("app", application_name="bench"), size=2)
@@ -139,13 +139,13 @@ class Run:
             raise RuntimeError(f"of {len(ids)} jobs {len(done)} were finished")
         return seconds
 
-    def _connection(self, settings: settings_module.Settings, role: str) -> psycopg.Connection[DictRow]:
-        conninfo = settings.conninfo(role, application_name="bench")  # type: ignore[arg-type] # one of the four
+    def _connection(self, settings: AllSettings, role: str) -> psycopg.Connection[DictRow]:
+        conninfo = settings.conninfo(role, application_name="bench")
         return self._stack.enter_context(psycopg.connect(conninfo, autocommit=True, row_factory=dict_row))
 
 
 @contextmanager
-def _server(console: Console) -> Iterator[settings_module.Settings]:
+def _server(console: Console) -> Iterator[AllSettings]:
     """Run a migrated PostgreSQL for the block, and delete it afterwards."""
     packages.ensure(console)
     home = Path(tempfile.mkdtemp(prefix="money-flow-bloat-", dir="/var/tmp"))
@@ -154,7 +154,7 @@ def _server(console: Console) -> Iterator[settings_module.Settings]:
     try:
         server.start()
         server.wait_ready()
-        settings = settings_module.load(server.settings() | {"SECRET_KEY": "0" * 32})
+        settings = load_all(server.settings() | {"SECRET_KEY": "0" * 32})
         migrate.upgrade_schema(settings)
         yield settings
     finally:

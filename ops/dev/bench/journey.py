@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from moneyflow.platform import settings as settings_module
+from moneyflow.settings import load_all
 
 SIGN_UPS = 50
 #: The optional argument is the folder for the JSON.
@@ -30,7 +30,7 @@ _LONGEST_SECONDS = 30.0
 
 def main() -> int:
     """Measure, print a table, write the figures as JSON; return 1 when a promised median is missed."""
-    settings = settings_module.load()
+    settings = load_all()
     console = Console()
     taken: dict[str, list[float]] = {"answered": [], "mail caught": [], "audited": []}
     tag = secrets.token_hex(4)

@@ -22,13 +22,12 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, JOBS_QUEUE, connection_parameters
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.failed import groups
 from moneyflow.platform.jobs.failed.groups import Filter
 from moneyflow.platform.queries import load_queries
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings, load_all
 from ops.dev.stack.home import State
 from ops.dev.stack.servers import Postgres, RabbitMQ
 from ops.migrate import declare_queues, upgrade_schema
@@ -91,7 +90,7 @@ def command(environment: dict[str, str], *arguments: str) -> tuple[float, dict[s
 
 def measure(environment: dict[str, str], console: Console) -> dict[str, object]:
     """Insert failed jobs, group them, replay them."""
-    settings = settings_module.load(environment)
+    settings = load_all(environment)
     upgrade_schema(settings)
     declare_queues(settings)
     with relay(environment), psycopg.connect(_owner(settings), autocommit=True) as connection:
@@ -120,7 +119,7 @@ def measure(environment: dict[str, str], console: Console) -> dict[str, object]:
     }
 
 
-def answer_seconds(settings: Settings) -> float:
+def answer_seconds(settings: AllSettings) -> float:
     """Return the seconds of the grouping alone, on an open connection."""
     database = Database(settings.conninfo("app", application_name="bench"), size=1)
     database.open()
@@ -134,7 +133,7 @@ def answer_seconds(settings: Settings) -> float:
         database.close()
 
 
-def depth(settings: Settings, queue: str) -> int:
+def depth(settings: AllSettings, queue: str) -> int:
     """Return the number of ready messages in a queue."""
     connection = pika.BlockingConnection(connection_parameters(settings, name="bench"))
     try:
@@ -170,7 +169,7 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _owner(settings: Settings) -> str:
+def _owner(settings: AllSettings) -> str:
     return settings.conninfo("owner", application_name="bench replay")
 
 

@@ -20,12 +20,11 @@ import redis
 from rich.console import Console
 from rich.table import Table
 
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.brokers.ready_list import ReadyList
 from moneyflow.platform.brokers.redis import PREFIX, connect
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings, load_all
 
 CLIENTS = 16
 SECONDS = 2.0
@@ -77,7 +76,7 @@ VARIANTS: dict[str, Commit] = {
 }
 
 
-def commits_per_second(settings: Settings, commit: Commit) -> float:
+def commits_per_second(settings: AllSettings, commit: Commit) -> float:
     """Let all clients commit for two seconds; return the commits per second."""
     counts = [0] * CLIENTS
     start = threading.Barrier(CLIENTS + 1)
@@ -101,14 +100,14 @@ def commits_per_second(settings: Settings, commit: Commit) -> float:
     return sum(counts) / SECONDS
 
 
-def notify_latencies(settings: Settings) -> list[float]:
+def notify_latencies(settings: AllSettings) -> list[float]:
     """Return the milliseconds from the end of a commit to the listener's wake, by NOTIFY."""
     with psycopg.connect(_owner(settings), autocommit=True) as listener:
         listener.execute(f"listen {_CHANNEL}")
         return _latencies(settings, commit_and_notify, lambda: next(listener.notifies(timeout=5)))
 
 
-def redis_latencies(settings: Settings) -> list[float]:
+def redis_latencies(settings: AllSettings) -> list[float]:
     """Return the milliseconds from the end of a commit to the listener's wake, by Redis."""
     with connect(settings) as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.subscribe(PREFIX + _CHANNEL)
@@ -116,7 +115,7 @@ def redis_latencies(settings: Settings) -> list[float]:
         return _latencies(settings, commit_and_publish, lambda: subscription.get_message(timeout=5))
 
 
-def ready_latencies(settings: Settings) -> list[float]:
+def ready_latencies(settings: AllSettings) -> list[float]:
     """Return the milliseconds from the end of a commit until a worker has the id of its job."""
     ready = ReadyList(settings)
     while ready.take([5], most=1000, wait_seconds=0.1):
@@ -125,7 +124,7 @@ def ready_latencies(settings: Settings) -> list[float]:
     return _latencies(settings, commit_and_push(Notifier(settings)), receive)
 
 
-def _latencies(settings: Settings, commit: Commit, receive: Callable[[], object]) -> list[float]:
+def _latencies(settings: AllSettings, commit: Commit, receive: Callable[[], object]) -> list[float]:
     """Commit one by one; a listener in a thread of its own records when it is notified."""
     moments: list[float] = []
     woken = threading.Event()
@@ -149,13 +148,13 @@ def _latencies(settings: Settings, commit: Commit, receive: Callable[[], object]
     return [(end - begin) * 1000 for begin, end in zip(begun, moments, strict=True)]
 
 
-def _owner(settings: Settings) -> str:
+def _owner(settings: AllSettings) -> str:
     return settings.conninfo("owner", application_name="bench wake")
 
 
 def main() -> int:
     """Measure, print a table, and write the figures as JSON."""
-    settings = settings_module.load()
+    settings = load_all()
     console = Console()
     with psycopg.connect(_owner(settings), autocommit=True) as connection:
         connection.execute("drop table if exists bench_wake")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from moneyflow.platform import settings as settings_module
+from moneyflow.settings import load_all
 from ops.dev.demo import view
 from ops.dev.demo.crowd import Crowd
 from ops.dev.demo.people import read_people
@@ -34,7 +34,7 @@ class Play:
     def __init__(self, stack: Stack, console: Console) -> None:
         self._stack = stack
         self._console = console
-        self._settings = settings_module.load(stack.environment())
+        self._settings = load_all(stack.environment())
         tag = secrets.token_hex(3)
         self._people = read_people(tag)
         self._happened = [f"{len(self._people)} people of people.csv, all with +{tag} in their address"]

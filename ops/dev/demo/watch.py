@@ -21,7 +21,7 @@ from moneyflow.platform.events import envelope
 from moneyflow.platform.events.topics import event_topics
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.queries import load_queries
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 _PAGE = 500
@@ -47,7 +47,7 @@ class Seen:
 class Watch:
     """Reads the servers; `seen` is the state at the last look."""
 
-    def __init__(self, settings: Settings, *, tag: str, prefix: str, on_mail: OnMail) -> None:
+    def __init__(self, settings: AllSettings, *, tag: str, prefix: str, on_mail: OnMail) -> None:
         self.seen = Seen()
         self._settings = settings
         self._parameters = {"prefix": f"{prefix}%", "tagged": f"%+{tag}@%"}

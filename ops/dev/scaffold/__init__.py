@@ -1,1 +1,1 @@
-"""`moneyflow new`: writes the files of something new in a checkout."""
+"""`moneyflow new`: write the files of a new part in a checkout."""

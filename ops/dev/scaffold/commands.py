@@ -1,4 +1,4 @@
-"""`moneyflow new`: the files of something new, ready to be filled in."""
+"""`moneyflow new`: write the files of a new part in a checkout."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +10,14 @@ from moneyflow.platform.errors import ConflictError
 from ops.cli.output import AsJson, print_json
 from ops.dev.scaffold import job as new_job
 
-app = typer.Typer(no_args_is_help=True, help="write the files of something new")
+app = typer.Typer(no_args_is_help=True, help="write the files of a new part")
 
 _ROOT = Path(__file__).parents[3]
 
 
 @app.callback()
 def group() -> None:
-    """Write the files of something new."""
+    """Write the files of a new part."""
 
 
 @app.command()
@@ -28,12 +28,12 @@ def job(
     mail: Annotated[bool, typer.Option("--mail", help="it sends a mail: write a template too")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a job's contract, handler, test and, with --mail, template: they pass as they are, and wait for your work.
+    """Write a job's contract, handler, test and, with --mail, template; they pass every check as they are.
 
-    Writes nothing when the name is taken or does not fit.
+    Writes nothing when the name is taken or not valid.
     """
     if not (_ROOT / "tests").is_dir():
-        raise ConflictError(f"{_ROOT} is no checkout of Money Flow: run .venv/bin/moneyflow of the checkout")
+        raise ConflictError(f"{_ROOT} is no checkout of Money Flow; run .venv/bin/moneyflow of a checkout")
     if name in registry:
         raise ConflictError(f"there is a job {name} already, in {registry[name].__module__}; choose another name")
     files = new_job.files_of(name, does=does, mail=mail)
@@ -47,14 +47,14 @@ def job(
 
 
 def _next_steps(name: str, *, mail: bool) -> str:
-    words = f"\n  - what the mail says: mail_templates/{name}.jinja" if mail else ""
+    words = f"\n  - the mail's texts: mail_templates/{name}.jinja" if mail else ""
     contract = "".join(part.capitalize() for part in name.split("_"))
     return f"""
 Next:
-  - what the job carries, and how it is tried: moneyflow/jobs/{name}.py
-  - what it does: workers/jobs/{name}.py{words}
-  - what must come of it: tests/integration/test_{name}.py
-  - where it is enqueued, in the transaction of what it follows from:
+  - its payload, priority and retries: moneyflow/jobs/{name}.py
+  - its handler: workers/jobs/{name}.py{words}
+  - its test: tests/integration/test_{name}.py
+  - enqueue it, in the transaction that it follows from:
       enqueue(session, {contract}(user_id=user_id))
 
   make check

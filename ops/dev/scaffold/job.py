@@ -1,4 +1,4 @@
-"""The files of a new job: contract, handler, test, and template when it mails; whole, and passing as they are."""
+"""The files of a new job: contract, handler, test and, with a mail, its template; they pass every check as written."""
 
 import keyword
 import re
@@ -9,12 +9,12 @@ from string import Template
 from moneyflow.platform.errors import ConflictError, InvalidInputError
 
 _NAME = re.compile(r"(?=.{2})[a-z][a-z0-9]*(_[a-z0-9]+)*")
-#: So that no line which holds the name or the words twice is too long.
+#: Characters; a line of a file may hold the name or the words twice, and 120 characters at most.
 _LONGEST_NAME, _LONGEST_WORDS = 40, 60
-#: What the written files call by these names, or by a class's name that comes of them.
+#: Names that the written files use themselves, as they are or as a class's name.
 _USED = frozenset(
-    {"job", "retry_policy", "context", "result", "handles", "tools", "letter", "mails", "database", "enqueue", "people",
-     "person", "mailbox", "ran", "run_jobs", "fake_tools", "uuid4"}
+    {"job", "retry_policy", "context", "result", "handles", "mail", "mails", "mailer", "accounts", "account_settings",
+     "declare", "database", "enqueue", "people", "person", "mailbox", "new_mailbox", "ran", "run_jobs", "uuid4"}
 )  # fmt: skip
 
 _CONTRACT = Template('''\
@@ -38,6 +38,30 @@ class $contract(
     user_id: UUID
 ''')
 
+_MAIL_CONTRACT = Template('''\
+"""`$name`: $does."""
+
+from uuid import UUID
+
+from moneyflow.mails import Mail, declare
+from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.policy import RetryPolicy
+
+MAIL = declare(Mail("$name"))
+
+
+class $contract(
+    Job,
+    kind="$name",
+    priority=MAIL.priority,
+    retry=RetryPolicy(attempts=10, base_seconds=2, cap_seconds=1800),
+    time_limit_seconds=120,
+):
+    """$does_begun; a job carries ids, and never personal data."""
+
+    user_id: UUID
+''')
+
 _HANDLER = Template('''\
 """`$name`: $does."""
 
@@ -47,39 +71,34 @@ from workers.handlers import Context, Result, handles
 
 @handles($contract)
 def $name(context: Context, job: $contract) -> Result:
-    """Do it: what is written by `context.session` commits together with the end of the job."""
-    context.checkpoint()  # Ends here when somebody asked to cancel the job.
+    """Write by `context.session`: it commits together with the end of the job."""
+    context.checkpoint()  # The job ends here when it was cancelled.
     return {"user_id": str(job.user_id)}
 ''')
 
 _MAIL_HANDLER = Template('''\
 """`$name`: $does."""
 
-from moneyflow.jobs.$name import $contract
 from moneyflow.accounts import mails
+from moneyflow.accounts.settings import AccountSettings
+from moneyflow.gateways.mail import Mailer
+from moneyflow.jobs.$name import MAIL, $contract
 from workers.handlers import Context, Result, handles
 
 
 @handles($contract)
-def $name(context: Context, job: $contract) -> Result:
-    """Send the letter, unless the account is gone."""
-    tools = context.tools
-    letter = mails.compose(
-        context.session,
-        tools.settings,
-        "$name",
-        user_id=job.user_id,
-        job_id=context.job_id,
-    )
-    if letter is None:
-        return {"sent": False, "reason": "the account is gone"}
-    context.session.commit()  # No transaction is open while the mail server is asked.
-    tools.mailer.send(
-        "$name",
-        to=letter.to,
-        values=letter.values,
-        job_id=context.job_id,
-    )
+def $name(
+    context: Context,
+    job: $contract,
+    mailer: Mailer,
+    accounts: AccountSettings,
+) -> Result:
+    """Send the mail, unless the account does not exist any more."""
+    mail = mails.compose(context.session, accounts, MAIL, user_id=job.user_id, job_id=context.job_id)
+    if mail is None:
+        return {"sent": False, "reason": "the account does not exist any more"}
+    context.session.commit()  # No transaction is open during the call to the mail server.
+    mailer.send(mail.template, to=mail.to, values=mail.values, job_id=context.job_id)
     return {"sent": True}
 ''')
 
@@ -101,17 +120,17 @@ $does_begun.
 """)
 
 _TEST = Template('''\
-"""`$name`: what comes of it, run in this process."""
+"""`$name`: its effects, run in this process."""
 
 from uuid import uuid4
 
-from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.database import Database
 from moneyflow.jobs.$name import $contract
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue
 from workers.testing import run_jobs
 
 
-def test_${name}_succeeds_and_tells_for_whom(database: Database) -> None:
+def test_${name}_succeeds_and_returns_its_user(database: Database) -> None:
     job = $contract(user_id=uuid4())
 
     with database.transaction() as session:
@@ -123,30 +142,31 @@ def test_${name}_succeeds_and_tells_for_whom(database: Database) -> None:
 ''')
 
 _MAIL_TEST = Template('''\
-"""`$name`: the letter, and who gets none."""
+"""`$name`: its mail, and who gets none."""
 
 from uuid import uuid4
 
-from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.database import Database
 from moneyflow.jobs.$name import $contract
+from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue
 from tests.support import people
-from workers.testing import Mailbox, fake_tools, run_jobs
+from workers.testing import new_mailbox, run_jobs
 
 
-def test_${name}_sends_a_letter_to_whoever_has_an_account(database: Database) -> None:
-    mailbox = Mailbox()
+def test_${name}_mails_a_user_whose_account_exists(database: Database) -> None:
+    mailbox = new_mailbox()
     person = people.sign_up(database, name="Zoë Ångström")
 
     with database.transaction() as session:
         for user_id in (person.user_id, uuid4()):
             enqueue(session, $contract(user_id=user_id))
-        ran = run_jobs(session, kinds=["$name"], tools=fake_tools(mailer=mailbox))
+        sent, not_sent = run_jobs(session, kinds=["$name"], gateways=[mailbox])
 
-    assert [job.result for job in ran] == [{"sent": True}, {"sent": False, "reason": "the account is gone"}]
-    (letter,) = mailbox.sent
-    assert letter.to.address == person.email
-    assert "Hello Zoë Ångström," in letter.text
+    assert sent.result == {"sent": True}
+    assert not_sent.result == {"sent": False, "reason": "the account does not exist any more"}
+    (mail,) = mailbox.sent
+    assert mail.to.address == person.email
+    assert "Hello Zoë Ångström," in mail.text
 ''')
 
 
@@ -154,7 +174,7 @@ def files_of(name: str, *, does: str | None, mail: bool) -> Mapping[str, str]:
     """Return the new job's files by their paths in the checkout.
 
     Raises:
-        InvalidInputError: the name, or what the job does, does not fit.
+        InvalidInputError: the name or the description is not valid.
     """
     _check_name(name)
     does = _sentence(does or name.replace("_", " "))
@@ -167,7 +187,7 @@ def files_of(name: str, *, does: str | None, mail: bool) -> Mapping[str, str]:
         "subject": begun,
     }
     texts = {
-        f"moneyflow/jobs/{name}.py": _CONTRACT,
+        f"moneyflow/jobs/{name}.py": _MAIL_CONTRACT if mail else _CONTRACT,
         f"workers/jobs/{name}.py": _MAIL_HANDLER if mail else _HANDLER,
         f"tests/integration/test_{name}.py": _MAIL_TEST if mail else _TEST,
     }
@@ -180,11 +200,11 @@ def write(root: Path, files: Mapping[str, str]) -> None:
     """Write all the files, or none.
 
     Raises:
-        ConflictError: one of them is there, or cannot be written.
+        ConflictError: one of them exists, or cannot be written.
     """
     taken = [path for path in files if (root / path).exists()]
     if taken:
-        raise ConflictError(f"nothing was written, for it is taken: {', '.join(taken)}; choose another name")
+        raise ConflictError(f"nothing was written: {', '.join(taken)} exists already; choose another name")
     written: list[Path] = []
     try:
         for path, text in files.items():
@@ -194,7 +214,7 @@ def write(root: Path, files: Mapping[str, str]) -> None:
     except OSError as error:
         for file in written:
             file.unlink()
-        raise ConflictError(f"nothing was written, for {error.filename} could not be: {error.strerror}") from error
+        raise ConflictError(f"nothing was written: {error.filename} cannot be written: {error.strerror}") from error
 
 
 def _check_name(name: str) -> None:
@@ -204,11 +224,11 @@ def _check_name(name: str) -> None:
             "characters in all"
         )
     if name in _USED or keyword.iskeyword(name):
-        raise InvalidInputError(f"NAME: {name!r} has a meaning of its own in the files of a job; choose another name")
+        raise InvalidInputError(f"NAME: {name!r} has another meaning in the files of a job; choose another name")
 
 
 def _sentence(does: str) -> str:
-    """Return what the job does as the one line that it must be in the files."""
+    """Return the description as the one line that the files hold."""
     does = does.strip().rstrip(".")
     if not does or len(does) > _LONGEST_WORDS or not does.isprintable() or set(does) & set('"\\{}<>'):
         raise InvalidInputError(

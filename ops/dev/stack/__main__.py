@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from moneyflow.platform import settings as settings_module
+from moneyflow.settings import load_all
 from ops.dev.stack.choice import Stack, choose, forget_choice, remember
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.servers.postgres import ROLES
@@ -76,10 +76,10 @@ def status() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context, role: Annotated[str, typer.Option(help="app, owner, relay or audit")] = "app") -> None:
     """Open psql on the stack's database as one of its roles, or run a statement: psql --role relay -c 'select 1'."""
-    settings = settings_module.load(choose(_console).environment())
+    settings = load_all(choose(_console).environment())
     if role not in ROLES:
         raise StackError(f"there is no role {role}; choose {', '.join(ROLES)}")
-    conninfo = settings.conninfo(role, application_name="psql")  # type: ignore[arg-type] # held just above
+    conninfo = settings.conninfo(role, application_name="psql")
     raise typer.Exit(subprocess.run(["psql", conninfo, *context.args], check=False).returncode)
 
 

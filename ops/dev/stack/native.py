@@ -11,8 +11,8 @@ import psutil
 from dotenv import dotenv_values
 from rich.console import Console
 
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.errors import ConfigurationError
+from moneyflow.settings import load_all
 from ops.dev.stack import packages
 from ops.dev.stack.application import Program, programs
 from ops.dev.stack.contract import ProcessInfo, StackError, Status
@@ -144,7 +144,7 @@ class NativeStack:
         if unused:
             self._console.print(f"ignored from .env, because this stack sets them itself: {', '.join(unused)}")
         try:
-            settings_module.load(ours, dotenv=CHECKOUT / ".env")
+            load_all(ours, dotenv=CHECKOUT / ".env")
         except ConfigurationError as error:
             raise StackError(str(error)) from error
 

@@ -12,7 +12,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from moneyflow.platform import settings as settings_module
+from moneyflow.platform.settings import ProcessSettings
+from moneyflow.settings import load
 from ops.dev.stack.application import Program, programs
 from ops.dev.stack.home import CHECKOUT, State, stack_home
 from ops.dev.stack.processes import Identity, spawn, stop
@@ -102,7 +103,7 @@ def main() -> int:
 
 def _changes() -> "Changes | None":
     """Watch the source in development only: the production image has no library for it."""
-    if settings_module.load().build_env != "dev":
+    if load(ProcessSettings).build_env != "dev":
         return None
     from ops.dev.stack.reload import Changes  # noqa: PLC0415 - see above
 

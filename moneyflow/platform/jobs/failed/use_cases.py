@@ -22,7 +22,7 @@ from moneyflow.platform.jobs.failed.refused_messages import Refused
 from moneyflow.platform.jobs.failed.refused_source import RefusedMessages
 from moneyflow.platform.jobs.failed.reports import Preview, Progress, Report
 from moneyflow.platform.jobs.failed.sources import Order
-from moneyflow.platform.settings import Settings
+from moneyflow.platform.settings import RabbitmqSettings
 
 if TYPE_CHECKING:  # PERF: kombu takes longer to import than most commands take to run.
     from moneyflow.platform.brokers.failed_queue import FailedQueue
@@ -67,7 +67,7 @@ class FailedItems:
         self._operations = Operations(database, [FailedJobs(database), RefusedMessages(database, open_queue)])
 
     @classmethod
-    def of(cls, settings: Settings, database: Database) -> "FailedItems":
+    def of(cls, settings: RabbitmqSettings, database: Database) -> "FailedItems":
         """Return the use cases on the servers of the settings."""
 
         def open_queue() -> "FailedQueue":

@@ -16,13 +16,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from moneyflow.platform import retention
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.jobs.failed import groups
 from moneyflow.platform.jobs.failed.groups import Filter
 from moneyflow.platform.jobs.retention import JOBS
 from moneyflow.platform.jobs.store import status
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings, load_all
 from ops.dev.bench.jobs.filling import fill
 from ops.dev.bench.jobs.pickup import wait_milliseconds
 from ops.dev.bench.jobs.plan import Plan
@@ -173,8 +172,8 @@ def _database(plan: Plan) -> Iterator[Database]:
         database.close()
 
 
-def _settings(plan: Plan) -> Settings:
-    return settings_module.load(plan.testbed.environment | {"POSTGRES_DB": FILLED_DATABASE})
+def _settings(plan: Plan) -> AllSettings:
+    return load_all(plan.testbed.environment | {"POSTGRES_DB": FILLED_DATABASE})
 
 
 def _mebibytes(plan: Plan) -> int:

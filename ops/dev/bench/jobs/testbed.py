@@ -18,9 +18,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 from rich.console import Console
 
-from moneyflow.platform import settings as settings_module
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
-from moneyflow.platform.settings import Settings
+from moneyflow.settings import AllSettings, load_all
 from ops.dev.bench.peers.addresses import PROCRASTINATE_DATABASE
 from ops.dev.bench.peers.marks import SOCKET_VARIABLE
 from ops.dev.stack import packages
@@ -54,9 +53,9 @@ class Testbed:
         return process_environment() | found | {"PYTHONPATH": str(CHECKOUT), SOCKET_VARIABLE: str(self.socket)}
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> AllSettings:
         """Return the product's settings on this testbed."""
-        return settings_module.load(self.environment)
+        return load_all(self.environment)
 
     @property
     def socket(self) -> Path:

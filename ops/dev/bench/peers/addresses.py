@@ -2,19 +2,19 @@
 
 from psycopg.conninfo import make_conninfo
 
-from moneyflow.platform import settings as settings_module
+from moneyflow.settings import load_all
 
 PROCRASTINATE_DATABASE = "procrastinate"
 
 
 def amqp_url() -> str:
     """Return RabbitMQ's address with its login."""
-    settings = settings_module.load()
+    settings = load_all()
     login = f"{settings.rabbitmq_user}:{settings.rabbitmq_password.get_secret_value()}"
     return f"amqp://{login}@{settings.rabbitmq_host}:{settings.rabbitmq_port}/{settings.rabbitmq_vhost}"
 
 
 def procrastinate_conninfo() -> str:
     """Return how to connect with Procrastinate's database."""
-    conninfo = settings_module.load().conninfo("app", application_name="procrastinate")
+    conninfo = load_all().conninfo("app", application_name="procrastinate")
     return make_conninfo(conninfo, dbname=PROCRASTINATE_DATABASE)

@@ -10,6 +10,7 @@ from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.policy import RetryPolicy
 from moneyflow.platform.telemetry.start import begin
+from moneyflow.settings import WorkerSettings
 
 _ONCE = RetryPolicy(attempts=1)
 _URGENT = 9
@@ -48,7 +49,7 @@ class Client:
     """Enqueues as an API does."""
 
     def __init__(self) -> None:
-        settings = begin("bench-client")
+        settings = begin("bench-client", WorkerSettings)
         self._committed_at = 0.0
         self._wake = Notifier(settings)
         self._database = Database(

@@ -5,7 +5,7 @@ import time
 
 import psycopg
 
-from moneyflow.platform import settings as settings_module
+from moneyflow.settings import load_all
 from ops.dev.bench.peers.marks import mark
 
 SLEEP_SECONDS = 0.01
@@ -35,7 +35,7 @@ def sleep(tag: int) -> None:
 
 def _connection() -> "psycopg.Connection[tuple[object, ...]]":
     if not hasattr(_local, "connection"):
-        conninfo = settings_module.load().conninfo("app", application_name="bench insert")
+        conninfo = load_all().conninfo("app", application_name="bench insert")
         _local.connection = psycopg.connect(conninfo, autocommit=True)
     connection: psycopg.Connection[tuple[object, ...]] = _local.connection
     return connection

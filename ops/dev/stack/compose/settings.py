@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from moneyflow.platform.settings import COMPOSE_ONLY, Settings, known_names
+from moneyflow.platform.settings import COMPOSE_ONLY, known_names
+from moneyflow.settings import AllSettings
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import State
 from ops.dev.stack.ports import free_port, is_free
@@ -74,7 +75,7 @@ def seen_from_host(values: Mapping[str, str]) -> dict[str, str]:
     """Return the settings for a program on this machine: the published ports instead of the names in the network."""
     defaults = {
         name.upper(): str(field.default)
-        for name, field in Settings.model_fields.items()
+        for name, field in AllSettings.with_logins().model_fields.items()
         if name.startswith(("postgres_", "rabbitmq_", "redis_", "kafka_", "mail_"))
         and isinstance(field.default, str | int)
     }

@@ -1,0 +1,50 @@
+"""The mailer of tests: it sends nothing and keeps every mail, or raises the error that the test sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Any
+from uuid import UUID
+
+from moneyflow.gateways.mail import Mailer, Recipient, Render
+from moneyflow.gateways.mail.message import build, counted
+from moneyflow.gateways.mail.settings import MailSettings
+
+_USUAL = MailSettings()
+_SENDER = Recipient(name=_USUAL.mail_from_name, address=_USUAL.mail_from_address)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentMail:
+    """A mail that was sent: its texts, and the message as the SMTP adapter would send it."""
+
+    template: str
+    to: Recipient
+    subject: str
+    text: str
+    html: str
+    job_id: UUID
+    message: EmailMessage
+
+
+@dataclass(kw_only=True)
+class Mailbox(Mailer):
+    """A `Mailer` that keeps mails in `sent`; while `error` is set, it raises that instead."""
+
+    render: Render
+    sender: Recipient = _SENDER
+    error: Exception | None = None
+    sent: list[SentMail] = field(default_factory=list)
+
+    def send(self, template: str, *, to: Recipient, values: Mapping[str, Any], job_id: UUID) -> None:
+        """Render the mail and keep it."""
+        with counted(template):
+            rendered = self.render(template, values)
+            message = build(rendered, sender=self.sender, to=to, job_id=job_id)
+            if self.error is not None:
+                raise self.error
+        texts = {"subject": rendered.subject, "text": rendered.text, "html": rendered.html}
+        self.sent.append(SentMail(template=template, to=to, job_id=job_id, message=message, **texts))
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""

@@ -1,0 +1,110 @@
+"""The settings of each process and command: the sections that it inherits are all that it loads.
+
+A process begins with `begin("worker", WorkerSettings)`; a command calls `load(CliSettings)`. The login of a Postgres
+role is POSTGRES_<ROLE>_USER and POSTGRES_<ROLE>_PASSWORD: a process loads those of its `postgres_roles` alone.
+
+Import `load` from here: this module imports every section, so that a name of another process is a known one.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from moneyflow.accounts.settings import AccountSettings
+from moneyflow.gateways.mail.settings import MailCatcherSettings, MailSettings
+from moneyflow.platform.settings import (
+    KafkaSettings,
+    NotifierSettings,
+    PostgresSettings,
+    ProcessSettings,
+    RabbitmqSettings,
+    RetentionSettings,
+    load,
+)
+
+__all__ = [
+    "AllSettings",
+    "ApiSettings",
+    "AuditVerifySettings",
+    "CliSettings",
+    "ConsumerSettings",
+    "MigrateSettings",
+    "RelaySettings",
+    "WorkerSettings",
+    "load",
+    "load_all",
+]
+
+
+class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
+    """The API: its port, processes and threads."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
+
+    app_port: int = Field(default=9999, ge=1, le=65535)
+    api_processes: int = Field(default=2, ge=1, le=64)
+    api_threads: int = Field(default=8, ge=1, le=256)
+
+
+class WorkerSettings(
+    ProcessSettings, NotifierSettings, RabbitmqSettings, MailSettings, AccountSettings, RetentionSettings
+):
+    """A worker: its threads and lease; mail, accounts and retention are for its handlers."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
+
+    worker_threads: int = Field(default=4, ge=1, le=64)
+    worker_lease_seconds: float = Field(default=15, ge=1, le=3600)
+    worker_shutdown_seconds: float = Field(default=25, ge=1, le=3600)
+    worker_ready_list: bool = True
+    worker_metrics_port: int = Field(default=9191, ge=1, le=65535)
+
+
+class RelaySettings(ProcessSettings, NotifierSettings, RabbitmqSettings, KafkaSettings):
+    """The relay: everything that it publishes to, and no secret of the application."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("relay",)
+
+    relay_metrics_port: int = Field(default=9192, ge=1, le=65535)
+
+
+class ConsumerSettings(ProcessSettings, PostgresSettings, KafkaSettings):
+    """A consumer; the role of its sink is known when it begins: `begin("consumer", ConsumerSettings, roles=(…,))`."""
+
+    consumer_metrics_port: int = Field(default=9193, ge=1, le=65535)
+
+
+class MigrateSettings(ProcessSettings, PostgresSettings, RabbitmqSettings, KafkaSettings):
+    """Migrations: the schema's owner, and the roles that it grants rights to."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("owner",)
+    postgres_grantees: ClassVar[tuple[str, ...]] = ("app", "relay", "audit")
+
+
+class CliSettings(NotifierSettings, RabbitmqSettings):
+    """Operators' commands on jobs: Postgres as the application's role, RabbitMQ and the notifications."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
+
+
+class AuditVerifySettings(PostgresSettings):
+    """The verification of the audit log: Postgres as the audit role, and nothing else."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("audit",)
+
+
+class AllSettings(ApiSettings, WorkerSettings, RelaySettings, ConsumerSettings, MigrateSettings, MailCatcherSettings):
+    """Every section and role, for tests and developers' tools; no process loads it."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("app", "owner", "relay", "audit")
+
+
+def load_all(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> AllSettings:
+    """Load every section, for tests and developers' tools.
+
+    Raises:
+        ConfigurationError: with every problem, one per line.
+    """
+    return load(AllSettings, environment, dotenv)

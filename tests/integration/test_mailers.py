@@ -1,0 +1,238 @@
+"""The conformance suite of mailers: the SMTP adapter on a real server and the mailbox of tests behave alike."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import jinja2
+import pytest
+from prometheus_client import REGISTRY
+
+import mail_templates
+from mail_templates import RenderedMail
+from moneyflow.gateways.mail import Recipient
+from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.platform.ids import new_id
+from tests.support.mailers import SENDER, Outlet, mailbox_outlet, smtp_outlet
+from tests.support.smtp import Caught
+
+_ZOE = Recipient(name="Zoë", address="zoe@example.com")
+_VALUES = {"name": "Zoë", "app_url": "https://money.example"}
+
+_NAMES = [
+    "Zoë Müller",
+    "Владимир Владимирович Маяковский",
+    "山田 太郎",
+    "محمد عبد الله",
+    "אברהם בן־גוריון",
+    "नरेन्द्र शर्मा",
+    "👩‍👩‍👧 family",
+    'Ann "Quick" O\'Neil, Jr. (finance)',
+    "a@b.example",
+    "<evil@example.com>",
+    "back\\slash; semi:colon",
+    "Zoë " * 40,
+    "x" * 300,
+    "",
+]
+
+_ADDRESSES = [
+    "zoe+tag@example.com",
+    "o'neil@example.com",
+    '"quoted local, part"@example.com',
+    "zoë@example.com",
+    "владимир@example.com",
+    "用户@例子.广告",
+    "zoe@bücher.example",
+    f"{'l' * 64}@{'d' * 60}.example.com",
+]
+
+
+@pytest.fixture(params=[smtp_outlet, mailbox_outlet], ids=["smtp", "mailbox"])
+def outlet(request: pytest.FixtureRequest) -> Iterator[Outlet]:
+    with request.param() as made:
+        yield made
+
+
+def _send(outlet: Outlet, *, job_id: UUID | None = None) -> None:
+    """Send the mail `welcome` by a mailer of its own."""
+    mailer = outlet.make(mail_templates.render, SENDER)
+    mailer.send("welcome", to=_ZOE, values=_VALUES, job_id=job_id or new_id())
+
+
+def _deliver(outlet: Outlet, to: Recipient, *, subject: str = "A subject", sender: Recipient = SENDER) -> Caught:
+    rendered = RenderedMail(subject=subject, text="text\n", html="<p>html</p>\n")
+
+    def render(_template: str, _values: Mapping[str, Any]) -> RenderedMail:
+        return rendered
+
+    outlet.make(render, sender).send("welcome", to=to, values={}, job_id=new_id())
+    return outlet.sent()[-1]
+
+
+def _counted(outcome: str) -> float:
+    labels = {"template": "welcome", "outcome": outcome}
+    return REGISTRY.get_sample_value("moneyflow_emails_total", labels) or 0
+
+
+def _solid(text: str) -> str:
+    """Leave out the spaces: Python before 3.12.5 loses some of them where it folds a long header that is no ASCII."""
+    return "".join(text.split())
+
+
+def test_a_mail_arrives_with_its_headers_and_both_texts(outlet: Outlet) -> None:
+    job_id = new_id()
+
+    _send(outlet, job_id=job_id)
+
+    (caught,) = outlet.sent()
+    message = caught.message
+    assert (caught.sender, caught.recipients) == ("no-reply@money-flow.example", ["zoe@example.com"])
+    assert message["Subject"] == "Welcome to Money Flow, Zoë"
+    assert message["From"] == "Money Flow <no-reply@money-flow.example>"
+    assert str(message["To"]) == "Zoë <zoe@example.com>"
+    assert message["Message-ID"] == f"<{job_id}@money-flow.example>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Date"].datetime.tzinfo is not None
+    parts = {part.get_content_type(): part.get_content() for part in message.iter_parts()}
+    assert parts.keys() == {"text/plain", "text/html"}
+    assert all("Hello Zoë," in text for text in parts.values())
+
+
+def test_a_mail_that_is_sent_again_for_its_job_has_the_same_id(outlet: Outlet) -> None:
+    mailer, job_id = outlet.make(mail_templates.render, SENDER), new_id()
+
+    for id_ in (job_id, job_id, new_id()):
+        mailer.send("welcome", to=_ZOE, values=_VALUES, job_id=id_)
+
+    first, second, other = [caught.message["Message-ID"] for caught in outlet.sent()]
+    assert first == second != other
+
+
+def test_a_value_that_the_template_misses_fails_the_mail(outlet: Outlet) -> None:
+    mailer = outlet.make(mail_templates.render, SENDER)
+
+    with pytest.raises(jinja2.UndefinedError, match="name"):
+        mailer.send("welcome", to=_ZOE, values={"app_url": "https://money.example"}, job_id=new_id())
+
+    assert outlet.sent() == []
+
+
+def test_a_mail_that_is_deferred_is_unavailable_and_the_next_is_sent(outlet: Outlet) -> None:
+    outlet.defer()
+
+    with pytest.raises(UnavailableError, match="busy, come back"):
+        _send(outlet)
+    _send(outlet)
+
+    assert len(outlet.sent()) == 1
+
+
+def test_a_mail_that_is_refused_is_a_permanent_error_and_the_next_is_sent(outlet: Outlet) -> None:
+    outlet.refuse()
+
+    with pytest.raises(PermanentError, match="no such mailbox"):
+        _send(outlet)
+    _send(outlet)
+
+    assert len(outlet.sent()) == 1
+
+
+def test_every_mail_is_counted_by_its_outcome(outlet: Outlet) -> None:
+    before = [_counted(outcome) for outcome in ("sent", "refused", "later")]
+    outlet.refuse()
+    with pytest.raises(PermanentError):
+        _send(outlet)
+    outlet.defer()
+    with pytest.raises(UnavailableError):
+        _send(outlet)
+
+    _send(outlet)
+
+    after = [_counted(outcome) for outcome in ("sent", "refused", "later")]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]
+
+
+def test_many_threads_share_a_mailer(outlet: Outlet) -> None:
+    mailer = outlet.make(mail_templates.render, SENDER)
+    ids = [new_id() for _ in range(20)]
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda id_: mailer.send("welcome", to=_ZOE, values=_VALUES, job_id=id_), ids))
+
+    sent = {str(caught.message["Message-ID"]) for caught in outlet.sent()}
+    assert sent == {f"<{id_}@money-flow.example>" for id_ in ids}
+
+
+def test_a_mailer_may_be_closed_twice(outlet: Outlet) -> None:
+    mailer = outlet.make(mail_templates.render, SENDER)
+    mailer.send("welcome", to=_ZOE, values=_VALUES, job_id=new_id())
+
+    mailer.close()
+    mailer.close()
+
+    assert len(outlet.sent()) == 1
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_name_arrives_as_it_is_in_to_and_in_from(name: str, outlet: Outlet) -> None:
+    sender = Recipient(name=name, address="no-reply@money-flow.example")
+
+    caught = _deliver(outlet, Recipient(name=name, address="zoe@example.com"), sender=sender)
+
+    (to,), (from_,) = caught.headers["To"].addresses, caught.headers["From"].addresses
+    assert (_solid(to.display_name), to.addr_spec) == (_solid(name), "zoe@example.com")
+    assert (_solid(from_.display_name), from_.addr_spec) == (_solid(name), "no-reply@money-flow.example")
+    assert caught.recipients == ["zoe@example.com"]
+
+
+@pytest.mark.parametrize("address", _ADDRESSES)
+def test_an_address_of_any_script_is_reached(address: str, outlet: Outlet) -> None:
+    caught = _deliver(outlet, Recipient(name="Zoë", address=address))
+
+    (to,) = caught.headers["To"].addresses
+    assert caught.recipients == [address]
+    assert to.addr_spec == address
+
+
+@pytest.mark.parametrize("subject", [*_NAMES[:-1], "§" * 500, "word " * 100])
+def test_a_subject_arrives_as_it_is(subject: str, outlet: Outlet) -> None:
+    caught = _deliver(outlet, _ZOE, subject=subject)
+
+    assert _solid(str(caught.headers["Subject"])) == _solid(subject)
+    assert all(len(line) <= 998 for line in caught.raw.split(b"\r\n")), "RFC 5322, 2.1.1"
+
+
+@pytest.mark.parametrize(
+    "evil",
+    ["Zoë\r\nBcc: all@example.com", "Zoë\nBcc: all@example.com", "Zoë\rBcc: all@example.com", "Zoë\r\n\r\nbody"],
+)
+@pytest.mark.parametrize("place", ["name", "subject", "address"])
+def test_a_line_break_makes_no_header_of_its_own(place: str, evil: str, outlet: Outlet) -> None:
+    fields = {"name": "Zoë", "subject": "A subject", "address": "zoe@example.com"} | {place: evil}
+
+    with pytest.raises(PermanentError, match="headers cannot be written"):
+        _deliver(outlet, Recipient(name=fields["name"], address=fields["address"]), subject=fields["subject"])
+
+    assert outlet.sent() == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "zoe", "zoe@", "@example.com", "a b@example.com", "a@b@c", "zoë", "zoë@", "zo ë@a b", "zoe@example.com,x@y"],
+)
+def test_an_address_that_is_none_fails_for_good(address: str, outlet: Outlet) -> None:
+    with pytest.raises(PermanentError):
+        _deliver(outlet, Recipient(name="Zoë", address=address))
+
+    assert outlet.sent() == []
+
+
+def test_a_long_domain_does_not_break_the_message_id(outlet: Outlet) -> None:
+    sender = Recipient(name="Money Flow", address=f"no-reply@{'long.' * 20}example.com")
+
+    caught = _deliver(outlet, _ZOE, sender=sender)
+
+    assert f"{'long.' * 20}example.com>".encode() in caught.raw
+    assert b"=?utf-8" not in caught.raw.partition(b"Message-ID:")[2].partition(b"\r\nAuto-")[0]

@@ -1,0 +1,94 @@
+"""The mailers of the conformance suite: for each adapter, how it is made to refuse, and the mails that were sent."""
+
+import email.policy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.parser import BytesParser
+
+from moneyflow.gateways.mail import Mailer, Recipient, Render
+from moneyflow.gateways.mail.mailbox import Mailbox, SentMail
+from moneyflow.gateways.mail.settings import MailSettings
+from moneyflow.gateways.mail.smtp import SmtpMailer
+from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.settings import load
+from tests.support.smtp import Caught, Mailhost, mailhost
+
+SENDER = Recipient(name="Money Flow", address="no-reply@money-flow.example")
+
+
+@dataclass(frozen=True)
+class Outlet:
+    """One adapter under test.
+
+    `make` makes a mailer; `sent` returns the mails that were sent. `refuse` and `defer` make the next mail be refused
+    for good, or deferred.
+    """
+
+    make: Callable[[Render, Recipient], Mailer]
+    sent: Callable[[], list[Caught]]
+    refuse: Callable[[], None]
+    defer: Callable[[], None]
+
+
+@contextmanager
+def smtp_outlet() -> Iterator[Outlet]:
+    """Run a real SMTP server, and the adapter that sends to it."""
+    made: list[Mailer] = []
+    with mailhost() as host:
+
+        def make(render: Render, sender: Recipient) -> Mailer:
+            made.append(SmtpMailer(_settings(host, sender), render))
+            return made[-1]
+
+        yield Outlet(
+            make=make,
+            sent=lambda: list(host.caught),
+            refuse=lambda: host.refuse_recipient.append("550 no such mailbox"),
+            defer=lambda: host.refuse_recipient.append("451 busy, come back"),
+        )
+        for mailer in made:
+            mailer.close()
+
+
+def _settings(host: Mailhost, sender: Recipient) -> MailSettings:
+    where = {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": str(host.port)}
+    return load(MailSettings, where | {"MAIL_FROM_NAME": sender.name, "MAIL_FROM_ADDRESS": sender.address})
+
+
+@dataclass
+class _RefusingOnce(Mailbox):
+    """A mailbox whose error is raised for one mail."""
+
+    refusals: list[Exception] = field(default_factory=list)
+
+    def send(self, template: str, **mail: object) -> None:
+        self.error = self.refusals.pop(0) if self.refusals else None
+        super().send(template, **mail)  # type: ignore[arg-type]
+
+
+@contextmanager
+def mailbox_outlet() -> Iterator[Outlet]:
+    """Make the mailer of tests."""
+    made: list[_RefusingOnce] = []
+    refusals: list[Exception] = []
+
+    def make(render: Render, sender: Recipient) -> Mailer:
+        made.append(_RefusingOnce(render=render, sender=sender, refusals=refusals))
+        return made[-1]
+
+    yield Outlet(
+        make=make,
+        sent=lambda: [_caught(mail, mailbox.sender) for mailbox in made for mail in mailbox.sent],
+        refuse=lambda: refusals.append(PermanentError("550 no such mailbox")),
+        defer=lambda: refusals.append(UnavailableError("451 busy, come back")),
+    )
+
+
+def _caught(mail: SentMail, sender: Recipient) -> Caught:
+    """Return the mail as a server would have received it."""
+    raw = mail.message.as_bytes(policy=email.policy.SMTPUTF8)
+    message = BytesParser(_class=EmailMessage, policy=email.policy.SMTPUTF8).parsebytes(raw)
+    recipients = [address.addr_spec for address in mail.message["To"].addresses]
+    return Caught(sender.address, recipients, message, raw)
