@@ -68,7 +68,7 @@ def test_many_people_sign_up_while_the_worker_and_the_relay_are_killed_again_and
     processes.consumer("audit")
     victims = [processes.relay(), processes.worker()]
 
-    with Killer(victims, seconds=2 if is_long else 0.8, seed=fewer_seeds) as killer:
+    with Killer(victims, seconds=2 if is_long else 0.8, seed=fewer_seeds, most=1000 if is_long else 5) as killer:
         _sign_up_all(f"http://127.0.0.1:{api.port}", domain, people)
         eventually(lambda: _finished(database) == people, seconds=300, what=f"{people} jobs succeeded")
 

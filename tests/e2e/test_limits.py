@@ -45,7 +45,7 @@ def test_no_more_run_at_once_than_the_limit_says_and_one_of_each_key_though_work
     workers = [processes.worker(), processes.worker()]
     ids = jobs.enqueue(database, *[Placed(key=f"k{n % 5}", failures=int(n % 10 == 0)) for n in range(240)])
 
-    with Killer(workers, seconds=1.5, seed=4) as killer:
+    with Killer(workers, seconds=1.5, seed=4, most=12) as killer:
         jobs.until_all(database, ids, "succeeded", seconds=90)
 
     assert killer.kills.total() >= 1

@@ -21,7 +21,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path / "checkout"
 
 
-def _run(checkout: Path, *command: str, timeout: float = 170) -> "subprocess.CompletedProcess[str]":
+def _run(checkout: Path, *command: str, timeout: float = 360) -> "subprocess.CompletedProcess[str]":
     environment = os.environ | {"PYTHONPATH": str(checkout)}
     return subprocess.run(
         command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=timeout, check=False
@@ -36,7 +36,7 @@ def _files(checkout: Path) -> set[str]:
     return {str(path.relative_to(checkout)) for path in checkout.rglob("*") if "__pycache__" not in path.parts}
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> None:
     before = _files(checkout)
     plain = _new_job(checkout, "close_account", "--does", "close an account that nobody has used for a year")

@@ -6,7 +6,7 @@ from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
-from tests.support.processes import Process, Processes
+from tests.support.processes import BY_MESSAGES, Process, Processes
 from tests.support.proxy import Proxies
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
@@ -17,9 +17,9 @@ def _leads(relay: Process) -> bool:
 
 
 def _two(processes: Processes, sabotage: str = "nothing") -> tuple[Process, Process]:
-    """Start a leader and a standby, and a worker."""
+    """Start a leader and a standby, and a worker that gets its jobs from the one that leads."""
     leader = processes.relay(sabotage=sabotage, wait_ready=False)
-    processes.worker()
+    processes.worker(**BY_MESSAGES)
     eventually(lambda: _leads(leader), what="the first relay leads")
     standby = processes.relay(sabotage=sabotage)
     eventually(lambda: "relay_standing_by" in standby.log(), what="the second stands by")

@@ -164,7 +164,6 @@ def test_without_redis_the_relay_polls_and_jobs_come_by_rabbitmq_and_with_it_aga
 
     eventually(comes_by_its_id, seconds=40, what="the worker takes a job that was not published")
     assert jobs.effects(database, polled) == dict.fromkeys(polled, 1)
-    assert all(jobs.job(database, job_id)["published_at"] for job_id in polled)
 
 
 def test_a_consumer_says_that_kafka_is_away_and_stops_cleanly_all_the_same(
@@ -173,7 +172,7 @@ def test_a_consumer_says_that_kafka_is_away_and_stops_cleanly_all_the_same(
     consumer = processes.consumer("audit")
 
     breakable.kafka.stop()
-    eventually(lambda: consumer.says("/readyz", "Kafka does not answer"), seconds=40, what="readiness tells it")
+    eventually(lambda: consumer.says("/readyz", "Kafka does not answer"), what="readiness tells it")
     alive = consumer.get("/healthz").status_code
 
     assert alive == 200

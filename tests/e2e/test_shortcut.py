@@ -1,16 +1,28 @@
 """The short way: idle workers take what was committed by its id; nothing relies on it, and nothing is lost by it."""
 
 import time
+from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
 
+from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def database(settings: AllSettings) -> Iterator[Database]:
+    """Return this test's database, whose ids of ready jobs stay until a worker has the time to take them."""
+    notifier = Notifier(settings, kept_milliseconds=60_000)
+    database = Database(settings.conninfo("app", application_name="test"), size=8, notify=notifier)
+    database.open()
+    yield database
+    database.close()
 
 
 def _until_one_begins(database: Database) -> UUID:

@@ -30,18 +30,18 @@ def _command(module: str, *arguments: str) -> list[str]:
 
 def _run(folder: Path, module: str, *arguments: str) -> str:
     done = subprocess.run(
-        _command(module, *arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=170
+        _command(module, *arguments), cwd=folder, capture_output=True, text=True, check=False, timeout=360
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_stack_starts_after_a_killed_start_the_demo_holds_and_a_reset_leaves_nothing(checkout: Path) -> None:
     log = checkout / "killed.log"
     with log.open("w") as output:
         killed = subprocess.Popen(_command("ops.dev.stack", "up", "--with", "native"), cwd=checkout, stderr=output)
-    eventually(lambda: "✓ postgres" in log.read_text(), seconds=60, what="the start is half-way")
+    eventually(lambda: "✓ postgres" in log.read_text(), seconds=240, what="the start is half-way")
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
 

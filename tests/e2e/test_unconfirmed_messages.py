@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
@@ -19,7 +20,8 @@ def _sent_into_nowhere(
     jobs.until_all(database, [first], "queued")
 
     rabbitmq_admin.delete_queue(servers, settings.rabbitmq_vhost, "jobs")
-    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    with database.transaction() as session:  # One batch: after it the relay connects again, and declares the queue.
+        ids = enqueue_many(session, [LeaveEffect() for _ in range(5)])
     jobs.until_all(database, ids, "queued")
     return ids
 
@@ -41,9 +43,7 @@ def test_without_the_confirm_what_no_queue_took_is_marked_and_never_comes(
     platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     ids = _sent_into_nowhere("without_confirm", platform, database, processes, servers)
-    processes.worker(
-        WORKER_THREADS="1", **BY_MESSAGES
-    )  # It declares the queue again, so that what follows is delivered.
+    processes.worker(WORKER_THREADS="1", **BY_MESSAGES)
 
     (last,) = jobs.enqueue(database, LeaveEffect(rank=0))
     jobs.until_all(database, [last], "succeeded")

@@ -25,9 +25,23 @@ from tests.support.waiting import eventually
 _ALL = range(10, -1, -1)
 
 
+#: Longer than any test takes: that ids do not stay has a test of its own.
+_KEPT_MILLISECONDS = 600_000
+
+
+@pytest.fixture
+def database(settings: AllSettings) -> Iterator[Database]:
+    """Return this test's database, whose ids of ready jobs stay."""
+    notifier = Notifier(settings, kept_milliseconds=_KEPT_MILLISECONDS)
+    database = Database(settings.conninfo("app", application_name="test"), size=2, notify=notifier)
+    database.open()
+    yield database
+    database.close()
+
+
 @pytest.fixture
 def ready(settings: AllSettings) -> Iterator[ReadyList]:
-    jobs = ReadyList(settings)
+    jobs = ReadyList(settings, kept_milliseconds=_KEPT_MILLISECONDS)
     yield jobs
     jobs.close()
 
@@ -129,16 +143,13 @@ def test_many_jobs_of_one_commit_are_left_to_the_relay(
     assert b"jobs" in next(notifications)
 
 
-def test_ids_that_no_worker_takes_are_few_and_expire(
-    settings: AllSettings, ready: ReadyList, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    notify = Notifier(settings)
+def test_ids_that_no_worker_takes_are_few_and_expire(settings: AllSettings, ready: ReadyList) -> None:
+    notify = Notifier(settings, kept_milliseconds=_KEPT_MILLISECONDS)
     for _ in range(notifier._MOST_KEPT // 50 + 2):
         notify(["ready"], [(5, new_id()) for _ in range(50)])
     assert len(ready.take(_ALL, most=1000, wait_seconds=0.05)) == notifier._MOST_KEPT
 
-    monkeypatch.setattr(notifier, "KEPT_MILLISECONDS", 50)
-    notify(["ready"], [(5, new_id())])
+    Notifier(settings, kept_milliseconds=50)(["ready"], [(5, new_id())])
     keys = own_redis.connect(settings)
     eventually(lambda: not keys.exists(own_redis.ready_list(settings, 5)), what="the id expired")
 

@@ -11,9 +11,13 @@ from tests.support.processes import Process
 
 
 class Killer:
-    """While the block runs, one of the processes is killed every `seconds`; `kills` counts by command."""
+    """While the block runs, one of the processes is killed every `seconds`; `kills` counts by command.
 
-    def __init__(self, processes: Sequence[Process], *, seconds: float, seed: int) -> None:
+    After the `most` kills it stops: on a busy machine a process might else be killed before it has done anything.
+    """
+
+    def __init__(self, processes: Sequence[Process], *, seconds: float, seed: int, most: int = 1000) -> None:
+        self._most = most
         self.kills: Counter[str] = Counter()
         self._processes = processes
         self._seconds = seconds
@@ -30,7 +34,7 @@ class Killer:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._seconds):
+        while self.kills.total() < self._most and not self._stopping.wait(self._seconds):
             process = self._random.choice(self._processes)
             process.kill()
             self.kills[process.command[-1]] += 1

@@ -22,15 +22,16 @@ from rich.console import Console
 from moneyflow.settings import load_all
 from ops.dev.stack import packages
 from ops.dev.stack.home import CHECKOUT, State, stack_home
-from ops.dev.stack.processes import spawn
+from ops.dev.stack.processes import identify, spawn
 from ops.dev.stack.servers import Kafka, Mail, Postgres, RabbitMQ, Redis, Server
 from ops.dev.stack.servers.base import process_environment
 from ops.migrate import upgrade_schema
-from tests.support.guardian import end_servers
+from tests.support.guardian import end_run, end_servers
 from tests.support.proxy import Proxies, Proxy
 
 #: Present in the environment of every process of a run: its value is the run's folder.
 RUN = "MONEY_FLOW_TESTS_RUN"
+_RUNS, _PREFIX = Path("/var/tmp"), "money-flow-tests-"
 #: Up as soon as a test has a database: they take a moment, and nearly all tests use them.
 _QUICK = ("postgres", "redis", "mail")
 #: So that a test of time-outs does not take them.
@@ -240,7 +241,11 @@ def fresh_environment(servers: RealServers) -> Iterator[dict[str, str]]:
 
 def begin_run(*, keep: bool) -> Path:
     """Make the folder of a run and let every process that is started from now on know it."""
-    run = Path(tempfile.mkdtemp(prefix="money-flow-tests-", dir="/var/tmp"))
+    for left in _RUNS.glob(f"{_PREFIX}*/pid"):  # A run that was killed before it had a guardian leaves its folder.
+        pid = left.read_text(encoding="ascii")
+        if pid and identify(int(pid)) is None:
+            end_run(left.parent)
+    run = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_RUNS))
     run.chmod(0o711)  # PostgreSQL's own user must pass through.
     (run / "pid").write_text(str(os.getpid()), encoding="ascii")
     os.environ[RUN] = str(run)

@@ -39,7 +39,8 @@ end
 class Notifier:
     """Sends notifications. After a failure it logs a warning and sends none for five seconds."""
 
-    def __init__(self, settings: NotifierSettings) -> None:
+    def __init__(self, settings: NotifierSettings, *, kept_milliseconds: int = KEPT_MILLISECONDS) -> None:
+        self._kept_milliseconds = kept_milliseconds
         self._settings = settings
         self._channel = channel(settings)
         self._redis = connect(settings)
@@ -73,4 +74,4 @@ class Notifier:
         for priority, job_id in sorted(ready, key=itemgetter(0), reverse=True):
             ids.setdefault(ready_list(self._settings, priority), []).append(str(job_id))
         each = [" ".join(of_list) for of_list in ids.values()]
-        self._script(keys=list(ids), args=[self._channel, notification, _MOST_KEPT, KEPT_MILLISECONDS, *each])
+        self._script(keys=list(ids), args=[self._channel, notification, _MOST_KEPT, self._kept_milliseconds, *each])

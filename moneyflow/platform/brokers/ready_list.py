@@ -21,7 +21,8 @@ _TIMEOUT_SECONDS = 5
 class ReadyList:
     """Ready list, as workers read it: each id goes to one worker."""
 
-    def __init__(self, settings: NotifierSettings) -> None:
+    def __init__(self, settings: NotifierSettings, *, kept_milliseconds: int = KEPT_MILLISECONDS) -> None:
+        self._kept_milliseconds = kept_milliseconds
         self._lists = [ready_list(settings, priority) for priority in range(HIGHEST_PRIORITY + 1)]
         self._priorities = {name.encode(): priority for priority, name in enumerate(self._lists)}
         self._redis = connect(settings, timeout_seconds=_TIMEOUT_SECONDS)
@@ -47,7 +48,7 @@ class ReadyList:
         """
         name = self._lists[ids[0][0]]
         self._redis.lpush(name, *(str(job_id) for _, job_id in reversed(ids)))
-        self._redis.pexpire(name, KEPT_MILLISECONDS)
+        self._redis.pexpire(name, self._kept_milliseconds)
 
     def close(self) -> None:
         """Close the connection."""
