@@ -24,8 +24,8 @@ class OwnerScope:
         """Return the row that the statement finds by `%(id)s`.
 
         Raises:
-            NotFoundError: there is none of this owner. SECURITY: a row of another person is answered like no row, so
-                that ids tell nothing.
+            NotFoundError: there is none of this owner. SECURITY: a row of another person is answered like a missing
+                one, so that a client cannot probe for ids.
         """
         found = self.session.fetch_one(_scoped(query), {"id": row_id, "owner_id": self.owner_id})
         if found is None:

@@ -5,12 +5,12 @@ A list declares the columns that it is sorted by, the last of them unique::
     BY_DATE = Keyset(name="transactions", columns={"date": date.fromisoformat, "id": UUID})
 
     page = BY_DATE.page(limit=…, cursor=…)
-    rows = scope.fetch_all(_QUERIES["page"], page.parameters())
+    rows = scope.rows(_QUERIES["page"], page.parameters())
     page.of(rows, _shown)
 
 and its query takes `%(limit)s` and, null on the first page, `%(after_date)s` and `%(after_id)s`::
 
-    where %(after_id)s::uuid is null or (date, id) < (%(after_date)s, %(after_id)s)
+    where owner_id = %(owner_id)s and (%(after_id)s::uuid is null or (date, id) < (%(after_date)s, %(after_id)s))
     order by date desc, id desc limit %(limit)s
 """
 
@@ -23,7 +23,9 @@ import orjson
 
 from moneyflow.platform.errors import InvalidInputError
 
+#: Rows of a page at most; the contract's limit.
 MAX_LIMIT = 100
+#: Rows of a page when the client gives no limit; a screen or two.
 DEFAULT_LIMIT = 50
 #: Characters; longer than any cursor made here.
 _MAX_CURSOR = 1024
