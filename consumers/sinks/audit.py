@@ -2,15 +2,12 @@
 
 from collections.abc import Sequence
 
-import moneyflow.events
 from consumers.sink import Record, sink
 from moneyflow.audit import log
 from moneyflow.audit.log import Entry
+from moneyflow.events import event_topics
 from moneyflow.platform.database import Session
 from moneyflow.platform.events import envelope
-from moneyflow.platform.events.topics import event_topics
-
-assert moneyflow.events, "the import declares every topic of the application"
 
 
 @sink("audit")

@@ -1,6 +1,7 @@
 """An event's contract, and its envelope as any CloudEvents 1.0 reader sees it."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import orjson
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("contracts")
 _TIME = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 _NOBODY = Origin()
 _TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+_ROOT = Path(__file__).parents[2]
 
 
 def _created(name: str = "Zoë") -> UserCreated:
@@ -118,3 +120,16 @@ def test_every_declared_event_goes_to_the_topic_of_its_name() -> None:
     for type_, event in registry.items():
         assert event.topic == f"{type_.partition('.')[0]}.events"
         assert event.topic in event_topics()
+
+
+def test_a_process_that_asks_for_every_topic_imports_the_contracts_first() -> None:
+    modules = [
+        path for part in ("moneyflow", "api", "workers", "consumers", "ops") for path in (_ROOT / part).rglob("*.py")
+    ]
+    asking = [path for path in modules if "event_topics()" in path.read_text(encoding="utf-8")]
+
+    outside = [path for path in asking if "platform" not in path.parts]
+    assert outside
+    for path in outside:
+        text = path.read_text(encoding="utf-8")
+        assert "from moneyflow.events import event_topics" in text, f"{path}: import event_topics from moneyflow.events"

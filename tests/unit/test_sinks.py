@@ -8,7 +8,7 @@ import pytest
 
 import consumers.sinks  # noqa: F401 - importing it registers the sinks
 from consumers.sink import Sink, registry, sink
-from moneyflow.platform.events.topics import event_topics
+from moneyflow.events import event_topics
 from moneyflow.platform.settings import known_names
 from ops.dev.stack.servers.postgres import ROLES
 

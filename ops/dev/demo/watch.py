@@ -14,11 +14,11 @@ from psycopg.rows import DictRow
 
 from moneyflow.audit import log
 from moneyflow.audit.log import Chain
+from moneyflow.events import event_topics
 from moneyflow.platform.brokers.kafka import topic_name
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, connection_parameters
 from moneyflow.platform.database import Database
 from moneyflow.platform.events import envelope
-from moneyflow.platform.events.topics import event_topics
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.queries import load_queries
 from moneyflow.settings import AllSettings
