@@ -2,7 +2,7 @@
 -- Jobs that succeeded, evenly over the last eight days; their ids grow with the time of their enqueue, as real ones do.
 with numbers as (
     select number, clock_timestamp() - interval '8 days' * (1 - number / %(rows)s::float) as moment
-    from generate_series(%(first)s, %(last)s) as number
+    from generate_series(%(first)s::bigint, %(last)s::bigint) as number
 ), new as (
     insert into jobs (id, kind, version, priority, payload, state, due_at, attempt, max_attempts, time_limit_seconds,
                       fence, result, correlation_id, enqueued_at, published_at, started_at, finished_at)
@@ -25,7 +25,7 @@ select (lpad(to_hex((extract(epoch from clock_timestamp() - interval '1 hour') *
     'send_email', 1, number %% 11, jsonb_build_object('template', 'welcome', 'user_id', md5(number::text)::uuid),
     'scheduled', clock_timestamp() + interval '1 hour' + interval '30 days' * (number / %(rows)s::float), 0, 10, 120,
     'bench-' || number, clock_timestamp() - interval '1 hour'
-from generate_series(%(first)s, %(last)s) as number;
+from generate_series(%(first)s::bigint, %(last)s::bigint) as number;
 
 -- name: failed
 -- Jobs that failed during the last day, in two hundred groups, each with its last attempt; their dead letters are
@@ -40,7 +40,7 @@ with new as (
         'the server mx' || number %% 200 || ' says 451 for message ' || number,
         'the server mx' || number %% 200 || ' says <n> for message <n>', 'bench-' || number,
         clock_timestamp() - interval '1 day', clock_timestamp() - interval '1 day' * (number / %(rows)s::float)
-    from generate_series(%(first)s, %(last)s) as number returning id, finished_at, error_class, error_message
+    from generate_series(%(first)s::bigint, %(last)s::bigint) as number returning id, finished_at, error_class, error_message
 )
 insert into job_attempts (job_id, fence, attempt, worker, started_at, ended_at, outcome, error_class, error_message,
                           error_traceback)

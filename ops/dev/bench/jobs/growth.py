@@ -5,6 +5,7 @@ filled copy of it (10 million finished jobs, 1 million scheduled and 100,000 fai
 `--failed`). A ratio is how fast the filled one is: its rate divided by the empty one's, or the other way round for a
 latency. Then, on the filled one alone: the queries of `moneyflow failed groups` and `moneyflow queue status`, and the
 rows that a purge deletes per second while workers run jobs. An eighth of the finished jobs is old enough for the purge.
+The default numbers need several gigabytes in `/var/tmp`.
 """
 
 import statistics
