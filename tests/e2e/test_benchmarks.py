@@ -1,4 +1,4 @@
-"""`make bench` on real servers, with small numbers whose figures are not judged: everybody is measured and told of."""
+"""`make bench` on real servers with small numbers, whose figures are not judged: every system has all its figures."""
 
 import json
 import os
@@ -22,17 +22,17 @@ def _bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.timeout(300)
-def test_a_part_tells_of_every_contestant_with_all_figures_and_conditions(tmp_path: Path) -> None:
+def test_a_part_writes_all_figures_of_every_system_and_their_conditions(tmp_path: Path) -> None:
     done = _bench("pickup", "--rounds", "1", "--jobs", "40", "--results", str(tmp_path))
     assert done.returncode == 0, done.stderr[-8000:]
 
-    told: dict[str, Any] = json.loads((tmp_path / "pickup.json").read_text(encoding="utf-8"))
+    written: dict[str, Any] = json.loads((tmp_path / "pickup.json").read_text(encoding="utf-8"))
 
-    assert {row["system"] for row in told["rows"]} == {"Money Flow", "Dramatiq", "Procrastinate"}
-    for row in told["rows"]:
+    assert {row["system"] for row in written["rows"]} == {"Money Flow", "Dramatiq", "Procrastinate"}
+    for row in written["rows"]:
         assert [name for name in _COLUMNS if not isinstance(row.get(name), int | float)] == [], row
-    assert [name for name in _CONDITIONS if name not in told["conditions"]] == []
-    assert all(isinstance(target["holds"], bool) for target in told["targets"])
+    assert [name for name in _CONDITIONS if name not in written["conditions"]] == []
+    assert all(isinstance(target["holds"], bool) for target in written["targets"])
 
 
 def test_an_unknown_part_is_refused_with_the_names_of_all_parts() -> None:

@@ -1,4 +1,4 @@
-"""How the benchmarks count: nothing of a start-up is in a rate, and a job that ran twice counts for nothing."""
+"""Figures of the benchmarks: no start-up is in a rate, and a run with a missing or doubled job is refused."""
 
 import socket
 from collections.abc import Iterator
@@ -33,14 +33,14 @@ def _send(path: Path, pid: int, *tags: int) -> None:
         out.sendto(HEADER.pack(pid) + records, str(path))
 
 
-def test_what_was_done_before_every_process_had_begun_is_not_in_the_rate() -> None:
+def test_jobs_that_ended_before_every_process_had_begun_one_are_not_in_the_rate() -> None:
     early = [Mark(pid=1, tag=tag, began=0.0, ended=1.0) for tag in range(50)]
     both = [Mark(pid=1 + tag % 2, tag=tag, began=2.0, ended=3.0) for tag in range(50, 60)]
 
     assert rate_of_all([*early, *both], ended=4.0) == 10 / 2
 
 
-def test_jobs_of_two_processes_are_all_told_in_the_order_of_their_begins(listener: Listener, path: Path) -> None:
+def test_the_marks_of_two_processes_are_in_the_order_of_their_begins(listener: Listener, path: Path) -> None:
     _send(path, 7, 3, 1)
     _send(path, 8, 2)
 
@@ -99,7 +99,7 @@ def test_a_quantile_of_few_values_is_one_of_them() -> None:
     assert quantile([3.0, 1.0, 2.0], 0.99) == 3.0
 
 
-def test_a_target_says_on_which_side_of_its_bound_it_holds() -> None:
+def test_a_target_holds_on_the_right_side_of_its_bound() -> None:
     assert Target(what="rate", value=1.0, bound=1.0, at="least").holds
     assert not Target(what="wait", value=1.1, bound=1.0, at="most").holds
 

@@ -1,4 +1,4 @@
-"""The compose file and what it is given, as far as both can be read without an engine."""
+"""The compose file and its settings, as far as both can be checked without an engine."""
 
 import re
 import socket
@@ -94,7 +94,7 @@ def test_secrets_and_ports_are_the_same_at_the_next_start(tmp_path: Path) -> Non
     assert first == second
 
 
-def test_everything_that_a_process_must_be_given_is_there(tmp_path: Path) -> None:
+def test_every_setting_that_a_process_needs_has_a_value(tmp_path: Path) -> None:
     values = resolve({}, State(tmp_path), published=(), taken=())
     required = set(re.findall(r"\$\{([A-Z_]+):\?", _COMPOSE))
 
@@ -102,7 +102,7 @@ def test_everything_that_a_process_must_be_given_is_there(tmp_path: Path) -> Non
     load_all(values | {"BUILD_ENV": "prod"})
 
 
-def test_a_taken_port_is_replaced_when_nobody_asked_for_it(tmp_path: Path) -> None:
+def test_a_taken_port_that_the_user_did_not_set_is_replaced(tmp_path: Path) -> None:
     with _listening() as port:
         State(tmp_path).change("compose_ports", "REDIS_PORT", port)
 
@@ -111,7 +111,7 @@ def test_a_taken_port_is_replaced_when_nobody_asked_for_it(tmp_path: Path) -> No
     assert values["REDIS_PORT"] != str(port)
 
 
-def test_a_taken_port_that_the_user_asked_for_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_a_taken_port_that_the_user_set_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with _listening() as port, pytest.raises(StackError, match=rf"port {port} .* REDIS_PORT asks for it"):
         resolve({"REDIS_PORT": str(port)}, State(tmp_path), published=(), taken=())
 
@@ -174,7 +174,7 @@ def test_a_line_break_in_a_setting_is_refused_by_name(tmp_path: Path) -> None:
 
 
 class _listening:  # noqa: N801 - reads as the condition that it makes
-    """A port on which somebody listens."""
+    """Yield a port with a listener."""
 
     def __enter__(self) -> int:
         self._socket = socket.create_server(("127.0.0.1", 0))

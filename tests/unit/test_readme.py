@@ -1,4 +1,4 @@
-"""The README is correct: the files that it shows are the files, and its commands exist."""
+"""The documents are correct: the files that README shows are the files, and all commands and links exist."""
 
 import re
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_every_moneyflow_command_and_each_of_its_options_exists(document: str) -
 
 
 def _command(group: str, name: str) -> Any:
-    """Return a command of `moneyflow`; fails the test when there is none of that name."""
+    """Return a command of `moneyflow`; the test fails when it does not exist."""
     found: Any = get_command(app)
     for part in (group, name):
         found = found.get_command(None, part)
