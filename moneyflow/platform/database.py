@@ -171,7 +171,9 @@ class Session:
             try:
                 self._connection = self._pool.getconn()
             except PoolTimeout as error:
-                raise PostgresDownError("no connection to Postgres; check that it runs, and read its log") from error
+                raise PostgresDownError(
+                    "no connection to Postgres in time; check that it runs, and read its log"
+                ) from error
             if self._autocommit:
                 self._connection.autocommit = True
         self._touched = True

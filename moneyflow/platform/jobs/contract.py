@@ -67,8 +67,7 @@ class Job(BaseModel):
     ) -> None:
         if unknown:
             raise TypeError(f"{cls.__name__}: unknown option {', '.join(unknown)}")
-        if not _KIND.fullmatch(kind) or registry.get(kind, cls).__qualname__ != cls.__qualname__:
-            raise TypeError(f"{cls.__name__}: kind {kind!r} is taken or not of the form send_email")
+        _check_kind(cls, kind)
         if priority not in PRIORITIES or version < 1 or time_limit_seconds < 1:
             raise TypeError(f"{cls.__name__}: priority is 0 to 10, version and time_limit_seconds at least 1")
         upgrades = dict(upgrades or {})
@@ -126,6 +125,12 @@ class Job(BaseModel):
 def limits() -> dict[str, Limit]:
     """Return the limits of all declared contracts, by name."""
     return {job.limit.name: job.limit for job in registry.values() if job.limit is not None}
+
+
+def _check_kind(contract: type[Job], kind: str) -> None:
+    """Refuse a kind of another form, or that another contract has; the same module may be imported again."""
+    if not _KIND.fullmatch(kind) or registry.get(kind, contract).__qualname__ != contract.__qualname__:
+        raise TypeError(f"{contract.__name__}: kind {kind!r} is taken or not of the form send_email")
 
 
 def _check_limit(contract: type[Job], limit: Limit | None) -> None:

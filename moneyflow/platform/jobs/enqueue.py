@@ -69,12 +69,12 @@ def enqueue_many(
         "priority": priority,
         "correlation_id": asked_by.correlation_id,
     }
+    all_keys: Sequence[str | None] = keys or [job.unique_key() for job in jobs]
     ids: list[UUID] = []
     for start in range(0, len(jobs), _ROWS_A_STATEMENT):
-        part = jobs[start : start + _ROWS_A_STATEMENT]
-        part_keys = keys[start : start + len(part)] if keys else [job.unique_key() for job in part]
-        policies = [unique or job.unique for job in part]
-        ids += _insert(session, part, part_keys, policies, shared, traceparent=asked_by.traceparent)
+        part = slice(start, start + _ROWS_A_STATEMENT)
+        policies = [unique or job.unique for job in jobs[part]]
+        ids += _insert(session, jobs[part], all_keys[part], policies, shared, traceparent=asked_by.traceparent)
     return ids
 
 
@@ -92,20 +92,27 @@ def _insert(
     first = {key: number for number, key in reversed(list(enumerate(keys))) if key is not None}
     chosen = [number for number, key in enumerate(keys) if key is None or first[key] == number]
     expiring = [keys[number] for number in first.values() if policies[number].for_seconds is not None]
-    if expiring:
-        session.execute(_QUERIES["release_expired"], {"keys": expiring})
+    _release_expired(session, expiring)
     rows = [
         _row(jobs[n], policies[n], id=ids[n], unique_key=keys[n], traceparent=origin.child_traceparent(traceparent))
         for n in chosen
     ]
-    holders: dict[str, UUID] = {}
-    for row in session.fetch_all(_QUERIES["enqueue"], {**shared, "jobs": orjson.dumps(rows).decode()}):
-        if row["unique_key"] is not None:
-            holders[row["unique_key"]] = row["id"]
+    holders = _execute(session, rows, shared)
     inserted = [n for n in chosen if (key := keys[n]) is None or holders[key] == ids[n]]
     if inserted:
         _notify(session, [(jobs[n], ids[n]) for n in inserted], shared)
     return [own if key is None else holders[key] for own, key in zip(ids, keys, strict=True)]
+
+
+def _release_expired(session: Session, keys: Sequence[str | None]) -> None:
+    if keys:
+        session.execute(_QUERIES["release_expired"], {"keys": keys})
+
+
+def _execute(session: Session, rows: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> dict[str, UUID]:
+    """Insert the rows, and return the id of the job that holds each of their unique keys."""
+    found = session.fetch_all(_QUERIES["enqueue"], {**shared, "jobs": orjson.dumps(rows).decode()})
+    return {row["unique_key"]: row["id"] for row in found if row["unique_key"] is not None}
 
 
 def _notify(session: Session, inserted: Sequence[tuple[Job, UUID]], shared: Mapping[str, Any]) -> None:
