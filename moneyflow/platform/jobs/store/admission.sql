@@ -1,7 +1,7 @@
 -- name: admit
 -- Give the free places of each limit to jobs that wait for one, the highest priority first, key by key. A job holds its
 -- place until it ends or waits for its next attempt, so no more jobs start than the limit allows, on any worker. For a
--- rate, an admitted job that has not started counts like a start in the window, so no window has more starts than the limit.
+-- rate, an admitted job that has not started counts as a start, so no window has more starts than the limit.
 with recursive limits as (
     select * from unnest(%(names)s::text[], %(concurrency)s::integer[], %(per_key)s::integer[],
                          %(rate_limits)s::integer[], %(rate_seconds)s::double precision[])
