@@ -108,13 +108,13 @@ def test_while_a_job_runs_alone_or_what_waited_goes_back_no_ready_job_is_taken()
         assert (policy.free_threads(), policy.urgent_ahead()) == (0, 0)
 
 
-def test_a_ready_job_that_waits_long_while_all_threads_are_busy_is_hoarded_too() -> None:
+def test_a_ready_job_is_held_too_long_when_it_waits_while_all_threads_are_busy() -> None:
     threads, waiting = Threads(10, jobs=4, ready_jobs=4), Waiting(0.6)
     policy = _policy(threads, waiting)
 
-    assert (policy.prefetch(), policy.hoards()) == (0, True)
+    assert (policy.prefetch(), policy.holds_too_long()) == (0, True)
     waiting.seconds = 0.1
-    assert (policy.prefetch(), policy.hoards()) == (0, False)
+    assert (policy.prefetch(), policy.holds_too_long()) == (0, False)
 
 
 @pytest.mark.parametrize(("usual_seconds", "prefetch"), [(10, 1), (0.1, 3), (0.01, 24)])

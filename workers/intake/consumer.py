@@ -147,7 +147,7 @@ class JobsConsumer(_RabbitmqConsumer):
             return
         self._fitted_at = now
         wanted = self._intake.policy.prefetch()
-        if not wanted and self._intake.policy.hoards():
+        if not wanted and self._intake.policy.holds_too_long():
             self._intake.give_back()
         # A prefetch that has no place for each thread is fitted exactly; any other only when it doubles or halves.
         is_alike = self._prefetch / 2 < wanted < self._prefetch * 2 and min(wanted, self._prefetch) >= self._threads

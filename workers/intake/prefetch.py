@@ -15,7 +15,7 @@ _GATHER_SECONDS = 0.02
 #: Seconds below which a job is quick.
 _QUICK_SECONDS = 0.025
 #: Seconds that a delivery may wait here while all threads are busy, before it goes to a worker that may be idle.
-_HOARDED_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 0.5
 #: Seconds of unused prefetch after which RabbitMQ has no message for this worker: it had the time to deliver one.
 _CREDIT_SECONDS = 0.005
 
@@ -84,7 +84,7 @@ class PrefetchPolicy:
 
     def prefetch(self) -> int:
         """Return how many unacked messages to hold; 0 when what waits here goes back and no more may come."""
-        self._is_full = self._all_run() and (self._is_full or self.hoards())
+        self._is_full = self._all_run() and (self._is_full or self.holds_too_long())
         if self._is_full:
             return 0
         usual = self._load.usual_seconds
@@ -96,9 +96,9 @@ class PrefetchPolicy:
         # Jobs are slow: threads that run a job of the ready list cannot run a message's.
         return max(self._threads + ahead - sum(self._buffer.best_effort()), 1)
 
-    def hoards(self) -> bool:
+    def holds_too_long(self) -> bool:
         """Return whether a delivery waits here for too long while all threads are busy."""
-        return self._all_run() and self._buffer.oldest_seconds() > _HOARDED_SECONDS
+        return self._all_run() and self._buffer.oldest_seconds() > _LONGEST_WAIT_SECONDS
 
     def gather_seconds(self) -> float:
         """Return for how many seconds an ack may wait for others."""
