@@ -118,9 +118,11 @@ class Runtime:
     def _settle_unclaimed(self, delivery: Delivery) -> bool:
         """Settle a delivery whose job was not claimed; return False when the job is to be claimed again."""
         match self._claims.standing(delivery.job_id):
-            case Standing.CLAIMABLE:
+            case Standing.CLAIMABLE if not self._buffer.is_duplicate(delivery):
                 self._buffer.arrived(delivery)
                 return False
+            case Standing.CLAIMABLE:
+                pass  # The relay publishes a locked job again each second: one thread that waits for it is enough.
             case Standing.QUARANTINED:
                 return self._run_quarantined(delivery)
             case Standing.UNKNOWN:

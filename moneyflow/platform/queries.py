@@ -33,7 +33,7 @@ def array(values: Iterable[UUID | int]) -> str:
 def _blocks(path: Path, kind: str) -> dict[str, str]:
     text = path.read_text(encoding="utf-8")
     blocks = {name: sql.strip() for found, name, _, sql in _BLOCK.findall(text) if found == kind}
-    if len(blocks) != len(re.findall(r"-- (?:name|fragment):", text)):
+    if len(blocks) != len(re.findall(rf"-- {kind}:", text)):
         raise ValueError(f"{path.name}: each query needs a unique name and a line of description above it")
     return blocks
 

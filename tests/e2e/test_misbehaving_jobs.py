@@ -75,7 +75,7 @@ def test_a_worker_whose_number_postgres_lost_takes_another_and_keeps_its_jobs(
 ) -> None:
     processes.relay(sabotage="looks_often")
     worker = processes.worker()
-    eventually(lambda: "worker_present" in worker.log(), what="the worker has its number")
+    eventually(lambda: "worker_registered" in worker.log(), what="the worker has its number")
     with _as_owner(platform) as connection:
         connection.execute("delete from workers")
     eventually(lambda: "number_lost" in worker.log(), what="the worker noticed")

@@ -150,7 +150,7 @@ def test_without_redis_the_relay_polls_and_jobs_come_by_rabbitmq_and_with_it_aga
     platform: AllSettings, database: Database, worker: Process, breakable: RealServers
 ) -> None:
     breakable.redis.stop()
-    eventually(lambda: "shortcut_closed" in worker.log(), what="the worker has lost Redis")
+    eventually(lambda: "ready_list_lost" in worker.log(), what="the worker has lost Redis")
 
     polled = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
     jobs.until_all(database, polled, "succeeded")

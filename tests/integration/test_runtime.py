@@ -1,5 +1,6 @@
 """The worker's runtime on a real Postgres: outages are waited out, and no delivery is left without a verdict."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -307,6 +308,26 @@ def test_a_job_that_is_delivered_twice_runs_once(
 
     assert ready.verdict is Verdict.ACK
     assert jobs.job(database, job_id)["state"] == "succeeded"
+    assert jobs.effects(database, [job_id]) == {job_id: 1}
+
+
+def test_a_second_message_of_a_job_whose_row_is_locked_keeps_no_second_thread(
+    settings: AllSettings, database: Database, worker: LedgerWorker
+) -> None:
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    running = _running(settings, database, RefusingConnection(worker))
+    first = _deliver(running, job_id)
+    with database.transaction() as session:
+        session.execute("select 1 from jobs where id = %(id)s for update", {"id": job_id})
+        thread = threading.Thread(target=running.runtime.run, args=[first.delivery])
+        thread.start()
+        eventually(lambda: running.buffer.busy() == 1, what="a thread waits for the row")
+
+        assert _run(running, job_id) is Verdict.ACK
+        assert first.verdict is None
+    thread.join(20)
+
+    assert first.verdict is Verdict.ACK
     assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 

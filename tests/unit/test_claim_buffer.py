@@ -213,3 +213,17 @@ def test_many_threads_take_each_claim_once() -> None:
         thread.join(10)
 
     assert sorted(claims) == sorted({d.job_id for d in deliveries})
+
+
+def test_only_a_later_message_of_a_job_in_hand_is_a_duplicate() -> None:
+    buffer = ClaimBuffer(Store())
+    job_id = new_id()
+    by_its_id, first, second, other = (
+        _delivery(job_id, is_best_effort=True), _delivery(job_id), _delivery(job_id), _delivery(new_id())
+    )  # fmt: skip
+
+    with buffer.in_hand(by_its_id):
+        assert not buffer.is_duplicate(first), "a best-effort delivery leaves the job to the message"
+        with buffer.in_hand(first), buffer.in_hand(second):
+            assert [buffer.is_duplicate(one) for one in (first, second, other)] == [False, True, False]
+    assert not buffer.is_duplicate(second)

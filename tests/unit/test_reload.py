@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.dev.stack.home import CHECKOUT
 from ops.dev.stack.reload import problem
 
 
@@ -39,6 +40,13 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, nam
     assert found is not None
     assert str(tmp_path / name) in found
     assert told in found
+
+
+def test_the_named_queries_of_the_product_are_no_problem() -> None:
+    files = [path for path in (CHECKOUT / "moneyflow").rglob("*.sql") if "migrations" not in path.parts]
+
+    assert files
+    assert [problem(path) for path in files] == [None] * len(files)
 
 
 @pytest.mark.parametrize("name", ["a.py", "a.jinja", "a.sql"])

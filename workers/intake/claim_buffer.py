@@ -61,6 +61,14 @@ class ClaimBuffer:
             delivery.is_settled = True
         return claim
 
+    def is_duplicate(self, delivery: Delivery) -> bool:
+        """Return whether a thread has an earlier message of the same job in hand, which settles the job."""
+        with self._lock:
+            return any(
+                other.job_id == delivery.job_id and other.arrived_at < delivery.arrived_at and not other.is_best_effort
+                for other in self._in_hand
+            )
+
     def forget(self, delivery: Delivery) -> None:
         """Drop a delivery that no thread will take."""
         with self._claiming, self._lock:
