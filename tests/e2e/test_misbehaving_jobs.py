@@ -78,7 +78,7 @@ def test_a_worker_whose_number_postgres_lost_takes_another_and_keeps_its_jobs(
     eventually(lambda: "worker_registered" in worker.log(), what="the worker has its number")
     with _as_owner(platform) as connection:
         connection.execute("delete from workers")
-    eventually(lambda: "number_lost" in worker.log(), what="the worker noticed")
+    eventually(lambda: "worker_number_lost" in worker.log(), what="the worker noticed")
 
     ids = jobs.enqueue(database, LeaveEffect(seconds=2))
     jobs.until_all(database, ids, "succeeded")

@@ -53,7 +53,7 @@ def test_what_a_busy_worker_has_taken_ahead_goes_to_one_that_is_idle(
     platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)
-    busy = processes.worker(WORKER_THREADS="2")
+    busy = processes.worker(WORKER_THREADS="2", **BY_MESSAGES)
     quick = jobs.enqueue(database, *[LeaveEffect() for _ in range(40)])
     jobs.until_all(database, quick, "succeeded")
     with database.transaction() as session:

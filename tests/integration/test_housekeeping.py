@@ -334,7 +334,7 @@ def _starts(settings: AllSettings, database: Database, do: Callable[..., None]) 
     async def admit() -> None:
         conninfo = settings.conninfo("relay", application_name="test")
         async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
-            await Admission(connection, admitted=lambda: None).turn()
+            await Admission(connection, admitted=lambda: None).run_once()
 
     asyncio.run(admit())
     return _count(database, "select count(*) from job_starts")

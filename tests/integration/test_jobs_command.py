@@ -187,7 +187,8 @@ def test_how_all_jobs_stand_is_counted_by_kind_priority_and_state(
     due, later, running, failed, done = jobs.enqueue(database, *[_mail() for _ in range(5)])
     _set(database, "due_at = now() - interval '90 seconds'", due)
     _set(database, "due_at = now() + interval '1 hour', waits_for = 'limit'", later)
-    for state, job_id in (("running", running), ("failed", failed), ("succeeded", done)):
+    _set(database, "state = 'running', worker = 1", running)
+    for state, job_id in (("failed", failed), ("succeeded", done)):
         _set(database, f"state = '{state}'", job_id)
     with database.transaction() as session:
         enqueue(session, SendEmail(template="activation", user_id=uuid4()))

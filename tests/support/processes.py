@@ -26,9 +26,10 @@ _ROOT = Path(__file__).parent.parent.parent
 #: For a worker that is to get its jobs by RabbitMQ alone: with Redis it takes most by their ids, without a message.
 BY_MESSAGES = {"REDIS_PORT": "1"}
 
-#: Below those of servers and of outgoing connections. One after the other from anywhere among them, so that a process
-#: that has not bound its port yet does not lose it to another one that starts at the same time.
-_PORTS = range(10_000, 20_000)
+#: Below those of servers and of outgoing connections; each of the test processes that run side by side has its own, so
+#: that none takes the port of a process that another one starts or restarts at the moment.
+_FIRST_PORT = 10_000 + 500 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 20)
+_PORTS = range(_FIRST_PORT, _FIRST_PORT + 500)
 _ports = itertools.count(random.SystemRandom().choice(_PORTS))
 
 

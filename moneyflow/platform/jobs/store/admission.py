@@ -21,7 +21,7 @@ async def admit(connection: AsyncConnection[DictRow], limits: Sequence[Limit], *
         "concurrency": [limit.concurrency for limit in limits],
         "per_key": [limit.concurrency_per_key for limit in limits],
         "rate_limits": [rate.limit if rate else None for rate in rates],
-        "rate_seconds": [rate.per_seconds if rate else None for rate in rates],
+        "rate_seconds": [float(rate.per_seconds) if rate else None for rate in rates],
         "limit": at_most,
     }
     return (await connection.execute(QUERIES["admit"], parameters)).rowcount
