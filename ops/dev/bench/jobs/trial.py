@@ -10,7 +10,8 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from moneyflow.platform.ids import new_id
+from moneyflow.platform import clock
+from moneyflow.platform.ids import first_id
 from ops.dev.bench.jobs.listener import Listener, Mark
 from ops.dev.bench.jobs.systems import PROCESSES, System
 from ops.dev.bench.jobs.testbed import BenchError, Testbed
@@ -95,8 +96,8 @@ class Trial:
     def __init__(self, testbed: Testbed, listener: Listener, system: System) -> None:
         self.testbed, self.listener, self.system = testbed, listener, system
         self.workers: list[Identity] = []
-        #: The lowest id that a job of this measurement can have.
-        self._first_id = new_id()
+        #: The lowest id of the current millisecond: no job of this measurement has a lower one.
+        self._first_id = first_id(clock.now())
         self._relay: Identity | None = None
         self._clients: list[EnqueueClient] = []
 
@@ -140,7 +141,7 @@ class Trial:
         """Start a new measurement: empty the tables and drop all marks."""
         self.testbed.empty()
         self.listener.clear()
-        self._first_id = new_id()
+        self._first_id = first_id(clock.now())
 
     def enqueue(
         self, kind: str, tags: range, *, clients: int = 1, together: int | None = None, urgent: bool = False
