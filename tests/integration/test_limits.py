@@ -149,3 +149,7 @@ def test_a_limit_that_only_another_version_knows_is_named(database: Database, re
     rows = relay.execute(QUERIES["unknown_limits"], {"names": ["test_rate"]}).fetchall()
 
     assert [row["name"] for row in rows] == ["test_places"]
+
+
+def test_where_no_limit_is_declared_and_no_job_waits_for_one_none_is_unknown(relay: Connection[DictRow]) -> None:
+    assert relay.execute(QUERIES["unknown_limits"], {"names": []}).fetchall() == []

@@ -51,7 +51,7 @@ with recursive names (name) as (
     select (select min(limit_name) from jobs where limit_name > name and <<waiting_for_limit>>)
     from names where name is not null
 )
-select name from names where name <> all(%(names)s);
+select name from names where name is not null and name <> all(%(names)s);
 
 -- name: purge_starts
 -- Delete starts that are older than every window.
