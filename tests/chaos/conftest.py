@@ -21,7 +21,7 @@ _ROUNDS = pytest.StashKey[list[Round]]()
 @pytest.fixture
 def is_long(pytestconfig: pytest.Config) -> bool:
     """Say whether this is the long form, as `make chaos` asks for."""
-    return pytestconfig.getoption("--chaos-rounds") > 0
+    return bool(pytestconfig.getoption("--chaos-rounds") > 0)
 
 
 @pytest.fixture

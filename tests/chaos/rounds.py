@@ -4,6 +4,7 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
@@ -81,13 +82,14 @@ def judge_round(
         judge_events(verdict, scene.settings, requests, audit_seconds=60)
     _judge_mails(verdict, scene, sign_ups)
     answers = Counter(request.answer for request in requests)
+    wrong: dict[str, Any] = {what: len(found) for what, found in vars(verdict).items()}
     result = Round(
         name=name,
         seed=seed,
         accepted=accepted(requests) + sum(s.answer is Answer.ACCEPTED for s in sign_ups),
         unanswered=answers[Answer.NONE],
         refused=answers[Answer.REFUSED],
-        **{what: len(found) for what, found in vars(verdict).items()},
+        **wrong,
     )
     return result, verdict
 

@@ -65,7 +65,7 @@ def test_without_a_safeguard_the_suite_turns_red(
 ) -> None:
     scene = make_scene(control.without)
     for kind in ("relay", "worker", "worker"):
-        scene.start(kind, wait_ready=False)  # type: ignore[arg-type]
+        scene.start(kind, wait_ready=False)
     scene.heal()
     seconds = control.seconds if is_long else 5
     plan = Plan(name=control.without, seed=first_seed, seconds=seconds, requests=int(20 * seconds),

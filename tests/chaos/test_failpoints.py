@@ -63,8 +63,8 @@ def _all_hold(
 ) -> Round:
     """Start whatever is missing, let it settle, and say whether all is as it must be."""
     for kind in ("relay", "worker"):
-        if not scene.of(kind):  # type: ignore[arg-type]
-            scene.start(kind)  # type: ignore[arg-type]
+        if not scene.of(kind):
+            scene.start(kind)
     if visitor.sign_ups:
         visitor.ask_again(scene.start("api"), database)
     unfinished = settle(scene, seconds=60)
@@ -112,7 +112,7 @@ def test_a_process_that_dies_at_a_point_and_is_started_again(
 ) -> None:
     for other in ("relay", "worker"):
         if other != kind:
-            scene.start(other, wait_ready=False)  # type: ignore[arg-type]
+            scene.start(other, wait_ready=False)
 
     with _load(scene, database, first_seed) as (requests, visitor):
         dying = start_dying(scene, kind, point, random.Random(f"{kind}/{point}/{first_seed}"))

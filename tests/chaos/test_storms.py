@@ -14,7 +14,7 @@ def scene(make_scene: Callable[[str], Scene], is_long: bool, pytestconfig: pytes
     """Return two relays and two workers, in the long form an API and the consumer of the audit log as well."""
     scene = make_scene(pytestconfig.getoption("--chaos-without"))
     for kind in ("relay", "relay", "worker", "worker", *(("api", "consumer") if is_long else ())):
-        scene.start(kind, wait_ready=False)  # type: ignore[arg-type]
+        scene.start(kind, wait_ready=False)
     scene.heal()
     return scene
 

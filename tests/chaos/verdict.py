@@ -46,7 +46,7 @@ class Found:
         """Read everything."""
 
         def rows(query: str) -> list[DictRow]:
-            return connection.execute(query).fetchall()  # type: ignore[arg-type]
+            return connection.execute(query).fetchall()
 
         attempts = defaultdict(list)
         for row in rows("select * from job_attempts order by fence"):
@@ -64,7 +64,7 @@ class Found:
 def judge(found: Found, requests: Sequence[Request], sign_ups: Sequence[SignUp] = ()) -> Verdict:
     """Compare what was accepted with what is there."""
     verdict = Verdict()
-    by_token: dict[str, list[DictRow]] = defaultdict(list)
+    by_token: defaultdict[str, list[DictRow]] = defaultdict(list)
     for row in found.jobs.values():
         if "token" in row["payload"]:
             by_token[row["payload"]["token"]].append(row)

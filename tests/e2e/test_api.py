@@ -42,7 +42,7 @@ def api(running: Process, fleet: Fleet, settings: AllSettings) -> Iterator[httpx
 
 def _count(database: Database, table: str) -> int:
     with database.transaction() as session:
-        row = session.fetch_one(f"select count(*) as rows from {table}")  # type: ignore[arg-type]
+        row = session.fetch_one(f"select count(*) as rows from {table}")
     assert row is not None
     rows: int = row["rows"]
     return rows
@@ -70,7 +70,7 @@ def test_a_job_shows_its_progress_its_result_and_its_error_and_nothing_of_its_pa
     def shown(**columns: object) -> dict[str, object]:
         with database.transaction() as session:
             for name, value in columns.items():
-                session.execute(f"update jobs set {name} = %(value)s", {"value": value})  # type: ignore[arg-type]
+                session.execute(f"update jobs set {name} = %(value)s", {"value": value})
         answer: dict[str, object] = api.get(location).json()
         return answer
 

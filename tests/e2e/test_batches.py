@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -133,7 +134,7 @@ def test_the_end_of_a_batch_waits_for_all_its_members_and_a_standby_ends_it_when
     assert jobs.effects(database, [end_job_id]) == {end_job_id: 1}
 
 
-def _members(database: Database, batch_id: UUID) -> list[dict[str, object]]:
+def _members(database: Database, batch_id: UUID) -> list[dict[str, Any]]:
     with database.transaction() as session:
         return session.fetch_all("select finished_at from jobs where batch_id = %(id)s", {"id": batch_id})
 

@@ -109,7 +109,7 @@ def test_a_bad_record_alone_is_dead_lettered_with_its_origin(
         lambda: found if len(found := everything_in(topics, DEAD_LETTER)) == 2 else None, what="two dead letters"
     )
 
-    headers = [{name: value.decode() for name, value in letter.headers} for letter in letters]
+    headers = [{name: value.decode() for name, value in letter.headers or ()} for letter in letters]
     assert [(letter.key, letter.value) for letter in letters] == [
         (b"one-key", b"no envelope"),
         (b"one-key", b'{"specversion": "1.0"}'),

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import httpx
-import kombu
 import pytest
 
 from moneyflow.platform.database import Database
@@ -14,6 +13,7 @@ from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.failures import Answer, fail_jobs, moneyflow, moneyflow_process
+from tests.support.kombu_connection import kombu_connection
 from tests.support.processes import Processes
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
@@ -133,14 +133,6 @@ def test_a_replay_that_was_killed_while_its_canary_ran_waits_for_it_again(
     assert [len(jobs.attempts(database, job_id)) for job_id in ids] == [2, 1, 1]
 
 
-def _kombu(settings: AllSettings) -> kombu.Connection:
-    return kombu.Connection(
-        hostname=settings.rabbitmq_host, port=settings.rabbitmq_port, virtual_host=settings.rabbitmq_vhost,
-        userid=settings.rabbitmq_user, password=settings.rabbitmq_password.get_secret_value(),
-        transport_options={"confirm_publish": True},
-    )  # fmt: skip
-
-
 def test_what_kombu_moves_from_jobs_failed_to_jobs_runs_once_however_often_it_is_moved(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
@@ -148,9 +140,9 @@ def test_what_kombu_moves_from_jobs_failed_to_jobs_runs_once_however_often_it_is
     processes.worker()
     ids = _failed_for_good(database, platform, 3)
 
-    with _kombu(platform) as connection:
+    with kombu_connection(platform) as connection:
         channel = connection.channel()
-        producer = kombu.Producer(channel)
+        producer = connection.Producer(channel)
         while (message := channel.basic_get("jobs_failed")) is not None:
             kept = {"headers": message.headers, "message_id": message.properties["message_id"]}
             for _ in range(3):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -19,7 +20,7 @@ from moneyflow.settings import AllSettings
 from tests.support.servers import RealServers
 
 _ROWS = 6
-_PLACE = {"topic": "user.events", "partition": 0}
+_PLACE: dict[str, Any] = {"topic": "user.events", "partition": 0}
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def tamper(servers: RealServers, settings: AllSettings) -> Callable[[str], None]
     def run(statement: str) -> None:
         conninfo = psycopg.conninfo.make_conninfo(servers.postgres.superuser_conninfo(), dbname=settings.postgres_db)
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement))
 
     return run
 
@@ -112,4 +113,4 @@ def test_the_first_row_that_was_changed_removed_or_inserted_is_named(
 )
 def test_the_role_that_writes_can_change_and_remove_nothing(log: Database, act: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege), log.transaction() as session:
-        session.execute(act)  # type: ignore[arg-type]
+        session.execute(act)

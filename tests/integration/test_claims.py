@@ -42,7 +42,7 @@ def _standing(worker: LedgerWorker, job_id: UUID) -> Standing:
 
 def _set(database: Database, change: str) -> None:
     with database.transaction() as session:
-        session.execute(f"update jobs set {change}")  # type: ignore[arg-type]
+        session.execute(f"update jobs set {change}")
 
 
 def _dies(worker: LedgerWorker, seen_by: LedgerWorker) -> None:

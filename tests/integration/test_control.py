@@ -1,7 +1,7 @@
 """Cancel a job, pause a kind: at once where it waits, by its own consent where it runs."""
 
 from collections.abc import Iterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -135,7 +135,9 @@ def test_a_paused_kind_is_neither_published_nor_begun_until_it_is_resumed(
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     with database.transaction() as session:
         control.pause(session, "leave_effect", by="ada", reason="the disk is full")
-    due = lambda: [row["id"] for row in relay.execute(QUERIES["due_jobs"], {"limit": 5}).fetchall()]  # noqa: E731
+
+    def due() -> list[UUID]:
+        return [row["id"] for row in relay.execute(QUERIES["due_jobs"], {"limit": 5}).fetchall()]
 
     assert due() == []
     assert relay.execute(QUERIES["next_due_seconds"]).fetchone() == {"seconds": None}

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import kombu
 import pytest
 
 from moneyflow.platform.brokers import failed_queue
@@ -15,6 +14,7 @@ from moneyflow.platform.jobs.failed.dead_letters import job_id, sweep
 from moneyflow.settings import AllSettings
 from tests.support import rabbitmq_admin
 from tests.support.failures import deliver_letters, fail_jobs
+from tests.support.kombu_connection import kombu_connection
 from tests.support.servers import RealServers
 
 
@@ -33,20 +33,12 @@ def _write(
     settings: AllSettings, *bodies: bytes, headers: dict[str, object] | None = None, **properties: object
 ) -> None:
     """Publish to `jobs_failed` as a foreign tool does."""
-    with _kombu(settings) as connection:
+    with kombu_connection(settings) as connection:
         channel = connection.channel()
         for body in bodies:
             channel.basic_publish(
                 channel.prepare_message(body, headers=headers, properties=properties), "jobs.dead", "jobs"
             )
-
-
-def _kombu(settings: AllSettings) -> kombu.Connection:
-    return kombu.Connection(
-        hostname=settings.rabbitmq_host, port=settings.rabbitmq_port, virtual_host=settings.rabbitmq_vhost,
-        userid=settings.rabbitmq_user, password=settings.rabbitmq_password.get_secret_value(),
-        transport_options={"confirm_publish": True},
-    )  # fmt: skip
 
 
 def test_looking_changes_neither_number_nor_order(queue: FailedQueue, queues: AllSettings) -> None:
@@ -121,7 +113,7 @@ def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_de
         "content_type": "text/plain", "content_encoding": "utf-8", "correlation_id": "c", "app_id": "other",
         "application_headers": {"compression": "application/x-gzip", "x-mine": 3, "x-death": [{"count": 1}]},
     }  # fmt: skip
-    with _kombu(queues) as connection:
+    with kombu_connection(queues) as connection:
         channel = connection.channel()
         own = {name: properties.pop(name) for name in ("priority", "content_type", "content_encoding")}
         headers = properties.pop("application_headers")

@@ -35,7 +35,7 @@ _COMMANDS = sorted(set(re.findall(r"^moneyflow ([^#\n]*[^#\s])", _GUIDE, re.MULT
 @pytest.fixture
 def declared() -> Iterator[None]:
     """Remove the declarations of an example."""
-    registries: list[dict[str, Any]] = [contracts, handlers, schedules]  # type: ignore[list-item]
+    registries: list[dict[str, Any]] = [contracts, handlers, schedules]
     before = [dict(registry) for registry in registries]
     yield
     for registry, kept in zip(registries, before, strict=True):

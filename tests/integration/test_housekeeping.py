@@ -65,7 +65,7 @@ def _age(database: Database, ids: list[UUID], *, days: float, state: str = "succ
         fresh = {job_id: _id_of(timedelta(days=days, hours=1)) for job_id in ids}
         for job_id, old in fresh.items():
             session.execute(
-                f"update jobs set id = %(old)s, {jobs.shown_as(state)}, finished_at = clock_timestamp() - %(age)s, "  # type: ignore[arg-type]
+                f"update jobs set id = %(old)s, {jobs.shown_as(state)}, finished_at = clock_timestamp() - %(age)s, "
                 "unique_until = unique_until - %(age)s where id = %(id)s",
                 {"id": job_id, "old": old, "age": timedelta(days=days)},
             )

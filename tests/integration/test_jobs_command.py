@@ -25,7 +25,7 @@ def _mail() -> SendEmail:
 
 def _set(database: Database, change: str, job_id: UUID) -> None:
     with database.transaction() as session:
-        session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})  # type: ignore[arg-type]
+        session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})
 
 
 def test_every_kind_is_described_from_its_contract(environment: dict[str, str]) -> None:

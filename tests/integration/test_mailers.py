@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from email.headerregistry import Address, AddressHeader
 from typing import Any
 from uuid import UUID
 
@@ -175,13 +176,19 @@ def test_a_mailer_may_be_closed_twice(outlet: Outlet) -> None:
     assert len(outlet.sent()) == 1
 
 
+def _addresses(caught: Caught, name: str) -> tuple[Address, ...]:
+    header = caught.headers[name]
+    assert isinstance(header, AddressHeader)
+    return header.addresses
+
+
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_name_arrives_as_it_is_in_to_and_in_from(name: str, outlet: Outlet) -> None:
     sender = Recipient(name=name, address="no-reply@money-flow.example")
 
     caught = _deliver(outlet, Recipient(name=name, address="zoe@example.com"), sender=sender)
 
-    (to,), (from_,) = caught.headers["To"].addresses, caught.headers["From"].addresses
+    (to,), (from_,) = _addresses(caught, "To"), _addresses(caught, "From")
     assert (_solid(to.display_name), to.addr_spec) == (_solid(name), "zoe@example.com")
     assert (_solid(from_.display_name), from_.addr_spec) == (_solid(name), "no-reply@money-flow.example")
     assert caught.recipients == ["zoe@example.com"]
@@ -191,7 +198,7 @@ def test_a_name_arrives_as_it_is_in_to_and_in_from(name: str, outlet: Outlet) ->
 def test_an_address_of_any_script_is_reached(address: str, outlet: Outlet) -> None:
     caught = _deliver(outlet, Recipient(name="Zoë", address=address))
 
-    (to,) = caught.headers["To"].addresses
+    (to,) = _addresses(caught, "To")
     assert caught.recipients == [address]
     assert to.addr_spec == address
 

@@ -89,7 +89,7 @@ def test_any_difference_between_models_and_schema_is_seen(
 
     seen = [0]
     for change in changes:
-        owner.execute(change)  # type: ignore[call-overload]
+        owner.execute(change)
         seen.append(len(_differences(settings)))
 
     assert all(later > earlier for earlier, later in pairwise(seen)), list(zip(changes, seen[1:], strict=True))
@@ -139,7 +139,7 @@ def test_operations_on_jobs_and_messages_become_operations_on_items_and_back(
     items = "select to_jsonb(operation_items) from operation_items order by operation_id"
     downgrade_schema(settings, revision="0003")
     owner.execute(_OLD_OPERATIONS)
-    before = [owner.execute(query).fetchall() for query in (everything, items)]  # type: ignore[call-overload]
+    before = [owner.execute(query).fetchall() for query in (everything, items)]
 
     upgrade_schema(settings)
 
@@ -156,5 +156,5 @@ def test_operations_on_jobs_and_messages_become_operations_on_items_and_back(
         (["jobs", "refused_messages"], {"operation": "00000000-0000-7000-8000-000000000002"}),
     ]
     downgrade_schema(settings, revision="0003")
-    assert [owner.execute(query).fetchall() for query in (everything, items)] == before  # type: ignore[call-overload]
+    assert [owner.execute(query).fetchall() for query in (everything, items)] == before
     upgrade_schema(settings)

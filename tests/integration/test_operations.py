@@ -24,7 +24,7 @@ from tests.support.waiting import eventually
 
 def _set(database: Database, change: str, *ids: UUID) -> None:
     with database.transaction() as session:
-        session.execute(f"update jobs set {change} where id = any(%(ids)s)", {"ids": list(ids)})  # type: ignore[arg-type]
+        session.execute(f"update jobs set {change} where id = any(%(ids)s)", {"ids": list(ids)})
 
 
 def _operations(database: Database) -> Operations:

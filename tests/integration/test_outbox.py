@@ -2,7 +2,9 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
@@ -32,15 +34,15 @@ def _activated(sequence: int = 2) -> UserActivated:
 
 def _count(owner: Database, table: str) -> int:
     with owner.transaction() as session:
-        return len(session.fetch_all(f"select 1 from {table}"))  # type: ignore[arg-type]
+        return len(session.fetch_all(f"select 1 from {table}"))
 
 
 @pytest.fixture
-def owner(settings: AllSettings) -> Database:
+def owner(settings: AllSettings) -> Iterator[Database]:
     """Return the database as the owner sees it, the outbox included."""
     database = Database(settings.conninfo("owner", application_name="test"), size=2)
     database.open()
-    yield database  # type: ignore[misc]
+    yield database
     database.close()
 
 
@@ -149,7 +151,7 @@ def test_a_job_can_wait_for_its_time(way: str, database: Database) -> None:
     when = {"delay": an_hour} if way == "delay" else {"at": datetime.now(timezone(timedelta(hours=5))) + an_hour}
 
     with database.transaction() as session:
-        job_id = enqueue(session, _mail(), **when)  # type: ignore[arg-type]
+        job_id = enqueue(session, _mail(), **when)
 
     wait = jobs.job(database, job_id)["due_at"] - datetime.now(UTC)
     assert timedelta(minutes=59) < wait <= an_hour
@@ -204,7 +206,7 @@ def _next_sequence(session: Session) -> int:
     return int(row["fence"])
 
 
-def _events(owner: Database) -> list[dict[str, object]]:
+def _events(owner: Database) -> list[dict[str, Any]]:
     with owner.transaction() as session:
         rows = session.fetch_all("select topic, key, value from outbox_events order by sequence")
     assert Counter((row["topic"], row["key"]) for row in rows).keys() == {("user.events", str(UUID(int=5)))}

@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pika
 import pytest
 
+from moneyflow.platform.brokers.job_message import Outgoing
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.settings import AllSettings
 from tests.support import rabbitmq_admin
 from tests.support.processes import free_port
 from tests.support.servers import RealServers
-from workers.relay.publisher import Outgoing, Publisher
+from workers.relay.publisher import Publisher
 from workers.relay.queue_depth import QueueDepths
 
 T = TypeVar("T")
@@ -87,10 +88,16 @@ def test_a_queues_depth_is_known_also_when_it_was_deleted_and_asking_leaves_noth
     queues: AllSettings, servers: RealServers
 ) -> None:
     async def ask(publisher: Publisher) -> tuple[list[int | None], int | None, int]:
-        depths, watchers = QueueDepths(publisher), []
+        depths = QueueDepths(publisher)
+        watchers: list[Any] = []
         channel = await publisher.channel()
         watch = channel.add_on_close_callback
-        channel.add_on_close_callback = lambda callback: (watchers.append(callback), watch(callback))
+
+        def count_and_watch(callback: Any) -> None:
+            watchers.append(callback)
+            watch(callback)
+
+        channel.add_on_close_callback = count_and_watch
         await publisher.publish([_message(1), _message(2)])
         asked = [await depths.ready("jobs") for _ in range(5)]
         rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")

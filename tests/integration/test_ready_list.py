@@ -175,6 +175,6 @@ def _notifications(settings: AllSettings) -> Iterator[bytes]:
     """Listen from now on, as the relay does."""
     subscription = redis.client.PubSub(own_redis.connect(settings, timeout_seconds=5).connection_pool)
     subscription.subscribe(own_redis.channel(settings))
-    messages = subscription.listen()
+    messages = subscription.listen()  # type: ignore[no-untyped-call]
     next(messages)
     return (message["data"] for message in messages)

@@ -49,7 +49,7 @@ def _some(database: Database, count: int) -> list[UUID]:
 
 def _set(database: Database, change: str, job_id: UUID) -> None:
     with database.transaction() as session:
-        session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})  # type: ignore[arg-type]
+        session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})
 
 
 @pytest.fixture

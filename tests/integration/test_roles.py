@@ -65,12 +65,12 @@ _OF_THE_RELAY = [
 def _refused(settings: AllSettings, role: str, statements: list[str]) -> list[str]:
     """Run each statement as the role, take back what it did, and return those that Postgres refused the role."""
     refused = []
-    conninfo = settings.conninfo(role, application_name="test")  # type: ignore[arg-type]
+    conninfo = settings.conninfo(role, application_name="test")
     with psycopg.connect(conninfo, autocommit=True) as connection:
         for sql in statements:
             try:
                 with connection.transaction(force_rollback=True):
-                    connection.execute(sql)  # type: ignore[call-overload]
+                    connection.execute(sql)
             except errors.InsufficientPrivilege:
                 refused.append(sql)
     return refused
@@ -99,7 +99,7 @@ def test_each_role_can_do_its_work(settings: AllSettings) -> None:
 
 
 def test_one_roles_password_opens_no_other_role(settings: AllSettings) -> None:
-    wrong = settings.model_copy(update={"postgres_password": settings.postgres_relay_password})
+    wrong = settings.model_copy(update={"postgres_password": settings.model_dump()["postgres_relay_password"]})
 
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong.conninfo("app", application_name="test"))

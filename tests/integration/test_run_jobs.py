@@ -193,7 +193,7 @@ def test_a_job_fails_when_its_attempts_are_used_up_and_at_once_after_a_permanent
     ],
 )
 def test_an_ending_that_the_handler_returns_is_written(how: str, outcome: str, state: str, session: Session) -> None:
-    job_id = enqueue(session, EndAs(how=how))  # type: ignore[arg-type]
+    job_id = enqueue(session, EndAs(how=how))
 
     (ran,) = run_jobs(session)
 

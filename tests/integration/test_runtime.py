@@ -66,7 +66,8 @@ def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
 
 
 def _running(settings: AllSettings, database: Database, connection: Any, **replaced: Any) -> Running:
-    retry, woken = PostgresRetry(), []
+    retry = PostgresRetry()
+    woken: list[None] = []
     claims = Claims(connection, retry, released=lambda: woken.append(None))
     completion = Completion(database, batches=database, redactor=Redactor(settings), worker="worker")
     executor = Executor(

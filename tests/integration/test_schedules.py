@@ -48,7 +48,8 @@ def relay(relays: list[Database]) -> Database:
 def _declare(relay: Database, **options: Any) -> None:
     """Declare the schedule `sweep` as code would, and let a relay that begins to lead see it."""
     registry.clear()
-    declare(Schedule(**({"name": "sweep", "cron": "*/10 * * * *", "job": LeaveEffect()} | options)))
+    usual: dict[str, Any] = {"name": "sweep", "cron": "*/10 * * * *", "job": LeaveEffect()}
+    declare(Schedule(**usual | options))
     _lead(relay)
 
 
@@ -303,4 +304,4 @@ def test_the_relay_may_tick_and_declare_and_not_delete(settings: AllSettings, st
     expected = psycopg.errors.InsufficientPrivilege if "delete" in statement else psycopg.errors.NotNullViolation
 
     with psycopg.connect(settings.conninfo("relay", application_name="test")) as connection, pytest.raises(expected):
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)

@@ -23,6 +23,7 @@ def _database(settings: AllSettings, *, options: str | None = None, size: int = 
     conninfo = settings.conninfo("app", application_name="test")
     database = Database(conninfo, size=size, timeout_seconds=0.5)
     if options is not None:
+        assert isinstance(database._pool.kwargs, dict)
         database._pool.kwargs["options"] = options
     database.open()
     yield database
@@ -179,7 +180,7 @@ def test_a_postgres_that_is_away_makes_nobody_wait_at_the_start_and_is_an_outage
 )
 def test_an_outage_is_told_from_a_refusal(sql: str, outage: bool, database: Database) -> None:
     with pytest.raises(psycopg.Error) as caught, database.transaction() as session:
-        session.execute(sql)  # type: ignore[arg-type]
+        session.execute(sql)
 
     assert is_outage(caught.value) is outage
     assert is_transient(caught.value) is outage
@@ -360,7 +361,7 @@ def _before_commit(settings: AllSettings, act: str) -> None:
             $$ begin perform {act}; return null; end $$;
             create constraint trigger act after insert on workers deferrable initially deferred
             for each row execute function act();
-        """)  # type: ignore[arg-type] # `act` is a literal of the tests below
+        """)  # `act` is a literal of the tests below
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Sign up and activate: one account per address, one activation per account, and links that work once."""
 
 import threading
+from collections.abc import Iterator
 from uuid import UUID
 
 import orjson
@@ -16,11 +17,11 @@ from tests.support import jobs
 
 
 @pytest.fixture
-def owner(settings: AllSettings) -> Database:
+def owner(settings: AllSettings) -> Iterator[Database]:
     """Return the database as the owner sees it, the outbox included."""
     database = Database(settings.conninfo("owner", application_name="test"), size=2)
     database.open()
-    yield database  # type: ignore[misc]
+    yield database
     database.close()
 
 
@@ -208,7 +209,7 @@ def test_neither_token_nor_secret_is_in_the_database(
         everything = [
             row["text"]
             for table in ("user_tokens", "users", "jobs", "outbox_events")
-            for row in session.fetch_all(f"select t::text as text from {table} t")  # type: ignore[arg-type]
+            for row in session.fetch_all(f"select t::text as text from {table} t")
         ]
 
     assert len(everything) == 4

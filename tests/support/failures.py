@@ -18,12 +18,11 @@ from typer.testing import CliRunner
 
 import tests.support.effects  # noqa: F401 - its jobs are known to commands that run in the tests' process
 from moneyflow.platform.brokers import rabbitmq
-from moneyflow.platform.brokers.job_message import dead_letter_message
+from moneyflow.platform.brokers.job_message import Outgoing, dead_letter_message
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from ops.cli import app
 from tests.support.relay_queries import QUERIES
-from workers.relay.publisher import Outgoing
 
 _ROOT = Path(__file__).parent.parent.parent
 _FAILED = """

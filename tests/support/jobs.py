@@ -39,7 +39,7 @@ def job(database: Database, job_id: UUID) -> DictRow:
 def change(database: Database, job_id: UUID, *, state: str) -> None:
     """Put a job into a state as it is shown, as if it had come there."""
     with database.transaction() as session:
-        session.execute(f"update jobs set {shown_as(state)} where id = %(id)s", {"id": job_id})  # type: ignore[arg-type]
+        session.execute(f"update jobs set {shown_as(state)} where id = %(id)s", {"id": job_id})
 
 
 def shown_as(state: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import psutil
@@ -24,7 +24,7 @@ _ROOT = Path(__file__).parent.parent.parent
 
 
 #: For a worker that is to get its jobs by RabbitMQ alone: with Redis it takes most by their ids, without a message.
-BY_MESSAGES = {"REDIS_PORT": "1"}
+BY_MESSAGES: dict[str, Any] = {"REDIS_PORT": "1"}
 
 #: Below those of servers and of outgoing connections; each of the test processes that run side by side has its own, so
 #: that none takes the port of a process that another one starts or restarts at the moment.

@@ -11,6 +11,7 @@ import runpy
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 if "gunicorn" in sys.argv:  # It says where its processes keep their metrics, before anything imports the library.
@@ -27,6 +28,13 @@ from moneyflow.platform.jobs import schedules
 def _by_default(kind: type, **values: Any) -> None:
     """Let every object of a class be made with these arguments, unless its maker gives others."""
     kind.__init__ = functools.partialmethod(kind.__init__, **values)  # type: ignore[misc]
+
+
+def _replace(kind: type, **methods: Callable[..., Any]) -> None:
+    """Put these in the place of a class's own methods."""
+    for name, method in methods.items():
+        assert hasattr(kind, name)
+        setattr(kind, name, method)
 
 
 def die() -> None:
@@ -119,7 +127,7 @@ def without_confirm() -> None:
     async def hopeful(publisher: Publisher, messages: Any) -> list[bool]:
         return [True for _ in await publish(publisher, messages)]
 
-    Publisher.publish = hopeful  # type: ignore[method-assign]
+    _replace(Publisher, publish=hopeful)
     without_look()
 
 
@@ -131,7 +139,7 @@ def without_look() -> None:
         """See nothing."""
         return 1.0
 
-    LostMessageCheck.run_once = blind  # type: ignore[method-assign]
+    _replace(LostMessageCheck, run_once=blind)
 
 
 def without_take_back() -> None:
@@ -142,7 +150,7 @@ def without_take_back() -> None:
         """Take nothing."""
         return 1.0
 
-    Rescuer.run_once = indifferent  # type: ignore[method-assign]
+    _replace(Rescuer, run_once=indifferent)
 
 
 def without_one_transaction() -> None:
@@ -171,7 +179,7 @@ def reads_ahead() -> None:
     """Break nothing; let a worker always hold one message more than it has threads, however slow its jobs are."""
     from workers.intake.prefetch import PrefetchPolicy
 
-    PrefetchPolicy.prefetch = lambda policy: policy._threads + 1  # type: ignore[method-assign]
+    _replace(PrefetchPolicy, prefetch=lambda policy: policy._threads + 1)
 
 
 def without_fenced_acks() -> None:
@@ -179,8 +187,8 @@ def without_fenced_acks() -> None:
     reads_ahead()
     from workers.intake.consumer import JobsConsumer
 
-    settle, newest = JobsConsumer.settle, []
-    begin = JobsConsumer.__init__
+    settle, begin = JobsConsumer.settle, JobsConsumer.__init__
+    newest: list[JobsConsumer] = []
 
     def begin_anyhow(consumer: JobsConsumer, *arguments: Any) -> None:
         begin(consumer, *arguments)
@@ -189,7 +197,7 @@ def without_fenced_acks() -> None:
     def settle_anyhow(_: JobsConsumer, tag: int, verdict: Any) -> None:
         settle(newest[-1], tag, verdict)
 
-    JobsConsumer.__init__, JobsConsumer.settle = begin_anyhow, settle_anyhow  # type: ignore[method-assign]
+    _replace(JobsConsumer, __init__=begin_anyhow, settle=settle_anyhow)
 
 
 def without_fence() -> None:
@@ -202,11 +210,11 @@ def without_fence() -> None:
     weakened = dict(completion.QUERIES)
     for name, query in completion.QUERIES.items():
         for fence in fences:
-            weakened[name] = weakened[name].replace(fence, "")  # type: ignore[assignment]
+            weakened[name] = weakened[name].replace(fence, "")
         for before, after in history.items():
-            weakened[name] = weakened[name].replace(before, after)  # type: ignore[assignment]
+            weakened[name] = weakened[name].replace(before, after)
         if query.endswith("from done") and not query.endswith("select id from done"):
-            weakened[name] += " on conflict do nothing"  # type: ignore[operator]
+            weakened[name] += " on conflict do nothing"
         assert weakened[name] != query
     completion.QUERIES = weakened
     completion._held = lambda *_: None
@@ -245,8 +253,8 @@ def without_gate() -> None:
     async def open_nothing(*_: Any) -> None:
         """Leave it to the first records that come."""
 
-    Consumer._take, Consumer._open = take_at_once, open_nothing  # type: ignore[method-assign]
-    AssignmentFence.admit = lambda _, __, records: list(records)  # type: ignore[method-assign, assignment]
+    _replace(Consumer, _take=take_at_once, _open=open_nothing)
+    _replace(AssignmentFence, admit=lambda _, __, records: list(records))
 
 
 def missed_soon() -> None:

@@ -164,7 +164,7 @@ class RealServers:
     def sql(self, statement: str) -> None:
         """Run a statement as the superuser."""
         with psycopg.connect(self.postgres.superuser_conninfo(), autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
 
     def forget_environment(self) -> None:
         """Choose ports again: of a set that was kept, a server may have ended and its port be another's by now."""

@@ -68,7 +68,7 @@ class SinkConformance(ABC):
     @pytest.fixture
     def sink_database(self, settings: AllSettings) -> Iterator[Database]:
         """Return the database as the sink's consumer has it."""
-        conninfo = settings.conninfo(self.sink.role, application_name="test")  # type: ignore[arg-type] # any role
+        conninfo = settings.conninfo(self.sink.role, application_name="test")  # any role
         database = Database(conninfo, size=2, schema=self.sink.schema)
         database.open()
         yield database
@@ -91,7 +91,7 @@ class SinkConformance(ABC):
         """Return what is written and the next offset, as one transaction sees them."""
         with database.transaction() as session:
             row = session.fetch_one("select next_offset from positions")
-            return self.written(session), row and row["next_offset"]
+            return self.written(session), row["next_offset"] if row else None
 
     def test_each_record_is_written_once_in_order(self, writer: SinkWriter, sink_database: Database) -> None:
         position = asyncio.run(writer.write(self._claim(sink_database), [self.good(0), self.good(1)]))

@@ -66,10 +66,13 @@ class Mailhost:
         if self.refuse_data:
             return self.refuse_data.pop(0)
         if self.hang_up:
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
-        content = envelope.original_content
+        sender, content = envelope.mail_from, envelope.original_content
+        assert sender is not None
+        assert content is not None
         message = BytesParser(_class=EmailMessage, policy=email.policy.SMTPUTF8).parsebytes(content)
-        self.caught.append(Caught(envelope.mail_from, list(envelope.rcpt_tos), message, content))
+        self.caught.append(Caught(sender, list(envelope.rcpt_tos), message, content))
         return "250 OK"
 
     def authenticate(self, _s: SMTP, _se: Session, _e: Envelope, _mechanism: str, data: Any) -> AuthResult:

@@ -10,7 +10,7 @@ T = TypeVar("T")
 _LONGEST_PAUSE_SECONDS = 0.1
 
 
-def eventually(condition: Callable[[], T], *, seconds: float = 60, what: str = "") -> T:
+def eventually(condition: Callable[[], T | None], *, seconds: float = 60, what: str = "") -> T:
     """Ask until the condition is true and return what it returned; fail with the last answer after `seconds`."""
     deadline, pause = time.monotonic() + seconds, 0.01
     while True:

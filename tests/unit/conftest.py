@@ -1,6 +1,7 @@
 """What a unit test declares is forgotten with it."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,9 @@ from moneyflow.platform.jobs.schedules import registry as schedules
 @pytest.fixture
 def contracts() -> Iterator[None]:
     """Put the registries back to what the product declares."""
-    before = (dict(jobs), dict(events), dict(schedules))
+    registries: list[dict[str, Any]] = [jobs, events, schedules]
+    before = [dict(registry) for registry in registries]
     yield
-    for registry, kept in zip((jobs, events, schedules), before, strict=True):
+    for registry, kept in zip(registries, before, strict=True):
         registry.clear()
-        registry.update(kept)  # type: ignore[arg-type]
+        registry.update(kept)

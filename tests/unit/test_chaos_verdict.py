@@ -38,7 +38,9 @@ def _wrong(
 
 _NOTHING: dict[str, Any] = {"jobs": {}, "attempts": {}, "effects": Counter(), "requests": Counter()}
 _TWO_JOBS = {"jobs": _job() | _job(_OTHER), "attempts": {_ID: [_try()], _OTHER: [_try()]}}
-_FAILED = {"jobs": _job(state="failed", result=None), "attempts": {_ID: [_try("failed")]}, "effects": Counter()}
+_FAILED: dict[str, Any] = {
+    "jobs": _job(state="failed", result=None), "attempts": {_ID: [_try("failed")]}, "effects": Counter(),
+}  # fmt: skip
 
 
 def test_nothing_is_wrong_where_all_is_well() -> None:

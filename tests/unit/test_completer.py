@@ -128,5 +128,6 @@ def test_what_cannot_be_written_before_the_worker_stops_calls_nothing_back_and_e
     retry.stop()
 
     eventually(lambda: completer.wait_until_written(0), seconds=10)
-    assert recorded.committed == recorded.refused == {}
+    assert recorded.committed == {}
+    assert recorded.refused == {}
     assert completer.thread.is_alive()

@@ -71,7 +71,8 @@ class Worker:
 
 
 def _worker(*found: list[tuple[int, UUID]] | Exception, room: Room, is_open: bool = True) -> Worker:
-    ids, delivered = Ids(deque(found)), []
+    ids = Ids(deque(found))
+    delivered: list[Delivery] = []
     buffer = ClaimBuffer(lambda _: [])
     buffer._freed.set()  # Nothing waits for a thread here.
     source = ReadyListSource(ids, buffer, room, is_open=lambda: is_open, deliver=delivered.append)

@@ -20,7 +20,8 @@ class Sweep(Job, kind="sweep"):
 
 
 def _schedule(**options: Any) -> Schedule:
-    return Schedule(**({"name": "sweep", "cron": "*/10 * * * *", "job": Sweep()} | options))
+    usual: dict[str, Any] = {"name": "sweep", "cron": "*/10 * * * *", "job": Sweep()}
+    return Schedule(**usual | options)
 
 
 def _at(text: str) -> datetime:

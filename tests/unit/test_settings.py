@@ -1,5 +1,6 @@
 """Settings: a process loads its own alone; all problems are reported at once; secrets stay secret."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from pydantic import SecretStr
 
 from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.platform.errors import ConfigurationError
-from moneyflow.platform.settings import Section, known_names, loading
+from moneyflow.platform.settings import Section, known_names
 from moneyflow.settings import (
     AllSettings,
     ApiSettings,
@@ -37,7 +38,7 @@ def _from_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, **env
     """Load from a `.env` with this text, overridden by the given environment."""
     file = tmp_path / ".env"
     file.write_text(text, encoding="utf-8")
-    monkeypatch.setattr(loading.os, "environ", environment)
+    monkeypatch.setattr(os, "environ", environment)
     return load_all(dotenv=file)
 
 
