@@ -22,10 +22,10 @@ from tests.chaos.requested import Answer, Request, SignUp, draw_requests
 
 _THREADS = 6
 _API_THREADS = 2
-#: So many requests of a steady stream are drawn together, and sent in the clients' `seconds`.
+#: Requests of a steady stream that are drawn together, and sent in the clients' `seconds`.
 _STEADY_BATCH = 10
-#: A request that has no answer for so long is left unanswered.
-_PATIENCE_SECONDS = 60.0
+#: Seconds after which a request without an answer is left unanswered.
+_RETRY_SECONDS = 60.0
 #: A statement that repeats nothing: the number of a request is there once, or not at all.
 _INSERT = "insert into requests values (%(number)s)"
 
@@ -40,7 +40,7 @@ class _Writer(threading.local):
 
 @contextmanager
 def steady_requests(clients: "Clients", *, seed: int) -> Iterator[list[Request]]:
-    """Send requests for as long as the block runs; the list has all of them once it is over."""
+    """Send requests for as long as the block runs; the list has all of them at its end."""
     sent: list[Request] = []
     stopping = threading.Event()
 
@@ -102,7 +102,7 @@ class Clients:
 
     def _sign_up(self, sign_up: SignUp, part: float) -> None:
         self._wait_until(part)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _RETRY_SECONDS
         body = {"email": sign_up.email, "name": "Ada Lovelace", "password": "correct horse"}
         while sign_up.answer is Answer.NONE and time.monotonic() < deadline:
             try:

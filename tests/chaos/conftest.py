@@ -71,7 +71,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tell what all rounds together say, and write it where the option wants it."""
+    """Print what all rounds together say, and write it where the option wants it."""
     rounds = config.stash.get(_ROUNDS, [])
     if not rounds:
         return

@@ -96,14 +96,14 @@ def _replay(scene: Scene, _: list[Dying]) -> None:
 
 
 def _let_a_worker_die(scene: Scene, everybody: list[Dying]) -> None:
-    """Let one die that leaves claimed jobs behind; do not wait: the relay that brings it jobs may be yet to start."""
+    """Let one die that has claimed jobs; do not wait: the relay that brings it jobs may be yet to start."""
     point = "worker.before_finish"
     if not any(dying.point == point and dying.is_alive() for dying in everybody):
         everybody.append(start_dying(scene, "worker", point, random.Random(0)))
 
 
 def _let_workers_be_dead(scene: Scene, _: list[Dying]) -> None:
-    """Kill the workers in the middle of their jobs, and let nobody come for a while who would claim them."""
+    """Kill the workers in the middle of their jobs, and start no other for some seconds that would claim them."""
     for worker in scene.of("worker"):
         worker.process.kill()
     time.sleep(2)
@@ -112,7 +112,7 @@ def _let_workers_be_dead(scene: Scene, _: list[Dying]) -> None:
 
 
 def _lose_messages(scene: Scene, _: list[Dying]) -> None:
-    """Throw away what waits for workers that are too slow."""
+    """Delete what waits for workers that are too slow."""
     for worker in scene.of("worker"):
         worker.process.signal(signal.SIGSTOP)
     time.sleep(1)
@@ -123,7 +123,7 @@ def _lose_messages(scene: Scene, _: list[Dying]) -> None:
 
 
 def _produce_bad_data(scene: Scene, _: list[Dying]) -> None:
-    produce(scene.settings, "user.events", [(b"nobody", b"this is no envelope")])
+    produce(scene.settings, "user.events", [(b"no-key", b"this is no envelope")])
     time.sleep(1)
 
 

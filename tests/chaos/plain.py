@@ -18,7 +18,7 @@ from tests.chaos.storm import Storm
 from tests.support.deeds import Deed
 
 _WORKERS = 2
-#: Nothing has happened for so long: whatever was to be done again has been.
+#: Seconds without any change after which all that was to be done again has been.
 _QUIET_SECONDS = 3.0
 _LONGEST_SECONDS = 60.0
 _SHORTEST_JOB_SECONDS = 0.005

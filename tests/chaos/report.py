@@ -26,7 +26,7 @@ class Round:
     invented: int = 0
     stuck: int = 0
     crooked: int = 0
-    #: Rounds of something that is known to be broken are told, and not added up.
+    #: Rounds of something that is known to be broken are reported, and not added up.
     is_control: bool = False
 
 
@@ -44,21 +44,21 @@ def upper_bound(lost: int, accepted: int) -> float:
     return high
 
 
-def _at_most(count: int, tries: int, probability: float) -> float:
-    """Return the binomial probability of at most so many."""
+def _at_most(count: int, trials: int, probability: float) -> float:
+    """Return the binomial probability of at most `count`."""
     if probability in {0.0, 1.0}:
         return 1.0 - probability
     return math.fsum(
         math.exp(
-            math.lgamma(tries + 1) - math.lgamma(k + 1) - math.lgamma(tries - k + 1)
-            + k * math.log(probability) + (tries - k) * math.log1p(-probability)
+            math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+            + k * math.log(probability) + (trials - k) * math.log1p(-probability)
         )
         for k in range(count + 1)
     )  # fmt: skip
 
 
 def as_markdown(rounds: Sequence[Round]) -> str:
-    """Tell the rounds as a table, and what they add up to."""
+    """Return the rounds as a table, and what they add up to."""
     lines = [
         "# Fault suite",
         "",

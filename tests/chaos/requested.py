@@ -1,4 +1,4 @@
-"""What the clients of a round ask for, drawn from its seed, and what was answered: the ledger of accepted requests."""
+"""What the clients of a round ask for, drawn from its seed, and what was answered: the record of accepted requests."""
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from tests.support.deeds import Deed, DoomedDeed, LimitedDeed
 
-#: In a hundred jobs so many of each sort.
+#: The number of each sort in a hundred jobs.
 _MIX = {"plain": 36, "nothing": 18, "retry": 15, "chain": 8, "delay": 8, "limited": 6, "permanent": 5, "doomed": 4}
 
 
@@ -64,7 +64,7 @@ class Due:
 
 
 def draw_requests(seed: int, count: int, *, first: int = 0) -> list[Request]:
-    """Draw so many requests, numbered from `first`; the same seed gives the same ones."""
+    """Draw `count` requests, numbered from `first`; the same seed gives the same ones."""
     dice = random.Random(f"requests/{seed}/{first}")
     requests = []
     for number in range(first, first + count):

@@ -70,12 +70,12 @@ def play(scene: Scene, plan: Plan) -> tuple[Round, Verdict]:
 
 def judge_round(
     scene: Scene, requests: list[Request], sign_ups: list[SignUp], *, name: str, seed: int, unfinished: str | None,
-    letters_stay: bool = True,
+    dead_letters_stay: bool = True,
 ) -> tuple[Round, Verdict]:  # fmt: skip
     """Return the numbers of what was asked for, and what is wrong with what came of it."""
     found = read(scene)
-    if not letters_stay:
-        found.letters = None
+    if not dead_letters_stay:
+        found.dead_letters = None
     verdict = judge(found, requests, sign_ups)
     verdict.stuck += [] if unfinished is None else [unfinished]
     if scene.of("consumer"):
@@ -95,7 +95,7 @@ def judge_round(
 
 
 def settle(scene: Scene, *, seconds: float) -> str | None:
-    """Wait until nothing is left to be done; return what is left after so long."""
+    """Wait until nothing is left to be done; return what is left after `seconds`."""
 
     def is_done() -> bool:
         return not _unfinished(scene)
@@ -108,14 +108,14 @@ def settle(scene: Scene, *, seconds: float) -> str | None:
 
 
 def read(scene: Scene) -> Found:
-    """Read everything that a round left behind."""
+    """Read everything that a round left."""
     vhost = scene.settings.rabbitmq_vhost
-    letters = {
+    dead_letters = {
         message["properties"]["message_id"]
         for message in rabbitmq_admin.take_messages(scene.servers, vhost, "jobs_failed", count=10_000)
     }
     with scene.superuser() as connection:
-        return Found.read(connection, letters)
+        return Found.read(connection, dead_letters)
 
 
 def _unfinished(scene: Scene) -> dict[str, int]:

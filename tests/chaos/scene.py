@@ -43,7 +43,7 @@ class Scene:
         self.actors: list[Actor] = []
         self._loop = proxies
         self.client_proxies = self.new_proxies()
-        #: Processes that ended though nobody had ended them, by kind and exit code.
+        #: Processes that ended though no test had ended them, by kind and exit code.
         self.ended_by_themselves: Counter[str] = Counter()
         self._environment = environment
         self.processes = processes
@@ -80,14 +80,14 @@ class Scene:
         return load_all(self._environment | self._through(self.client_proxies))
 
     def revive(self) -> None:
-        """Start what does not run, as a supervisor does; note what ended though nobody had ended it."""
+        """Start what does not run, as a supervisor does; note what ended though no test had ended it."""
         for actor in self.actors:
             if not actor.process.is_running():
                 self.ended_by_themselves[f"{actor.kind} with {actor.process.exit_code()}"] += 1
                 actor.process.launch()
 
     def replace(self, actor: Actor) -> None:
-        """Kill a process with all that it has started, and start it anew."""
+        """Kill a process with all that it has started, and start it again."""
         actor.process.kill_all()
         actor.process.launch()
 
@@ -117,7 +117,7 @@ class Scene:
         return next(relays, None)
 
     def superuser(self) -> "psycopg.Connection[psycopg.rows.DictRow]":
-        """Connect with this round's database as nobody of the product can, past the proxies."""
+        """Connect with this round's database as no process of the product can, past the proxies."""
         conninfo = psycopg.conninfo.make_conninfo(
             self.servers.postgres.superuser_conninfo(), dbname=self.settings.postgres_db
         )

@@ -31,7 +31,7 @@ _CONTROLS = (
     Control(without="without_confirm", faults={"delete the queue": 3}, shows="lost", is_short=True),
     Control(without="without_fence", faults={"freeze a worker beyond its lease": 3}, shows="doubled", seconds=15),
     Control(without="without_look", faults={"purge the queue": 3}, shows="lost"),
-    Control(without="without_take_back", faults={"kill all workers and lose their messages": 3}, shows="lost"),
+    Control(without="without_rescue", faults={"kill all workers and lose their messages": 3}, shows="lost"),
     Control(without="without_one_transaction", faults={"kill a worker": 8}, shows="doubled", seconds=12),
 )
 

@@ -1,4 +1,4 @@
-"""A crash at any named point of the code, at each of them in turn, loses nothing and doubles nothing."""
+"""A crash at any named point of the code, at each of them one after the other, loses nothing and doubles nothing."""
 
 import random
 import uuid
@@ -18,7 +18,7 @@ from tests.chaos.rounds import judge_round, settle
 from tests.chaos.scene import Actor, Kind, Scene
 from tests.support.failpoints import named_in_source
 
-#: In the short form so many processes die.
+#: Processes that die in the short form.
 _SHORT = 9
 
 
@@ -69,13 +69,13 @@ def _all_hold(
         visitor.ask_again(scene.start("api"), database)
     unfinished = settle(scene, seconds=60)
     result, verdict = judge_round(
-        scene, requests, visitor.sign_ups, name=name, seed=seed, unfinished=unfinished, letters_stay=False
+        scene, requests, visitor.sign_ups, name=name, seed=seed, unfinished=unfinished, dead_letters_stay=False
     )
     assert verdict.wrong() == {}
     return result
 
 
-def test_every_declared_point_is_tried_by_each_kind_of_process_that_reaches_it() -> None:
+def test_every_declared_failpoint_is_reached_by_each_kind_of_process_that_has_it() -> None:
     assert {point for _, point in cases()} == named_in_source()
     assert {kind for kind, _ in cases()} == {"worker", "relay", "consumer", "api"}
 

@@ -1,4 +1,4 @@
-"""What came of a round, told from outside of the product: lost, doubled, invented, stuck, or not adding up."""
+"""What came of a round, seen from outside of the product: lost, doubled, invented, stuck, or not adding up."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
@@ -31,18 +31,18 @@ class Verdict:
 
 @dataclass
 class Found:
-    """All that lies in the database when the round is over, and on `jobs_failed`."""
+    """All that is in the database at the end of the round, and on `jobs_failed`."""
 
     jobs: dict[UUID, DictRow]
     attempts: dict[UUID, list[DictRow]]
     effects: Counter[UUID]
     requests: Counter[int]
     users: Counter[str]
-    #: None where somebody moves dead letters and throws messages away: then nobody can say where they must be.
-    letters: set[str] | None
+    #: None where a fault moves dead letters and deletes messages: then it is not known where they must be.
+    dead_letters: set[str] | None
 
     @classmethod
-    def read(cls, connection: Connection[DictRow], letters: set[str] | None) -> "Found":
+    def read(cls, connection: Connection[DictRow], dead_letters: set[str] | None) -> "Found":
         """Read everything."""
 
         def rows(query: str) -> list[DictRow]:
@@ -57,7 +57,7 @@ class Found:
             effects=Counter(row["job_id"] for row in rows("select job_id from effects")),
             requests=Counter(row["number"] for row in rows("select number from requests")),
             users=Counter(row["email"] for row in rows("select email from users")),
-            letters=letters,
+            dead_letters=dead_letters,
         )
 
 
@@ -72,7 +72,7 @@ def judge(found: Found, requests: Sequence[Request], sign_ups: Sequence[SignUp] 
     dues = due(requests)
     for token, end in dues.items():
         _judge_token(verdict, token, end, by_token.get(token, []), found)
-    verdict.invented += [f"{token}: nobody asked for it" for token in by_token if token not in dues]
+    verdict.invented += [f"{token}: no client asked for it" for token in by_token if token not in dues]
     verdict.invented += [f"an effect of {job}, which is not there" for job in found.effects if job not in found.jobs]
     for request in requests:
         _judge_request(verdict, request, found, by_token.keys())
@@ -140,29 +140,29 @@ def _judge_sign_up(verdict: Verdict, sign_up: SignUp, found: Found) -> None:
 
 
 def _judge_history(verdict: Verdict, job: DictRow, found: Found) -> None:
-    """Look at what must hold for each job, whoever asked for it."""
+    """Look at what must hold for each job, whichever client asked for it."""
     name = f"{job['kind']} {job['payload'].get('token', job['id'])}"
     if job["state"] not in _ENDED:
         verdict.stuck.append(f"{name}: {job['state']}")
         return
     if "token" not in job["payload"] and found.effects[job["id"]] > 1:
         verdict.doubled.append(f"{name}: {found.effects[job['id']]} effects")
-    tries, is_replayed = _last_run(found.attempts.get(job["id"], []))
-    counted = [row["attempt"] for row in tries if row["attempt"] > 0]
-    outcomes = Counter(row["outcome"] for row in tries)
+    attempts, is_replayed = _last_run(found.attempts.get(job["id"], []))
+    counted = [row["attempt"] for row in attempts if row["attempt"] > 0]
+    outcomes = Counter(row["outcome"] for row in attempts)
     if counted != list(range(1, job["attempt"] + 1)):
         verdict.crooked.append(f"{name}: attempt {job['attempt']}, and its history counts {counted}")
     if (outcomes["succeeded"], outcomes["failed"]) != (job["state"] == "succeeded", job["state"] == "failed"):
         verdict.crooked.append(f"{name}: {job['state']}, and its history says {dict(outcomes)}")
-    if not tries or tries[-1]["outcome"] != job["state"]:
-        verdict.crooked.append(f"{name}: {job['state']}, and its last try says {tries[-1:]}")
-    if found.letters is not None and not is_replayed:
-        has_letter = str(job["id"]) in found.letters
-        if has_letter != (job["state"] == "failed"):
-            verdict.crooked.append(f"{name}: {job['state']}, and on jobs_failed: {has_letter}")
+    if not attempts or attempts[-1]["outcome"] != job["state"]:
+        verdict.crooked.append(f"{name}: {job['state']}, and its last attempt says {attempts[-1:]}")
+    if found.dead_letters is not None and not is_replayed:
+        has_dead_letter = str(job["id"]) in found.dead_letters
+        if has_dead_letter != (job["state"] == "failed"):
+            verdict.crooked.append(f"{name}: {job['state']}, and on jobs_failed: {has_dead_letter}")
 
 
-def _last_run(tries: list[DictRow]) -> tuple[list[DictRow], bool]:
-    """Return the tries since the job was last begun anew, and whether it was."""
-    begun = max((number + 1 for number, row in enumerate(tries[:-1]) if row["outcome"] == "failed"), default=0)
-    return tries[begun:], begun > 0
+def _last_run(attempts: list[DictRow]) -> tuple[list[DictRow], bool]:
+    """Return the attempts since the job was last replayed, and whether it was."""
+    begun = max((number + 1 for number, row in enumerate(attempts[:-1]) if row["outcome"] == "failed"), default=0)
+    return attempts[begun:], begun > 0

@@ -37,7 +37,7 @@ def hold(tmp_path: Path) -> Path:
 def pytest_runtest_makereport(
     item: pytest.Function, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show beside a failure what each of its processes said last."""
+    """Show next to a failure what each of its processes said last."""
     report = yield
     started = getattr(item, "funcargs", {}).get("processes")
     if report.when == "call" and report.failed and isinstance(started, Processes):

@@ -54,7 +54,7 @@ def _publish_twice(servers: RealServers, settings: AllSettings, database: Databa
 
 
 @pytest.mark.parametrize("point", ["dies_at:worker.before_finish:2", "dies_at:worker.finished:2"])
-def test_a_chain_whose_worker_is_killed_goes_on_and_no_link_is_made_twice(
+def test_a_chain_whose_worker_is_killed_continues_and_no_link_is_made_twice(
     point: str, platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
@@ -139,7 +139,7 @@ def _members(database: Database, batch_id: UUID) -> list[dict[str, Any]]:
         return session.fetch_all("select finished_at from jobs where batch_id = %(id)s", {"id": batch_id})
 
 
-def test_who_cancels_a_batch_stops_its_running_members_and_its_end_never_runs(
+def test_cancelling_a_batch_stops_its_running_members_and_its_end_never_runs(
     platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)

@@ -56,8 +56,8 @@ def test_a_consumer_killed_between_commit_and_mirror_writes_nothing_twice(
     assert _killed_before_mirror(ready, processes, successor="nothing") == 1
 
 
-def test_without_the_gate_the_same_kill_doubles(ready: AllSettings, processes: Processes) -> None:
-    assert _killed_before_mirror(ready, processes, successor="without_gate") == 2
+def test_without_the_assignment_fence_the_same_kill_writes_twice(ready: AllSettings, processes: Processes) -> None:
+    assert _killed_before_mirror(ready, processes, successor="without_assignment_fence") == 2
 
 
 def _frozen(settings: AllSettings, processes: Processes, *, sabotage: str) -> int:
@@ -105,12 +105,12 @@ def test_a_bad_record_alone_is_dead_lettered_with_its_origin(
     produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", b'{"specversion": "1.0"}')])
     consumer = processes.consumer("audit")
 
-    letters = eventually(
+    dead_letters = eventually(
         lambda: found if len(found := everything_in(topics, DEAD_LETTER)) == 2 else None, what="two dead letters"
     )
 
-    headers = [{name: value.decode() for name, value in letter.headers or ()} for letter in letters]
-    assert [(letter.key, letter.value) for letter in letters] == [
+    headers = [{name: value.decode() for name, value in dead_letter.headers or ()} for dead_letter in dead_letters]
+    assert [(dead_letter.key, dead_letter.value) for dead_letter in dead_letters] == [
         (b"one-key", b"no envelope"),
         (b"one-key", b'{"specversion": "1.0"}'),
     ]
@@ -144,7 +144,7 @@ def test_a_record_that_no_database_could_store_is_poison_and_the_good_record_aft
     consumer = processes.consumer("audit")
 
     eventually(lambda: consumer.says("/metrics", 'total{outcome="written",sink="audit"} 1.0'), what="the good one")
-    assert [letter.value for letter in everything_in(topics, DEAD_LETTER)] == [bad]
+    assert [dead_letter.value for dead_letter in everything_in(topics, DEAD_LETTER)] == [bad]
 
 
 def test_a_consumer_killed_between_a_dead_letter_and_its_position_loses_neither_record(
@@ -157,7 +157,7 @@ def test_a_consumer_killed_between_a_dead_letter_and_its_position_loses_neither_
     consumer = processes.consumer("audit")
 
     eventually(lambda: consumer.says("/metrics", 'total{outcome="written",sink="audit"} 1.0'), what="the good one")
-    assert [letter.value for letter in everything_in(topics, DEAD_LETTER)] == [b"no envelope"] * 2
+    assert [dead_letter.value for dead_letter in everything_in(topics, DEAD_LETTER)] == [b"no envelope"] * 2
 
 
 def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition_and_show_as_not_ready(

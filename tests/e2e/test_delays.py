@@ -21,7 +21,7 @@ def _resident_bytes(process: Process) -> int:
     return int(psutil.Process(process.popen.pid).memory_info().rss)
 
 
-def test_twenty_thousand_jobs_of_the_next_decade_cost_no_memory_and_hold_up_nobody(
+def test_twenty_thousand_jobs_of_the_next_decade_cost_no_memory_and_delay_no_other_job(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     relay, worker = processes.relay(), processes.worker()

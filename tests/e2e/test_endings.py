@@ -1,4 +1,4 @@
-"""How a try can end, on real processes: as its handler, its contract, an operator or an outage has it."""
+"""How an attempt can end, on real processes: as its handler, its contract, an operator or an outage has it."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ def running(platform: AllSettings, processes: Processes) -> AllSettings:
     return platform
 
 
-def test_a_handler_says_how_its_try_ends_and_only_success_keeps_what_it_wrote(
+def test_a_handler_says_how_its_attempt_ends_and_only_success_keeps_what_it_wrote(
     running: AllSettings, database: Database
 ) -> None:
     ids = dict(
@@ -106,11 +106,11 @@ def test_an_old_payload_is_upgraded_and_a_newer_one_waits_for_workers_that_know_
     assert jobs.states(database, [ids[3]]) == {"scheduled": 1}
 
 
-def test_a_running_job_tells_its_progress_and_stops_when_it_is_cancelled(
+def test_a_running_job_reports_its_progress_and_stops_when_it_is_cancelled(
     running: AllSettings, database: Database, hold: Path
 ) -> None:
     cancelled, finished = jobs.enqueue(database, Patient(held_by=str(hold)), Patient(held_by=str(hold)))
-    eventually(lambda: all(jobs.job(database, one)["progress"] for one in (cancelled, finished)), what="both tell")
+    eventually(lambda: all(jobs.job(database, one)["progress"] for one in (cancelled, finished)), what="both report")
     with database.transaction() as session:
         assert control.cancel(session, cancelled) == "running"
     jobs.until_all(database, [cancelled], "cancelled")
@@ -133,7 +133,7 @@ def test_a_unique_key_is_free_again_when_its_job_has_ended(running: AllSettings,
     jobs.until_all(database, again, "succeeded")
 
 
-def test_a_kind_whose_jobs_fail_all_alike_pauses_itself_fails_none_for_good_and_goes_on_when_it_works(
+def test_a_kind_whose_jobs_fail_all_alike_pauses_itself_fails_none_for_good_and_resumes_when_it_works(
     running: AllSettings, database: Database, hold: Path
 ) -> None:
     ids = jobs.enqueue(database, *[Flaky(down=str(hold)) for _ in range(30)])
@@ -144,15 +144,15 @@ def test_a_kind_whose_jobs_fail_all_alike_pauses_itself_fails_none_for_good_and_
     jobs.until_all(database, ids, "succeeded")
 
     assert _paused_by(database) is None
-    tries = [len(jobs.attempts(database, job_id)) for job_id in ids]
-    assert sum(tries) < 30 + 25, "most have met the outage not at all"
-    told = [orjson.loads(record.value) for record in eventually(lambda: _both_told(running), what="both are told")]
-    codes = [one["data"]["code"] for one in told]
+    attempts = [len(jobs.attempts(database, job_id)) for job_id in ids]
+    assert sum(attempts) < 30 + 25, "most have met the outage not at all"
+    events = [orjson.loads(record.value) for record in eventually(lambda: _both_published(running), what="both events")]
+    codes = [one["data"]["code"] for one in events]
     assert codes == ["job_kind_paused", "job_kind_resumed"]
-    assert "the provider is down, request …" in told[0]["data"]["message"]
+    assert "the provider is down, request …" in events[0]["data"]["message"]
 
 
-def _both_told(settings: AllSettings) -> list[ConsumerRecord]:
+def _both_published(settings: AllSettings) -> list[ConsumerRecord]:
     found = everything_in(settings, "system.events")
     return found if len(found) >= 2 else []
 

@@ -9,7 +9,7 @@ from tests.support.servers import RealServers
 from tests.support.waiting import eventually
 
 
-def test_a_job_that_fails_twice_succeeds_at_its_third_try_and_keeps_all_three(
+def test_a_job_that_fails_twice_succeeds_at_its_third_attempt_and_keeps_all_three(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
@@ -26,7 +26,7 @@ def test_a_job_that_fails_twice_succeeds_at_its_third_try_and_keeps_all_three(
     assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 
-def test_exhausted_and_permanent_failures_lie_on_jobs_failed_with_their_reason_and_no_secret(
+def test_exhausted_and_permanent_failures_are_on_jobs_failed_with_their_reason_and_no_secret(
     platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(wait_ready=False)
@@ -68,7 +68,7 @@ def test_a_dead_letter_that_is_moved_back_replays_its_job_once_however_many_copi
     assert rabbitmq_admin.move(platform, "jobs_failed", "jobs", copies=2) == 1
     eventually(lambda: len(jobs.attempts(database, job_id)) == 2, what="it was tried once more")
 
-    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 1, what="it failed again, and tells so")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 1, what="its second dead letter is there")
     eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 0, what="the copy was settled too")
     assert len(jobs.attempts(database, job_id)) == 2
     assert jobs.job(database, job_id)["state"] == "failed"

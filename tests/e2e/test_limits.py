@@ -54,7 +54,7 @@ def test_no_more_run_at_once_than_the_limit_says_and_one_of_each_key_though_work
     assert _most_at_once(database, ids, by="'all'") >= 2, "the places were used"
 
 
-def test_no_window_of_a_second_has_more_starts_than_the_rate(
+def test_no_second_has_more_starts_than_the_rate_allows(
     running: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
@@ -74,4 +74,4 @@ def test_no_window_of_a_second_has_more_starts_than_the_rate(
             """
         )
     assert row == {"most": 5}
-    assert {len(jobs.attempts(database, job_id)) for job_id in ids} == {1}, "nobody was sent away"
+    assert {len(jobs.attempts(database, job_id)) for job_id in ids} == {1}, "no job was refused"

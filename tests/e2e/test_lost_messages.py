@@ -1,4 +1,4 @@
-"""A queue that is purged or deleted behind our back: Postgres knows what should lie there, and sends it again."""
+"""A queue that is purged or deleted by others: the relay publishes again what should be in it."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_messages_that_were_lost_while_they_waited_are_sent_again(
     processes.relay(sabotage="looks_often", wait_ready=False)
     ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(10)])
     jobs.until_all(database, ids, "queued")
-    eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 10, what="all messages lie in RabbitMQ")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 10, what="all messages are in RabbitMQ")
 
     loss(servers, platform.rabbitmq_vhost, "jobs")  # type: ignore[operator]
     processes.worker()
@@ -46,7 +46,7 @@ def test_ten_thousand_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_on
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
-def test_a_queue_that_is_deleted_under_a_worker_is_there_again_and_the_worker_goes_on(
+def test_a_queue_that_is_deleted_under_a_worker_is_declared_again_and_the_worker_continues(
     platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(sabotage="looks_often", wait_ready=False)

@@ -1,4 +1,4 @@
-"""Messages that no relay of ours wrote: each ends on `jobs_failed`, and the good jobs behind them run."""
+"""Messages that no relay of ours wrote: each ends on `jobs_failed`, and the good jobs after them run."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ _MALFORMED: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("name", _MALFORMED)
-def test_a_malformed_message_is_set_aside_and_the_good_jobs_behind_it_run(
+def test_a_malformed_message_is_rejected_and_the_good_jobs_after_it_run(
     name: str, platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     body = _MALFORMED[name]()

@@ -1,4 +1,4 @@
-"""What lies on `jobs` is what the contract says, and no personal data; a second message of a job does nothing."""
+"""What is on `jobs` is what the contract says, and no personal data; a second message of a job does nothing."""
 
 import re
 from datetime import UTC, datetime
@@ -88,7 +88,7 @@ def _a_second_message_comes(
 
     body = encode(job_id, "leave_effect", timestamp_milliseconds=1).decode()
     assert rabbitmq_admin.publish(servers, settings.rabbitmq_vhost, body, {"priority": 5})
-    (last,) = jobs.enqueue(database, LeaveEffect(rank=0))  # One thread, and nothing goes behind it.
+    (last,) = jobs.enqueue(database, LeaveEffect(rank=0))  # One thread, and nothing comes after it.
     jobs.until_all(database, [last], "succeeded")
     return jobs.effects(database, [job_id])[job_id]
 

@@ -1,4 +1,4 @@
-"""Jobs that hang, exit or break their connection: they end as failed, and nobody beside them is the worse for it."""
+"""Jobs that hang, exit or break their connection: they end as failed, and no job next to them is the worse for it."""
 
 import psycopg
 
@@ -43,7 +43,7 @@ def test_a_job_that_hangs_ends_its_process_until_its_attempts_are_used_up_and_it
     assert {jobs.job(database, job_id)["attempt"] for job_id in neighbours} == {1}
 
 
-def test_a_handler_that_exits_ends_its_try_and_not_its_worker(
+def test_a_handler_that_exits_ends_its_attempt_and_not_its_worker(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay()
@@ -87,7 +87,7 @@ def test_a_worker_whose_number_postgres_lost_takes_another_and_keeps_its_jobs(
     assert jobs.effects(database, ids) == {ids[0]: 1}
 
 
-def test_a_row_that_somebody_has_locked_holds_up_no_other_job(
+def test_a_row_that_another_session_has_locked_delays_no_other_job(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     (locked,) = jobs.enqueue(database, LeaveEffect())

@@ -39,7 +39,7 @@ def _files(checkout: Path) -> set[str]:
 @pytest.mark.timeout(900)
 def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> None:
     before = _files(checkout)
-    plain = _new_job(checkout, "close_account", "--does", "close an account that nobody has used for a year")
+    plain = _new_job(checkout, "close_account", "--does", "close an account without a login for a year")
     mail = _new_job(checkout, _LONGEST, "--mail", "--does", "x" * 60)
     written = _files(checkout) - before
 
@@ -68,7 +68,7 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reason"),
     [
         (["send_welcome"], "there is a job send_welcome already, in moneyflow.jobs.send_welcome"),
         (["welcome", "--mail"], "nothing was written: mail_templates/welcome.jinja exists already"),
@@ -86,26 +86,26 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_reason_and_nothing_is_written(
-    arguments: list[str], told: str, checkout: Path
+    arguments: list[str], reason: str, checkout: Path
 ) -> None:
     before = _files(checkout)
 
     refused = _new_job(checkout, *arguments)
 
     assert refused.returncode == 2
-    assert told in refused.stderr
+    assert reason in refused.stderr
     assert _files(checkout) == before
 
 
 def test_a_file_of_one_part_that_is_there_is_neither_overwritten_nor_joined_by_others(checkout: Path) -> None:
-    (checkout / "workers/jobs/send_bill.py").write_text('"""Somebody works on it."""\n')
+    (checkout / "workers/jobs/send_bill.py").write_text('"""A developer works on it."""\n')
     before = _files(checkout)
 
     refused = _new_job(checkout, "send_bill", "--mail")
 
     assert (refused.returncode, "workers/jobs/send_bill.py exists already" in refused.stderr) == (2, True)
     assert _files(checkout) == before
-    assert (checkout / "workers/jobs/send_bill.py").read_text() == '"""Somebody works on it."""\n'
+    assert (checkout / "workers/jobs/send_bill.py").read_text() == '"""A developer works on it."""\n'
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing_half_written(checkout: Path) -> None:

@@ -1,4 +1,4 @@
-"""A job of high priority goes before what waits, in RabbitMQ's queue and in a worker's own window."""
+"""A job of high priority goes before what waits, in RabbitMQ's queue and in a worker's prefetched messages."""
 
 from pathlib import Path
 from uuid import UUID
@@ -30,7 +30,7 @@ def _order(database: Database, ids: list[UUID]) -> list[UUID]:
     return sorted(ids, key=lambda job_id: jobs.job(database, job_id)["finished_at"])
 
 
-def test_a_high_job_overtakes_a_low_one_that_a_worker_has_taken_ahead(
+def test_a_high_job_overtakes_a_low_one_that_a_worker_has_prefetched(
     platform: AllSettings, database: Database, processes: Processes, holds: list[Path]
 ) -> None:
     processes.relay(wait_ready=False)
@@ -49,7 +49,7 @@ def test_a_high_job_overtakes_a_low_one_that_a_worker_has_taken_ahead(
     assert jobs.states(database, running) == {"running": 1, "succeeded": 1}, "one thread has done them all"
 
 
-def test_what_a_busy_worker_has_taken_ahead_goes_to_one_that_is_idle(
+def test_what_a_busy_worker_has_prefetched_goes_to_one_that_is_idle(
     platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)
@@ -84,18 +84,18 @@ def test_a_high_job_overtakes_low_ones_that_wait_in_the_queue(
     holds[0].unlink()
     jobs.until_all(database, [*low, high], "succeeded")
 
-    assert _order(database, [*low, high]).index(high) <= 1, "at most what the window held already goes before it"
+    assert _order(database, [*low, high]).index(high) <= 1, "at most what was prefetched already goes before it"
 
 
-def test_a_low_priority_that_is_starved_is_told_of_once(
+def test_a_low_priority_that_is_starved_is_reported_once(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     relay = processes.relay(sabotage="starves_soon", wait_ready=False)
     (starved,) = jobs.enqueue(database, LeaveEffect(rank=2))
 
-    (told,) = eventually(lambda: everything_in(platform, "system.events"), what="a warning is on system.events")
+    (record,) = eventually(lambda: everything_in(platform, "system.events"), what="a warning is on system.events")
 
-    warning = orjson.loads(told.value)
+    warning = orjson.loads(record.value)
     assert (warning["type"], warning["data"]["code"]) == ("system.warning", "jobs_starved")
     assert warning["data"]["details"]["priority"] == 2
     looked_at = relay.get("/metrics").text

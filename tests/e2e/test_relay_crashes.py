@@ -60,14 +60,14 @@ def test_jobs_whose_relay_dies_between_confirm_and_mark_are_sent_twice_and_run_o
     processes.relay(wait_ready=False)
     eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 20, what="each message was sent twice")
     processes.worker(WORKER_THREADS="1")
-    (last,) = jobs.enqueue(database, LeaveEffect(rank=0))  # One thread, and nothing goes behind it.
+    (last,) = jobs.enqueue(database, LeaveEffect(rank=0))  # One thread, and nothing comes after it.
     jobs.until_all(database, [*ids, last], "succeeded")
 
     assert after_death == ({"scheduled": 10}, 10)
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
-def test_a_dead_letter_whose_relay_dies_before_it_forgets_it_is_sent_again(
+def test_a_dead_letter_whose_relay_dies_before_it_deletes_the_row_is_sent_again(
     platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     dying = processes.relay(sabotage="dies_at:relay.letters_confirmed:1", wait_ready=False)
@@ -78,8 +78,8 @@ def test_a_dead_letter_whose_relay_dies_before_it_forgets_it_is_sent_again(
     processes.relay(wait_ready=False)
 
     eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 2, what="the dead letter was sent twice")
-    letters = rabbitmq_admin.take_messages(servers, platform.rabbitmq_vhost, "jobs_failed")
-    assert {letter["properties"]["message_id"] for letter in letters} == {str(job_id)}
+    dead_letters = rabbitmq_admin.take_messages(servers, platform.rabbitmq_vhost, "jobs_failed")
+    assert {dead_letter["properties"]["message_id"] for dead_letter in dead_letters} == {str(job_id)}
 
 
 def test_events_whose_relay_dies_between_confirm_and_delete_come_twice_and_in_order(

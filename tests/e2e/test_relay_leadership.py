@@ -1,4 +1,4 @@
-"""One relay publishes, the others stand by: for a leader that is killed, frozen or stopped another goes on."""
+"""One relay publishes, the others stand by: for a leader that is killed, frozen or stopped another continues."""
 
 import signal
 
@@ -26,7 +26,7 @@ def _two(processes: Processes, sabotage: str = "nothing") -> tuple[Process, Proc
     return leader, standby
 
 
-def test_a_standby_leads_after_the_death_of_the_leader_without_waiting_until_it_would_pass_for_frozen(
+def test_a_standby_leads_after_the_death_of_the_leader_without_waiting_for_the_frozen_leader_timeout(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     leader, standby = _two(processes, "trusts_the_leader")

@@ -121,7 +121,7 @@ def test_a_worker_takes_up_a_change_and_finishes_first_what_it_runs(
     assert reloaded.poll() is None
 
 
-def test_a_syntax_error_is_told_and_restarts_nothing_until_it_is_mended(
+def test_a_syntax_error_is_logged_and_restarts_nothing_until_it_is_fixed(
     reloaded: "subprocess.Popen[bytes]", processes: Processes, developer: Developer, log: Path
 ) -> None:
     processes.relay()
@@ -129,7 +129,7 @@ def test_a_syntax_error_is_told_and_restarts_nothing_until_it_is_mended(
     eventually(lambda: developer.sees({"source": "first"}), seconds=60, what="the change is taken up")
 
     developer.writes("{'source': ")
-    eventually(lambda: "not reloaded:" in log.read_text(), what="the error is told")
+    eventually(lambda: "not reloaded:" in log.read_text(), what="the error is logged")
     still = developer.sees({"source": "first"})
     developer.writes("{'source': 'mended'}")
     eventually(lambda: developer.sees({"source": "mended"}), seconds=60, what="the mended source is taken up")
@@ -144,7 +144,7 @@ def test_a_source_that_cannot_be_imported_ends_nothing_but_itself(
 ) -> None:
     processes.relay()
     developer.writes("{}\n\nfrom nowhere import nothing")
-    eventually(lambda: "right after the reload" in log.read_text(), seconds=60, what="the failed start is told")
+    eventually(lambda: "right after the reload" in log.read_text(), seconds=60, what="the failed start is logged")
 
     developer.writes("{'source': 'mended'}")
 

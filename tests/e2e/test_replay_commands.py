@@ -20,16 +20,16 @@ from tests.support.waiting import eventually
 
 
 def _failed_for_good(database: Database, settings: AllSettings, count: int) -> list[UUID]:
-    """Let jobs fail in a worker, mend what they failed of, and return them when their letters are there."""
+    """Let jobs fail in a worker, repair what they failed of, and return them when their dead letters are there."""
     ids = jobs.enqueue(database, *[LeaveEffect(permanent=True) for _ in range(count)])
     jobs.until_all(database, ids, "failed")
-    eventually(lambda: rabbitmq_admin.ready(settings, "jobs_failed") == count, what="their letters are there")
+    eventually(lambda: rabbitmq_admin.ready(settings, "jobs_failed") == count, what="their dead letters are there")
     with database.transaction() as session:
         session.execute("update jobs set payload = payload || '{\"permanent\": false}'")
     return ids
 
 
-def test_replayed_jobs_run_once_and_their_letters_are_gone(
+def test_replayed_jobs_run_once_and_their_dead_letters_are_removed(
     platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     processes.relay()
@@ -48,15 +48,15 @@ def test_replayed_jobs_run_once_and_their_letters_are_gone(
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
-def test_a_letter_that_comes_after_the_replay_of_its_job_is_not_published(
+def test_a_dead_letter_that_comes_after_the_replay_of_its_job_is_not_published(
     platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
-    over, current = fail_jobs(database, 2, letters=True)
+    over, current = fail_jobs(database, 2, dead_letters=True)
     moneyflow(environment, "failed", "replay", over)
 
     processes.relay()
 
-    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 1, what="the other letter is there")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 1, what="the other dead letter is there")
     jobs.until_all(database, [over], "queued")
     assert moneyflow(environment, "failed", "sweep", "--json").json["removed"] == 0
     assert jobs.job(database, current)["state"] == "failed"
@@ -78,7 +78,7 @@ def test_the_rest_follows_a_canary_that_succeeds(
     assert max(first_two) < min(jobs.job(database, job_id)["started_at"] for job_id in ids[2:])
 
 
-def test_a_canary_that_fails_stops_the_replay_and_an_operator_may_go_on(
+def test_a_canary_that_fails_stops_the_replay_and_an_operator_may_resume_it(
     platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     processes.relay()
@@ -101,7 +101,7 @@ def test_a_canary_that_fails_stops_the_replay_and_an_operator_may_go_on(
     assert [len(jobs.attempts(database, job_id)) for job_id in bad] == [2, 2]
 
 
-def test_a_canary_that_nobody_runs_stops_the_replay_after_its_time(
+def test_a_canary_that_no_worker_runs_stops_the_replay_after_its_timeout(
     platform: AllSettings, environment: dict[str, str], database: Database
 ) -> None:
     ids = fail_jobs(database, 3)
@@ -157,7 +157,7 @@ def test_what_kombu_moves_from_jobs_failed_to_jobs_runs_once_however_often_it_is
 
 @contextmanager
 def _shovel(servers: RealServers, settings: AllSettings, name: str) -> Iterator[None]:
-    """Move all that lies in `jobs_failed` to `jobs`, as *Move messages* of RabbitMQ's management page does."""
+    """Move all that is in `jobs_failed` to `jobs`, as *Move messages* of RabbitMQ's management page does."""
     environment = servers.environment
     user, password = environment["RABBITMQ_USER"], environment["RABBITMQ_PASSWORD"]
     uri = f"amqp://{user}:{password}@127.0.0.1:{environment['RABBITMQ_PORT']}/{settings.rabbitmq_vhost}"
@@ -187,7 +187,7 @@ def test_what_rabbitmqs_own_shovel_moves_runs_once(
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
-def test_a_letter_that_is_moved_after_the_replay_of_its_job_does_nothing(
+def test_a_dead_letter_that_is_moved_after_the_replay_of_its_job_does_nothing(
     platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     processes.relay()
@@ -205,7 +205,7 @@ def test_a_letter_that_is_moved_after_the_replay_of_its_job_does_nothing(
 
 
 def _refused(settings: AllSettings, servers: RealServers, processes: Processes, *bodies: str) -> None:
-    """Let a worker refuse messages that somebody wrote to `jobs`."""
+    """Let a worker refuse messages that another program wrote to `jobs`."""
     for body in bodies:
         properties = {"priority": 5, "type": "send_email", "timestamp": int(time.time())}
         assert rabbitmq_admin.publish(servers, settings.rabbitmq_vhost, body, properties)
@@ -218,11 +218,11 @@ def _refused(settings: AllSettings, servers: RealServers, processes: Processes, 
 def refused(
     platform: AllSettings, servers: RealServers, processes: Processes, environment: dict[str, str], database: Database
 ) -> dict[str, str]:
-    """Return the environment of a test in whose `jobs_failed` lie refused messages beside a letter."""
+    """Return the environment of a test in whose `jobs_failed` are refused messages and a dead letter."""
     processes.relay()
     _refused(platform, servers, processes, "no JSON", "no JSON", '{"half": "a message"}')
-    fail_jobs(database, 1, letters=True)
-    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 4, what="the letter is there too")
+    fail_jobs(database, 1, dead_letters=True)
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 4, what="the dead letter is there too")
     return environment
 
 

@@ -1,4 +1,4 @@
-"""Schedules with real relays: each tick once, whoever of them is killed and when."""
+"""Schedules with real relays: each tick once, whichever of them is killed and when."""
 
 import re
 from datetime import datetime, timedelta
@@ -60,7 +60,7 @@ def test_two_relays_enqueue_each_tick_once_through_the_kill_of_each(
 
 
 @pytest.mark.parametrize(("point", "enqueued"), [("relay.before_tick", 2), ("relay.ticked", 3)])
-def test_a_relay_that_is_killed_beside_the_commit_of_a_tick_leaves_all_of_it_or_nothing(
+def test_a_relay_that_is_killed_around_the_commit_of_a_tick_leaves_all_of_it_or_nothing(
     platform: AllSettings, database: Database, processes: Processes, point: str, enqueued: int
 ) -> None:
     processes.relay(sabotage=f"ticks_each_second:{point}:3", wait_ready=False).wait()

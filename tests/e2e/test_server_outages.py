@@ -39,7 +39,7 @@ def _done(database: Database, stream: Stream) -> int:
 
 
 def _grows(database: Database, stream: Stream, *, by: int = 10) -> None:
-    """Wait until so many more jobs are done."""
+    """Wait until `by` more jobs are done."""
     before = _done(database, stream)
     eventually(lambda: _done(database, stream) >= before + by, seconds=30, what=f"{by} more jobs are done")
 
@@ -82,7 +82,7 @@ def test_rabbitmq_connections_that_are_cut_in_the_middle_of_work(
     assert worker.get("/healthz").status_code == 200
 
 
-def test_rabbitmq_stopped_and_started_while_events_go_on(
+def test_rabbitmq_stopped_and_started_while_events_continue(
     platform: AllSettings, database: Database, worker: Process, breakable: RealServers
 ) -> None:
     with steady_work(database) as stream:
@@ -101,7 +101,7 @@ def test_rabbitmq_stopped_and_started_while_events_go_on(
     eventually(lambda: worker.get("/readyz").status_code == 200, what="the worker is ready again")
 
 
-def test_kafka_stopped_and_started_while_jobs_go_on(
+def test_kafka_stopped_and_started_while_jobs_continue(
     platform: AllSettings, database: Database, worker: Process, breakable: RealServers
 ) -> None:
     with steady_work(database) as stream:
@@ -166,20 +166,20 @@ def test_without_redis_the_relay_polls_and_jobs_come_by_rabbitmq_and_with_it_aga
     assert jobs.effects(database, polled) == dict.fromkeys(polled, 1)
 
 
-def test_a_consumer_says_that_kafka_is_away_and_stops_cleanly_all_the_same(
+def test_a_consumer_reports_that_kafka_is_down_and_stops_cleanly_all_the_same(
     topics: AllSettings, processes: Processes, breakable: RealServers
 ) -> None:
     consumer = processes.consumer("audit")
 
     breakable.kafka.stop()
-    eventually(lambda: consumer.says("/readyz", "Kafka does not answer"), what="readiness tells it")
+    eventually(lambda: consumer.says("/readyz", "Kafka does not answer"), what="readiness reports it")
     alive = consumer.get("/healthz").status_code
 
     assert alive == 200
     assert consumer.stop() == 0
 
 
-def test_a_consumer_that_threw_its_client_away_reads_on_with_a_new_one(
+def test_a_consumer_that_replaced_its_kafka_client_continues_to_read(
     platform: AllSettings, database: Database, processes: Processes, breakable: RealServers
 ) -> None:
     processes.relay()
@@ -187,7 +187,7 @@ def test_a_consumer_that_threw_its_client_away_reads_on_with_a_new_one(
     with steady_work(database) as before:
         eventually(lambda: before.events >= 3, what="some events")
     breakable.kafka.stop()
-    eventually(lambda: "kafka_client_rebuilt" in consumer.log(), seconds=60, what="the client was thrown away")
+    eventually(lambda: "kafka_client_rebuilt" in consumer.log(), seconds=60, what="the client was replaced")
     breakable.kafka.start()
     breakable.kafka.wait_ready()
 

@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 @pytest.fixture
 def checkout(tmp_path: Path, servers: RealServers) -> Iterator[Path]:
     """Return a second checkout on this machine; what it starts is stopped and its data deleted."""
-    assert servers, "they run beside this stack, and so does whatever else is on this machine"
+    assert servers, "they run next to this stack, and so does whatever else is on this machine"
     folder = copy_of_checkout(tmp_path / "checkout")
     yield folder
     _run(folder, "ops.dev.stack", "reset")

@@ -14,7 +14,7 @@ from tests.support.servers import RealServers
 def _sent_into_nowhere(
     sabotage: str, settings: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> list[UUID]:
-    """Take the queue away under a connected relay and enqueue jobs until all are marked; return the jobs."""
+    """Delete the queue under a connected relay and enqueue jobs until all are marked; return the jobs."""
     processes.relay(sabotage=sabotage, wait_ready=False)
     (first,) = jobs.enqueue(database, LeaveEffect())
     jobs.until_all(database, [first], "queued")

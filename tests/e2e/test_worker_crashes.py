@@ -71,7 +71,7 @@ def test_a_job_that_kills_its_process_fails_after_its_attempts_and_its_neighbour
 
     policy = KillProcess.retry
     assert jobs.job(database, killer)["state"] == "failed"
-    assert deaths == policy.attempts + 1, "the first start is not counted, for nobody knows yet whose fault it was"
+    assert deaths == policy.attempts + 1, "the first start is not counted: which job killed it is not known yet"
     assert jobs.states(database, neighbours) == {"succeeded": len(neighbours)}
     assert jobs.effects(database, neighbours) == dict.fromkeys(neighbours, 1)
     assert {jobs.job(database, job_id)["attempt"] for job_id in neighbours} == {1}
@@ -107,7 +107,7 @@ def test_without_the_fence_the_zombies_effect_is_there_too(
     assert _a_frozen_worker_comes_back("without_fence", database, processes, hold) == 2
 
 
-def test_a_job_over_its_time_limit_is_taken_back_and_its_late_effect_is_dropped(
+def test_a_job_over_its_time_limit_is_rescued_and_its_late_effect_is_dropped(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(sabotage="looks_often", wait_ready=False)
@@ -120,7 +120,7 @@ def test_a_job_over_its_time_limit_is_taken_back_and_its_late_effect_is_dropped(
     assert [attempt["outcome"] for attempt in jobs.attempts(database, job_id)][:1] == ["lost"]
 
 
-def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_hands_back_the_rest(
+def test_a_worker_that_is_asked_to_stop_finishes_what_runs_and_releases_the_rest(
     platform: AllSettings, database: Database, processes: Processes, hold: Path
 ) -> None:
     processes.relay(wait_ready=False)

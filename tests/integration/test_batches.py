@@ -28,7 +28,7 @@ from tests.support.relay_queries import QUERIES
 from tests.support.waiting import eventually
 from workers.relay.batches import BatchRelay
 
-Turn = Callable[[], float]
+RunOnce = Callable[[], float]
 
 
 class Named(Job, kind="named", unique=Unique(while_unfinished=True)):
@@ -41,7 +41,7 @@ class Named(Job, kind="named", unique=Unique(while_unfinished=True)):
 
 
 @pytest.fixture
-def turn(settings: AllSettings) -> Iterator[Turn]:
+def run_once(settings: AllSettings) -> Iterator[RunOnce]:
     """Return what lets the relay look at the batches once; it returns when the relay would look again."""
     sessions = Database(settings.conninfo("relay", application_name="test"), size=1)
     sessions.open()
@@ -59,7 +59,7 @@ def relay(settings: AllSettings) -> Iterator[Connection[DictRow]]:
 
 def _submit(database: Database, *members: Job, on_end: Job | None = None, on_failure: OnFailure = "continue") -> UUID:
     with database.transaction() as session:
-        return batches.submit(session, members, name="letters", on_end=on_end, on_failure=on_failure)
+        return batches.submit(session, members, name="mails", on_end=on_end, on_failure=on_failure)
 
 
 def _status(database: Database, batch_id: UUID) -> Status:
@@ -84,7 +84,7 @@ def _end_job(database: Database, batch_id: UUID) -> dict[str, Any]:
     return jobs.job(database, end_job_id)
 
 
-def test_a_batch_ends_when_all_its_members_have_and_sets_its_end_job_free(database: Database, turn: Turn) -> None:
+def test_a_batch_ends_when_all_its_members_have_and_releases_its_end_job(database: Database, run_once: RunOnce) -> None:
     batch_id = _submit(database, *[LeaveEffect() for _ in range(4)], on_end=Gather())
     first, second, third, fourth = _members(database, batch_id)
     _become(database, "succeeded", first)
@@ -92,10 +92,10 @@ def test_a_batch_ends_when_all_its_members_have_and_sets_its_end_job_free(databa
     _become(database, "discarded", third)
     _become(database, "retrying", fourth)
 
-    turn()
+    run_once()
     before = (_status(database, batch_id), _end_job(database, batch_id)["waits_for"])
     _become(database, "cancelled", fourth)
-    turn()
+    run_once()
 
     after = _status(database, batch_id)
     assert (before[0].state, before[0].done, before[0].total, before[1]) == ("open", 3, 4, "batch")
@@ -107,34 +107,36 @@ def test_a_batch_ends_when_all_its_members_have_and_sets_its_end_job_free(databa
 
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "running", "retrying"])
-def test_a_member_in_any_unfinished_state_keeps_the_batch_open(state: str, database: Database, turn: Turn) -> None:
+def test_a_member_in_any_unfinished_state_keeps_the_batch_open(
+    state: str, database: Database, run_once: RunOnce
+) -> None:
     batch_id = _submit(database, LeaveEffect(), LeaveEffect())
     first, second = _members(database, batch_id)
     _become(database, "succeeded", first)
     _become(database, state, second)
 
-    turn()
+    run_once()
 
     assert _status(database, batch_id).state == "open"
     assert _status(database, batch_id).counts == {"succeeded": 1, state: 1}
 
 
-def test_a_batch_without_a_member_ends_once_it_is_sealed(database: Database, turn: Turn) -> None:
+def test_a_batch_without_a_member_ends_once_it_is_sealed(database: Database, run_once: RunOnce) -> None:
     with database.transaction() as session:
-        batch_id = batches.open(session, name="nobody", on_end=Gather())
-    turn()
+        batch_id = batches.open(session, name="empty", on_end=Gather())
+    run_once()
     unsealed = _status(database, batch_id)
     for _ in range(2):
         with database.transaction() as session:
             batches.seal(session, batch_id)
-    turn()
+    run_once()
 
     assert (unsealed.state, unsealed.done_fraction) == ("open", 0.0)
     assert (_status(database, batch_id).state, _status(database, batch_id).counts) == ("ended", {})
     assert _end_job(database, batch_id)["waits_for"] is None
 
 
-def test_what_is_added_before_and_after_the_seal_belongs_to_the_batch(database: Database, turn: Turn) -> None:
+def test_what_is_added_before_and_after_the_seal_belongs_to_the_batch(database: Database, run_once: RunOnce) -> None:
     with database.transaction() as session:
         batch_id = batches.open(session, name="grows")
         early = batches.add(session, batch_id, [LeaveEffect()])
@@ -146,11 +148,11 @@ def test_what_is_added_before_and_after_the_seal_belongs_to_the_batch(database: 
     assert all(jobs.job(database, job_id)["batch_id"] == batch_id for job_id in late)
 
 
-def test_a_batch_that_has_ended_takes_no_more_jobs_and_one_that_nobody_knows_is_named(
-    database: Database, turn: Turn
+def test_a_batch_that_has_ended_takes_no_more_jobs_and_an_unknown_one_is_named(
+    database: Database, run_once: RunOnce
 ) -> None:
     ended, unknown = _submit(database), new_id()
-    turn()
+    run_once()
 
     with database.transaction() as session:
         with pytest.raises(ConflictError, match=f"batch {ended} takes no more jobs: it is ended; open another one"):
@@ -163,14 +165,16 @@ def test_a_batch_that_has_ended_takes_no_more_jobs_and_one_that_nobody_knows_is_
     assert _members(database, ended) == []
 
 
-def test_while_somebody_adds_the_batch_stays_open_and_what_was_added_counts(database: Database, turn: Turn) -> None:
+def test_while_a_transaction_adds_members_the_batch_stays_open_and_they_count(
+    database: Database, run_once: RunOnce
+) -> None:
     batch_id = _submit(database)
 
     with database.transaction() as session:
         batches.add(session, batch_id, [LeaveEffect()])
-        turn()
+        run_once()
         meanwhile = _status(database, batch_id).state
-    turn()
+    run_once()
 
     assert meanwhile == "open"
     assert _status(database, batch_id).state == "open"
@@ -192,43 +196,45 @@ def test_what_was_added_before_the_lock_was_had_is_seen_before_the_batch_ends(
     assert ended == []
 
 
-def test_who_adds_while_the_batch_ends_waits_and_is_refused(database: Database, relay: Connection[DictRow]) -> None:
+def test_adding_members_while_the_batch_ends_waits_and_is_refused(
+    database: Database, relay: Connection[DictRow]
+) -> None:
     batch_id = _submit(database)
-    told: list[str] = []
+    refusals: list[str] = []
 
     def add() -> None:
         with database.transaction() as session, pytest.raises(ConflictError) as refused:
             batches.add(session, batch_id, [LeaveEffect()])
-        told.append(refused.value.detail)
+        refusals.append(refused.value.detail)
 
     thread = threading.Thread(target=add)
     relay.execute(QUERIES["lock_finished"], {"limit": 10})
     relay.execute(QUERIES["end"], {"ids": [batch_id]})
     thread.start()
-    eventually(lambda: _somebody_waits(database), what="the one who adds waits")
+    eventually(lambda: _a_session_waits(database), what="the one who adds waits")
     relay.commit()
     thread.join(10)
 
-    assert len(told) == 1
-    assert "it is ended" in told[0]
+    assert len(refusals) == 1
+    assert "it is ended" in refusals[0]
     assert _members(database, batch_id) == []
 
 
-def _somebody_waits(database: Database) -> bool:
+def _a_session_waits(database: Database) -> bool:
     with database.transaction() as session:
         return bool(session.fetch_all("select 1 from pg_stat_activity where wait_event_type = 'Lock'"))
 
 
-def test_two_relays_at_once_end_a_batch_once(database: Database, turn: Turn, relay: Connection[DictRow]) -> None:
+def test_two_relays_at_once_end_a_batch_once(database: Database, run_once: RunOnce, relay: Connection[DictRow]) -> None:
     batch_id = _submit(database, on_end=Gather())
     relay.execute(QUERIES["lock_finished"], {"limit": 10})
     first = relay.execute(QUERIES["end"], {"ids": [batch_id]}).fetchall()
 
-    turn()
+    run_once()
     seen_by_others = _status(database, batch_id).state
     relay.commit()
     ended_at = _status(database, batch_id).ended_at
-    turn()
+    run_once()
 
     assert [row["id"] for row in first] == [batch_id]
     assert seen_by_others == "open"
@@ -236,39 +242,39 @@ def test_two_relays_at_once_end_a_batch_once(database: Database, turn: Turn, rel
 
 
 def test_under_the_policy_wait_a_failed_member_keeps_the_batch_open_until_it_is_dealt_with(
-    database: Database, turn: Turn
+    database: Database, run_once: RunOnce
 ) -> None:
     batch_id = _submit(database, LeaveEffect(), LeaveEffect(), on_end=Gather(), on_failure="wait")
     first, second = _members(database, batch_id)
     _become(database, "succeeded", first)
     _become(database, "failed", second)
 
-    turn()
+    run_once()
     waiting = _status(database, batch_id)
     _become(database, "discarded", second)
-    turn()
+    run_once()
 
     assert (waiting.state, waiting.done, waiting.total) == ("open", 1, 2)
     assert (_status(database, batch_id).state, _status(database, batch_id).done) == ("ended", 2)
 
 
 def test_under_the_policy_cancel_a_failed_member_cancels_the_rest_and_the_batch_ends_when_they_have(
-    database: Database, turn: Turn
+    database: Database, run_once: RunOnce
 ) -> None:
     batch_id = _submit(database, *[LeaveEffect() for _ in range(5)], on_end=Gather(), on_failure="cancel")
     failed, running, queued, retrying, scheduled = _members(database, batch_id)
     for state, job_id in (("running", running), ("queued", queued), ("retrying", retrying)):
         _become(database, state, job_id)
-    turn()
+    run_once()
     untouched = _status(database, batch_id).counts
     _become(database, "failed", failed)
 
-    turn()
-    turn()
+    run_once()
+    run_once()
     broken = _status(database, batch_id)
     asked = jobs.job(database, running)["cancel_requested_at"]
     _become(database, "cancelled", running)
-    turn()
+    run_once()
 
     assert untouched == {"scheduled": 2, "queued": 1, "running": 1, "retrying": 1}
     assert (broken.state, broken.counts) == ("open", {"failed": 1, "running": 1, "cancelled": 3})
@@ -278,25 +284,25 @@ def test_under_the_policy_cancel_a_failed_member_cancels_the_rest_and_the_batch_
     assert _end_job(database, batch_id)["waits_for"] is None
 
 
-def test_a_broken_batch_cancels_what_is_added_to_it_later_too(database: Database, turn: Turn) -> None:
+def test_a_broken_batch_cancels_what_is_added_to_it_later_too(database: Database, run_once: RunOnce) -> None:
     with database.transaction() as session:
         batch_id = batches.open(session, name="broken", on_failure="cancel")
         (failed,) = batches.add(session, batch_id, [LeaveEffect()])
     _become(database, "failed", failed)
-    turn()
+    run_once()
     with database.transaction() as session:
         batches.add(session, batch_id, [LeaveEffect()])
         batches.seal(session, batch_id)
 
-    turn()
-    turn()
+    run_once()
+    run_once()
 
     assert _status(database, batch_id).counts == {"failed": 1, "cancelled": 1}
     assert _status(database, batch_id).state == "ended"
 
 
-def test_who_cancels_a_batch_ends_what_waits_asks_what_runs_to_stop_and_lets_its_end_never_run(
-    database: Database, turn: Turn
+def test_cancelling_a_batch_ends_what_waits_asks_what_runs_to_stop_and_lets_its_end_never_run(
+    database: Database, run_once: RunOnce
 ) -> None:
     batch_id = _submit(database, Named(name="first"), Named(name="second"), LeaveEffect(), on_end=Gather())
     first, second, third = _members(database, batch_id)
@@ -305,7 +311,7 @@ def test_who_cancels_a_batch_ends_what_waits_asks_what_runs_to_stop_and_lets_its
 
     with database.transaction() as session:
         cancelled = batches.cancel(session, batch_id, reason="sent to the wrong people")
-    turn()
+    run_once()
 
     status = _status(database, batch_id)
     assert cancelled == 2
@@ -318,9 +324,9 @@ def test_who_cancels_a_batch_ends_what_waits_asks_what_runs_to_stop_and_lets_its
     assert (done["state"], done["cancel_requested_at"]) == ("succeeded", None)
 
 
-def test_a_batch_is_cancelled_once_and_not_when_it_has_ended(database: Database, turn: Turn) -> None:
+def test_a_batch_is_cancelled_once_and_not_when_it_has_ended(database: Database, run_once: RunOnce) -> None:
     cancelled, ended = _submit(database, LeaveEffect()), _submit(database)
-    turn()
+    run_once()
     with database.transaction() as session:
         batches.cancel(session, cancelled, reason="once")
 
@@ -333,14 +339,16 @@ def test_a_batch_is_cancelled_once_and_not_when_it_has_ended(database: Database,
     assert _status(database, cancelled).cancel_reason == "once"
 
 
-def test_a_unique_job_belongs_to_the_batch_that_it_was_first_enqueued_for(database: Database, turn: Turn) -> None:
+def test_a_unique_job_belongs_to_the_batch_that_it_was_first_enqueued_for(
+    database: Database, run_once: RunOnce
+) -> None:
     first = _submit(database, Named(name="shared"))
     second = _submit(database, Named(name="shared"), LeaveEffect())
     (shared,) = _members(database, first)
     (own,) = _members(database, second)
     _become(database, "succeeded", own)
 
-    turn()
+    run_once()
 
     assert jobs.job(database, shared)["batch_id"] == first
     assert (_status(database, first).state, _status(database, second).state) == ("open", "ended")
@@ -374,21 +382,21 @@ class Placed(Job, kind="placed_end", limit=Limit(name="places_for_ends", concurr
 
 
 def test_an_end_job_under_a_limit_waits_for_its_batch_first_and_for_its_place_then(
-    database: Database, turn: Turn
+    database: Database, run_once: RunOnce
 ) -> None:
     batch_id = _submit(database, LeaveEffect(), on_end=Placed())
     before = _end_job(database, batch_id)
     _become(database, "succeeded", *_members(database, batch_id))
-    turn()
+    run_once()
     after = _end_job(database, batch_id)
 
     assert before["waits_for"] == "batch"
     assert (after["waits_for"], after["due_at"] >= _status(database, batch_id).ended_at) == ("limit", True)
 
 
-def test_the_newest_batches_are_listed_by_state(database: Database, turn: Turn) -> None:
+def test_the_newest_batches_are_listed_by_state(database: Database, run_once: RunOnce) -> None:
     ended = _submit(database)
-    turn()
+    run_once()
     older, newer = _submit(database, LeaveEffect()), _submit(database, LeaveEffect())
 
     with database.transaction() as session:
@@ -401,7 +409,7 @@ def test_the_newest_batches_are_listed_by_state(database: Database, turn: Turn) 
 
 @pytest.mark.timeout(300)
 def test_a_hundred_thousand_members_update_no_common_row_and_the_end_is_found_in_a_tenth_of_the_time_they_took(
-    database: Database, settings: AllSettings, turn: Turn, capsys: pytest.CaptureFixture[str]
+    database: Database, settings: AllSettings, run_once: RunOnce, capsys: pytest.CaptureFixture[str]
 ) -> None:
     count = 100_000
     started = time.monotonic()
@@ -414,10 +422,10 @@ def test_a_hundred_thousand_members_update_no_common_row_and_the_end_is_found_in
             "where batch_id = %(id)s)", {"id": batch_id},
         )  # fmt: skip
 
-    looked = [_seconds(turn) for _ in range(3)]
+    looked = [_seconds(run_once) for _ in range(3)]
     left = _status(database, batch_id)
     _become(database, "succeeded", _members(database, batch_id)[-1])
-    found_after = _seconds(turn)
+    found_after = _seconds(run_once)
 
     with capsys.disabled():
         print(
@@ -431,14 +439,14 @@ def test_a_hundred_thousand_members_update_no_common_row_and_the_end_is_found_in
     assert _updates_of_batches(settings) == 1
 
 
-def _seconds(turn: Turn) -> float:
+def _seconds(run_once: RunOnce) -> float:
     started = time.monotonic()
-    turn()
+    run_once()
     return round(time.monotonic() - started, 3)
 
 
 def _updates_of_batches(settings: AllSettings) -> int:
-    """Return how many rows of `batches` were ever updated, once Postgres has told its statistics."""
+    """Return how many rows of `batches` were ever updated, once Postgres has reported its statistics."""
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
         query = "select n_tup_upd from pg_stat_user_tables where relname = 'batches'"
 
@@ -446,5 +454,5 @@ def _updates_of_batches(settings: AllSettings) -> int:
             row = connection.execute(query).fetchone()
             return int(row[0]) if row else 0
 
-        eventually(counted, what="Postgres has told its statistics")
+        eventually(counted, what="Postgres has reported its statistics")
         return counted()

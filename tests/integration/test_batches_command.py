@@ -15,7 +15,7 @@ from tests.support.members import Gather
 def batch_id(database: Database) -> str:
     """Return a batch of three, of which one is done and one runs."""
     with database.transaction() as session:
-        made = batches.submit(session, [LeaveEffect() for _ in range(3)], name="letters [v2]", on_end=Gather())
+        made = batches.submit(session, [LeaveEffect() for _ in range(3)], name="mails [v2]", on_end=Gather())
         rows = session.fetch_all("select id from jobs where batch_id = %(id)s order by id", {"id": made})
         for state, row in zip(("succeeded", "running"), rows, strict=False):
             session.execute("update jobs set state = %(state)s where id = %(id)s", {"state": state, "id": row["id"]})
@@ -27,8 +27,8 @@ def test_batches_are_listed_for_people_and_for_programs(environment: dict[str, s
     (listed,) = moneyflow_json(environment, "batches", "list", "--state", "open")["batches"]
 
     assert printed.returncode == 0
-    assert all(text in printed.stdout for text in (batch_id, "letters [v2]", "1 of 3, 33%", "1 succeeded"))
-    assert (listed["id"], listed["name"], listed["total"], listed["done"]) == (batch_id, "letters [v2]", 3, 1)
+    assert all(text in printed.stdout for text in (batch_id, "mails [v2]", "1 of 3, 33%", "1 succeeded"))
+    assert (listed["id"], listed["name"], listed["total"], listed["done"]) == (batch_id, "mails [v2]", 3, 1)
     assert moneyflow_json(environment, "batches", "list", "--state", "ended") == {"batches": []}
 
 
@@ -41,7 +41,7 @@ def test_one_batch_is_shown_with_its_end(environment: dict[str, str], batch_id: 
     assert shown["end_job_id"] in printed.stdout
 
 
-def test_who_cancels_says_why_and_is_told_how_many_jobs_that_were(
+def test_cancelling_needs_a_reason_and_reports_how_many_jobs_were_cancelled(
     environment: dict[str, str], batch_id: str, database: Database
 ) -> None:
     without_reason = moneyflow(environment, "batches", "cancel", batch_id)
@@ -55,7 +55,7 @@ def test_who_cancels_says_why_and_is_told_how_many_jobs_that_were(
     assert jobs.job(database, cancelled["end_job_id"])["state"] == "cancelled"
 
 
-def test_a_batch_that_nobody_knows_and_an_id_that_is_none_are_named(environment: dict[str, str]) -> None:
+def test_an_unknown_batch_and_an_id_that_is_none_are_named(environment: dict[str, str]) -> None:
     unknown = str(new_id())
 
     for command in ("show", "cancel"):

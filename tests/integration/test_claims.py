@@ -12,19 +12,19 @@ from moneyflow.platform.jobs.store.claims import Standing
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
-from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
-def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
-    with ledger_worker(settings, "first") as running:
+def worker(settings: AllSettings) -> Iterator[StoreWorker]:
+    with store_worker(settings, "first") as running:
         yield running
 
 
 @pytest.fixture
-def other(settings: AllSettings) -> Iterator[LedgerWorker]:
-    with ledger_worker(settings, "second") as running:
+def other(settings: AllSettings) -> Iterator[StoreWorker]:
+    with store_worker(settings, "second") as running:
         yield running
 
 
@@ -32,11 +32,11 @@ def _some(database: Database, count: int) -> list[UUID]:
     return jobs.enqueue(database, *[LeaveEffect() for _ in range(count)])
 
 
-def _claim(worker: LedgerWorker, *ids: UUID) -> list[claims.Claim]:
+def _claim(worker: StoreWorker, *ids: UUID) -> list[claims.Claim]:
     return claims.claim(worker.connection, ids, worker=worker.number)
 
 
-def _standing(worker: LedgerWorker, job_id: UUID) -> Standing:
+def _standing(worker: StoreWorker, job_id: UUID) -> Standing:
     return claims.standing(worker.connection, job_id)
 
 
@@ -45,7 +45,7 @@ def _set(database: Database, change: str) -> None:
         session.execute(f"update jobs set {change}")
 
 
-def _dies(worker: LedgerWorker, seen_by: LedgerWorker) -> None:
+def _dies(worker: StoreWorker, seen_by: StoreWorker) -> None:
     """End the worker's connection, as a kill does, and wait until Postgres has noticed."""
     worker.connection.close()
     eventually(
@@ -59,7 +59,7 @@ def _dies(worker: LedgerWorker, seen_by: LedgerWorker) -> None:
     )
 
 
-def test_a_buffer_is_claimed_with_all_that_a_job_needs_to_run(database: Database, worker: LedgerWorker) -> None:
+def test_a_buffer_is_claimed_with_all_that_a_job_needs_to_run(database: Database, worker: StoreWorker) -> None:
     ids = _some(database, 3)
 
     found = {claim.id: claim for claim in _claim(worker, *ids, new_id())}
@@ -75,8 +75,8 @@ def test_a_buffer_is_claimed_with_all_that_a_job_needs_to_run(database: Database
     assert 55 < (row["lease_until"] - row["started_at"]).total_seconds() <= 61
 
 
-def test_a_job_that_a_live_worker_holds_is_nobody_elses(
-    database: Database, worker: LedgerWorker, other: LedgerWorker
+def test_a_job_that_a_live_worker_holds_is_claimed_by_no_other_worker(
+    database: Database, worker: StoreWorker, other: StoreWorker
 ) -> None:
     (job_id,) = _some(database, 1)
     _claim(worker, job_id)
@@ -88,7 +88,7 @@ def test_a_job_that_a_live_worker_holds_is_nobody_elses(
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "discarded"])
-def test_a_finished_job_is_claimed_by_nobody(state: str, database: Database, worker: LedgerWorker) -> None:
+def test_a_finished_job_is_never_claimed(state: str, database: Database, worker: StoreWorker) -> None:
     (job_id,) = _some(database, 1)
     _set(database, f"state = '{state}'")
 
@@ -98,7 +98,7 @@ def test_a_finished_job_is_claimed_by_nobody(state: str, database: Database, wor
 
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "retrying"])
-def test_a_job_is_claimed_once_it_is_due_and_not_before(state: str, database: Database, worker: LedgerWorker) -> None:
+def test_a_job_is_claimed_once_it_is_due_and_not_before(state: str, database: Database, worker: StoreWorker) -> None:
     (job_id,) = _some(database, 1)
     _set(database, f"{jobs.shown_as(state)}, due_at = now() + interval '1 hour'")
     early, stood = _claim(worker, job_id), _standing(worker, job_id)
@@ -109,13 +109,13 @@ def test_a_job_is_claimed_once_it_is_due_and_not_before(state: str, database: Da
     assert [claim.id for claim in _claim(worker, job_id)] == [job_id]
 
 
-def test_a_job_that_does_not_exist_is_unknown(worker: LedgerWorker) -> None:
+def test_a_job_that_does_not_exist_is_unknown(worker: StoreWorker) -> None:
     assert _standing(worker, new_id()) is Standing.UNKNOWN
     assert claims.claim_quarantined(worker.connection, new_id(), worker=worker.number) is None
 
 
 def test_a_killed_workers_job_is_taken_over_alone_and_its_lost_claim_is_kept_uncounted(
-    database: Database, worker: LedgerWorker, other: LedgerWorker
+    database: Database, worker: StoreWorker, other: StoreWorker
 ) -> None:
     (job_id,) = _some(database, 1)
     (lost,) = _claim(worker, job_id)
@@ -137,12 +137,12 @@ def test_a_quarantined_job_that_kills_again_has_lost_an_attempt_that_counts(
     settings: AllSettings, database: Database
 ) -> None:
     (job_id,) = _some(database, 1)
-    with ledger_worker(settings, "watching") as watching:
-        with ledger_worker(settings, "one") as one:
+    with store_worker(settings, "watching") as watching:
+        with store_worker(settings, "one") as one:
             _claim(one, job_id)
             _dies(one, seen_by=watching)
         for attempt in (1, 2):
-            with ledger_worker(settings, "next") as following:
+            with store_worker(settings, "next") as following:
                 taken = claims.claim_quarantined(following.connection, job_id, worker=following.number)
                 assert taken is not None
                 assert taken.attempt == attempt
@@ -154,11 +154,11 @@ def test_a_quarantined_job_that_kills_again_has_lost_an_attempt_that_counts(
     assert [row["attempt"] for row in jobs.attempts(database, job_id)] == [0, 1, 2]
 
 
-def test_a_worker_whose_heart_stopped_is_gone_after_its_lease(
-    settings: AllSettings, database: Database, other: LedgerWorker
+def test_a_worker_whose_heartbeat_stopped_is_dead_after_its_lease(
+    settings: AllSettings, database: Database, other: StoreWorker
 ) -> None:
     (job_id,) = _some(database, 1)
-    with ledger_worker(settings, "frozen", lease_seconds=0.2) as frozen:
+    with store_worker(settings, "frozen", lease_seconds=0.2) as frozen:
         _claim(frozen, job_id)
         heartbeat.beat(frozen.connection, frozen.number)
 
@@ -167,7 +167,7 @@ def test_a_worker_whose_heart_stopped_is_gone_after_its_lease(
 
 
 def test_a_job_over_its_time_limit_is_taken_over_from_a_live_worker(
-    database: Database, worker: LedgerWorker, other: LedgerWorker
+    database: Database, worker: StoreWorker, other: StoreWorker
 ) -> None:
     (job_id,) = _some(database, 1)
     (claim,) = _claim(worker, job_id)
@@ -178,7 +178,7 @@ def test_a_job_over_its_time_limit_is_taken_over_from_a_live_worker(
     assert claims.renew(worker.connection, claim) is False
 
 
-def test_a_lease_is_renewed_by_its_holder(database: Database, worker: LedgerWorker) -> None:
+def test_a_lease_is_renewed_by_its_holder(database: Database, worker: StoreWorker) -> None:
     (job_id,) = _some(database, 1)
     (claim,) = _claim(worker, job_id)
     _set(database, "lease_until = now() + interval '1 second'")
@@ -189,7 +189,7 @@ def test_a_lease_is_renewed_by_its_holder(database: Database, worker: LedgerWork
 
 
 def test_a_released_job_waits_again_and_has_lost_nothing(
-    database: Database, worker: LedgerWorker, other: LedgerWorker
+    database: Database, worker: StoreWorker, other: StoreWorker
 ) -> None:
     ids = _some(database, 2)
     found = _claim(worker, *ids)

@@ -18,8 +18,8 @@ from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import OneAtATime
-from tests.support.ledger import LedgerWorker, ledger_worker
 from tests.support.relay_queries import QUERIES
+from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
 
 _BREAKER = Breaker(errors=3, probe_seconds=10, longest_probe_seconds=30)
@@ -27,8 +27,8 @@ _WHY = Failure(error_class="X", message="x")
 
 
 @pytest.fixture
-def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
-    with ledger_worker(settings) as running:
+def worker(settings: AllSettings) -> Iterator[StoreWorker]:
+    with store_worker(settings) as running:
         yield running
 
 
@@ -39,7 +39,7 @@ def relay(settings: AllSettings) -> Iterator[Connection[DictRow]]:
         yield connection
 
 
-def _running(database: Database, worker: LedgerWorker, job: LeaveEffect | OneAtATime) -> Claim:
+def _running(database: Database, worker: StoreWorker, job: LeaveEffect | OneAtATime) -> Claim:
     (job_id,) = jobs.enqueue(database, job)
     (claim,) = claims.claim(worker.connection, [job_id], worker=worker.number)
     return claim
@@ -52,7 +52,7 @@ def _cancel(database: Database, claim: Claim) -> str:
 
 @pytest.mark.parametrize("state", ["scheduled", "queued", "retrying"])
 def test_a_job_that_waits_is_cancelled_at_once_and_its_message_then_does_nothing(
-    state: str, database: Database, worker: LedgerWorker
+    state: str, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     jobs.change(database, job_id, state=state)
@@ -64,9 +64,7 @@ def test_a_job_that_waits_is_cancelled_at_once_and_its_message_then_does_nothing
     assert claims.standing(worker.connection, job_id) is Standing.SETTLED
 
 
-def test_a_job_that_runs_is_asked_and_hears_of_it_with_its_next_report(
-    database: Database, worker: LedgerWorker
-) -> None:
+def test_a_job_that_runs_is_asked_and_hears_of_it_with_its_next_report(database: Database, worker: StoreWorker) -> None:
     claim = _running(database, worker, LeaveEffect())
     assert claims.report(worker.connection, claim, {"done": 1, "total": 2, "note": None}) is False
 
@@ -76,7 +74,7 @@ def test_a_job_that_runs_is_asked_and_hears_of_it_with_its_next_report(
     assert jobs.job(database, claim.id)["progress"] == {"done": 1, "total": 2, "note": None}
 
 
-def test_a_job_that_was_asked_to_stop_is_not_retried(database: Database, worker: LedgerWorker) -> None:
+def test_a_job_that_was_asked_to_stop_is_not_retried(database: Database, worker: StoreWorker) -> None:
     claim = _running(database, worker, OneAtATime(name="a"))
     _cancel(database, claim)
 
@@ -89,21 +87,21 @@ def test_a_job_that_was_asked_to_stop_is_not_retried(database: Database, worker:
 
 
 def test_a_job_that_was_asked_to_stop_and_lost_its_worker_ends(
-    settings: AllSettings, database: Database, relay: Connection[DictRow], worker: LedgerWorker
+    settings: AllSettings, database: Database, relay: Connection[DictRow], worker: StoreWorker
 ) -> None:
-    with ledger_worker(settings) as dying:
+    with store_worker(settings) as dying:
         claim = _running(database, dying, OneAtATime(name="a"))
         _cancel(database, claim)
 
     assert claims.standing(worker.connection, claim.id) is Standing.SETTLED
-    eventually(lambda: relay.execute(QUERIES["rescue"], {"limit": 10}).fetchall(), what="its lock is gone")
+    eventually(lambda: relay.execute(QUERIES["rescue"], {"limit": 10}).fetchall(), what="its lock is released")
 
     row = jobs.job(database, claim.id)
     assert (row["state"], row["unique_key"]) == ("cancelled", None)
     assert row["finished_at"] is not None
 
 
-def test_a_job_that_succeeds_before_it_hears_of_it_has_succeeded(database: Database, worker: LedgerWorker) -> None:
+def test_a_job_that_succeeds_before_it_hears_of_it_has_succeeded(database: Database, worker: StoreWorker) -> None:
     claim = _running(database, worker, LeaveEffect())
     _cancel(database, claim)
 
@@ -120,7 +118,7 @@ def test_an_unknown_job_cannot_be_cancelled(database: Database) -> None:
         control.cancel(session, uuid4())
 
 
-def test_whoever_lost_the_job_may_not_report_on_it(database: Database, worker: LedgerWorker) -> None:
+def test_a_worker_that_lost_the_job_may_not_report_on_it(database: Database, worker: StoreWorker) -> None:
     claim = _running(database, worker, LeaveEffect())
     with database.transaction() as session:
         session.execute("update jobs set fence = fence + 1")
@@ -130,7 +128,7 @@ def test_whoever_lost_the_job_may_not_report_on_it(database: Database, worker: L
 
 
 def test_a_paused_kind_is_neither_published_nor_begun_until_it_is_resumed(
-    database: Database, worker: LedgerWorker, relay: Connection[DictRow]
+    database: Database, worker: StoreWorker, relay: Connection[DictRow]
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     with database.transaction() as session:
@@ -153,7 +151,7 @@ def test_a_paused_kind_is_neither_published_nor_begun_until_it_is_resumed(
     assert len(claims.claim(worker.connection, [job_id], worker=worker.number)) == 1
 
 
-def test_a_message_of_a_paused_kind_lets_its_job_wait_in_postgres(database: Database, worker: LedgerWorker) -> None:
+def test_a_message_of_a_paused_kind_lets_its_job_wait_in_postgres(database: Database, worker: StoreWorker) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     with database.transaction() as session:
         session.execute("update jobs set state = 'queued'")
@@ -179,8 +177,8 @@ def test_a_breaker_never_replaces_an_operators_pause_and_an_operator_may_replace
     assert (paused["paused_by"], paused["probe_at"]) == ("ada", None)
 
 
-def test_of_a_kind_that_paused_itself_one_job_is_tried_and_its_success_ends_the_pause(
-    database: Database, worker: LedgerWorker, relay: Connection[DictRow]
+def test_of_a_kind_that_paused_itself_one_job_is_probed_and_its_success_ends_the_pause(
+    database: Database, worker: StoreWorker, relay: Connection[DictRow]
 ) -> None:
     first, second = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     with database.transaction() as session:
@@ -218,7 +216,7 @@ def test_each_probe_that_fails_makes_the_next_one_wait_twice_as_long_up_to_a_lon
     assert waits == [20, 30, 30]
 
 
-def test_a_job_that_was_asked_to_stop_is_not_parked(database: Database, worker: LedgerWorker) -> None:
+def test_a_job_that_was_asked_to_stop_is_not_parked(database: Database, worker: StoreWorker) -> None:
     claim = _running(database, worker, OneAtATime(name="a"))
     _cancel(database, claim)
 

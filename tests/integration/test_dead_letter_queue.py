@@ -1,4 +1,4 @@
-"""`jobs_failed` itself: looked at in its order, letters removed from its middle, raw bytes moved with confirms."""
+"""`jobs_failed` itself: looked at in its order, dead letters removed from its middle, raw bytes moved with confirms."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from moneyflow.platform.errors import BusyError, UnavailableError
 from moneyflow.platform.jobs.failed.dead_letters import job_id, sweep
 from moneyflow.settings import AllSettings
 from tests.support import rabbitmq_admin
-from tests.support.failures import deliver_letters, fail_jobs
+from tests.support.failures import deliver_dead_letters, fail_jobs
 from tests.support.kombu_connection import kombu_connection
 from tests.support.servers import RealServers
 
@@ -26,7 +26,7 @@ def queue(queues: AllSettings) -> Iterator[FailedQueue]:
 
 def _all(queue: FailedQueue) -> list[FailedMessage]:
     with queue.browse() as batches:
-        return [letter for batch in batches for letter in batch]
+        return [dead_letter for batch in batches for dead_letter in batch]
 
 
 def _write(
@@ -42,35 +42,35 @@ def _write(
 
 
 def test_looking_changes_neither_number_nor_order(queue: FailedQueue, queues: AllSettings) -> None:
-    bodies = [b"letter %d" % number for number in range(2500)]
+    bodies = [b"message %d" % number for number in range(2500)]
     _write(queues, *bodies)
 
     first, second = _all(queue), _all(queue)
 
-    assert [letter.body for letter in first] == bodies
-    assert [letter.body for letter in second] == bodies
+    assert [dead_letter.body for dead_letter in first] == bodies
+    assert [dead_letter.body for dead_letter in second] == bodies
     assert queue.depth() == 2500
 
 
 def test_a_look_that_is_left_early_gives_back_everything(queue: FailedQueue, queues: AllSettings) -> None:
-    bodies = [b"letter %d" % number for number in range(1500)]
+    bodies = [b"message %d" % number for number in range(1500)]
     _write(queues, *bodies)
 
     with queue.browse() as batches:
         next(batches)
 
-    assert [letter.body for letter in _all(queue)] == bodies
+    assert [dead_letter.body for dead_letter in _all(queue)] == bodies
 
 
-def test_what_is_removed_is_gone_and_the_others_stay_in_their_order(queue: FailedQueue, queues: AllSettings) -> None:
+def test_what_is_removed_is_deleted_and_the_others_stay_in_their_order(queue: FailedQueue, queues: AllSettings) -> None:
     bodies = [b"%d" % number for number in range(2100)]
     _write(queues, *bodies)
 
     with queue.browse() as batches:
         for batch in batches:
-            queue.remove(letter for letter in batch if int(letter.body) % 3 == 0)
+            queue.remove(dead_letter for dead_letter in batch if int(dead_letter.body) % 3 == 0)
 
-    assert [int(letter.body) for letter in _all(queue)] == [n for n in range(2100) if n % 3]
+    assert [int(dead_letter.body) for dead_letter in _all(queue)] == [n for n in range(2100) if n % 3]
 
 
 def test_what_comes_in_during_a_look_is_not_part_of_it(queue: FailedQueue, queues: AllSettings) -> None:
@@ -81,9 +81,9 @@ def test_what_comes_in_during_a_look_is_not_part_of_it(queue: FailedQueue, queue
         _write(queues, b"meanwhile")
         more = list(batches)
 
-    assert [letter.body for letter in first] == [b"before"]
+    assert [dead_letter.body for dead_letter in first] == [b"before"]
     assert more == []
-    assert [letter.body for letter in _all(queue)] == [b"before", b"meanwhile"]
+    assert [dead_letter.body for dead_letter in _all(queue)] == [b"before", b"meanwhile"]
 
 
 def test_an_empty_queue_is_looked_through_at_once(queue: FailedQueue) -> None:
@@ -94,14 +94,14 @@ def test_a_second_look_waits_for_the_first_and_in_the_end_says_who_is_in_the_way
     queue: FailedQueue, queues: AllSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failed_queue, "_EXCLUSIVE_WAIT_SECONDS", 0.5)
-    _write(queues, b"a letter")
+    _write(queues, b"a message")
 
     with queue.browse() as batches, FailedQueue(queues) as other:
         next(batches)
         with pytest.raises(BusyError, match="another operator or a shovel"):
             _all(other)
 
-    assert [letter.body for letter in _all(queue)] == [b"a letter"]
+    assert [dead_letter.body for dead_letter in _all(queue)] == [b"a message"]
 
 
 def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_death(
@@ -121,16 +121,16 @@ def test_bytes_and_properties_are_moved_as_they_are_but_for_the_record_of_the_de
         channel.basic_publish(message, "jobs.dead", "jobs")
 
     with queue.browse() as batches:
-        (letter,) = next(batches)
-        queue.publish(letter, exchange="jobs", routing_key="jobs")
-        queue.remove([letter])
+        (dead_letter,) = next(batches)
+        queue.publish(dead_letter, exchange="jobs", routing_key="jobs")
+        queue.remove([dead_letter])
 
     moved = rabbitmq_admin.take_messages(servers, queues.rabbitmq_vhost, "jobs")
     (found,) = moved
     kept = found["properties"]
     assert kept.pop("headers") == {"compression": "application/x-gzip", "x-mine": 3}
     assert kept == {**properties, **own}
-    assert letter.body == raw
+    assert dead_letter.body == raw
     assert found["payload_bytes"] == len(raw)
     assert queue.depth() == 0
 
@@ -143,39 +143,45 @@ def test_a_message_survives_being_kept_as_json(queue: FailedQueue, queues: AllSe
         type="other",
         headers={"x-when": datetime(2026, 1, 2, tzinfo=UTC)},
     )
-    (letter,) = _all(queue)
+    (message,) = _all(queue)
 
-    again = FailedMessage.from_json(letter.as_json())
+    again = FailedMessage.from_json(message.as_json())
 
-    assert (again.body, again.properties, again.fingerprint) == (letter.body, letter.properties, letter.fingerprint)
+    assert (again.body, again.properties, again.fingerprint) == (
+        message.body,
+        message.properties,
+        message.fingerprint,
+    )
     assert again.headers == {"x-when": "2026-01-02T00:00:00.000000Z"}
 
 
-def test_a_message_that_no_queue_takes_is_told(queue: FailedQueue, queues: AllSettings, servers: RealServers) -> None:
-    _write(queues, b"a letter")
+def test_a_message_that_no_queue_takes_is_reported(
+    queue: FailedQueue, queues: AllSettings, servers: RealServers
+) -> None:
+    _write(queues, b"a message")
     rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
 
     with queue.browse() as batches:
-        (letter,) = next(batches)
+        (dead_letter,) = next(batches)
         with pytest.raises(UnavailableError, match="no queue bound to the exchange 'jobs'"):
-            queue.publish(letter, exchange="jobs", routing_key="jobs")
+            queue.publish(dead_letter, exchange="jobs", routing_key="jobs")
 
     assert queue.depth() == 1
 
 
-def test_a_broker_that_is_away_is_told(queues: AllSettings) -> None:
-    away = queues.model_copy(update={"rabbitmq_port": 1})
+def test_a_broker_that_is_down_is_reported(queues: AllSettings) -> None:
+    down = queues.model_copy(update={"rabbitmq_port": 1})
 
-    with pytest.raises(UnavailableError, match="RabbitMQ"), FailedQueue(away):
+    with pytest.raises(UnavailableError, match="RabbitMQ"), FailedQueue(down):
         pass
 
 
-def test_a_sweep_removes_letters_that_are_over_and_nothing_else(
+def test_a_sweep_removes_stale_dead_letters_and_nothing_else(
     queue: FailedQueue, queues: AllSettings, database: Database
 ) -> None:
-    ids = fail_jobs(database, 6, letters=True)
-    deliver_letters(queues)
-    _write(queues, b"not a letter")
+    ids = fail_jobs(database, 6, dead_letters=True)
+    deliver_dead_letters(queues)
+    _write(queues, b"no dead letter")
     changes = (
         "state = 'scheduled', fence = fence + 1",
         "state = 'discarded'",
@@ -192,4 +198,4 @@ def test_a_sweep_removes_letters_that_are_over_and_nothing_else(
 
     assert (swept.removed, swept.left, swept.refused) == (3, 2, 2)
     assert (again.removed, again.left, again.refused) == (0, 2, 2)
-    assert [job_id(letter) for letter in _all(queue)] == [ids[3], ids[4], ids[5], None]
+    assert [job_id(dead_letter) for dead_letter in _all(queue)] == [ids[3], ids[4], ids[5], None]

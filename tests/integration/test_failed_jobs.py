@@ -16,7 +16,7 @@ def _listed(environment: dict[str, str], *options: object) -> set[UUID]:
     return {UUID(job["id"]) for job in moneyflow(environment, "failed", "list", "--json", *options).json["jobs"]}
 
 
-def test_groups_tell_count_first_last_and_sample_the_most_numerous_first(
+def test_groups_show_count_first_last_and_sample_the_most_numerous_first(
     environment: dict[str, str], database: Database
 ) -> None:
     few = fail_jobs(database, 2, error_class="ValueError", message="row # is odd")
@@ -28,9 +28,9 @@ def test_groups_tell_count_first_last_and_sample_the_most_numerous_first(
     first, second, third = found["groups"]
     assert found["total"] == 8
     assert (first["kind"], first["error_class"], first["message"]) == (
-        "leave_effect", "UnavailableError", "server <n> is away",
+        "leave_effect", "UnavailableError", "server <n> is down",
     )  # fmt: skip
-    assert (first["jobs"], first["sample_id"], first["sample_message"]) == (5, str(many[-1]), "server 5 is away")
+    assert (first["jobs"], first["sample_id"], first["sample_message"]) == (5, str(many[-1]), "server 5 is down")
     span = datetime.fromisoformat(first["last_at"]) - datetime.fromisoformat(first["first_at"])
     assert span.total_seconds() == pytest.approx(4, abs=0.1)
     assert (second["jobs"], second["sample_id"]) == (2, str(few[-1]))
@@ -47,7 +47,7 @@ def test_a_groups_name_is_a_filter(environment: dict[str, str], database: Databa
 
 @pytest.fixture
 def jobs_of_many_kinds(database: Database) -> dict[str, UUID]:
-    """Return one failed job for each thing that filters tell apart."""
+    """Return one failed job for each thing that filters distinguish."""
     return {
         "mail": fail_jobs(database, 1, kind="send_email", payload={"template": "activation"})[0],
         "value": fail_jobs(database, 1, error_class="ValueError", message="50% of nothing_at all")[0],
@@ -135,11 +135,11 @@ def test_one_job_is_shown_with_its_attempts_and_its_payload_masked(
     assert (attempt["worker"], attempt["outcome"], attempt["fence"]) == ("worker-1", "failed", 4)
     assert found["correlation_id"] == "request-1"
     assert "Traceback" in text.text
-    assert "server 1 is away" in text.text
+    assert "server 1 is down" in text.text
     assert "hunter22" not in text.text + str(found)
     assert "ada@" not in text.text + str(found)
 
 
-def test_a_job_that_is_not_there_is_told_with_what_to_do(environment: dict[str, str]) -> None:
+def test_a_job_that_is_not_there_is_reported_with_what_to_do(environment: dict[str, str]) -> None:
     with pytest.raises(NotFoundError, match="moneyflow failed list"):
         moneyflow(environment, "failed", "show", new_id())

@@ -24,7 +24,7 @@ from moneyflow.platform.retention import BATCH_ROWS, Rule, declare
 from moneyflow.settings import AllSettings
 from tests.support import jobs, people
 from tests.support.effects import LeaveEffect
-from tests.support.ledger import ledger_worker
+from tests.support.store_worker import store_worker
 from tests.support.waiting import eventually
 from workers.relay.limits import Admission
 
@@ -275,7 +275,7 @@ def test_claims_do_not_wait_for_a_batch_that_is_being_deleted(settings: AllSetti
     thread = threading.Thread(target=hold_a_batch)
     thread.start()
     purging.wait(20)
-    with ledger_worker(settings) as worker:
+    with store_worker(settings) as worker:
         claimed_jobs = claim(worker.connection, [*over, *waiting], worker=worker.number)
         claimed.set()
     thread.join()

@@ -119,14 +119,14 @@ def test_a_unique_job_that_is_there_is_named_and_not_enqueued_again(
 
     payload = f'{{"user_id": "{user_id}"}}'
     again = moneyflow_json(environment, "jobs", "enqueue", "send_welcome", payload)
-    told = moneyflow(environment, "jobs", "enqueue", "send_welcome", payload)
+    printed = moneyflow(environment, "jobs", "enqueue", "send_welcome", payload)
 
     assert (again["job_id"], again["is_new"]) == (str(first), False)
-    assert told.stdout == f"{first} exists already, scheduled\n"
+    assert printed.stdout == f"{first} exists already, scheduled\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reason"),
     [
         (["send_emial", "{}"], "KIND: there is no job kind 'send_emial'; did you mean send_email?"),
         (["zzz", "{}"], "`moneyflow jobs list` lists the kinds"),
@@ -144,12 +144,12 @@ def test_a_unique_job_that_is_there_is_named_and_not_enqueued_again(
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_enqueued(
-    arguments: list[str], told: str, environment: dict[str, str], database: Database
+    arguments: list[str], reason: str, environment: dict[str, str], database: Database
 ) -> None:
     refused = moneyflow(environment, "jobs", "enqueue", *arguments)
 
     assert refused.returncode == 2
-    assert told in refused.stderr
+    assert reason in refused.stderr
     with database.transaction() as session:
         assert session.fetch_all("select 1 from jobs") == []
 
@@ -159,13 +159,13 @@ def test_a_kind_is_paused_with_its_reason_shown_and_resumed_once(
 ) -> None:
     paused = moneyflow_json(environment, "queue", "pause", "send_email", "--reason", "the [mail] server moves")
     printed = moneyflow(environment, "queue", "status")
-    (told,) = moneyflow_json(environment, "queue", "status")["paused"]
+    (shown,) = moneyflow_json(environment, "queue", "status")["paused"]
     resumed = moneyflow_json(environment, "queue", "resume", "send_email")
     again = moneyflow(environment, "queue", "resume", "send_email")
 
     assert (paused["kind"], paused["reason"]) == ("send_email", "the [mail] server moves")
-    assert (told["kind"], told["pause_reason"]) == ("send_email", "the [mail] server moves")
-    assert (told["paused_by"], told["probe_at"]) == (paused["paused_by"], None)
+    assert (shown["kind"], shown["pause_reason"]) == ("send_email", "the [mail] server moves")
+    assert (shown["paused_by"], shown["probe_at"]) == (paused["paused_by"], None)
     assert "the [mail] server moves" in printed.stdout
     assert resumed == {"kind": "send_email", "resumed": True}
     assert (again.returncode, "send_email is not paused" in again.stderr) == (2, True)

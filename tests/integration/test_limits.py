@@ -1,4 +1,4 @@
-"""Limits as the ledger keeps them: who may begin is decided once, before anything is published."""
+"""Limits as the job store keeps them: who may begin is decided once, before anything is published."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +15,8 @@ from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Succ
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.kinds import Placed, Rated
-from tests.support.ledger import LedgerWorker, ledger_worker
 from tests.support.relay_queries import QUERIES
+from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
 
 
@@ -28,8 +28,8 @@ def relay(settings: AllSettings) -> Iterator[Connection[DictRow]]:
 
 
 @pytest.fixture
-def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
-    with ledger_worker(settings) as running:
+def worker(settings: AllSettings) -> Iterator[StoreWorker]:
+    with store_worker(settings) as running:
         yield running
 
 
@@ -41,7 +41,7 @@ def _admit(relay: Connection[DictRow], **limits: Any) -> list[UUID]:
     return [row["id"] for row in relay.execute(QUERIES["admit"], parameters).fetchall()]
 
 
-def _claim(worker: LedgerWorker, ids: list[UUID]) -> list[claims.Claim]:
+def _claim(worker: StoreWorker, ids: list[UUID]) -> list[claims.Claim]:
     return claims.claim(worker.connection, ids, worker=worker.number)
 
 
@@ -50,7 +50,7 @@ def _due(relay: Connection[DictRow]) -> list[UUID]:
 
 
 def test_a_limited_job_is_neither_published_nor_claimed_before_it_has_a_place(
-    database: Database, relay: Connection[DictRow], worker: LedgerWorker
+    database: Database, relay: Connection[DictRow], worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, Placed())
 
@@ -78,7 +78,7 @@ def test_as_many_are_let_through_as_there_are_places_and_one_for_each_key_the_hi
 
 @pytest.mark.parametrize("ending", Outcome)
 def test_a_place_is_free_again_however_the_attempt_ends(
-    ending: Outcome, database: Database, relay: Connection[DictRow], worker: LedgerWorker
+    ending: Outcome, database: Database, relay: Connection[DictRow], worker: StoreWorker
 ) -> None:
     first, second = jobs.enqueue(database, Placed(key="a"), Placed(key="a"))
     assert _admit(relay) == [first]
@@ -95,23 +95,23 @@ def test_a_place_is_free_again_however_the_attempt_ends(
     assert _admit(relay) == [second]
 
 
-def test_a_job_whose_worker_died_keeps_its_place_so_that_no_other_begins_beside_it(
+def test_a_job_whose_worker_died_keeps_its_place_so_that_no_other_begins_next_to_it(
     settings: AllSettings, database: Database, relay: Connection[DictRow]
 ) -> None:
     first, _second = jobs.enqueue(database, Placed(key="a"), Placed(key="a"))
     assert _admit(relay) == [first]
-    with ledger_worker(settings) as dying:
+    with store_worker(settings) as dying:
         assert len(_claim(dying, [first])) == 1
 
-    taken = eventually(lambda: relay.execute(QUERIES["rescue"], {"limit": 10}).fetchall(), what="its lock is gone")
+    taken = eventually(lambda: relay.execute(QUERIES["rescue"], {"limit": 10}).fetchall(), what="its lock is released")
 
     assert [row["id"] for row in taken] == [first]
     assert _admit(relay) == []
     assert _due(relay) == [first]
 
 
-def test_no_window_of_time_has_more_starts_than_the_rate_however_late_the_workers_are(
-    database: Database, relay: Connection[DictRow], worker: LedgerWorker
+def test_no_interval_has_more_starts_than_the_rate_however_late_the_workers_are(
+    database: Database, relay: Connection[DictRow], worker: StoreWorker
 ) -> None:
     ids = jobs.enqueue(database, *[Rated() for _ in range(12)])
 
@@ -121,7 +121,7 @@ def test_no_window_of_time_has_more_starts_than_the_rate_however_late_the_worker
     for claim in _claim(worker, ids):
         with database.transaction() as session:
             completion.succeed(session, Success(claim=claim), worker="w")
-    assert _admit(relay) == [], "they began within the window"
+    assert _admit(relay) == [], "they began within the interval"
     with database.transaction() as session:
         session.execute("update job_starts set started_at = started_at - interval '1 second'")
     assert len(_admit(relay)) == 5

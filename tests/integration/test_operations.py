@@ -17,7 +17,7 @@ from moneyflow.platform.jobs.failed.operations import Operations
 from moneyflow.platform.jobs.failed.sources import Order, Selection
 from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
-from tests.support.failures import deliver_letters, fail_jobs, moneyflow, moneyflow_process
+from tests.support.failures import deliver_dead_letters, fail_jobs, moneyflow, moneyflow_process
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
 
@@ -39,14 +39,14 @@ def _results(report: dict[str, Any]) -> dict[str, str]:
     return {item["job_id"]: item["result"] for item in report["items"]}
 
 
-def test_what_the_filter_means_is_replayed_and_begins_anew(
+def test_what_the_filter_means_is_replayed_and_begins_again(
     environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     meant = fail_jobs(database, 3, error_class="ValueError")
     other = fail_jobs(database, 2)
     _set(database, "cancel_requested_at = now(), quarantined = true", *meant)
 
-    answer = moneyflow(environment, "failed", "replay", "--error", "ValueError", "--reason", "the parser is mended",
+    answer = moneyflow(environment, "failed", "replay", "--error", "ValueError", "--reason", "the parser is fixed",
                        "--by", "ada", "--json")  # fmt: skip
 
     assert answer.code == 0
@@ -54,7 +54,7 @@ def test_what_the_filter_means_is_replayed_and_begins_anew(
     assert report["results"] == {"replayed": 3}
     assert _results(report) == {str(job_id): "replayed" for job_id in meant}
     kept = report["operation"]
-    assert (kept["verb"], kept["asked_by"], kept["reason"]) == ("replay", "ada", "the parser is mended")
+    assert (kept["verb"], kept["asked_by"], kept["reason"]) == ("replay", "ada", "the parser is fixed")
     assert (kept["filter"], kept["state"], kept["items"]) == ({"error_classes": ["ValueError"]}, "ended", 3)
     row = jobs.job(database, meant[0])
     assert (row["state"], row["attempt"], row["fence"], row["finished_at"]) == ("scheduled", 0, 5, None)
@@ -63,7 +63,7 @@ def test_what_the_filter_means_is_replayed_and_begins_anew(
     assert jobs.states(database, other) == {"failed": 2}
 
 
-def test_a_replayed_job_tells_by_whom_and_why(
+def test_a_replayed_job_shows_by_whom_and_why(
     environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     (job_id,) = fail_jobs(database, 1)
@@ -149,7 +149,7 @@ def test_what_fails_after_the_freeze_is_not_part_of_the_set(queues: AllSettings,
     list(operations.run(operation_id))
 
     assert jobs.states(database, later) == {"failed": 2}
-    assert jobs.job(database, first[0])["state"] == "failed", "it was replayed by somebody else, and failed again"
+    assert jobs.job(database, first[0])["state"] == "failed", "it was replayed by the other operator, and failed again"
     assert jobs.job(database, first[1])["state"] == "scheduled"
 
 
@@ -166,7 +166,7 @@ def test_two_operators_on_one_set_replay_each_job_once(
         try:
             both.wait(10)
             list(operations.run(operation_id))
-        except BaseException as error:  # noqa: BLE001 - told below, where it fails the test
+        except BaseException as error:  # noqa: BLE001 - reported below, where it fails the test
             failures.append(error)
 
     threads = [threading.Thread(target=act, args=(operation_id,)) for operation_id in operation_ids]
@@ -238,11 +238,11 @@ def test_a_replay_that_was_killed_is_resumed_at_its_rate_and_runs_no_job_twice(
     assert jobs.states(database, ids) == {"scheduled": 4500}
 
 
-def test_discarded_jobs_keep_their_reason_and_are_restored_with_their_letters(
+def test_discarded_jobs_keep_their_reason_and_are_restored_with_their_dead_letters(
     environment: dict[str, str], queues: AllSettings, database: Database, servers: RealServers
 ) -> None:
-    ids = fail_jobs(database, 3, letters=True)
-    deliver_letters(queues)
+    ids = fail_jobs(database, 3, dead_letters=True)
+    deliver_dead_letters(queues)
     before = [jobs.job(database, job_id) for job_id in ids]
 
     discarded = moneyflow(environment, "failed", "discard", *ids[:2], "--reason", "a test of the vendor's", "--json")
@@ -257,9 +257,9 @@ def test_discarded_jobs_keep_their_reason_and_are_restored_with_their_letters(
     assert left == 1
     assert (restored.code, restored.json["results"]) == (0, {"restored": 2})
     assert [jobs.job(database, job_id) for job_id in ids] == before
-    deliver_letters(queues)
-    letters = rabbitmq_admin.take_messages(servers, queues.rabbitmq_vhost, "jobs_failed")
-    assert {letter["properties"]["message_id"] for letter in letters} == {str(job_id) for job_id in ids}
+    deliver_dead_letters(queues)
+    dead_letters = rabbitmq_admin.take_messages(servers, queues.rabbitmq_vhost, "jobs_failed")
+    assert {dead_letter["properties"]["message_id"] for dead_letter in dead_letters} == {str(job_id) for job_id in ids}
     (done, undone) = moneyflow(environment, "failed", "show", ids[0], "--json").json["operations"]
     assert (done["reason"], undone["verb"]) == ("a test of the vendor's", "restore")
 
@@ -341,15 +341,15 @@ def test_an_operation_is_resumed_by_its_own_verb_and_must_exist(
         moneyflow(environment, "failed", "replay", "--resume", new_id())
 
 
-def test_with_rabbitmq_away_the_rows_are_replayed_and_what_was_left_undone_is_told(
+def test_with_rabbitmq_down_the_rows_are_replayed_and_what_was_left_undone_is_reported(
     environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
-    ids = fail_jobs(database, 2, letters=True)
-    deliver_letters(queues)
-    away = environment | {"RABBITMQ_PORT": "1"}
+    ids = fail_jobs(database, 2, dead_letters=True)
+    deliver_dead_letters(queues)
+    down = environment | {"RABBITMQ_PORT": "1"}
 
-    answer = moneyflow(away, "failed", "replay", "--all")
-    swept_in_vain = moneyflow(away, "failed", "sweep", "--json")
+    answer = moneyflow(down, "failed", "replay", "--all")
+    swept_in_vain = moneyflow(down, "failed", "sweep", "--json")
     swept = moneyflow(environment, "failed", "sweep", "--json")
 
     assert answer.code == 0
@@ -360,7 +360,7 @@ def test_with_rabbitmq_away_the_rows_are_replayed_and_what_was_left_undone_is_to
     assert swept.json == {"removed": 2, "left": 0, "refused": 0, "undone": None}
 
 
-def test_two_who_resume_one_operation_act_in_turn(
+def test_two_operators_who_resume_one_operation_act_one_after_the_other(
     queues: AllSettings, database: Database, settings: AllSettings
 ) -> None:
     ids = fail_jobs(database, 10)

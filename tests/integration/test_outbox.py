@@ -66,7 +66,7 @@ def test_a_job_is_there_with_its_contract_once_its_transaction_is_committed(data
     assert row["due_at"] <= datetime.now(UTC)
 
 
-def test_a_transaction_that_is_rolled_back_leaves_no_job_no_event_and_wakes_nobody(
+def test_a_transaction_that_is_rolled_back_leaves_no_job_no_event_and_wakes_no_process(
     settings: AllSettings, owner: Database
 ) -> None:
     woken: list[str] = []
@@ -182,7 +182,7 @@ def test_who_asked_travels_with_the_job_and_the_event(database: Database, owner:
     assert (envelope["id"], envelope["actorid"], envelope["sequence"]) == (str(event_id), "actor-1", "2")
 
 
-def test_events_of_one_aggregate_lie_in_the_order_of_their_commits(database: Database, owner: Database) -> None:
+def test_events_of_one_aggregate_are_in_the_order_of_their_commits(database: Database, owner: Database) -> None:
     jobs.enqueue(database, SendWelcome(user_id=UUID(int=5)))
 
     def change(part: int) -> None:

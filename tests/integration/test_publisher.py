@@ -41,14 +41,14 @@ def _message(number: int, routing_key: str = "jobs") -> Outgoing:
     )
 
 
-def test_a_batch_is_confirmed_and_lies_in_the_queue(queues: AllSettings) -> None:
+def test_a_batch_is_confirmed_and_is_in_the_queue(queues: AllSettings) -> None:
     confirmed = _with_publisher(queues, lambda publisher: publisher.publish([_message(n) for n in range(500)]))
 
     assert confirmed == [True] * 500
     assert rabbitmq_admin.ready(queues, "jobs") == 500
 
 
-def test_only_what_no_queue_took_is_not_confirmed_and_the_next_batch_connects_anew(queues: AllSettings) -> None:
+def test_only_what_no_queue_took_is_not_confirmed_and_the_next_batch_connects_again(queues: AllSettings) -> None:
     batch = [_message(n, "nowhere" if n in {1, 3} else "jobs") for n in range(5)]
 
     async def twice(publisher: Publisher) -> tuple[list[bool], list[bool]]:
@@ -76,15 +76,15 @@ def test_a_channel_that_is_closed_confirms_nothing_more(queues: AllSettings) -> 
     assert _with_publisher(queues, cut) == [False]
 
 
-def test_no_rabbitmq_is_told_as_such(queues: AllSettings) -> None:
-    away = queues.model_copy(update={"rabbitmq_port": free_port()})
+def test_a_rabbitmq_that_is_down_is_reported(queues: AllSettings) -> None:
+    down = queues.model_copy(update={"rabbitmq_port": free_port()})
 
     with pytest.raises(UnavailableError, match="no connection with RabbitMQ"):
-        _with_publisher(away, lambda publisher: publisher.publish([_message(1)]))
-    assert _with_publisher(away, lambda publisher: QueueDepths(publisher).ready("jobs")) is None
+        _with_publisher(down, lambda publisher: publisher.publish([_message(1)]))
+    assert _with_publisher(down, lambda publisher: QueueDepths(publisher).ready("jobs")) is None
 
 
-def test_a_queues_depth_is_known_also_when_it_was_deleted_and_asking_leaves_nothing_behind(
+def test_a_queues_depth_is_known_also_when_it_was_deleted_and_asking_leaves_no_callbacks(
     queues: AllSettings, servers: RealServers
 ) -> None:
     async def ask(publisher: Publisher) -> tuple[list[int | None], int | None, int]:

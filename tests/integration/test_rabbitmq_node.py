@@ -1,4 +1,4 @@
-"""RabbitMQ as the stack runs it: its node uses its own epmd, and leaves no other one behind."""
+"""RabbitMQ as the stack runs it: its node uses its own epmd, and leaves no other one."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the relay asks and tells Postgres: what is due, what was confirmed, and what a crash left behind."""
+"""What the relay reads from Postgres and writes to it: what is due, what was confirmed, and what a crash left."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -17,8 +17,8 @@ from moneyflow.platform.jobs.store import claims
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect, Overrun
-from tests.support.ledger import LedgerWorker, ledger_worker
 from tests.support.relay_queries import QUERIES
+from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
 
 Ask = Callable[..., list[DictRow]]
@@ -38,8 +38,8 @@ def ask(settings: AllSettings) -> Iterator[Ask]:
 
 
 @pytest.fixture
-def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
-    with ledger_worker(settings, "first") as running:
+def worker(settings: AllSettings) -> Iterator[StoreWorker]:
+    with store_worker(settings, "first") as running:
         yield running
 
 
@@ -85,7 +85,7 @@ _ASKED_BY_ITSELF: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("query", _ASKED_BY_ITSELF)
-def test_what_the_relay_asks_again_and_again_reads_no_job_that_is_over(
+def test_the_queries_that_the_relay_repeats_read_no_finished_job(
     query: str, settings: AllSettings, history: None
 ) -> None:
     conninfo = settings.conninfo("relay", application_name="test")
@@ -121,7 +121,7 @@ def test_the_next_due_time_is_known_and_none_when_nothing_waits(database: Databa
 
 
 def test_what_was_confirmed_is_queued_unless_a_worker_has_it_already(
-    database: Database, ask: Ask, worker: LedgerWorker
+    database: Database, ask: Ask, worker: StoreWorker
 ) -> None:
     waiting, claimed, other_fence = _some(database, 3)
     claims.claim(worker.connection, [claimed], worker=worker.number)
@@ -136,16 +136,16 @@ def test_what_was_confirmed_is_queued_unless_a_worker_has_it_already(
 
 
 def test_only_what_no_live_worker_holds_is_rescued(
-    settings: AllSettings, database: Database, ask: Ask, worker: LedgerWorker
+    settings: AllSettings, database: Database, ask: Ask, worker: StoreWorker
 ) -> None:
     held, lost, overrun, waiting = [*_some(database, 2), *jobs.enqueue(database, Overrun()), *_some(database, 1)]
     claims.claim(worker.connection, [held, overrun], worker=worker.number)
     _set(database, "lease_until = now() - interval '1 second'", overrun)
-    with ledger_worker(settings, "dead") as dead:
+    with store_worker(settings, "dead") as dead:
         claims.claim(dead.connection, [lost], worker=dead.number)
         while_it_lives = ask("rescue", limit=1)
 
-    taken = eventually(lambda: ask("rescue", limit=10), what="Postgres noticed that the worker is gone")
+    taken = eventually(lambda: ask("rescue", limit=10), what="Postgres noticed that the worker is dead")
 
     assert [row["id"] for row in while_it_lives] == [overrun]
     assert [row["id"] for row in taken] == [lost]
@@ -162,16 +162,16 @@ def test_a_quarantined_job_that_is_rescued_has_lost_an_attempt_that_counts(
 ) -> None:
     (job_id,) = _some(database, 1)
     _set(database, "quarantined = true", job_id)
-    with ledger_worker(settings, "dead") as dead:
+    with store_worker(settings, "dead") as dead:
         assert claims.claim_quarantined(dead.connection, job_id, worker=dead.number) is not None
 
-    eventually(lambda: ask("rescue", limit=10), what="Postgres noticed that the worker is gone")
+    eventually(lambda: ask("rescue", limit=10), what="Postgres noticed that the worker is dead")
 
     assert jobs.job(database, job_id)["attempt"] == 1
     assert [row["attempt"] for row in jobs.attempts(database, job_id)] == [1]
 
 
-def test_the_holder_of_a_rescued_job_has_lost_its_fence(database: Database, ask: Ask, worker: LedgerWorker) -> None:
+def test_the_holder_of_a_rescued_job_has_lost_its_fence(database: Database, ask: Ask, worker: StoreWorker) -> None:
     (job_id,) = _some(database, 1)
     (claim,) = claims.claim(worker.connection, [job_id], worker=worker.number)
     _set(database, "lease_until = now() - interval '1 second'", job_id)
@@ -182,7 +182,7 @@ def test_the_holder_of_a_rescued_job_has_lost_its_fence(database: Database, ask:
     assert jobs.job(database, job_id)["state"] == "scheduled"
 
 
-def test_what_lay_in_the_queue_too_long_is_counted_and_published_again(database: Database, ask: Ask) -> None:
+def test_what_was_in_the_queue_too_long_is_counted_and_published_again(database: Database, ask: Ask) -> None:
     old, fresh = _some(database, 2)
     _publish(ask, old, fresh)
     _set(database, "published_at = now() - interval '1 minute'", old)

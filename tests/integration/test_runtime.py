@@ -20,7 +20,7 @@ from moneyflow.settings import AllSettings
 from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Flaky
-from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
 from workers import handlers
 from workers.claims.claims import Claims
@@ -37,7 +37,7 @@ from workers.testing.gateways import fake_gateways
 class RefusingConnection:
     """A worker's connection that refuses its first statements with the given errors."""
 
-    def __init__(self, worker: LedgerWorker, *refusals: Exception) -> None:
+    def __init__(self, worker: StoreWorker, *refusals: Exception) -> None:
         self._worker = worker
         self.refusals = list(refusals)
 
@@ -59,9 +59,9 @@ class Running:
 
 
 @pytest.fixture
-def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
+def worker(settings: AllSettings) -> Iterator[StoreWorker]:
     effects.create_table(settings)
-    with ledger_worker(settings) as running:
+    with store_worker(settings) as running:
         yield running
 
 
@@ -112,7 +112,7 @@ def _run(running: Running, job_id: UUID) -> Verdict | None:
     "passing", [errors.DeadlockDetected, errors.LockNotAvailable, errors.QueryCanceled, errors.AdminShutdown]
 )
 def test_a_claim_that_postgres_refuses_for_a_moment_is_made_again(
-    passing: type[Exception], settings: AllSettings, database: Database, worker: LedgerWorker
+    passing: type[Exception], settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     connection = RefusingConnection(worker, passing("not now"), passing("not now"))
@@ -125,7 +125,7 @@ def test_a_claim_that_postgres_refuses_for_a_moment_is_made_again(
 
 
 def test_a_job_with_an_error_that_no_database_can_store_is_retried_like_any_other(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     def raises(*_: object) -> None:
         raise ValueError("half a pair \ud800, a NUL \x00")
@@ -140,7 +140,7 @@ def test_a_job_with_an_error_that_no_database_can_store_is_retried_like_any_othe
 
 
 def test_a_result_that_cannot_be_stored_fails_the_attempt_and_leaves_no_effect(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     def returns(context: Any, _: object) -> dict[str, Any]:
         effects.leave_effect(context, LeaveEffect())
@@ -156,7 +156,7 @@ def test_a_result_that_cannot_be_stored_fails_the_attempt_and_leaves_no_effect(
 
 
 def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     def is_taken_over(context: Any, _: object) -> None:
         effects.leave(context)
@@ -176,7 +176,7 @@ def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
 
 @pytest.mark.parametrize("writes", [True, False])
 def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
-    writes: bool, settings: AllSettings, database: Database, worker: LedgerWorker
+    writes: bool, settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     replaced = {} if writes else {"leave_effect": lambda *_: None}
@@ -201,7 +201,7 @@ def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
 
 
 def test_a_job_without_a_handler_or_of_another_version_is_parked_until_workers_know_it(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     unknown, newer = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     with database.transaction() as session:
@@ -221,7 +221,7 @@ def test_a_job_without_a_handler_or_of_another_version_is_parked_until_workers_k
 
 
 def test_a_message_of_no_job_is_rejected_and_one_of_a_job_that_is_not_due_is_done_with(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (later,) = jobs.enqueue(database, LeaveEffect())
     with database.transaction() as session:
@@ -234,10 +234,10 @@ def test_a_message_of_no_job_is_rejected_and_one_of_a_job_that_is_not_due_is_don
 
 
 def test_a_worker_that_stops_while_postgres_is_down_settles_nothing(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    refusals = [errors.AdminShutdown("gone") for _ in range(99)]
+    refusals = [errors.AdminShutdown("closed") for _ in range(99)]
     running = _running(settings, database, RefusingConnection(worker, *refusals))
     running.runtime.stop()
 
@@ -246,7 +246,7 @@ def test_a_worker_that_stops_while_postgres_is_down_settles_nothing(
 
 
 def test_jobs_that_are_claimed_here_when_their_kind_pauses_itself_wait_and_meet_no_outage(
-    settings: AllSettings, database: Database, worker: LedgerWorker, tmp_path: Path
+    settings: AllSettings, database: Database, worker: StoreWorker, tmp_path: Path
 ) -> None:
     (tmp_path / "down").touch()
     ids = jobs.enqueue(database, *[Flaky(down=str(tmp_path / "down")) for _ in range(10)])
@@ -262,7 +262,7 @@ def test_jobs_that_are_claimed_here_when_their_kind_pauses_itself_wait_and_meet_
 
 
 def test_what_is_claimed_and_not_started_is_released_to_the_relay_and_what_is_unclaimed_is_requeued(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     first, second, third = jobs.enqueue(database, LeaveEffect(), LeaveEffect(), LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))
@@ -281,14 +281,14 @@ def test_what_is_claimed_and_not_started_is_released_to_the_relay_and_what_is_un
 
 
 def test_claims_that_cannot_be_released_stay_unsettled_and_are_rescued(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (first, second) = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     connection = RefusingConnection(worker)
     running = _running(settings, database, connection)
     in_hand, claimed = _deliver(running, first), _deliver(running, second)
     assert running.buffer.take(in_hand.delivery) is not None
-    connection.refusals = [errors.AdminShutdown("gone")]
+    connection.refusals = [errors.AdminShutdown("closed")]
 
     running.runtime.stop()
 
@@ -297,7 +297,7 @@ def test_claims_that_cannot_be_released_stay_unsettled_and_are_rescued(
 
 
 def test_a_job_that_is_delivered_twice_runs_once(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))
@@ -313,7 +313,7 @@ def test_a_job_that_is_delivered_twice_runs_once(
 
 
 def test_a_second_message_of_a_job_whose_row_is_locked_keeps_no_second_thread(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))
@@ -333,7 +333,7 @@ def test_a_second_message_of_a_job_whose_row_is_locked_keeps_no_second_thread(
 
 
 def test_a_claim_whose_answer_was_lost_is_made_again_and_releases_no_other_job(
-    settings: AllSettings, database: Database, worker: LedgerWorker, monkeypatch: pytest.MonkeyPatch
+    settings: AllSettings, database: Database, worker: StoreWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier, unheard = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))
@@ -358,7 +358,7 @@ def test_a_claim_whose_answer_was_lost_is_made_again_and_releases_no_other_job(
 
 
 def test_a_claim_that_is_lost_before_its_attempt_starts_is_left_to_its_holder(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     running = _running(settings, database, RefusingConnection(worker))

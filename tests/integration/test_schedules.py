@@ -228,7 +228,7 @@ def test_a_schedule_that_no_code_declares_ticks_no_more_and_begins_from_now_when
     assert _tick(relay) == []
 
 
-def test_a_paused_schedule_ticks_no_more_and_resumed_it_goes_on_from_now(relay: Database, database: Database) -> None:
+def test_a_paused_schedule_ticks_no_more_and_resumed_it_continues_from_now(relay: Database, database: Database) -> None:
     _declare(relay, catch_up="all", overlap="allow")
     with database.transaction() as session:
         schedules.pause(session, "sweep", by="ada", reason="the provider is down")
@@ -246,7 +246,7 @@ def test_a_paused_schedule_ticks_no_more_and_resumed_it_goes_on_from_now(relay: 
     assert _row(database)["paused_at"] is None
 
 
-def test_to_pause_or_resume_twice_is_said(relay: Database, database: Database) -> None:
+def test_pausing_or_resuming_twice_is_reported(relay: Database, database: Database) -> None:
     _declare(relay)
 
     with database.transaction() as session:

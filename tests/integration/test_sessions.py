@@ -83,7 +83,7 @@ def _runs(database: Database, backend: int) -> bool:
         return bool(session.fetch_all("select 1 from pg_stat_activity where pid = %(pid)s", {"pid": backend}))
 
 
-def test_a_block_that_raises_leaves_nothing_and_calls_nobody(database: Database) -> None:
+def test_a_block_that_raises_leaves_nothing_and_runs_no_callback(database: Database) -> None:
     called: list[str] = []
 
     def work() -> None:
@@ -99,7 +99,7 @@ def test_a_block_that_raises_leaves_nothing_and_calls_nobody(database: Database)
     assert called == []
 
 
-def test_a_callback_is_called_once_after_the_commit_and_its_error_hurts_nobody(database: Database) -> None:
+def test_a_callback_is_called_once_after_the_commit_and_its_error_fails_no_other(database: Database) -> None:
     called: list[str] = []
 
     def broken() -> None:
@@ -151,7 +151,7 @@ def test_a_connection_that_was_cut_while_it_idled_is_replaced(settings: AllSetti
             backend = _backend(session)
         with database.transaction() as session:
             session.execute("select pg_terminate_backend(%(pid)s)", {"pid": backend})
-        eventually(lambda: not _runs(database, backend), what="the session is gone")
+        eventually(lambda: not _runs(database, backend), what="the session has ended")
         cut_at = time.monotonic()
         eventually(lambda: time.monotonic() - cut_at > _TRUSTED_SECONDS, what="it is no longer trusted unasked")
 
@@ -159,10 +159,10 @@ def test_a_connection_that_was_cut_while_it_idled_is_replaced(settings: AllSetti
             assert session.fetch_one("select 1 as one") == {"one": 1}
 
 
-def test_a_postgres_that_is_away_makes_nobody_wait_at_the_start_and_is_an_outage() -> None:
-    away = load_all({"SECRET_KEY": "k" * 40, "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(free_port())})
+def test_a_postgres_that_is_down_delays_no_start_and_is_an_outage() -> None:
+    down = load_all({"SECRET_KEY": "k" * 40, "POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(free_port())})
 
-    with _database(away) as database:
+    with _database(down) as database:
         with pytest.raises(PostgresDownError) as caught, database.transaction() as session:
             session.execute("select 1")
 
@@ -178,7 +178,7 @@ def test_a_postgres_that_is_away_makes_nobody_wait_at_the_start_and_is_an_outage
         ("insert into workers (name) values (null)", False),
     ],
 )
-def test_an_outage_is_told_from_a_refusal(sql: str, outage: bool, database: Database) -> None:
+def test_an_outage_is_distinguished_from_a_refusal(sql: str, outage: bool, database: Database) -> None:
     with pytest.raises(psycopg.Error) as caught, database.transaction() as session:
         session.execute(sql)
 
@@ -431,7 +431,7 @@ def test_a_connection_that_is_cut_is_an_outage_whatever_it_does_next(
     def cut(backend: int) -> None:
         with database.transaction() as session:
             session.execute("select pg_terminate_backend(%(pid)s)", {"pid": backend})
-        eventually(lambda: not _runs(database, backend), what="the session is gone")
+        eventually(lambda: not _runs(database, backend), what="the session has ended")
 
     def work() -> None:
         with small.transaction() as session:

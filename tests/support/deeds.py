@@ -10,15 +10,15 @@ from moneyflow.platform.jobs.policy import RetryPolicy
 from tests.support.effects import leave
 from workers.handlers import Context, Result, handles
 
-#: Many attempts: a fault that meets a try counts it, and what is not meant to fail must outlast all of them.
+#: Many attempts: a fault that meets an attempt counts it, and what is not meant to fail must outlast all of them.
 _OUTLASTS = RetryPolicy(attempts=60, base_seconds=0.05, cap_seconds=0.5)
 _GIVES_UP = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
 
 
 class Deed(Job, kind="deed", priority=5, retry=_OUTLASTS, time_limit_seconds=20, breaker=None):
-    """Leave an effect unless told not to, work for `seconds`, and leave one follow-up as long as `links` are left.
+    """Leave an effect if `writes`, work for `seconds`, and leave one follow-up as long as `links` are left.
 
-    The first `failures` tries fail, all of them when it is `permanent`: after the effect, so that it must be undone.
+    The first `failures` attempts fail, all of them when it is `permanent`: after the effect, so that it must be undone.
     """
 
     token: str

@@ -21,7 +21,7 @@ _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
 
 
 class LeaveEffect(Job, kind="leave_effect", priority=5, retry=_QUICK, time_limit_seconds=60, breaker=None):
-    """Wait, then leave a row; fail the first `failures` tries, for good when `permanent`.
+    """Wait, then leave a row; fail the first `failures` attempts, for good when `permanent`.
 
     It waits for `seconds`, and for as long as the file `held_by` is there; `begun` counts those that wait so.
     """
@@ -42,7 +42,7 @@ class KillProcess(Job, kind="kill_process", priority=5, retry=_QUICK, time_limit
 
 
 class Overrun(Job, kind="overrun", priority=5, retry=_QUICK, time_limit_seconds=1):
-    """Take longer than the time limit on the first try."""
+    """Take longer than the time limit on the first attempt."""
 
 
 class Misbehave(Job, kind="misbehave", priority=5, retry=_QUICK, time_limit_seconds=1):
@@ -62,7 +62,7 @@ def create_table(settings: AllSettings) -> None:
 def leave_effect(context: Context, job: LeaveEffect) -> Result:
     time.sleep(job.seconds)
     if job.held_by:
-        _wait_until_gone(Path(job.held_by), context.job_id)
+        _wait_until_deleted(Path(job.held_by), context.job_id)
     if context.attempt <= job.failures:
         raise UnavailableError("password=hunter22 was refused for now")
     if job.permanent:
@@ -90,7 +90,7 @@ def begun(hold: Path) -> int:
     return len(list(hold.parent.glob(f"{hold.name}.*")))
 
 
-def _wait_until_gone(hold: Path, job_id: UUID) -> None:
+def _wait_until_deleted(hold: Path, job_id: UUID) -> None:
     hold.with_name(f"{hold.name}.{job_id}").touch()
     while hold.exists():
         time.sleep(0.02)

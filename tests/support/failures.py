@@ -1,4 +1,4 @@
-"""Jobs that have failed, as rows and as letters, without having been run."""
+"""Jobs that have failed, as rows and as dead letters, without having been run."""
 
 import os
 import subprocess
@@ -39,8 +39,8 @@ with new as (
                               error_traceback)
     select id, fence, 3, 'worker-1', finished_at - interval '1 second', finished_at, 'failed', error_class,
         error_message, 'Traceback (most recent call last): …' from new
-), letters as (
-    insert into job_dead_letters (job_id, fence) select id, fence from new where %(letters)s order by finished_at
+), dead_letters as (
+    insert into job_dead_letters (job_id, fence) select id, fence from new where %(dead_letters)s order by finished_at
 )
 select id from new order by finished_at
 """
@@ -55,25 +55,25 @@ def fail_jobs(
     priority: int = 5,
     payload: Mapping[str, Any] | None = None,
     error_class: str = "UnavailableError",
-    message: str = "server # is away",
+    message: str = "server # is down",
     ago_seconds: float = 60,
-    letters: bool = False,
+    dead_letters: bool = False,
 ) -> list[UUID]:
     """Insert failed jobs, a second apart, and return their ids, the oldest failure first.
 
-    A `#` in the message is each job's own number. `letters` leaves their dead letters for the relay.
+    A `#` in the message is each job's own number. `dead_letters` leaves their dead letters for the relay.
     """
     parameters = {
         "count": count, "kind": kind, "version": version, "priority": priority, "error_class": error_class,
         "payload": orjson.dumps(payload or {}).decode(), "message": message, "ago_seconds": ago_seconds,
-        "letters": letters,
+        "dead_letters": dead_letters,
     }  # fmt: skip
     with database.transaction() as session:
         return [row["id"] for row in session.fetch_all(_FAILED, parameters)]
 
 
-def deliver_letters(settings: AllSettings) -> int:
-    """Put the letters that wait on `jobs_failed`, as the relay does; return how many."""
+def deliver_dead_letters(settings: AllSettings) -> int:
+    """Put the dead letters that wait on `jobs_failed`, as the relay does; return how many."""
     conninfo = settings.conninfo("relay", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
         rows = connection.execute(QUERIES["dead_letters"], {"limit": 100_000}).fetchall()

@@ -20,7 +20,7 @@ from ops.dev.stack.processes import Identity, identify
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["tests.support.preloaded"])
-#: Whoever asks for an exit code first takes it off a pipe; threads of a test may ask at the same time.
+#: The first caller that asks for an exit code takes it off a pipe; threads of a test may ask at the same time.
 _asking = threading.Lock()
 
 
@@ -65,7 +65,7 @@ class Fork:
 
 
 def _become(arguments: Sequence[str], environment: Mapping[str, str], folder: str, output: str, errors: str) -> None:
-    """Turn the fork into `python -m MODULE …`."""
+    """Make the fork `python -m MODULE …`."""
     for path, number in ((os.devnull, 0), (output, 1), (errors, 2)):
         opened = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.dup2(opened, number)

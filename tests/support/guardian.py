@@ -1,4 +1,4 @@
-"""`python -m tests.support.guardian PID RUN`: end all that a run of the tests has started once process PID is gone."""
+"""`python -m tests.support.guardian PID RUN`: end what a run of the tests has started once process PID has ended."""
 
 import os
 import select
@@ -53,11 +53,11 @@ def _is_of(run: Path, process: Path) -> bool:
 def _delete(folder: Path) -> None:
     """Delete a folder; the last processes of a server that was killed may still write to it for a moment."""
 
-    def is_gone() -> bool:
+    def has_ended() -> bool:
         shutil.rmtree(folder, ignore_errors=True)
         return not folder.exists()
 
-    wait_until(is_gone, seconds=10)
+    wait_until(has_ended, seconds=10)
 
 
 def main() -> None:

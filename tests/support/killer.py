@@ -1,4 +1,4 @@
-"""Kills processes at random and starts them anew at once, again and again; only those that the test started."""
+"""Kills processes at random and starts them again at once, again and again; only those that the test started."""
 
 import random
 import threading

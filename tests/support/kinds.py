@@ -46,13 +46,13 @@ class Flaky(
 
 
 class Patient(Job, kind="patient", retry=_QUICK, time_limit_seconds=60):
-    """Count, and tell of it, for as long as a file is there; then leave an effect."""
+    """Count, and report it, for as long as a file is there; then leave an effect."""
 
     held_by: str
 
 
 class EndAs(Job, kind="end_as", retry=_QUICK, time_limit_seconds=30, breaker=None):
-    """Leave an effect, and end as asked all the same, until the given try."""
+    """Leave an effect, and end as asked all the same, until the given attempt."""
 
     how: Literal["retry", "snooze", "cancel", "fail", "large"]
     until_fence: int = 99

@@ -25,7 +25,7 @@ class Spread(Job, kind="spread", priority=5, time_limit_seconds=60):
 
 
 class Gather(Job, kind="gather", priority=5, time_limit_seconds=60):
-    """Leave an effect, and tell how the members of the batch ended that this is the end of."""
+    """Leave an effect, and report how the members of the batch ended that this is the end of."""
 
 
 @handles(Link)

@@ -16,14 +16,14 @@ _TOKEN = re.compile(r"#token=([A-Za-z0-9_-]+)")
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with an account."""
+    """A person with an account."""
 
     user_id: UUID
     email: str
 
 
 def sign_up(database: Database, *, name: str) -> Person:
-    """Sign somebody up whose address was never there before."""
+    """Sign a person up whose address was never there before."""
     email = f"{uuid.uuid4().hex}@mail.example"
     password_hash = passwords.hash_password("correct horse battery")
     with database.transaction() as session:

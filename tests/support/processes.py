@@ -51,7 +51,7 @@ class Process:
     popen: "subprocess.Popen[bytes] | Fork | None" = None
 
     def start(self, *, wait_ready: bool = True) -> Self:
-        """Start it and, unless told not to, wait until it is ready."""
+        """Start it and, unless `wait_ready` is false, wait until it is ready."""
         self.launch()
         if wait_ready:
             eventually(self.is_ready, what=f"{self.command} ready; its log:\n{self.log_path}")
@@ -73,12 +73,12 @@ class Process:
             self.popen = subprocess.Popen(command, env=self.environment, cwd=_ROOT, stdout=log, stderr=log)
 
     def kill(self) -> None:
-        """Kill it as a crash would, and wait until it is gone."""
+        """Kill it as a crash would, and wait until it has ended."""
         self.signal(signal.SIGKILL)
         self._popen.wait(10)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal; one that has ended gets none, for its pid may be somebody else's by now."""
+        """Send it a signal; one that has ended gets none, because another process may have its pid by now."""
         self._popen.send_signal(number)
 
     def signal_all(self, number: int) -> None:

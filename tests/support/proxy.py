@@ -38,7 +38,7 @@ class Proxies:
         self._loop.close()
 
     def to(self, target: Callable[[], int]) -> "Proxy":
-        """Listen on 127.0.0.1 and pass on to the port that `target` tells at that moment."""
+        """Listen on 127.0.0.1 and pass on to the port that `target` returns at that moment."""
         proxy = Proxy(self._loop, target)
         asyncio.run_coroutine_threadsafe(proxy.listen(), self._loop).result(10)
         self._proxies.append(proxy)
@@ -92,7 +92,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._flow_now)
 
     def cut_after(self, count: int) -> None:
-        """Let so many more bytes pass, in whatever direction, and then cut all connections: often in mid-message."""
+        """Let `count` more bytes pass, in whatever direction, and then cut all connections: often in mid-message."""
         self._loop.call_soon_threadsafe(self._announce, count)
 
     def lose(self, *, part: float, dice: random.Random) -> None:
@@ -173,7 +173,7 @@ class Proxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """End a connection with a reset, and not as if its other side had said goodbye."""
+    """End a connection with a reset, and not as if its other side had closed it."""
     connection = writer.get_extra_info("socket")
     if connection.fileno() >= 0:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

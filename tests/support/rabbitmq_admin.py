@@ -87,20 +87,20 @@ def topology(servers: RealServers, vhost: str) -> dict[str, dict[str, Any]]:
 
 
 def declare_queue(servers: RealServers, vhost: str, queue: str, arguments: dict[str, Any]) -> None:
-    """Declare a durable queue as somebody else would."""
+    """Declare a durable queue as another program would."""
     with _client(servers) as client:
         request = {"durable": True, "auto_delete": False, "arguments": arguments}
         client.put(f"/queues/{vhost}/{queue}", json=request).raise_for_status()
 
 
 def delete_queue(servers: RealServers, vhost: str, queue: str) -> None:
-    """Delete a queue with all that lies in it."""
+    """Delete a queue with all its messages."""
     with _client(servers) as client:
         client.delete(f"/queues/{vhost}/{queue}").raise_for_status()
 
 
 def purge_queue(servers: RealServers, vhost: str, queue: str) -> None:
-    """Throw away all that lies ready in a queue; nothing lies in one that was deleted and is not there again."""
+    """Delete all ready messages of a queue; one that was deleted and not declared again has none."""
     with _client(servers) as client:
         answer = client.delete(f"/queues/{vhost}/{queue}/contents")
     if answer.status_code != httpx.codes.NOT_FOUND:
@@ -118,7 +118,7 @@ def publish(
 
 
 def ready(settings: AllSettings, queue: str) -> int:
-    """Return how many messages lie ready in a queue, asked of the queue itself; -1 when there is no such queue."""
+    """Return how many messages are ready in a queue, asked of the queue itself; -1 when there is no such queue."""
     connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
     try:
         count: int = connection.channel().queue_declare(queue, passive=True).method.message_count
@@ -130,7 +130,7 @@ def ready(settings: AllSettings, queue: str) -> int:
 
 
 def double(settings: AllSettings, queue: str) -> int:
-    """Let all that lies ready in a queue come once more, behind itself; return how many messages that is."""
+    """Publish all ready messages of a queue once more, after themselves; return how many messages that is."""
     connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
     try:
         channel = connection.channel()

@@ -79,7 +79,7 @@ def dies_at(point: str, count: str) -> None:
             left -= reached == point
             if reached == point and left <= 0:
                 os.write(sys.stderr.fileno(), f"dies at {point}\n".encode())
-                if os.getpid() != first:  # A process of gunicorn: its master would start one anew.
+                if os.getpid() != first:  # A process of gunicorn: its master would start another.
                     os.kill(first, signal.SIGKILL)
                 die()
 
@@ -119,7 +119,7 @@ def hangs_soon() -> None:
 
 
 def without_confirm() -> None:
-    """Mark whatever was sent, confirmed or not; and let nobody look for what was lost by it."""
+    """Mark all that was sent, confirmed or not; and let no relay look for what was lost by it."""
     from workers.relay.publisher import Publisher
 
     publish = Publisher.publish
@@ -132,7 +132,7 @@ def without_confirm() -> None:
 
 
 def without_look() -> None:
-    """Let nobody look for what RabbitMQ should hold and does not."""
+    """Let no relay look for messages that RabbitMQ should hold and does not."""
     from workers.relay.rescuer import LostMessageCheck
 
     async def blind(_: LostMessageCheck) -> float:
@@ -142,8 +142,8 @@ def without_look() -> None:
     _replace(LostMessageCheck, run_once=blind)
 
 
-def without_take_back() -> None:
-    """Let the relay leave the jobs of the dead to them."""
+def without_rescue() -> None:
+    """Let the relay rescue no job of a dead worker."""
     from workers.relay.rescuer import Rescuer
 
     async def indifferent(_: Rescuer) -> float:
@@ -154,7 +154,7 @@ def without_take_back() -> None:
 
 
 def without_one_transaction() -> None:
-    """Commit a job's effects first and its end a moment later, as whoever acks after the work does."""
+    """Commit a job's effects first and its end a moment later, as a worker that acks after the work does."""
     import functools
     import time
 
@@ -201,7 +201,7 @@ def without_fenced_acks() -> None:
 
 
 def without_fence() -> None:
-    """Let whoever is last finish a job, even one that was taken over."""
+    """Let the last worker finish a job, even one that was taken over."""
     from moneyflow.platform.jobs.store import completion
 
     # The history has one row for each fence, which is a second safeguard: it is taken out too.
@@ -238,7 +238,7 @@ def rebuilds_soon() -> None:
     _by_default(Consumer, rebuild_seconds=1.0)
 
 
-def without_gate() -> None:
+def without_assignment_fence() -> None:
     """Let every record pass, and begin where the group's own offset says."""
     from consumers.assignment import AssignmentFence
     from consumers.runtime import Consumer
@@ -265,7 +265,7 @@ def missed_soon() -> None:
 
 
 def without_epoch() -> None:
-    """Let whoever is last move a position, even in a partition that was taken over."""
+    """Let the last consumer move a position, even in a partition that was taken over."""
     from consumers import positions
 
     missed_soon()

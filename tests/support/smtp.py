@@ -1,4 +1,4 @@
-"""A real SMTP server for one test: it keeps what it took, and refuses, hangs up or asks for a login as it is told."""
+"""A real SMTP server for one test: keeps what it took, and refuses, hangs up or asks for a login as the test says."""
 
 import asyncio
 import email.policy
@@ -123,7 +123,7 @@ async def _end(server: asyncio.Server) -> None:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for 127.0.0.1 that nobody trusts until told to."""
+    """A certificate for 127.0.0.1 that no client trusts unless it is given."""
 
     file: Path
     key: Path

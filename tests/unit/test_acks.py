@@ -31,11 +31,11 @@ class Channel:
 class Connection:
     """Calls back at once, or is closed."""
 
-    def __init__(self, *, gone: bool = False) -> None:
-        self.gone = gone
+    def __init__(self, *, closed: bool = False) -> None:
+        self.closed = closed
 
     def add_callback_threadsafe(self, callback: Callable[[], Any]) -> None:
-        if self.gone:
+        if self.closed:
             raise pika.exceptions.ConnectionWrongStateError("closed")
         callback()
 
@@ -43,9 +43,9 @@ class Connection:
         callback()
 
 
-def _consumer(*, gone: bool = False) -> JobsConsumer:
+def _consumer(*, closed: bool = False) -> JobsConsumer:
     consumer: JobsConsumer = JobsConsumer.__new__(JobsConsumer)
-    consumer.channel, consumer.connection = Channel(), Connection(gone=gone)
+    consumer.channel, consumer.connection = Channel(), Connection(closed=closed)
     policy: Any = SimpleNamespace(gather_seconds=lambda: 0)
     unused: Any = None
     consumer._intake = Intake(buffer=unused, policy=policy, credit=Credit(), give_back=lambda: None)
@@ -87,7 +87,7 @@ def test_dramatiq_settles_nothing_when_the_run_returns_whatever_it_thinks_of_it(
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_a_delivery_settles_on_the_consumer_that_delivered_it_and_on_no_other(verdict: Verdict) -> None:
-    before, after = _consumer(gone=True), _consumer()
+    before, after = _consumer(closed=True), _consumer()
     delivery = _delivery(before)
     _delivery(after)  # A message of the same tag.
 
@@ -97,7 +97,7 @@ def test_a_delivery_settles_on_the_consumer_that_delivered_it_and_on_no_other(ve
 
 
 def test_an_ack_whose_connection_is_closed_is_no_error() -> None:
-    consumer = _consumer(gone=True)
+    consumer = _consumer(closed=True)
 
     _delivery(consumer).settle(Verdict.ACK)
 
@@ -158,7 +158,7 @@ def test_the_first_verdict_on_a_message_stays_sent_or_not() -> None:
 
     assert not acks.settled(2, Verdict.ACK)
     assert acks.take() == ([(2, Verdict.REQUEUE)], None)
-    assert not acks.settled(2, Verdict.ACK), "sent alone, behind one that is open"
+    assert not acks.settled(2, Verdict.ACK), "sent alone, after one that is open"
     assert acks.settled(1, Verdict.ACK)
     assert acks.take() == ([], 1)
     assert not acks.settled(1, Verdict.REJECT), "sent with all before it"

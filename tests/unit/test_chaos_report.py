@@ -23,7 +23,7 @@ def test_all_lost_bounds_nothing() -> None:
     assert upper_bound(7, 7) == 1.0
 
 
-def test_controls_are_told_and_not_added_up() -> None:
+def test_controls_are_reported_and_not_added_up() -> None:
     ours, control = Round("ours", seed=1, accepted=300), Round("theirs", seed=1, accepted=500, lost=9, is_control=True)
 
     text = as_markdown([ours, control])
@@ -35,6 +35,6 @@ def test_controls_are_told_and_not_added_up() -> None:
 def test_the_written_report_holds_every_round_with_its_faults(tmp_path: Path) -> None:
     write([Round("ours", seed=7, accepted=300, faults=Counter(kill=2, cut=1))], tmp_path / "results")
 
-    (told,) = json.loads((tmp_path / "results" / "chaos.json").read_text())
-    assert (told["name"], told["seed"], told["faults"]) == ("ours", 7, {"kill": 2, "cut": 1})
+    (written,) = json.loads((tmp_path / "results" / "chaos.json").read_text())
+    assert (written["name"], written["seed"], written["faults"]) == ("ours", 7, {"kill": 2, "cut": 1})
     assert "300 jobs accepted, 3 faults" in (tmp_path / "results" / "chaos.md").read_text()

@@ -20,7 +20,7 @@ def _job(job_id: UUID = _ID, token: str = "a", **changes: Any) -> dict[UUID, dic
     return {job_id: row | {"result": {"token": token}, "started_at": _NOW, "finished_at": _NOW} | changes}
 
 
-def _try(outcome: str = "succeeded", attempt: int = 1) -> dict[str, Any]:
+def _attempt(outcome: str = "succeeded", attempt: int = 1) -> dict[str, Any]:
     return {"outcome": outcome, "attempt": attempt}
 
 
@@ -29,23 +29,23 @@ def _wrong(
 ) -> dict[str, list[str]]:
     """Judge a round of one request, in which all is well but for what is changed."""
     well: dict[str, Any] = {
-        "jobs": _job(), "attempts": {_ID: [_try()]}, "effects": Counter({_ID: 1}), "requests": Counter({7: 1}),
-        "users": Counter(), "letters": set(),
+        "jobs": _job(), "attempts": {_ID: [_attempt()]}, "effects": Counter({_ID: 1}), "requests": Counter({7: 1}),
+        "users": Counter(), "dead_letters": set(),
     }  # fmt: skip
     request = Request(7, (Order(job or Deed(token="a")),), answer=answer)
     return judge(Found(**well | changes), [request]).wrong()
 
 
 _NOTHING: dict[str, Any] = {"jobs": {}, "attempts": {}, "effects": Counter(), "requests": Counter()}
-_TWO_JOBS = {"jobs": _job() | _job(_OTHER), "attempts": {_ID: [_try()], _OTHER: [_try()]}}
+_TWO_JOBS = {"jobs": _job() | _job(_OTHER), "attempts": {_ID: [_attempt()], _OTHER: [_attempt()]}}
 _FAILED: dict[str, Any] = {
-    "jobs": _job(state="failed", result=None), "attempts": {_ID: [_try("failed")]}, "effects": Counter(),
+    "jobs": _job(state="failed", result=None), "attempts": {_ID: [_attempt("failed")]}, "effects": Counter(),
 }  # fmt: skip
 
 
 def test_nothing_is_wrong_where_all_is_well() -> None:
     assert _wrong() == {}
-    assert _wrong(DoomedDeed(token="a"), **_FAILED, letters={str(_ID)}) == {}
+    assert _wrong(DoomedDeed(token="a"), **_FAILED, dead_letters={str(_ID)}) == {}
     assert _wrong(Deed(token="a", writes=False), effects=Counter()) == {}
 
 
@@ -63,8 +63,8 @@ def test_nothing_is_wrong_where_all_is_well() -> None:
         ("invented", Answer.ACCEPTED, {"effects": Counter({_ID: 1, _OTHER: 1})}),
         ("stuck", Answer.ACCEPTED, {"jobs": _job(state="running")}),
         ("crooked", Answer.ACCEPTED, {"jobs": _job(attempt=2)}),
-        ("crooked", Answer.ACCEPTED, {"attempts": {_ID: [_try(), _try(attempt=2)]}}),
-        ("crooked", Answer.ACCEPTED, {"letters": {str(_ID)}}),
+        ("crooked", Answer.ACCEPTED, {"attempts": {_ID: [_attempt(), _attempt(attempt=2)]}}),
+        ("crooked", Answer.ACCEPTED, {"dead_letters": {str(_ID)}}),
         ("crooked", Answer.ACCEPTED, {"jobs": _job(result={"token": "another"})}),
         ("crooked", Answer.NONE, {**_NOTHING, "requests": Counter({7: 1})}),
     ],
@@ -80,4 +80,4 @@ def test_a_request_without_an_answer_may_be_there_or_not() -> None:
 
 def test_a_failed_job_has_its_dead_letter() -> None:
     assert "crooked" in _wrong(DoomedDeed(token="a"), **_FAILED)
-    assert _wrong(DoomedDeed(token="a"), **_FAILED, letters=None) == {}
+    assert _wrong(DoomedDeed(token="a"), **_FAILED, dead_letters=None) == {}

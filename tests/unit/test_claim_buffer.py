@@ -13,15 +13,15 @@ from workers.intake.delivery import Delivery, Verdict
 
 
 class Store:
-    """Claims whatever it is asked for, but for what is `gone`, and remembers what it was asked."""
+    """Claims what it is asked for, except what is `taken`, and remembers what it was asked."""
 
-    def __init__(self, *gone: UUID) -> None:
+    def __init__(self, *taken: UUID) -> None:
         self.asked: list[list[UUID]] = []
-        self.gone = set(gone)
+        self.taken = set(taken)
 
     def __call__(self, ids: Sequence[UUID]) -> list[Claim]:
         self.asked.append(list(ids))
-        return [_claim(job_id) for job_id in ids if job_id not in self.gone]
+        return [_claim(job_id) for job_id in ids if job_id not in self.taken]
 
 
 def _claim(job_id: UUID) -> Claim:
@@ -79,9 +79,9 @@ def test_what_arrives_later_is_claimed_by_a_statement_of_its_own() -> None:
 
 
 def test_a_job_that_was_not_there_to_be_claimed_has_no_claim_and_its_neighbour_has() -> None:
-    gone, there = new_id(), new_id()
-    buffer = ClaimBuffer(Store(gone))
-    deliveries = _arrive(buffer, gone, there)
+    taken, there = new_id(), new_id()
+    buffer = ClaimBuffer(Store(taken))
+    deliveries = _arrive(buffer, taken, there)
 
     claims = [buffer.take(delivery) for delivery in deliveries]
 
@@ -124,7 +124,7 @@ def test_a_claim_that_failed_is_made_again() -> None:
     assert buffer.take(delivery) is not None
 
 
-def test_what_arrives_while_the_window_is_claimed_is_not_forgotten() -> None:
+def test_what_arrives_while_the_buffer_is_claimed_is_not_forgotten() -> None:
     late = _delivery(new_id())
     store = Store()
 
@@ -141,7 +141,7 @@ def test_what_arrives_while_the_window_is_claimed_is_not_forgotten() -> None:
     assert store.asked == [[early.job_id], [late.job_id]]
 
 
-def test_a_buffer_that_is_given_back_requeues_what_has_no_claim_and_returns_the_claims() -> None:
+def test_a_buffer_that_is_released_requeues_what_has_no_claim_and_returns_the_claims() -> None:
     buffer = ClaimBuffer(Store())
     taken, claimed = _arrive(buffer, new_id(), new_id())
     buffer.take(taken)
@@ -158,10 +158,10 @@ def test_a_buffer_that_is_given_back_requeues_what_has_no_claim_and_returns_the_
 
 
 def test_a_best_effort_delivery_whose_job_cannot_be_claimed_is_dropped_and_any_other_is_not() -> None:
-    gone, there = new_id(), new_id()
-    buffer = ClaimBuffer(Store(gone))
-    (message,) = _arrive(buffer, gone)
-    dropped, claimed = _arrive(buffer, gone, there, is_best_effort=True)
+    taken, there = new_id(), new_id()
+    buffer = ClaimBuffer(Store(taken))
+    (message,) = _arrive(buffer, taken)
+    dropped, claimed = _arrive(buffer, taken, there, is_best_effort=True)
 
     claims = [buffer.take(delivery) is not None for delivery in (message, dropped, claimed)]
 

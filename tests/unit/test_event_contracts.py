@@ -20,7 +20,7 @@ from moneyflow.platform.telemetry.origin import Origin
 pytestmark = pytest.mark.usefixtures("contracts")
 
 _TIME = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
-_NOBODY = Origin()
+_EMPTY = Origin()
 _TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def _created(name: str = "Zoë") -> UserCreated:
     return UserCreated(sequence=3, user_id=UUID(int=7), email="zoe@example.com", name=name, created_at=_TIME)
 
 
-def _envelope(event: Event, origin: Origin = _NOBODY, event_id: UUID | None = None) -> bytes:
+def _envelope(event: Event, origin: Origin = _EMPTY, event_id: UUID | None = None) -> bytes:
     return event.envelope(event_id=event_id or new_id(), source="/money-flow/api", origin=origin, time=_TIME)
 
 
@@ -106,7 +106,7 @@ def test_a_sequence_starts_at_one() -> None:
     ],
     ids=str,
 )
-def test_a_wrong_declaration_fails_where_it_stands(options: dict[str, object], complaint: str) -> None:
+def test_a_wrong_declaration_fails_where_it_is_written(options: dict[str, object], complaint: str) -> None:
     fields = {"__module__": __name__, "__annotations__": {"user_id": UUID}}
     good = {"type": "user.moved", "topic": USER_EVENTS, "subject": "user_id"}
 

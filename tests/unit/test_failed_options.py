@@ -28,7 +28,7 @@ def test_what_is_no_rate_is_refused_by_name(text: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "ago"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("7d", 604_800), ("1.5h", 5400)])
-def test_a_time_may_be_so_long_ago(text: str, ago: float) -> None:
+def test_a_time_may_be_an_age(text: str, ago: float) -> None:
     since = filter_from(since=text).since
 
     assert since is not None

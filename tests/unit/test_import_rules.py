@@ -82,7 +82,7 @@ def test_a_new_module_without_a_place_in_the_layers_is_refused(copy: Path) -> No
     assert "stray" in broken.stdout
 
 
-def test_the_rooms_of_the_workers_have_few_arrows_between_them() -> None:
+def test_the_packages_of_the_workers_have_few_imports_between_them() -> None:
     arrows: set[tuple[str, str]] = set()
     for file in (_ROOT / "workers").rglob("*.py"):
         room = file.relative_to(_ROOT / "workers").parts[0].removesuffix(".py")

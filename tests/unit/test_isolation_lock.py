@@ -1,4 +1,4 @@
-"""The gate: ordinary jobs side by side, a suspect alone, and nobody waits for ever."""
+"""The isolation lock: ordinary jobs side by side, a quarantined job alone, and no thread waits for ever."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,12 +10,12 @@ from tests.support.waiting import eventually
 from workers.claims.lock import IsolationLock
 
 
-def _alone(gate: IsolationLock) -> "Callable[[], AbstractContextManager[object]]":
-    return lambda: gate.alone(wait_seconds=10)
+def _alone(lock: IsolationLock) -> "Callable[[], AbstractContextManager[object]]":
+    return lambda: lock.alone(wait_seconds=10)
 
 
 class Visitor:
-    """A thread that passes the gate and stays inside until it is told to leave."""
+    """A thread that takes the lock and stays inside until the test lets it leave."""
 
     def __init__(self, way: Callable[[], AbstractContextManager[object]]) -> None:
         self.inside, self.leave, self.left = threading.Event(), threading.Event(), threading.Event()
@@ -37,7 +37,7 @@ class Visitor:
 
 
 @pytest.fixture
-def gate() -> IsolationLock:
+def lock() -> IsolationLock:
     return IsolationLock()
 
 
@@ -59,43 +59,43 @@ def visit() -> Iterator[Callable[[Callable[[], AbstractContextManager[object]]],
 Visit = Callable[[Callable[[], AbstractContextManager[object]]], Visitor]
 
 
-def test_ordinary_jobs_are_inside_together(gate: IsolationLock, visit: Visit) -> None:
-    visitors = [visit(lambda: gate) for _ in range(3)]
+def test_ordinary_jobs_are_inside_together(lock: IsolationLock, visit: Visit) -> None:
+    visitors = [visit(lambda: lock) for _ in range(3)]
 
     assert all(visitor.is_inside() for visitor in visitors)
 
 
-def test_a_suspect_waits_until_all_others_are_out(gate: IsolationLock, visit: Visit) -> None:
-    others = [visit(lambda: gate) for _ in range(2)]
+def test_a_quarantined_job_waits_until_all_others_are_out(lock: IsolationLock, visit: Visit) -> None:
+    others = [visit(lambda: lock) for _ in range(2)]
     assert all(other.is_inside() for other in others)
-    suspect = visit(_alone(gate))
-    eventually(lambda: gate._want_alone, what="the suspect waits")
+    quarantined = visit(_alone(lock))
+    eventually(lambda: lock._want_alone, what="the quarantined job waits")
 
     assert others[0].goes()
-    assert not suspect.inside.is_set()
+    assert not quarantined.inside.is_set()
     assert others[1].goes()
-    assert suspect.is_inside()
+    assert quarantined.is_inside()
 
 
-def test_newcomers_wait_behind_a_suspect_that_waits(gate: IsolationLock, visit: Visit) -> None:
-    first = visit(lambda: gate)
+def test_newcomers_wait_after_a_quarantined_job_that_waits(lock: IsolationLock, visit: Visit) -> None:
+    first = visit(lambda: lock)
     assert first.is_inside()
-    suspect = visit(_alone(gate))
-    eventually(lambda: gate._want_alone, what="the suspect waits")
-    newcomer = visit(lambda: gate)
+    quarantined = visit(_alone(lock))
+    eventually(lambda: lock._want_alone, what="the quarantined job waits")
+    newcomer = visit(lambda: lock)
 
     assert first.goes()
-    assert suspect.is_inside()
+    assert quarantined.is_inside()
     assert not newcomer.inside.is_set()
-    assert suspect.goes()
+    assert quarantined.goes()
     assert newcomer.is_inside()
 
 
-def test_two_suspects_are_inside_one_after_the_other(gate: IsolationLock, visit: Visit) -> None:
-    first = visit(_alone(gate))
+def test_two_quarantined_jobs_are_inside_one_after_the_other(lock: IsolationLock, visit: Visit) -> None:
+    first = visit(_alone(lock))
     assert first.is_inside()
-    second = visit(_alone(gate))
-    eventually(lambda: gate._want_alone, what="the second waits")
+    second = visit(_alone(lock))
+    eventually(lambda: lock._want_alone, what="the second waits")
 
     assert not second.inside.is_set()
     assert first.goes()
@@ -103,18 +103,20 @@ def test_two_suspects_are_inside_one_after_the_other(gate: IsolationLock, visit:
 
 
 @pytest.mark.parametrize("way", ["together", "alone"])
-def test_an_error_inside_leaves_the_gate_open(gate: IsolationLock, visit: Visit, way: str) -> None:
-    passing: AbstractContextManager[object] = gate if way == "together" else gate.alone(wait_seconds=1)
+def test_an_error_inside_releases_the_lock(lock: IsolationLock, visit: Visit, way: str) -> None:
+    passing: AbstractContextManager[object] = lock if way == "together" else lock.alone(wait_seconds=1)
     with pytest.raises(OSError, match="broken"), passing:
         raise OSError("broken")
 
-    assert visit(_alone(gate)).is_inside()
+    assert visit(_alone(lock)).is_inside()
 
 
-def test_a_suspect_gives_up_after_its_time_and_newcomers_pass_again(gate: IsolationLock, visit: Visit) -> None:
-    long = visit(lambda: gate)
+def test_a_quarantined_job_gives_up_after_its_timeout_and_newcomers_pass_again(
+    lock: IsolationLock, visit: Visit
+) -> None:
+    long = visit(lambda: lock)
     assert long.is_inside()
 
-    with gate.alone(wait_seconds=0.05) as is_alone:
+    with lock.alone(wait_seconds=0.05) as is_alone:
         assert not is_alone
-        assert visit(lambda: gate).is_inside()
+        assert visit(lambda: lock).is_inside()

@@ -73,7 +73,7 @@ def test_a_payload_of_an_unknown_version_does_not_fail_the_job_and_the_error_say
     ("payload", "place"),
     [
         ({}, "user_id"),
-        ({"user_id": "nobody"}, "user_id"),
+        ({"user_id": "no id"}, "user_id"),
         ({"user_id": str(UUID(int=1)), "more": 1}, "more"),
         ({"user_id": None}, "user_id"),
     ],
@@ -83,7 +83,7 @@ def test_a_payload_that_does_not_fit_fails_for_good_and_names_the_place(payload:
         SendWelcome.from_payload(payload, 1)
 
 
-def test_a_mail_that_somebody_waits_for_goes_before_the_others() -> None:
+def test_a_mail_that_a_person_waits_for_goes_before_the_others() -> None:
     assert SendEmail(template="activation", user_id=uuid4()).message_priority() == 9
     assert SendEmail(template="welcome", user_id=uuid4()).message_priority() == 5
 
@@ -95,7 +95,7 @@ def test_a_template_that_is_not_declared_is_refused_before_it_is_enqueued_and_na
         job.message_priority()
 
 
-def test_both_answers_to_a_sign_up_go_at_one_priority_so_that_the_wait_tells_nothing() -> None:
+def test_both_answers_to_a_sign_up_go_at_one_priority_so_that_the_wait_reveals_nothing() -> None:
     activation, already_registered = (
         SendEmail(template=template, user_id=uuid4()).message_priority()
         for template in ("activation", "already_registered")

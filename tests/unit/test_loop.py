@@ -1,4 +1,4 @@
-"""How the relay's parts are woken: now, or a while after the first who asks."""
+"""How the relay's parts are woken: now, or some time after the first who asks."""
 
 import asyncio
 import selectors
@@ -37,8 +37,8 @@ def _run(work: Awaitable[list[float]]) -> list[float]:
         return runner.run(wait())
 
 
-async def _turns_until(woken: list[str], *, seconds: float) -> list[float]:
-    """Return when the turns began, by how a part was woken that would sleep for long."""
+async def _runs_until(woken: list[str], *, seconds: float) -> list[float]:
+    """Return when the runs began, by how a part was woken that would sleep for long."""
     began: list[float] = []
 
     async def work() -> float:
@@ -47,31 +47,31 @@ async def _turns_until(woken: list[str], *, seconds: float) -> list[float]:
 
     loop = asyncio.get_running_loop()
     start = loop.time()
-    turns = Loop("test", work)
-    running = asyncio.create_task(turns.run())
+    part = Loop("test", work)
+    running = asyncio.create_task(part.run())
     await asyncio.sleep(0.01)
     for how in woken:
         if how == "now":
-            turns.wake()
+            part.wake()
         else:
-            turns.wake_after(0.2)
+            part.wake_after(0.2)
         await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
     running.cancel()
     return began[1:]
 
 
-def test_whoever_is_woken_now_turns_at_once() -> None:
-    assert _run(_turns_until(["now"], seconds=1)) == [pytest.approx(0.01)]
+def test_a_part_that_is_woken_runs_at_once() -> None:
+    assert _run(_runs_until(["now"], seconds=1)) == [pytest.approx(0.01)]
 
 
-def test_whoever_is_woken_for_later_by_many_turns_once_after_the_first() -> None:
-    (began,) = _run(_turns_until(["later", "later", "later"], seconds=1))
+def test_a_part_that_is_woken_for_later_by_many_runs_once_after_the_first() -> None:
+    (began,) = _run(_runs_until(["later", "later", "later"], seconds=1))
     assert began == pytest.approx(0.21)
 
 
-def test_whoever_is_woken_for_later_and_then_now_turns_at_once_and_again_later() -> None:
-    first, second = _run(_turns_until(["later", "now"], seconds=1))
+def test_a_part_that_is_woken_for_later_and_then_now_runs_at_once_and_again_later() -> None:
+    first, second = _run(_runs_until(["later", "now"], seconds=1))
     assert (first, second) == pytest.approx((0.02, 0.21))
 
 

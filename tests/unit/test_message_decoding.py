@@ -49,7 +49,7 @@ def test_a_priority_is_held_within_zero_and_ten(given: int | None, read: int) ->
 
 
 @pytest.mark.parametrize("field", ["message_id", "message_timestamp"])
-def test_a_field_that_nobody_obeys_may_hold_anything(field: str) -> None:
+def test_a_field_that_no_worker_uses_may_hold_anything(field: str) -> None:
     assert decode(_message(**{field: None})) == _ID
 
 

@@ -51,7 +51,7 @@ def test_every_file_of_the_product_can_be_read_and_every_query_in_it_is_used(pat
     assert [name for name in queries if f'"{name}"' not in source] == []
 
 
-def test_a_fragment_stands_for_what_several_statements_share(tmp_path: Path) -> None:
+def test_a_fragment_is_inserted_into_each_statement_that_names_it(tmp_path: Path) -> None:
     fragments = tmp_path / "fragments.sql"
     fragments.write_text("-- fragment: one\n-- One.\n1\n\n-- fragment: two\n-- Two.\n<<one>> + <<one>>\n")
     file = tmp_path / "queries.sql"

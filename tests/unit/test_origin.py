@@ -12,7 +12,7 @@ _PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _FORM = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01")
 
 
-def test_outside_any_block_nobody_asked() -> None:
+def test_outside_any_block_the_origin_is_empty() -> None:
     assert current() == Origin()
 
 
@@ -42,7 +42,7 @@ def test_log_lines_carry_the_request_and_the_fields() -> None:
     assert add_to_line(None, "info", {}) == {}
 
 
-def test_another_thread_works_for_nobody() -> None:
+def test_another_thread_has_no_origin() -> None:
     seen: list[Origin] = []
 
     with working_for(Origin(correlation_id="x")):

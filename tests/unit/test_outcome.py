@@ -48,7 +48,7 @@ def _raised(error: Exception, cause: Exception | None = None) -> Exception:
 
 
 @pytest.mark.parametrize("error", [PermanentError("x"), InvalidInputError("x"), NotFoundError("x"), PoisonError("x")])
-def test_an_error_that_no_attempt_can_mend_fails_at_the_first_and_trips_no_breaker(error: Exception) -> None:
+def test_an_error_that_no_attempt_can_cure_fails_at_the_first_and_trips_no_breaker(error: Exception) -> None:
     assert decide(error, _claim(1), _POLICY) == End(outcome=Outcome.FAILED)
 
 
@@ -146,14 +146,14 @@ def test_our_own_secrets_are_in_neither_message_nor_traceback(redactor: Redactor
         "amqp://app:hunter22@127.0.0.1:5672/money_flow",
     ],
 )
-def test_what_looks_like_a_secret_of_somebody_else_is_redacted(redactor: Redactor, text: str) -> None:
+def test_what_looks_like_a_secret_of_another_service_is_redacted(redactor: Redactor, text: str) -> None:
     failure = redactor.failure(_raised(ValueError(text)))
 
     assert "hunter22" not in failure.message
     assert "hunter22" not in (failure.traceback or "")
 
 
-def test_the_cause_is_told_and_redacted_too(redactor: Redactor) -> None:
+def test_the_cause_is_kept_and_redacted_too(redactor: Redactor) -> None:
     failure = redactor.failure(_raised(UnavailableError("outside"), OSError("password=hunter22 in the cause")))
 
     assert "in the cause" in (failure.traceback or "")
@@ -172,7 +172,7 @@ def test_a_long_message_is_cut(redactor: Redactor) -> None:
     assert len(redactor.failure(ValueError("x" * 10_000)).message) == 2048
 
 
-def test_a_secret_at_the_cut_is_not_half_told(redactor: Redactor) -> None:
+def test_a_secret_at_the_cut_is_not_half_shown(redactor: Redactor) -> None:
     failure = redactor.failure(ValueError("x" * 2040 + _PASSWORD))
 
     assert failure.message == "x" * 2040 + "***"
@@ -187,7 +187,7 @@ def test_what_postgres_and_amqp_cannot_store_is_replaced(redactor: Redactor, tex
         assert stored.encode()
 
 
-def test_an_error_whose_text_fails_is_told_all_the_same(redactor: Redactor) -> None:
+def test_an_error_whose_text_fails_is_recorded_all_the_same(redactor: Redactor) -> None:
     class Mute(Exception):  # noqa: N818
         def __str__(self) -> str:
             raise RuntimeError("no words")

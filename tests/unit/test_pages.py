@@ -33,7 +33,7 @@ def test_the_first_page_begins_at_the_start_and_asks_for_one_row_more_than_it_sh
     assert page.parameters() == {"after_date": None, "after_id": None, "limit": DEFAULT_LIMIT + 1}
 
 
-def test_a_page_with_more_behind_it_has_the_cursor_that_leads_there() -> None:
+def test_a_page_with_more_after_it_has_the_cursor_that_leads_there() -> None:
     rows = _rows(4)
 
     body = _BY_DATE.page(limit="3", cursor=None).of(rows, lambda row: row["amount"])

@@ -59,12 +59,12 @@ def test_the_prefetch_is_a_twentieth_of_a_second_of_work_for_each_thread(
     assert _policy(Threads(usual_seconds), Waiting()).prefetch() == prefetch
 
 
-def test_what_waits_here_while_all_threads_are_busy_goes_back_and_nothing_comes_until_one_is_free() -> None:
+def test_what_waits_here_while_all_threads_are_busy_is_requeued_and_nothing_comes_until_one_is_free() -> None:
     threads, waiting = Threads(usual_seconds=0.01, jobs=4), Waiting(0.6)
     policy = _policy(threads, waiting)
 
     assert policy.prefetch() == 0
-    waiting.seconds = 0  # It has gone back.
+    waiting.seconds = 0  # It was requeued.
     assert policy.prefetch() == 0
     threads.jobs = 3
     assert policy.prefetch() > 0
@@ -99,7 +99,7 @@ def test_no_thread_is_free_for_a_ready_job_while_rabbitmq_has_messages() -> None
     assert _policy(Threads(jobs=1), Waiting(), has_credit=False).free_threads() == 0
 
 
-def test_while_a_job_runs_alone_or_what_waited_goes_back_no_ready_job_is_taken() -> None:
+def test_while_a_job_runs_alone_or_what_waited_is_requeued_no_ready_job_is_taken() -> None:
     alone = _policy(Threads(0.01, jobs=1, closed=True), Waiting())
     full = _policy(Threads(0.01, jobs=4), Waiting(0.6))
     full.prefetch()

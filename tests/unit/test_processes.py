@@ -17,8 +17,8 @@ time.sleep(600)
 def test_the_processes_of_a_process_end_with_the_test(tmp_path: Path) -> None:
     with Processes({}, tmp_path) as processes:
         parent = processes.plain("-c", _STARTS_ANOTHER)
-        child = psutil.Process(int(eventually(parent.log, what="it has told the other's pid")))
+        child = psutil.Process(int(eventually(parent.log, what="it has printed the other's pid")))
         assert child.is_running()
 
-    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the child is gone")
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, what="the child has ended")
     assert not parent.is_running()

@@ -1,4 +1,4 @@
-"""The tests' own TCP proxy: it passes bytes on, and breaks connections in the ways that it is told to."""
+"""The tests' own TCP proxy: it passes bytes on, and breaks connections in the ways that a test asks for."""
 
 import random
 import socket
@@ -74,7 +74,7 @@ def test_a_stalled_connection_stays_open_and_loses_nothing(proxy: Proxy, client:
     assert client.recv(100) == b"while it stalls"
 
 
-def test_a_cut_after_so_many_bytes_lets_exactly_those_through(proxy: Proxy, client: socket.socket) -> None:
+def test_a_cut_after_a_number_of_bytes_lets_exactly_those_through(proxy: Proxy, client: socket.socket) -> None:
     assert _echoed(client, b"before") == b"before"
     proxy.cut_after(10)
 
@@ -101,7 +101,7 @@ def test_a_lost_connection_swallows_what_is_sent_until_it_is_cut(proxy: Proxy, c
         client.recv(100)
 
 
-def test_a_target_that_is_away_resets_the_connection() -> None:
+def test_a_target_that_is_down_resets_the_connection() -> None:
     with Proxies() as proxies:
         nowhere = proxies.to(lambda: 1)
         with (

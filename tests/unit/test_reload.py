@@ -24,7 +24,7 @@ def test_a_file_that_can_be_read_is_no_problem(tmp_path: Path, name: str, text: 
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "reason"),
     [
         ("a.py", "def greet(:\n", "invalid syntax"),
         ("a.py", "\0", "null bytes"),
@@ -32,14 +32,14 @@ def test_a_file_that_can_be_read_is_no_problem(tmp_path: Path, name: str, text: 
         ("a.sql", "-- name: one\nselect 1;\n", "each query needs a unique name and a line of description"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, name: str, text: str, reason: str) -> None:
     (tmp_path / name).write_text(text)
 
     found = problem(tmp_path / name)
 
     assert found is not None
     assert str(tmp_path / name) in found
-    assert told in found
+    assert reason in found
 
 
 def test_the_named_queries_of_the_product_are_no_problem() -> None:

@@ -34,7 +34,7 @@ def _ticks(after: str, count: int, **options: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"name": "Month End"}, "name must be of the form month_end"),
         ({"cron": "* * *"}, r"cron: Wrong number of fields in '\* \* \*'; it is of the form"),
@@ -51,8 +51,8 @@ def _ticks(after: str, count: int, **options: Any) -> list[str]:
     ],
     ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
-def test_a_wrong_option_fails_at_the_declaration_and_is_named(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_wrong_option_fails_at_the_declaration_and_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         _schedule(**options)
 
 
@@ -130,28 +130,28 @@ def test_what_no_relay_was_there_for_is_caught_up_as_declared(catch_up: str, enq
     assert planned == Plan(tuple(_at(f"2026-05-01 {tick}") for tick in enqueued), missed, _at("2026-05-01 06:50"))
 
 
-def test_of_very_many_missed_ticks_the_newest_are_caught_up_turn_by_turn() -> None:
+def test_of_very_many_missed_ticks_the_newest_are_caught_up_run_by_run() -> None:
     expected, now = _at("2026-05-01"), _at("2026-05-01 06:00:00")
     schedule = _schedule(cron="* * * * * *", catch_up="all", overlap="allow")
 
-    turns = [plan(schedule, expected=expected, now=now)]
-    while turns[-1].next_tick_at <= now:
-        turns.append(plan(schedule, expected=turns[-1].next_tick_at, now=now))
+    runs = [plan(schedule, expected=expected, now=now)]
+    while runs[-1].next_tick_at <= now:
+        runs.append(plan(schedule, expected=runs[-1].next_tick_at, now=now))
 
-    caught_up = [tick for turn in turns for tick in turn.ticks]
-    assert len(turns) == 3
+    caught_up = [tick for run in runs for tick in run.ticks]
+    assert len(runs) == 3
     assert caught_up == [now - timedelta(seconds=n) for n in reversed(range(CATCH_UP_LIMIT))]
-    assert sum(turn.missed for turn in turns) + len(caught_up) == 6 * 3600 + 1
+    assert sum(run.missed for run in runs) + len(caught_up) == 6 * 3600 + 1
 
 
 @pytest.mark.parametrize("catch_up", ["none", "latest"])
 def test_of_very_many_missed_ticks_the_last_is_still_seen(catch_up: str) -> None:
     now = _at("2026-05-01 06:00:00")
-    turn = _planned(catch_up, expected="2026-05-01", now="2026-05-01 06:00", cron="* * * * * *")
-    missed = turn.missed
-    while turn.next_tick_at <= now:
-        turn = _planned(catch_up, expected=f"{turn.next_tick_at:%F %T}", now="2026-05-01 06:00", cron="* * * * * *")
-        missed += turn.missed
+    run = _planned(catch_up, expected="2026-05-01", now="2026-05-01 06:00", cron="* * * * * *")
+    missed = run.missed
+    while run.next_tick_at <= now:
+        run = _planned(catch_up, expected=f"{run.next_tick_at:%F %T}", now="2026-05-01 06:00", cron="* * * * * *")
+        missed += run.missed
 
-    assert turn.ticks == (now,)
+    assert run.ticks == (now,)
     assert missed == 6 * 3600

@@ -109,7 +109,7 @@ def test_production_names_every_default_secret_and_refuses_them_all() -> None:
 
 
 def test_production_takes_secrets_of_its_own() -> None:
-    secrets = dict.fromkeys(_SECRETS, "something that nobody else has, at length")
+    secrets = dict.fromkeys(_SECRETS, "something that no other setting has, at length")
 
     settings = load_all({**secrets, "BUILD_ENV": "prod"})
 
@@ -154,7 +154,7 @@ def test_every_setting_is_known_by_its_name_in_capitals() -> None:
 def test_a_process_loads_its_own_secrets_and_no_other(
     kind: type[Section], roles: tuple[str, ...], secrets: set[str]
 ) -> None:
-    everything = dict.fromkeys(_SECRETS, "something that nobody else has, at length")
+    everything = dict.fromkeys(_SECRETS, "something that no other setting has, at length")
 
     settings = load(kind, everything, roles=roles)
 

@@ -33,7 +33,7 @@ def stall_connections(scene: Scene, dice: random.Random) -> None:
 
 @fault("connections", most=4)
 def lose_some_connections(scene: Scene, dice: random.Random) -> None:
-    """As with a firewall that forgets them: what is sent is swallowed, until somebody tells."""
+    """As with a firewall that forgets them: what is sent is swallowed, until the connection is reset."""
     _lose_some(_proxy(scene, dice), dice)
 
 

@@ -26,7 +26,7 @@ def kill_all_workers(scene: Scene, dice: random.Random) -> None:
 
 @fault("processes", most=1)
 def kill_all_workers_and_lose_their_messages(scene: Scene, dice: random.Random) -> None:
-    """Then nothing but their rows tells that they had jobs."""
+    """Then only their rows show that they had jobs."""
     for worker in scene.of("worker"):
         worker.process.kill_all()
     time.sleep(0.3)  # RabbitMQ puts back what they had not settled.

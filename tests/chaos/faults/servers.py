@@ -1,4 +1,4 @@
-"""What happens to servers: killed, restarted, short of memory; and to messages: lost or doubled behind our back."""
+"""What happens to servers: killed, restarted, short of memory; and to messages: lost or doubled without our doing."""
 
 import random
 import signal
@@ -62,7 +62,7 @@ def double_what_waits_in_the_queue(scene: Scene, dice: random.Random) -> None:
 
 @fault("servers", most=1)
 def raise_rabbitmqs_memory_alarm(scene: Scene, dice: random.Random) -> None:
-    """It takes nothing from whoever publishes, until it is over."""
+    """It takes nothing from publishers until its alarm is cleared."""
     rabbitmq = scene.servers.rabbitmq
     assert rabbitmq.control(["set_vm_memory_high_watermark", "0.000001"]) == 0
     try:

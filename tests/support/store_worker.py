@@ -1,4 +1,4 @@
-"""Workers as the ledger sees them: a connection that holds its lock and beats, or has stopped to."""
+"""Workers as the job store sees them: a connection with its lock and its heartbeat, and no process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from moneyflow.settings import AllSettings
 
 
 @dataclass(frozen=True)
-class LedgerWorker:
+class StoreWorker:
     """A worker that does nothing by itself."""
 
     connection: Connection[DictRow]
@@ -22,8 +22,8 @@ class LedgerWorker:
 
 
 @contextmanager
-def ledger_worker(settings: AllSettings, name: str = "worker", *, lease_seconds: float = 60) -> Iterator[LedgerWorker]:
+def store_worker(settings: AllSettings, name: str = "worker", *, lease_seconds: float = 60) -> Iterator[StoreWorker]:
     """Register a worker that lives until the end of the block, or until its connection is closed."""
     conninfo = settings.conninfo("app", application_name="test worker")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
-        yield LedgerWorker(connection, heartbeat.register(connection, name=name, lease_seconds=lease_seconds), name)
+        yield StoreWorker(connection, heartbeat.register(connection, name=name, lease_seconds=lease_seconds), name)

@@ -14,7 +14,7 @@ from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Succ
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
-from tests.support.ledger import LedgerWorker, ledger_worker
+from tests.support.store_worker import StoreWorker, store_worker
 
 _WHY = Failure(error_class="UnavailableError", message="not now", traceback="Traceback …")
 
@@ -32,12 +32,12 @@ _ENDS: dict[str, Write] = {
 
 
 @pytest.fixture
-def worker(settings: AllSettings) -> Iterator[LedgerWorker]:
-    with ledger_worker(settings) as running:
+def worker(settings: AllSettings) -> Iterator[StoreWorker]:
+    with store_worker(settings) as running:
         yield running
 
 
-def _claimed(database: Database, worker: LedgerWorker) -> Claim:
+def _claimed(database: Database, worker: StoreWorker) -> Claim:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     (claim,) = claims.claim(worker.connection, [job_id], worker=worker.number)
     return claim
@@ -48,7 +48,7 @@ def _end(database: Database, claim: Claim, end: Write) -> None:
         end(session, claim)
 
 
-def _letters(settings: AllSettings) -> list[tuple[UUID, int]]:
+def _dead_letters(settings: AllSettings) -> list[tuple[UUID, int]]:
     database = Database(settings.conninfo("relay", application_name="test"), size=1)
     database.open()
     with database.transaction() as session:
@@ -57,7 +57,7 @@ def _letters(settings: AllSettings) -> list[tuple[UUID, int]]:
     return [(row["job_id"], row["fence"]) for row in rows]
 
 
-def test_a_job_that_succeeded_keeps_its_result_and_its_attempt(database: Database, worker: LedgerWorker) -> None:
+def test_a_job_that_succeeded_keeps_its_result_and_its_attempt(database: Database, worker: StoreWorker) -> None:
     claim = _claimed(database, worker)
 
     _end(database, claim, _ENDS["succeeded"])
@@ -70,7 +70,7 @@ def test_a_job_that_succeeded_keeps_its_result_and_its_attempt(database: Databas
     assert (kept["outcome"], kept["attempt"], kept["fence"], kept["worker"]) == ("succeeded", 1, 1, "w")
 
 
-def test_a_job_to_be_retried_waits_and_keeps_the_error(database: Database, worker: LedgerWorker) -> None:
+def test_a_job_to_be_retried_waits_and_keeps_the_error(database: Database, worker: StoreWorker) -> None:
     claim = _claimed(database, worker)
 
     _end(database, claim, _ENDS["retrying"])
@@ -83,20 +83,20 @@ def test_a_job_to_be_retried_waits_and_keeps_the_error(database: Database, worke
 
 
 def test_a_job_that_failed_leaves_one_dead_letter_with_its_last_attempt(
-    settings: AllSettings, database: Database, worker: LedgerWorker
+    settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     claim = _claimed(database, worker)
 
     _end(database, claim, _ENDS["failed"])
 
     assert jobs.job(database, claim.id)["state"] == "failed"
-    assert _letters(settings) == [(claim.id, claim.fence)]
+    assert _dead_letters(settings) == [(claim.id, claim.fence)]
     assert jobs.attempts(database, claim.id)[0]["error_traceback"] == "Traceback …"
 
 
 @pytest.mark.parametrize("end", _ENDS)
-def test_who_lost_the_fence_ends_nothing_and_its_effects_are_rolled_back(
-    end: str, settings: AllSettings, database: Database, worker: LedgerWorker
+def test_a_worker_that_lost_its_fence_ends_nothing_and_its_effects_are_rolled_back(
+    end: str, settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     claim = _claimed(database, worker)
     with database.transaction() as session:
@@ -112,13 +112,13 @@ def test_who_lost_the_fence_ends_nothing_and_its_effects_are_rolled_back(
 
     assert jobs.job(database, claim.id)["state"] == "running"
     assert jobs.attempts(database, claim.id) == []
-    assert _letters(settings) == []
+    assert _dead_letters(settings) == []
     with database.transaction() as session:
         assert len(session.fetch_all("select 1 from jobs")) == 1, "what the attempt enqueued is rolled back"
 
 
 @pytest.mark.parametrize("end", _ENDS)
-def test_an_attempt_ends_once(end: str, database: Database, worker: LedgerWorker) -> None:
+def test_an_attempt_ends_once(end: str, database: Database, worker: StoreWorker) -> None:
     claim = _claimed(database, worker)
     _end(database, claim, _ENDS[end])
 
@@ -132,7 +132,7 @@ def test_an_attempt_ends_once(end: str, database: Database, worker: LedgerWorker
 
 @pytest.mark.parametrize(("end", "wakes"), [("succeeded", False), ("retrying", True), ("failed", True)])
 def test_an_end_that_leaves_work_for_the_relay_wakes_it(
-    end: str, wakes: bool, settings: AllSettings, database: Database, worker: LedgerWorker
+    end: str, wakes: bool, settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     woken: list[str] = []
     waking = Database(settings.conninfo("app", application_name="test"), size=1, notify=lambda *_: woken.append("now"))

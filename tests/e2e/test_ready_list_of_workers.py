@@ -100,7 +100,7 @@ def test_a_job_without_a_message_whose_worker_is_killed_has_its_effect_once(
     assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 
-def test_an_urgent_job_begins_before_what_a_busy_worker_holds_though_nobody_publishes_it(
+def test_an_urgent_job_begins_before_what_a_busy_worker_holds_though_it_is_never_published(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     quick = jobs.enqueue(database, *[LeaveEffect(seconds=0.01) for _ in range(300)])
