@@ -7,7 +7,7 @@ RUN := .venv/bin/python
 WITH ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up down reset env status psql rabbitmqctl check compose-check chaos bench format
+.PHONY: help demo test up down reset env status psql rabbitmqctl check compose-check chaos acceptance bench format
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -56,6 +56,9 @@ compose-check: .venv ## run the compose file and check that it works, on a tempo
 chaos: .venv ## the fault suite, long form: storms, failpoints, controls, a report (SEED=1 ROUNDS=5 RESULTS=a folder)
 	@$(RUN) -m pytest tests/chaos -v -n 0 --chaos-seed $(or $(SEED),1) --chaos-rounds $(or $(ROUNDS),5) \
 		--chaos-results $(or $(RESULTS),tests/chaos/results) $(ARGS)
+
+acceptance: .venv ## the long forms of tests that `make test` has short, each area with a kept result (ARGS=chaos for one)
+	@$(RUN) -m tests.acceptance $(ARGS)
 
 bench: .venv ## the benchmarks, compared with the peers, on servers of their own (ARGS="pickup --rounds 5", ARGS=growth)
 	@$(RUN) -m ops.dev.bench.jobs $(ARGS)

@@ -1,0 +1,52 @@
+"""`python -m tests.acceptance [AREA …]`: run the long forms of these areas, or of all, and keep the result of each.
+
+Each area has a folder in `tests/acceptance/results/` with its `result.json` and the reports of its own tests.
+"""
+
+import argparse
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.acceptance.result import read_counts, write
+from tests.acceptance.versions import server_versions
+
+_RESULTS = Path(__file__).parent / "results"
+#: The arguments of pytest that run the long form of each area; `{folder}` is for reports of its own.
+AREAS = {
+    "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run each area after the other; return 1 when the tests of one did not all pass."""
+    parser = argparse.ArgumentParser(prog="make acceptance", description="Run the long forms of tests.")
+    parser.add_argument("areas", nargs="*", metavar="AREA", help=f"any of {', '.join(AREAS)}; all without one")
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="the folder to keep the results in")
+    parser.add_argument("--pytest", default="", metavar="OPTIONS", help='for pytest, as --pytest="--chaos-rounds 20"')
+    asked = parser.parse_args(arguments)
+    if unknown := [name for name in asked.areas if name not in AREAS]:
+        parser.error(f"no area {unknown[0]!r}: there are {', '.join(AREAS)}")
+    codes = [_run(area, asked.results / area, shlex.split(asked.pytest)) for area in asked.areas or AREAS]
+    return int(any(codes))
+
+
+def _run(area: str, folder: Path, options: Sequence[str]) -> int:
+    """Run the long form of an area, keep its result, and return the exit code of pytest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arguments = [argument.format(folder=folder) for argument in AREAS[area]] + list(options)
+    with tempfile.TemporaryDirectory() as temporary:
+        report = Path(temporary) / "junit.xml"
+        command = [sys.executable, "-m", "pytest", "-v", *arguments, f"--junit-xml={report}"]
+        code = subprocess.run(command, check=False).returncode
+        if report.exists():
+            path = write(folder, area, read_counts(report), options=options, servers=server_versions())
+            print(f"{area}: {path.read_text(encoding='utf-8')}{path}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
