@@ -1,4 +1,4 @@
-"""Jobs that fail: tried again when due, and put on `jobs_failed` with their reason when nothing helps."""
+"""Jobs that fail: retried when due, and put on `jobs_failed` with their reason when nothing helps."""
 
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings

@@ -1,4 +1,4 @@
-"""Limits hold over all workers, whatever is killed meanwhile."""
+"""Limits hold over all workers, also while workers are killed."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Jobs that hang, exit or break their connection: they end as failed, and no job next to them is the worse for it."""
+"""Jobs that hang, exit or break their connection: they end as failed, and no other job is affected."""
 
 import psycopg
 

@@ -1,4 +1,4 @@
-"""The short way: idle workers take what was committed by its id; nothing relies on it, and nothing is lost by it."""
+"""Ready list: idle workers take committed jobs by their ids; it is best effort, and no job is lost without it."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One relay publishes, the others stand by: for a leader that is killed, frozen or stopped another continues."""
+"""Leader election: one relay publishes; after a leader is killed, frozen or stopped a standby leads."""
 
 import signal
 

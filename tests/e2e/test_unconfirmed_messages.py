@@ -1,4 +1,4 @@
-"""A message that RabbitMQ takes and drops, for no queue wants it: it is not marked, and sent again."""
+"""A message that RabbitMQ takes and drops because no queue is bound: it is not marked, and sent again."""
 
 from uuid import UUID
 

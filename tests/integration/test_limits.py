@@ -1,4 +1,4 @@
-"""Limits as the job store keeps them: who may begin is decided once, before anything is published."""
+"""Limits as the job store keeps them: which job may begin is decided once, before anything is published."""
 
 from collections.abc import Iterator
 from typing import Any

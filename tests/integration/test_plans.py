@@ -1,4 +1,4 @@
-"""A worker's plans are kept while its tables grow, so each goes by the job's id, even where another way was short."""
+"""A worker's plans are kept while its tables grow, each by the job's id, also where another plan was cheaper."""
 
 import re
 from typing import Any

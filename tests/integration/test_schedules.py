@@ -1,4 +1,4 @@
-"""Schedules in Postgres: declared, ticked once however many ask, overlapping, missed, paused, resumed, run by hand."""
+"""Schedules in Postgres: declared, ticked once by all relays, overlapping, missed, paused, resumed, run by hand."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How the relay's parts are woken: now, or some time after the first who asks."""
+"""How the relay's parts are woken: now, or a fixed time after the first request."""
 
 import asyncio
 import selectors

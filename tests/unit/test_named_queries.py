@@ -1,4 +1,4 @@
-"""SQL that stands in files: each statement has a name and a line that says what it does."""
+"""SQL in files: each statement has a name and a line that says what it does."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an error means for a job, and how it is failure: without secrets, cut, and storable."""
+"""What an error means for a job, and how it is recorded: without secrets, cut, and storable."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""A schedule's declaration and its ticks: wrong options fail where they stand, clocks may be changed, ticks missed."""
+"""A schedule's declaration and ticks: wrong options fail where they are declared, clocks change, ticks are missed."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
