@@ -8,7 +8,7 @@ import pytest
 
 from moneyflow.platform.database import BY_KEYS
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.store import claims, completion
+from moneyflow.platform.jobs.store import claims, completion, status
 from moneyflow.platform.queries import array
 from moneyflow.settings import AllSettings
 
@@ -35,3 +35,14 @@ def test_a_workers_statement_finds_its_jobs_by_their_ids(name: str, settings: Al
 
     ways = set(re.findall(r"(Index (?:Only )?Scan using \w+|Bitmap Heap Scan|Seq Scan) on jobs\b", plan))
     assert ways == {"Index Scan using jobs_pkey"}, plan
+
+
+@pytest.mark.parametrize("name", ["counts", "jobs_in_state"])
+def test_waiting_jobs_are_counted_by_the_index_of_due_jobs_alone(name: str, settings: AllSettings) -> None:
+    """A column that the index lacks would have each count read the table, and all finished jobs in it."""
+    conninfo = settings.conninfo("app", application_name="test")
+    with psycopg.connect(conninfo, autocommit=True, options="-c enable_seqscan=off") as connection:
+        explain: Any = f"explain {status.QUERIES[name]}"
+        plan = "\n".join(line for (line,) in connection.execute(explain))
+
+    assert "Index Only Scan using jobs_due_idx" in plan

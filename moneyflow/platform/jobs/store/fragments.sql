@@ -51,5 +51,10 @@ cancel_requested_at = null, parked_reason = null, progress = null, waits_for = <
 case when limit_name is not null then 'limit' end
 
 -- fragment: shown_state
--- The state as it is shown: a job that waits for its next attempt is retrying.
-case when state = 'scheduled' and attempt > 0 then 'retrying' else state end
+-- The state as it is shown.
+case when state = 'scheduled' then <<scheduled_or_retrying>> else state end
+
+-- fragment: scheduled_or_retrying
+-- The shown state of a scheduled job: one that waits for its next attempt is retrying. It reads no column that the index
+-- of due jobs lacks, so that counts need no table.
+case when attempt > 0 then 'retrying' else 'scheduled' end

@@ -33,11 +33,11 @@ order by id desc limit %(limit)s;
 select kind, priority, state, sum(jobs)::bigint as jobs, sum(blocked)::bigint as blocked,
     extract(epoch from clock_timestamp() - min(oldest_due_at))::float as oldest_due_seconds
 from (
-    select kind, priority, <<shown_state>> as state, count(*) as jobs, 0 as blocked,
+    select kind, priority, <<scheduled_or_retrying>> as state, count(*) as jobs, 0 as blocked,
         min(due_at) filter (where due_at <= statement_timestamp()) as oldest_due_at
     from jobs where <<publishable>> group by 1, 2, 3
     union all
-    select kind, priority, <<shown_state>>, count(*), count(*), null from jobs where <<waiting_for_limit>> group by 1, 2, 3
+    select kind, priority, <<scheduled_or_retrying>>, count(*), count(*), null from jobs where <<waiting_for_limit>> group by 1, 2, 3
     union all
     select jobs.kind, priority, jobs.state, count(*), count(*), null
     from batches join jobs on jobs.id = end_job_id
@@ -54,9 +54,9 @@ group by kind, priority, state order by kind, priority desc, state;
 -- name: jobs_in_state
 -- Counts of unfinished jobs by state. Each part reads its own index, as above.
 select state, sum(jobs)::bigint as jobs from (
-    select <<shown_state>> as state, count(*) as jobs from jobs where <<publishable>> group by 1
+    select <<scheduled_or_retrying>> as state, count(*) as jobs from jobs where <<publishable>> group by 1
     union all
-    select <<shown_state>>, count(*) from jobs where <<waiting_for_limit>> group by 1
+    select <<scheduled_or_retrying>>, count(*) from jobs where <<waiting_for_limit>> group by 1
     union all
     select 'scheduled', count(*) from batches join jobs on jobs.id = end_job_id
     where batches.state = 'open' and jobs.state = 'scheduled' and waits_for = 'batch'
