@@ -62,10 +62,9 @@ class JobsConsumer(_RabbitmqConsumer):
     """
 
     def __init__(self, broker: Any, queue_name: str, prefetch: int, timeout: int) -> None:
-        super().__init__(broker, queue_name, prefetch, timeout)  # type: ignore[no-untyped-call]
+        self._threads = self._prefetch = prefetch // 2  # Dramatiq asks for two messages for each thread.
+        super().__init__(broker, queue_name, self._prefetch, timeout)  # type: ignore[no-untyped-call]
         self._intake: Intake = broker.intake
-        self._prefetch = prefetch
-        self._threads = prefetch // 2  # As Dramatiq computes it.
         self._fitted_at = time.monotonic()
         self._acks = Acks()
         self._update_credit()
