@@ -20,9 +20,18 @@ def load_queries(path: Path, *, fragments: Path | None = None) -> Mapping[str, L
     Raises:
         ValueError: a query has no name or description, two have the same name, or a fragment is not in the file.
     """
-    shared = _blocks(fragments, "fragment") if fragments else {}
+    shared = load_fragments(fragments) if fragments else {}
     queries = {name: _expand(path, sql, shared).removesuffix(";") for name, sql in _blocks(path, "name").items()}
     return cast("Mapping[str, LiteralString]", queries)
+
+
+def load_fragments(path: Path) -> Mapping[str, str]:
+    """Read a file of `-- fragment: y` blocks by their names, each with one or more lines of description.
+
+    Raises:
+        ValueError: a fragment has no name or description, two have the same name, or the file has queries too.
+    """
+    return _blocks(path, "fragment")
 
 
 def array(values: Iterable[UUID | int]) -> str:
@@ -33,7 +42,7 @@ def array(values: Iterable[UUID | int]) -> str:
 def _blocks(path: Path, kind: str) -> dict[str, str]:
     text = path.read_text(encoding="utf-8")
     blocks = {name: sql.strip() for found, name, _, sql in _BLOCK.findall(text) if found == kind}
-    if len(blocks) != len(re.findall(rf"-- {kind}:", text)):
+    if len(blocks) != len(re.findall(r"-- (?:name|fragment):", text)):
         raise ValueError(f"{path.name}: each query needs a unique name and a line of description above it")
     return blocks
 

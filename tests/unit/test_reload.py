@@ -52,3 +52,22 @@ def test_the_named_queries_of_the_product_are_no_problem() -> None:
 @pytest.mark.parametrize("name", ["a.py", "a.jinja", "a.sql"])
 def test_a_file_that_was_deleted_is_no_problem(tmp_path: Path, name: str) -> None:
     assert problem(tmp_path / name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("fragments.sql", "-- fragment: one\nselect 1\n"),
+        ("fragments.sql", "-- name: one\n-- A query among fragments.\nselect 1;\n"),
+        ("a.sql", "-- fragment: one\n-- A fragment among queries.\nselect 1\n"),
+    ],
+)
+def test_a_fragment_without_a_description_and_a_block_in_the_wrong_file_are_named(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+
+    found = problem(tmp_path / name)
+
+    assert found is not None
+    assert "a unique name and a line of description" in found

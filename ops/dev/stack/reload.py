@@ -75,9 +75,12 @@ def _read_template(file: Path) -> None:
 
 def _read_queries(file: Path) -> None:
     from moneyflow.platform.jobs.store import FRAGMENTS  # noqa: PLC0415 - only where a query changes
-    from moneyflow.platform.queries import load_queries  # noqa: PLC0415
+    from moneyflow.platform.queries import load_fragments, load_queries  # noqa: PLC0415
 
-    load_queries(file, fragments=FRAGMENTS)
+    if file.name == FRAGMENTS.name:
+        load_fragments(file)
+    else:
+        load_queries(file, fragments=FRAGMENTS)
 
 
 _READERS: Mapping[str, Callable[[Path], None]] = {

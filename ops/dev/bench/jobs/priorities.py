@@ -24,8 +24,8 @@ from ops.dev.bench.peers.client import EnqueueRequest
 from ops.dev.bench.peers.work import SLEEP_SECONDS
 from ops.dev.stack.processes import wait_until
 
-#: The threads alone need 62 ms for fifty jobs; what differs by less is the machine's noise.
-_AS_SOON = 1.05
+#: Promised: urgent jobs at once start as soon as Dramatiq's within five per cent, and no later than Celery's.
+_AS_SOON = {DRAMATIQ_PRIORITIES.name: 1.05}
 _SYSTEMS = (MONEY_FLOW, DRAMATIQ_PRIORITIES, CELERY_PRIORITIES)
 _URGENT_PART = 0.01
 _EVERY_SECONDS = 0.07
@@ -111,7 +111,7 @@ def _targets(rows: dict[str, Row]) -> list[Target]:
         Target(what="one by one, p99, ms", value=ours["single_p99_ms"], bound=1000 * SLEEP_SECONDS + 20, at="most"),
         *(
             Target(what=f"at once, p99 against {name}'s, ms", value=ours["burst_p99_ms"],
-                   bound=_AS_SOON * row["burst_p99_ms"], at="most")
+                   bound=_AS_SOON.get(name, 1.0) * row["burst_p99_ms"], at="most")
             for name, row in rows.items()
         ),
         Target(what="backlog, of the ideal rate", value=ours["efficiency"], bound=0.9, at="least"),
