@@ -99,6 +99,9 @@ class Runtime:
                 return
             if delivery.is_settled or self._settle_unclaimed(delivery):
                 return
+            if delivery.is_best_effort and pause_seconds == _LONGEST_LOCKED_SECONDS:
+                self._buffer.forget(delivery)  # Its message waits for the row: one thread is enough.
+                return
             self._retry.pause(pause_seconds)
             pause_seconds = min(2 * pause_seconds, _LONGEST_LOCKED_SECONDS)
 
@@ -117,7 +120,10 @@ class Runtime:
 
     def _settle_unclaimed(self, delivery: Delivery) -> bool:
         """Settle a delivery whose job was not claimed; return False when the job is to be claimed again."""
-        match self._claims.standing(delivery.job_id):
+        standing = self._claims.standing(delivery.job_id)
+        if delivery.is_best_effort and standing is not Standing.CLAIMABLE:
+            return True  # As of a kind that is paused: its message decides.
+        match standing:
             case Standing.CLAIMABLE if not self._buffer.is_duplicate(delivery):
                 self._buffer.arrived(delivery)
                 return False

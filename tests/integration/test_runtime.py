@@ -312,6 +312,26 @@ def test_a_job_that_is_delivered_twice_runs_once(
     assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 
+def test_a_best_effort_delivery_waits_for_a_locked_row_and_is_dropped_when_its_job_has_ended(
+    settings: AllSettings, database: Database, worker: StoreWorker
+) -> None:
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    running = _running(settings, database, RefusingConnection(worker))
+    with database.transaction() as session:
+        session.execute("select 1 from jobs where id = %(id)s for update", {"id": job_id})
+        ready = _deliver(running, job_id, is_best_effort=True)
+        thread = threading.Thread(target=running.runtime.run, args=[ready.delivery])
+        thread.start()
+        eventually(lambda: running.buffer.busy() == 1, what="a thread waits for the row")
+    thread.join(20)
+
+    late = _deliver(running, job_id, is_best_effort=True)
+    running.runtime.run(late.delivery)
+
+    assert (ready.verdict, late.verdict) == (Verdict.ACK, None)
+    assert jobs.effects(database, [job_id]) == {job_id: 1}
+
+
 def test_a_second_message_of_a_job_whose_row_is_locked_keeps_no_second_thread(
     settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:

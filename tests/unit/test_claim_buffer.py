@@ -157,16 +157,20 @@ def test_a_buffer_that_is_released_requeues_what_has_no_claim_and_returns_the_cl
     assert buffer.take(claimed) is None
 
 
-def test_a_best_effort_delivery_whose_job_cannot_be_claimed_is_dropped_and_any_other_is_not() -> None:
-    taken, there = new_id(), new_id()
-    buffer = ClaimBuffer(Store(taken))
-    (message,) = _arrive(buffer, taken)
-    dropped, claimed = _arrive(buffer, taken, there, is_best_effort=True)
+def test_a_wait_for_room_ends_when_a_thread_takes_a_delivery_or_is_idle_and_not_before() -> None:
+    buffer = ClaimBuffer(Store())
+    first, second = _arrive(buffer, new_id(), new_id())
 
-    claims = [buffer.take(delivery) is not None for delivery in (message, dropped, claimed)]
+    with buffer.in_hand(first):
+        buffer.take(first)
+        taken = buffer.wait_until_freed(0)
+    ended = buffer.wait_until_freed(0)  # Its thread takes the second one next: there is no more room than before.
+    with buffer.in_hand(second):
+        buffer.take(second)
+        buffer.wait_until_freed(0)
+    idle = buffer.wait_until_freed(0)
 
-    assert claims == [False, False, True]
-    assert [delivery.is_settled for delivery in (message, dropped, claimed)] == [False, True, False]
+    assert (taken, ended, idle) == (True, False, True)
 
 
 def test_best_effort_deliveries_and_busy_threads_are_counted() -> None:

@@ -45,7 +45,9 @@ class ClaimBuffer:
         finally:
             with self._lock:
                 self._in_hand.discard(delivery)
-            self._freed.set()
+                is_idle = not self._waiting and not self._claims
+            if is_idle:  # Else the thread takes the next delivery, and only then there is room.
+                self._freed.set()
 
     def take(self, delivery: Delivery) -> Claim | None:
         """Return the delivery's claim, or None when its job could not be claimed."""
@@ -57,8 +59,7 @@ class ClaimBuffer:
                     self._claim_waiting()
                 with self._lock:
                     claim = self._claims.pop(delivery, None)
-        if claim is None and delivery.is_best_effort:
-            delivery.is_settled = True
+        self._freed.set()
         return claim
 
     def is_duplicate(self, delivery: Delivery) -> bool:
@@ -117,10 +118,11 @@ class ClaimBuffer:
             arrivals = [delivery.arrived_at for delivery in self._unstarted()]
         return time.monotonic() - min(arrivals) if arrivals else 0.0
 
-    def wait_until_freed(self, seconds: float) -> None:
-        """Wait until a thread is done with its delivery, at most this many seconds."""
-        self._freed.wait(seconds)
+    def wait_until_freed(self, seconds: float) -> bool:
+        """Wait until a thread takes a delivery or becomes idle, at most this many seconds; return whether one did."""
+        is_freed = self._freed.wait(seconds)
         self._freed.clear()
+        return is_freed
 
     def _unstarted(self) -> Iterator[Delivery]:
         """Iterate over what no thread has started; the caller holds the lock."""

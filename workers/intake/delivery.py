@@ -24,9 +24,9 @@ class Delivery:
     settle: Callable[[Verdict], None]
     #: Of a dead letter that was moved to `jobs`: the fence of the failure that it describes.
     dead_letter_fence: int | None = None
-    #: Dropped when its job cannot be claimed at once: another delivery of the job follows.
+    #: Dropped when its job cannot be claimed any more: another delivery of the job follows.
     is_best_effort: bool = False
-    #: It needs nothing any more: dropped, or given back before a thread came to it.
+    #: It needs nothing any more: given back before a thread came to it.
     is_settled: bool = False
     #: By this process's monotonic clock.
     arrived_at: float = field(default_factory=time.monotonic)
