@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from moneyflow.platform.brokers import failed_queue
 from moneyflow.platform.brokers.failed_message import FailedMessage
 from moneyflow.platform.brokers.failed_queue import FailedQueue
 from moneyflow.platform.database import Database
@@ -91,12 +90,11 @@ def test_an_empty_queue_is_looked_through_at_once(queue: FailedQueue) -> None:
 
 
 def test_a_second_look_waits_for_the_first_and_in_the_end_says_who_is_in_the_way(
-    queue: FailedQueue, queues: AllSettings, monkeypatch: pytest.MonkeyPatch
+    queue: FailedQueue, queues: AllSettings
 ) -> None:
-    monkeypatch.setattr(failed_queue, "_EXCLUSIVE_WAIT_SECONDS", 0.5)
     _write(queues, b"a message")
 
-    with queue.browse() as batches, FailedQueue(queues) as other:
+    with queue.browse() as batches, FailedQueue(queues, busy_wait_seconds=0.5) as other:
         next(batches)
         with pytest.raises(BusyError, match="another operator or a shovel"):
             _all(other)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,11 +45,14 @@ class Connection:
 
 
 def _consumer(*, closed: bool = False) -> JobsConsumer:
+    seconds = count()  # A second passes between any two looks at the clock.
     consumer: JobsConsumer = JobsConsumer.__new__(JobsConsumer)
     consumer.channel, consumer.connection = Channel(), Connection(closed=closed)
     policy: Any = SimpleNamespace(gather_seconds=lambda: 0)
     unused: Any = None
-    consumer._intake = Intake(buffer=unused, policy=policy, credit=Credit(), give_back=lambda: None)
+    consumer._intake = Intake(
+        buffer=unused, policy=policy, credit=Credit(clock=lambda: next(seconds)), give_back=lambda: None
+    )
     consumer._acks, consumer._prefetch = Acks(), 2
     return consumer
 
@@ -178,10 +182,9 @@ def test_the_sender_is_called_once_for_what_gathers() -> None:
     assert acks.take() == ([], None)
 
 
-def test_credit_is_spare_once_rabbitmq_could_have_delivered_more_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credit_is_spare_once_rabbitmq_could_have_delivered_more_for_a_moment() -> None:
     clock = [100.0]
-    monkeypatch.setattr("workers.intake.prefetch.time.monotonic", lambda: clock[0])
-    credit = Credit()
+    credit = Credit(clock=lambda: clock[0])
     seen = [credit.is_spare()]
     for seconds, messages in ((0, 0), (0.1, 3), (0.004, 2), (0.002, 1), (0.1, 0), (0.1, 1), (0.006, 1)):
         clock[0] += seconds
@@ -191,8 +194,7 @@ def test_credit_is_spare_once_rabbitmq_could_have_delivered_more_for_a_moment(mo
     assert seen == [False, False, False, False, True, False, False, True]
 
 
-def test_a_delivery_uses_credit_up_until_its_verdict_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.intake.prefetch._CREDIT_SECONDS", -1)
+def test_a_delivery_uses_credit_up_until_its_verdict_is_sent() -> None:
     consumer = _consumer()
     consumer._update_credit()
     assert consumer._intake.credit.is_spare()

@@ -83,9 +83,11 @@ def test_without_a_good_parent_a_trace_begins(parent: str | None) -> None:
     assert child_traceparent(parent)[3:35] != child[3:35]
 
 
-def test_the_source_of_events_is_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origin, "_source", "/money-flow/unknown")
+def test_the_source_of_events_is_the_process() -> None:
+    before = origin.process()
+    try:
+        origin.set_process("relay")
 
-    origin.set_process("relay")
-
-    assert origin.source() == "/money-flow/relay"
+        assert origin.source() == "/money-flow/relay"
+    finally:
+        origin.set_process(before)

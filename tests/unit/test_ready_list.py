@@ -75,7 +75,7 @@ def _worker(*found: list[tuple[int, UUID]] | Exception, room: Room, is_open: boo
     delivered: list[Delivery] = []
     buffer = ClaimBuffer(lambda _: [])
     buffer._freed.set()  # Nothing waits for a thread here.
-    source = ReadyListSource(ids, buffer, room, is_open=lambda: is_open, deliver=delivered.append)
+    source = ReadyListSource(ids, buffer, room, is_open=lambda: is_open, deliver=delivered.append, retry_seconds=0.001)
     return Worker(ids, source, buffer, delivered)
 
 
@@ -164,9 +164,8 @@ def test_ids_that_come_to_a_worker_that_stops_go_back() -> None:
 
 @pytest.mark.parametrize("error", [_DOWN, ValueError("no UUID")], ids=["Redis is down", "a bug"])
 def test_an_error_ends_no_thread_and_ids_are_taken_again_after_it(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
 ) -> None:
-    monkeypatch.setattr("workers.intake.ready_list._RETRY_SECONDS", 0.001)
     ids = _some(1)
     worker = _worker(error, ids, room=Room([4]))
 

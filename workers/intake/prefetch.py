@@ -56,7 +56,8 @@ class Credit:
     The consumer's thread alone writes; other threads read one number, so no lock is needed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._spare_since = math.inf
 
     def update(self, messages: int) -> None:
@@ -64,11 +65,11 @@ class Credit:
         if messages <= 0:
             self._spare_since = math.inf
         elif self._spare_since == math.inf:
-            self._spare_since = time.monotonic()
+            self._spare_since = self._clock()
 
     def is_spare(self) -> bool:
         """Return whether prefetch has been unused for a moment: RabbitMQ has nothing for this worker."""
-        return time.monotonic() - self._spare_since > _CREDIT_SECONDS
+        return self._clock() - self._spare_since > _CREDIT_SECONDS
 
 
 class PrefetchPolicy:

@@ -59,12 +59,14 @@ class ReadyListSource:
         *,
         is_open: Callable[[], bool],
         deliver: Callable[[Delivery], None],
+        retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
         self._ready = ready
         self._buffer = buffer
         self._room = room
         self._is_open = is_open
         self._deliver = deliver
+        self._retry_seconds = retry_seconds
         self._stopping = threading.Event()
         self._is_down = False
         self.thread = threading.Thread(target=self._run, name="ready list", daemon=True)
@@ -105,10 +107,10 @@ class ReadyListSource:
                 if not self._is_down:
                     log.warning("ready_list_lost", error=str(error), consequence="jobs come by RabbitMQ alone")
                 self._is_down = True
-                self._stopping.wait(_RETRY_SECONDS)
+                self._stopping.wait(self._retry_seconds)
             except Exception:
                 log.exception("unexpected_error", consequence="jobs come by RabbitMQ alone for a moment")
-                self._stopping.wait(_RETRY_SECONDS)
+                self._stopping.wait(self._retry_seconds)
         self._ready.close()
 
     def _wanted(self) -> tuple[int, int]:

@@ -29,8 +29,8 @@ _CONFIRM_SECONDS = 30.0
 #: Seconds without a message, though more were counted, after which another tool must have removed them.
 _SILENT_SECONDS = 3.0
 #: Seconds to wait until another operator's pass has ended, and between two looks at it.
-_EXCLUSIVE_WAIT_SECONDS = 30.0
-_EXCLUSIVE_POLL_SECONDS = 0.25
+_BUSY_WAIT_SECONDS = 30.0
+_BUSY_POLL_SECONDS = 0.25
 #: Seconds to wait until RabbitMQ has put back what a pass has only read.
 _REQUEUE_WAIT_SECONDS = 5.0
 _REQUEUE_POLL_SECONDS = 0.02
@@ -55,7 +55,8 @@ class FailedQueue:
         BusyError: another consumer reads the queue: an operator's pass, or a shovel.
     """
 
-    def __init__(self, settings: RabbitmqSettings) -> None:
+    def __init__(self, settings: RabbitmqSettings, *, busy_wait_seconds: float = _BUSY_WAIT_SECONDS) -> None:
+        self._busy_wait_seconds = busy_wait_seconds
         self._reading = _connection(settings)
         self._publishing = _connection(settings)
         self._reader: Any = None
@@ -131,7 +132,7 @@ class FailedQueue:
 
     def _consume(self, received: "deque[Any]") -> int:
         """Become the queue's only consumer, when the one before has ended, and return how many messages there are."""
-        deadline = time.monotonic() + _EXCLUSIVE_WAIT_SECONDS
+        deadline = time.monotonic() + self._busy_wait_seconds
         while True:
             count, consumers = self._ready_and_consumers()
             if consumers == 0:
@@ -148,7 +149,7 @@ class FailedQueue:
                 raise BusyError(
                     f"{FAILED_QUEUE} is read by another operator or a shovel; repeat this when that has ended"
                 )
-            time.sleep(_EXCLUSIVE_POLL_SECONDS)
+            time.sleep(_BUSY_POLL_SECONDS)
 
     def _batches(self, received: "deque[Any]", total: int) -> Iterator[list[FailedMessage]]:
         seen = 0
