@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 import moneyflow.jobs  # noqa: F401 - importing the contracts declares their schedules
-from moneyflow.platform.jobs.store import schedules
+from moneyflow.platform.jobs import ticks
 from ops.cli.options import PauseReason, acting_operator
 from ops.cli.output import AsJson, console, print_json, shown, table
 from ops.cli.servers import working_session
@@ -25,7 +25,7 @@ def group() -> None:
 def list_all(*, as_json: AsJson = False) -> None:
     """List every schedule: its cron, its next and last tick, the ticks that were left out, and its pause."""
     with working_session("schedules list") as session:
-        found = schedules.listed(session)
+        found = ticks.listed(session)
     if as_json:
         print_json({"schedules": found})
         return
@@ -37,7 +37,7 @@ def list_all(*, as_json: AsJson = False) -> None:
 def run(name: _Name, *, as_json: AsJson = False) -> None:
     """Enqueue the schedule's job now and print its id; the schedule's ticks do not change."""
     with working_session("schedules run") as session:
-        job_id = schedules.run(session, name)
+        job_id = ticks.run(session, name)
     _print({"name": name, "job_id": str(job_id)}, str(job_id), as_json=as_json)
 
 
@@ -46,7 +46,7 @@ def pause(name: _Name, *, reason: PauseReason, as_json: AsJson = False) -> None:
     """Pause the schedule: it does not tick until it is resumed; a job that was enqueued already runs."""
     by = acting_operator()
     with working_session("schedules pause") as session:
-        schedules.pause(session, name, by=by, reason=reason)
+        ticks.pause(session, name, by=by, reason=reason)
     _print({"name": name, "paused_by": by, "reason": reason}, f"{name} is paused", as_json=as_json)
 
 
@@ -54,7 +54,7 @@ def pause(name: _Name, *, reason: PauseReason, as_json: AsJson = False) -> None:
 def resume(name: _Name, *, as_json: AsJson = False) -> None:
     """Resume a paused schedule; ticks of the pause are not caught up."""
     with working_session("schedules resume") as session:
-        next_tick_at = schedules.resume(session, name)
+        next_tick_at = ticks.resume(session, name)
     found = {"name": name, "next_tick_at": next_tick_at}
     _print(found, f"{name} ticks again, next at {shown(next_tick_at)}", as_json=as_json)
 

@@ -12,8 +12,8 @@ from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import ConflictError, NotFoundError
+from moneyflow.platform.jobs import ticks
 from moneyflow.platform.jobs.schedules import Schedule, declare, registry
-from moneyflow.platform.jobs.store import schedules
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
@@ -55,12 +55,12 @@ def _declare(relay: Database, **options: Any) -> None:
 
 def _lead(relay: Database) -> None:
     with relay.transaction() as session:
-        schedules.declare_all(session)
+        ticks.declare_all(session)
 
 
 def _row(database: Database) -> DictRow:
     with database.transaction() as session:
-        (row,) = schedules.listed(session)
+        (row,) = ticks.listed(session)
     return row
 
 
@@ -83,7 +83,7 @@ def _pass(database: Database, *, hours: int) -> datetime:
 
 def _tick(relay: Database) -> list[UUID]:
     with relay.transaction() as session:
-        return [job_id for name in schedules.due(session).names for job_id in schedules.tick(session, name)]
+        return [job_id for name in ticks.due(session).names for job_id in ticks.tick(session, name)]
 
 
 def test_a_new_schedule_ticks_next_from_now_and_not_before(relay: Database, database: Database) -> None:
@@ -138,7 +138,7 @@ def test_a_tick_and_its_job_are_one_transaction(relay: Database, database: Datab
     before = _pass(database, hours=1)
 
     with relay.transaction() as session:
-        ids = schedules.tick(session, "sweep")
+        ids = ticks.tick(session, "sweep")
         session.release()  # As when the process dies here.
 
     assert len(ids) == 1
@@ -231,13 +231,13 @@ def test_a_schedule_that_no_code_declares_ticks_no_more_and_begins_from_now_when
 def test_a_paused_schedule_ticks_no_more_and_resumed_it_continues_from_now(relay: Database, database: Database) -> None:
     _declare(relay, catch_up="all", overlap="allow")
     with database.transaction() as session:
-        schedules.pause(session, "sweep", by="ada", reason="the provider is down")
+        ticks.pause(session, "sweep", by="ada", reason="the provider is down")
     paused = _row(database)
     _pass(database, hours=1)
 
     while_paused = _tick(relay)
     with database.transaction() as session:
-        next_tick_at = schedules.resume(session, "sweep")
+        next_tick_at = ticks.resume(session, "sweep")
 
     assert (paused["paused_by"], paused["pause_reason"]) == ("ada", "the provider is down")
     assert while_paused == []
@@ -251,10 +251,10 @@ def test_pausing_or_resuming_twice_is_reported(relay: Database, database: Databa
 
     with database.transaction() as session:
         with pytest.raises(ConflictError, match="sweep is not paused"):
-            schedules.resume(session, "sweep")
-        schedules.pause(session, "sweep", by="ada", reason="first")
+            ticks.resume(session, "sweep")
+        ticks.pause(session, "sweep", by="ada", reason="first")
         with pytest.raises(ConflictError, match="sweep is paused already"):
-            schedules.pause(session, "sweep", by="bob", reason="second")
+            ticks.pause(session, "sweep", by="bob", reason="second")
 
     assert _row(database)["paused_by"] == "ada"
 
@@ -264,7 +264,7 @@ def test_a_run_by_hand_is_one_job_more_and_leaves_the_ticks_as_they_are(relay: D
     before = _row(database)["next_tick_at"]
 
     with database.transaction() as session:
-        ids = {schedules.run(session, "sweep"), schedules.run(session, "sweep")}
+        ids = {ticks.run(session, "sweep"), ticks.run(session, "sweep")}
 
     assert jobs.states(database, ids) == {"scheduled": 2}
     assert _row(database)["next_tick_at"] == before
@@ -273,8 +273,8 @@ def test_a_run_by_hand_is_one_job_more_and_leaves_the_ticks_as_they_are(relay: D
 def test_a_run_by_hand_that_has_not_ended_skips_the_next_tick(relay: Database, database: Database) -> None:
     _declare(relay, catch_up="latest", overlap="skip")
     with database.transaction() as session:
-        by_hand = schedules.run(session, "sweep")
-        schedules.run(session, "sweep")
+        by_hand = ticks.run(session, "sweep")
+        ticks.run(session, "sweep")
     _pass(database, hours=0)
 
     assert _tick(relay) == []
@@ -289,14 +289,14 @@ def test_an_unknown_name_is_answered_with_what_was_probably_meant(
     options = {"by": "ada", "reason": "why"} if verb == "pause" else {}
 
     with pytest.raises(NotFoundError, match="no schedule swep; did you mean sweep"), database.transaction() as session:
-        getattr(schedules, verb)(session, "swep", **options)
+        getattr(ticks, verb)(session, "swep", **options)
 
 
 def test_a_schedule_that_no_relay_has_seen_yet_says_so(database: Database) -> None:
     declare(Schedule(name="sweep", cron="0 0 * * *", job=LeaveEffect()))
 
     with pytest.raises(NotFoundError, match="start a relay of this version"), database.transaction() as session:
-        schedules.pause(session, "sweep", by="ada", reason="why")
+        ticks.pause(session, "sweep", by="ada", reason="why")
 
 
 @pytest.mark.parametrize("statement", ["delete from schedules", "insert into jobs (id) values (gen_random_uuid())"])

@@ -7,7 +7,7 @@ import structlog
 
 from moneyflow.platform import failpoints
 from moneyflow.platform.database import Database, is_transient
-from moneyflow.platform.jobs.store import schedules
+from moneyflow.platform.jobs import ticks
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +41,10 @@ class ScheduleRelay:
         """Tick every schedule that is due, each in its own transaction."""
         if not self._is_declared:
             with self._database.transaction() as session:
-                schedules.declare_all(session)
+                ticks.declare_all(session)
             self._is_declared = True
         with self._database.transaction() as session:
-            due = schedules.due(session)
+            due = ticks.due(session)
         enqueued = sum(self._tick(name) for name in due.names)
         if due.wait_seconds is None or due.wait_seconds <= 0:
             return enqueued, _SHORTEST_PAUSE_SECONDS if enqueued else _POLL_SECONDS
@@ -54,7 +54,7 @@ class ScheduleRelay:
         """Tick one schedule; an error of one delays no other."""
         try:
             with self._database.transaction() as session:
-                ids = schedules.tick(session, name)
+                ids = ticks.tick(session, name)
                 failpoints.reach(_BEFORE_TICK)
             failpoints.reach(_TICKED)
         except Exception as error:

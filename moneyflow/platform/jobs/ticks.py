@@ -1,4 +1,4 @@
-"""Schedules in the job store: declare, tick, list, run, pause and resume; each tick is enqueued once."""
+"""Ticks of schedules: declare, tick, list, run, pause and resume; each tick is enqueued once."""
 
 from dataclasses import dataclass
 from datetime import datetime
