@@ -1,21 +1,17 @@
 """`moneyflow audit`: verify the audit log's hash chains."""
 
 import dataclasses
-import sys
-from typing import Annotated
 
-import orjson
 import psycopg
 import typer
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rich.text import Text
 
 from moneyflow.audit import log
 from moneyflow.audit.log import Chain
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.settings import AuditVerifySettings, load
+from ops.cli.output import AsJson, console, plain, print_json, progress_bar, prose, table
 
 app = typer.Typer(no_args_is_help=True, help="the audit log and its hash chains")
 
@@ -26,9 +22,7 @@ def group() -> None:
 
 
 @app.command()
-def verify(
-    *, as_json: Annotated[bool, typer.Option("--json", help="print JSON, one object, instead of a table")] = False
-) -> None:
+def verify(*, as_json: AsJson = False) -> None:
     """Verify every chain, and name the first row of each that was changed, removed or inserted.
 
     Exits 1 when any chain is broken.
@@ -47,7 +41,7 @@ def verify(
     sound = all(chain.fault is None for chain in chains)
     if as_json:
         found = {"sound": sound, "chains": [dataclasses.asdict(chain) for chain in chains]}
-        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+        print_json(found)
     else:
         _print(chains)
     if not sound:
@@ -57,7 +51,7 @@ def verify(
 def _verify(database: Database) -> list[Chain]:
     """Verify the chains in one snapshot, whatever is appended meanwhile."""
     chains = []
-    with database.transaction() as session, Progress(console=Console(stderr=True), transient=True) as progress:
+    with database.transaction() as session, progress_bar() as progress:
         session.execute("set transaction isolation level repeatable read, read only")
         task = progress.add_task("verifying", total=None)
         for chain in log.verify(session):
@@ -67,8 +61,9 @@ def _verify(database: Database) -> list[Chain]:
 
 
 def _print(chains: list[Chain]) -> None:
-    table = Table("topic", "partition", "rows", "finding")
-    for chain in chains:
-        found = f"[red]{chain.fault}[/]" if chain.fault else "[green]sound[/]"
-        table.add_row(chain.topic, str(chain.partition), str(chain.rows), found)
-    Console().print(table)
+    rows = [(chain.topic, chain.partition, chain.rows, _finding(chain)) for chain in chains]
+    console().print(table("topic", "partition", "rows", prose("finding"), rows=rows))
+
+
+def _finding(chain: Chain) -> Text:
+    return plain(chain.fault, style="red") if chain.fault else Text("sound", style="green")

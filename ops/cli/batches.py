@@ -9,7 +9,7 @@ import typer
 
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.batches import State, Status
-from ops.cli.output import AsJson, console, print_json, shown, table
+from ops.cli.output import AsJson, console, print_json, prose, shown, table
 from ops.cli.servers import working_session
 
 app = typer.Typer(no_args_is_help=True, help="batches of jobs")
@@ -35,7 +35,7 @@ def list_recent(
     if as_json:
         print_json({"batches": [_as_json(status) for status in found]})
         return
-    columns = ("id", "name", "state", "done", "counts", "opened", "ended")
+    columns = ("id", prose("name"), "state", "done", prose("counts"), "opened", "ended")
     rows = [(s.id, s.name, _state(s), _done(s), _counts(s.counts), s.created_at, s.ended_at) for s in found]
     console().print(table(*columns, rows=rows))
 
@@ -50,7 +50,7 @@ def show(batch_id: _Id, *, as_json: AsJson = False) -> None:
         return
     rows = [(name, value) for name, value in asdict(status).items() if name not in {"counts", "sealed", "state"}]
     rows += [("state", _state(status)), ("done", _done(status)), ("counts", _counts(status.counts))]
-    console().print(table("field", "value", rows=[row for row in rows if row[1] is not None]))
+    console().print(table("field", prose("value"), rows=[row for row in rows if row[1] is not None]))
 
 
 @app.command()

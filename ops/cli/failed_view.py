@@ -6,7 +6,7 @@ from typing import Any
 
 from moneyflow.platform.jobs.failed.refused_messages import Refused
 from moneyflow.platform.jobs.failed.use_cases import Groups, JobPage
-from ops.cli.output import console, fixed, more, plain, print_json, table
+from ops.cli.output import console, more, plain, print_json, prose, table
 
 
 def print_groups(found: Groups, *, limit: int, as_json: bool) -> None:
@@ -16,8 +16,8 @@ def print_groups(found: Groups, *, limit: int, as_json: bool) -> None:
         shown = [asdict(one) for one in groups[:limit]]
         print_json({"total": found.total, "in_groups": len(groups), "groups": shown})
         return
-    rows = [(g.group, g.kind, g.error_class, g.message, g.jobs, g.first_at, g.last_at, g.sample_id) for g in groups]
-    columns = (fixed("group"), "job", "error", "message", "failed", "first (UTC)", "last (UTC)", fixed("sample"))
+    rows = [(g.group, g.kind, g.jobs, g.first_at, g.last_at, g.error_class, g.message, g.sample_id) for g in groups]
+    columns = ("group", "job", "failed", "first (UTC)", "last (UTC)", "error", prose("message"), "sample")
     title = f"{found.total} failed, in {len(groups)} groups"
     console().print(table(*columns, rows=rows[:limit], title=title))
     more(len(groups), limit)
@@ -28,8 +28,8 @@ def print_jobs(page: JobPage, *, state: str, limit: int, as_json: bool) -> None:
     if as_json:
         print_json({"total": page.total, "jobs": page.jobs})
         return
-    names = ("id", "kind", "priority", "attempt", "finished_at", "error_class", "error_message")
-    columns = (fixed("id"), "job", "priority", "attempts", "failed at (UTC)", "error", "message")
+    names = ("id", "kind", "finished_at", "priority", "attempt", "error_class", "error_message")
+    columns = ("id", "job", "failed at (UTC)", "priority", "attempts", "error", prose("message"))
     rows = [tuple(job[name] for name in names) for job in page.jobs]
     console().print(table(*columns, rows=rows, title=f"{page.total} {state}"))
     more(page.total, limit)
@@ -40,7 +40,7 @@ def print_refused(found: Sequence[Refused], *, limit: int, as_json: bool) -> Non
     if as_json:
         print_json({"total": len(found), "messages": [_refused_as_json(one) for one in found[:limit]]})
         return
-    columns = (fixed("message"), "claims kind", "at (UTC)", "error", "why", "x-death")
+    columns = ("message", "claims kind", "at (UTC)", "error", prose("why"), "x-death")
     rows = [_refused_row(one) for one in found[:limit]]
     console().print(table(*columns, rows=rows, title=f"{len(found)} messages without a job"))
     more(len(found), limit)
@@ -53,7 +53,7 @@ def print_refused_message(copies: Sequence[Refused], *, as_json: bool) -> None:
         print_json(message)
         return
     rows = [(key, value) for key, value in message.items() if key not in {"body", "body_text"}]
-    console().print(table("field", "value", rows=rows))
+    console().print(table("field", prose("value"), rows=rows))
     console().print(plain("body", style="bold"))
     console().print(plain(message["body_text"]))
 
@@ -64,7 +64,7 @@ def print_operations(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> No
         print_json({"operations": found})
         return
     names = ("id", "verb", "state", "items", "open_items", "created_at", "asked_by", "reason")
-    columns = (fixed("id"), "verb", "state", "items", "open", "begun (UTC)", "by", "reason")
+    columns = ("id", "verb", "state", "items", "open", "begun (UTC)", "by", prose("reason"))
     console().print(table(*columns, rows=[tuple(row[name] for name in names) for row in found]))
 
 

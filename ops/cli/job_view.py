@@ -5,7 +5,7 @@ from typing import Any
 
 from moneyflow.platform.jobs.store.status import JobDetail
 from moneyflow.platform.telemetry.masking import masked
-from ops.cli.output import console, fixed, plain, print_json, shown, table
+from ops.cli.output import console, plain, print_json, prose, shown, table
 
 #: Columns of the row that are shown, in this order; empty ones are left out.
 _FIELDS = (
@@ -30,7 +30,7 @@ def print_job(detail: JobDetail, *, as_json: bool) -> None:
         return
     out = console()
     rows = [(name, job[name]) for name in _FIELDS if job.get(name) not in {None, "", False}]
-    out.print(table("field", "value", rows=rows))
+    out.print(table("field", prose("value"), rows=rows))
     for name in ("payload", "progress", "result"):
         if job[name] is not None:
             out.print(plain(name, style="bold"))
@@ -39,14 +39,14 @@ def print_job(detail: JobDetail, *, as_json: bool) -> None:
     if detail.operations:
         names = ("done_at", "verb", "result", "asked_by", "reason", "id")
         rows = [tuple(operation[name] for name in names) for operation in detail.operations]
-        columns = ("when", "verb", "result", "by", "reason", fixed("operation"))
+        columns = ("when", "verb", "result", "by", prose("reason"), "operation")
         out.print(table(*columns, rows=rows, title="operations"))
 
 
 def _print_attempts(attempts: Sequence[Mapping[str, Any]]) -> None:
     names = ("fence", "attempt", "started_at", "ended_at", "worker", "outcome")
     rows = [(*(attempt[name] for name in names), _error(attempt)) for attempt in attempts]
-    columns = ("fence", "attempt", "started", "ended", "worker", "outcome", "error")
+    columns = ("fence", "attempt", "started", "ended", "worker", "outcome", prose("error"))
     console().print(table(*columns, rows=rows, title="attempts"))
     traced = [attempt for attempt in attempts if attempt["error_traceback"]]
     if traced:

@@ -18,7 +18,7 @@ from moneyflow.platform.jobs.store.status import job_detail
 from ops.cli import times
 from ops.cli.job_view import print_job
 from ops.cli.options import Kind, contract_of
-from ops.cli.output import AsJson, console, print_json, shown, table
+from ops.cli.output import AsJson, console, print_json, prose, shown, table
 from ops.cli.servers import working_session
 
 app = typer.Typer(no_args_is_help=True, help="job kinds, and single jobs")
@@ -38,7 +38,10 @@ def list_kinds(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"jobs": kinds})
         return
-    columns = ("kind", "does", "payload", "priority", "attempts", "time limit", "unique", "limit", "schedule")
+    columns = (
+        "kind", "priority", "attempts", "time limit", "limit", "schedule", prose("unique"), prose("does"),
+        prose("payload"),
+    )  # fmt: skip
     console().print(table(*columns, rows=[_row(kind) for kind in kinds]))
 
 
@@ -56,7 +59,7 @@ def find(
     if as_json:
         print_json({"jobs": found})
         return
-    columns = ("id", "kind", "state", "priority", "attempt", "enqueued", "due", "finished", "why")
+    columns = ("id", "kind", "state", "priority", "attempt", "enqueued", "due", "finished", prose("why"))
     console().print(table(*columns, rows=[_found_row(job) for job in found]))
 
 
@@ -142,7 +145,7 @@ def _row(kind: dict[str, Any]) -> tuple[object, ...]:
     attempts, seconds = kind["retry"]["attempts"], f"{kind['time_limit_seconds']} s"
     crons = ", ".join(schedule["cron"] for schedule in kind["schedules"])
     numbers = (kind["priority"], attempts, seconds)
-    return (name, kind["does"], payload, *numbers, _unique(kind["unique"]), limit, crons or None)
+    return (name, *numbers, limit, crons or None, _unique(kind["unique"]), kind["does"], payload)
 
 
 def _unique(unique: dict[str, Any] | None) -> str | None:

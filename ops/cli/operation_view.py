@@ -12,7 +12,7 @@ from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
 from moneyflow.platform.jobs.failed.reports import Preview, Report
 from moneyflow.platform.jobs.failed.sources import Order, Verification
 from moneyflow.platform.jobs.failed.use_cases import Finished
-from ops.cli.output import console, fixed, note, print_json, table
+from ops.cli.output import console, note, print_json, prose, table
 
 #: Items that are shown without being asked for.
 _ITEMS_SHOWN = 20
@@ -67,13 +67,13 @@ def sweep_text(swept: Swept) -> Text:
 
 def _print_items(rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
-        console().print(table(fixed("item"), "result", "detail", rows=rows))
+        console().print(table("item", "result", prose("detail"), rows=rows))
 
 
 def _print_canary(report: Report) -> None:
     operation = report.operation
     rows = [(one.item_id, one.state, one.error_class, one.error_message) for one in report.canary]
-    console().print(table(fixed("canary"), "state", "error", "message", rows=rows))
+    console().print(table("canary", "state", "error", prose("message"), rows=rows))
     console().print(
         Text(
             f"The canary has not succeeded, so {operation['open_items']} items were left as they are. See "

@@ -1,35 +1,37 @@
 """Output of commands: JSON for programs, tables for people on standard output; notes and progress on standard error."""
 
-import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.progress import Progress
-from rich.table import Column, Table
-from rich.text import Text
+
+from ops.cli.tables import Column, Listing, plain, prose, shown
+
+__all__ = [
+    "AsJson", "Column", "console", "fixed", "more", "note", "passes", "plain", "print_json", "progress_bar", "prose",
+    "shown", "table",
+]  # fmt: skip
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, one object, instead of tables")]
 
-#: Characters that a terminal may obey.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-#: Columns of output that is piped or redirected: wide enough that no line is cut.
+#: Columns of output that is piped or redirected, unless COLUMNS says otherwise: wide enough that no line is cut.
 _WIDE = 240
 
 
 def console() -> Console:
     """Return the console of standard output."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    return Console(highlight=False, width=shutil.get_terminal_size((_WIDE, 24)).columns)
 
 
 def fixed(name: str) -> Column:
     """Return a column for ids, which operators copy: its cells are never broken or cut."""
-    return Column(name, no_wrap=True, overflow="fold")
+    return Column(name=name)
 
 
 def print_json(value: object) -> None:
@@ -63,26 +65,10 @@ def passes(text: str) -> Iterator[Callable[[int], object]]:
         yield lambda count: bar.update(task, advance=count, visible=True)
 
 
-def table(*columns: str | Column, rows: Sequence[Sequence[object]], title: str | None = None) -> RenderableType:
-    """Return a table under its title; markup in its cells is shown as plain text."""
-    made = Table(*columns)
-    for row in rows:
-        made.add_row(*(plain(shown(cell)) for cell in row))
-    return Group(plain(title, style="bold"), made) if title else made
-
-
-def plain(text: str, *, style: str = "") -> Text:
-    """Return untrusted text as it is: without markup, and with control characters escaped."""
-    return Text(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text), style=style)
-
-
-def shown(value: Any) -> str:
-    """Return a value as text for people; a time in UTC to the second."""
-    if value is None:
-        return "-"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return str(value)
+def table(*columns: str | Column, rows: Sequence[Sequence[object]], title: str | None = None) -> Listing:
+    """Return a table under its title; only the cells of a `prose` column wrap."""
+    named = [column if isinstance(column, Column) else Column(name=column) for column in columns]
+    return Listing(named, rows, title=title)
 
 
 def _as_text(value: object) -> object:

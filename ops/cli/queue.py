@@ -8,7 +8,7 @@ from moneyflow.platform.errors import ConflictError
 from moneyflow.platform.jobs.store import control
 from moneyflow.platform.jobs.store import status as jobs_status
 from ops.cli.options import Kind, PauseReason, acting_operator, contract_of
-from ops.cli.output import AsJson, console, print_json, shown, table
+from ops.cli.output import AsJson, console, print_json, prose, shown, table
 from ops.cli.servers import working_session
 
 app = typer.Typer(no_args_is_help=True, help="counts of jobs; pause and resume a kind")
@@ -31,7 +31,7 @@ def status(*, as_json: AsJson = False) -> None:
     console().print(table(*columns, rows=[_row(row) for row in standing]))
     if paused:
         rows = [(k["kind"], k["paused_at"], k["paused_by"], k["pause_reason"], k["probe_at"]) for k in paused]
-        console().print(table("paused", "since", "by", "why", "next probe", rows=rows))
+        console().print(table("paused", "since", "by", prose("why"), "next probe", rows=rows))
 
 
 @app.command()

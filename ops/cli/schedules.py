@@ -8,7 +8,7 @@ import typer
 import moneyflow.jobs  # noqa: F401 - importing the contracts declares their schedules
 from moneyflow.platform.jobs import ticks
 from ops.cli.options import PauseReason, acting_operator
-from ops.cli.output import AsJson, console, print_json, shown, table
+from ops.cli.output import AsJson, console, print_json, prose, shown, table
 from ops.cli.servers import working_session
 
 app = typer.Typer(no_args_is_help=True, help="cron schedules of jobs")
@@ -29,7 +29,7 @@ def list_all(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"schedules": found})
         return
-    columns = ("name", "job", "cron", "zone", "overlap", "catch up", "next", "last", "left out", "state")
+    columns = ("name", "job", "cron", "zone", "overlap", "catch up", "next", "last", "left out", prose("state"))
     console().print(table(*columns, rows=[_row(row) for row in found]))
 
 

@@ -113,7 +113,7 @@ def moneyflow(environment: Mapping[str, str], *arguments: object) -> Answer:
     """Run a command in this process, which knows the jobs of the tests."""
     words, logging = [str(argument) for argument in arguments], structlog.get_config()
     try:
-        result = CliRunner().invoke(app, words, env=dict(environment), catch_exceptions=False)
+        result = CliRunner().invoke(app, words, env={"COLUMNS": "200", **environment}, catch_exceptions=False)
     finally:
         structlog.configure(**logging)
     return Answer(result.exit_code, result.stdout, result.stderr)
