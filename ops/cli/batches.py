@@ -9,8 +9,11 @@ import typer
 
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.batches import State, Status
+from moneyflow.platform.jobs.failed.sources import UNCONFIRMED_ITEMS
+from ops.cli.brake import confirm
+from ops.cli.options import Yes
 from ops.cli.output import AsJson, console, print_json, prose, shown, table
-from ops.cli.servers import working_session
+from ops.cli.servers import opened, working_session
 
 app = typer.Typer(no_args_is_help=True, help="batches of jobs")
 
@@ -58,9 +61,14 @@ def cancel(
     batch_id: _Id,
     *,
     reason: Annotated[str, typer.Option("--reason", help="why; kept with the batch")],
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Cancel an open batch: waiting jobs end at once, running jobs are asked to stop, its end job never runs."""
+    with opened("batches cancel") as (_, database), database.transaction() as session:
+        unfinished = batches.status(session, batch_id).unfinished
+    if unfinished > UNCONFIRMED_ITEMS and not yes:
+        confirm(f"cancel {unfinished} jobs?", what=f"batches cancel would cancel {unfinished} jobs")
     with working_session("batches cancel") as session:
         cancelled = batches.cancel(session, batch_id, reason=reason)
         status = batches.status(session, batch_id)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.failed.groups import DeadState, Filter
 from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
@@ -16,7 +15,7 @@ from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
 from ops.cli.operation_view import print_report, sweep_text
 from ops.cli.operations import Request, carry_out
-from ops.cli.options import All, By, DryRun, KeepDeadLetters, Limit, Rate, Reason, Refused, Resume, operation_id
+from ops.cli.options import All, By, DryRun, KeepDeadLetters, Limit, Rate, Reason, Refused, Resume, Yes, operation_id
 from ops.cli.output import AsJson, console, passes, print_json
 from ops.cli.servers import opened
 
@@ -100,6 +99,7 @@ def replay(
         float, typer.Option("--canary-timeout", metavar="SECONDS", help="a canary that takes longer has failed")
     ] = CANARY_SECONDS,
     reason: Reason = None,
+    yes: Yes = False,
     by: By = None,
     resume: Resume = None,
     keep_dead_letters: KeepDeadLetters = False,
@@ -111,7 +111,7 @@ def replay(
     """
     request = Request(
         verb="replay", names=names or (), chosen=chosen, everything=everything, refused=refused, dry_run=dry_run,
-        rate=rate, canary=canary, canary_seconds=canary_seconds, reason=reason, by=by, resume=resume,
+        rate=rate, canary=canary, canary_seconds=canary_seconds, reason=reason, yes=yes, by=by, resume=resume,
         keep_dead_letters=keep_dead_letters, as_json=as_json,
     )  # fmt: skip
     carry_out(request)
@@ -128,6 +128,7 @@ def discard(
     dry_run: DryRun = False,
     rate: Rate = None,
     reason: Reason = None,
+    yes: Yes = False,
     by: By = None,
     resume: Resume = None,
     keep_dead_letters: KeepDeadLetters = False,
@@ -139,10 +140,8 @@ def discard(
     """
     request = Request(
         verb="discard", names=names or (), chosen=chosen, everything=everything, refused=refused, dry_run=dry_run,
-        rate=rate, reason=reason, by=by, resume=resume, keep_dead_letters=keep_dead_letters, as_json=as_json,
+        rate=rate, reason=reason, yes=yes, by=by, resume=resume, keep_dead_letters=keep_dead_letters, as_json=as_json,
     )  # fmt: skip
-    if not reason and not resume and not dry_run:
-        raise InvalidInputError('discard asks for a reason, which is kept: add --reason "why they are not needed"')
     carry_out(request)
 
 
@@ -159,6 +158,7 @@ def restore(
     dry_run: DryRun = False,
     rate: Rate = None,
     reason: Reason = None,
+    yes: Yes = False,
     by: By = None,
     resume: Resume = None,
     as_json: AsJson = False,
@@ -169,7 +169,7 @@ def restore(
     """
     request = Request(
         verb="restore", names=names or (), chosen=chosen, everything=everything, refused=False, dry_run=dry_run,
-        origin=origin, rate=rate, reason=reason, by=by, resume=resume, as_json=as_json,
+        origin=origin, rate=rate, reason=reason, yes=yes, by=by, resume=resume, as_json=as_json,
     )  # fmt: skip
     carry_out(request)
 

@@ -40,6 +40,8 @@ def print_report(finished: Finished, *, as_json: bool, every_item: bool = False)
         print_json({**_as_json(report), **swept})
         return
     operation = report.operation
+    if operation["state"] == "stopped":
+        _print_canary(report)
     title = f"{operation['verb']} {operation['id']}: {operation['state']}, by {operation['asked_by']}"
     console().print(table("result", "items", rows=list(report.results.items()), title=title))
     items = [item for item in report.items if every_item or item["result"] not in report.done]
@@ -49,8 +51,6 @@ def print_report(finished: Finished, *, as_json: bool, every_item: bool = False)
         note(f"and {len(items) - len(shown)} more: `moneyflow failed operations {operation['id']}` lists each")
     if finished.swept:
         console().print(sweep_text(finished.swept))
-    if operation["state"] == "stopped":
-        _print_canary(report)
 
 
 def sweep_text(swept: Swept) -> Text:
@@ -65,6 +65,11 @@ def sweep_text(swept: Swept) -> Text:
     return Text(f"jobs_failed: {swept.removed} stale dead letters removed, {swept.left} left{refused}")
 
 
+def command_of(operation: Mapping[str, Any]) -> str:
+    """Return the command that carries out the verb of an operation."""
+    return f"failed {operation['verb']}"
+
+
 def _print_items(rows: Sequence[tuple[object, ...]]) -> None:
     if rows:
         console().print(table("item", "result", prose("detail"), rows=rows))
@@ -72,16 +77,12 @@ def _print_items(rows: Sequence[tuple[object, ...]]) -> None:
 
 def _print_canary(report: Report) -> None:
     operation = report.operation
+    left = f"The canary has not succeeded, so {operation['open_items']} items were left as they are."
+    console().print(Text(left, style="red"))
     rows = [(one.item_id, one.state, one.error_class, one.error_message) for one in report.canary]
     console().print(table("canary", "state", "error", prose("message"), rows=rows))
-    console().print(
-        Text(
-            f"The canary has not succeeded, so {operation['open_items']} items were left as they are. See "
-            f"`moneyflow failed show` for its jobs; to continue without it: "
-            f"moneyflow failed {operation['verb']} --resume {operation['id']}",
-            style="red",
-        )
-    )
+    console().print("See its jobs with `moneyflow failed show ID`; to continue without it:", markup=False)
+    console().print(f"  moneyflow {command_of(operation)} --resume {operation['id']}\n", markup=False)
 
 
 def _as_json(report: Report) -> dict[str, Any]:

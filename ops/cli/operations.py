@@ -12,14 +12,17 @@ from moneyflow.platform.jobs.failed.failed_jobs import JOBS
 from moneyflow.platform.jobs.failed.groups import Filter
 from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
 from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
-from moneyflow.platform.jobs.failed.sources import Order, Selection
+from moneyflow.platform.jobs.failed.sources import NOT_FOUND, Order, Selection
 from moneyflow.platform.jobs.failed.use_cases import FailedItems
+from ops.cli.brake import frozen
 from ops.cli.operation_view import print_preview, print_report
 from ops.cli.options import acting_operator, job_ids, operation_id
 from ops.cli.output import note, passes, progress_bar
 from ops.cli.servers import opened, opened_to_act
 from ops.cli.times import rate_per_second
 
+#: The exit code of a command none of whose ids exists.
+_NOTHING_FOUND = 2
 #: The exit code of a command that SIGINT ended.
 _INTERRUPTED = 130
 
@@ -38,6 +41,7 @@ class Request:
     reason: str | None
     as_json: bool
     rate: str | None = None
+    yes: bool = False
     origin: str | None = None
     resume: str | None = None
     canary: int | None = None
@@ -65,7 +69,7 @@ class Request:
 
 
 def carry_out(request: Request) -> None:
-    """Carry out a request and exit with 1 when an item could not be acted on, or the canary failed.
+    """Carry out a request; exit with 1 when an item could not be acted on or the canary failed, with 2 for unknown ids.
 
     Raises:
         InvalidInputError: the options contradict each other, or select nothing.
@@ -106,6 +110,8 @@ def _preview(request: Request) -> None:
 
 def _act(request: Request) -> None:
     order = request.order()
+    if not (request.reason or request.resume):
+        raise InvalidInputError(f'{request.verb} asks for a reason, which is kept: add --reason "why"')
     with opened_to_act(f"failed {request.verb}") as (settings, database):
         failed = FailedItems.of(settings, database)
         operation = _begun(failed, request, order)
@@ -114,7 +120,7 @@ def _act(request: Request) -> None:
             finished = failed.finish(operation, with_sweep=not request.keep_dead_letters, on_progress=on_progress)
     print_report(finished, as_json=request.as_json)
     if not finished.report.is_done:
-        raise typer.Exit(1)
+        raise typer.Exit(_NOTHING_FOUND if finished.report.results.keys() == {NOT_FOUND} else 1)
 
 
 def _begun(failed: FailedItems, request: Request, order: Order) -> UUID:
@@ -123,7 +129,7 @@ def _begun(failed: FailedItems, request: Request, order: Order) -> UUID:
         operation = operation_id("--resume", request.resume)
         failed.resume(operation, verb=request.verb)
         return operation
-    operation = failed.freeze(order)
+    operation = frozen(failed, order, is_confirmed=request.yes)
     note(f"operation {operation}; if this is stopped, continue with: {_resume(request, operation)}")
     return operation
 

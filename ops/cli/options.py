@@ -20,6 +20,7 @@ PauseReason = Annotated[str, typer.Option("--reason", help="why; the next operat
 Rate = Annotated[
     str | None, typer.Option("--rate", metavar="N/s", help="items per second, minute or hour: 50/s, 600/m; 50 is 50/s")
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask, and run no canary first, when there are more than 20")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would happen, and change nothing")]
 All = Annotated[bool, typer.Option("--all", help="all of them; required when neither ids nor a filter are given")]
 Resume = Annotated[str | None, typer.Option("--resume", metavar="ID", help="continue an operation that was stopped")]

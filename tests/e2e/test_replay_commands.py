@@ -37,8 +37,10 @@ def test_replayed_jobs_run_once_and_their_dead_letters_are_removed(
     ids = _failed_for_good(database, platform, 5)
     (group,) = moneyflow(environment, "failed", "groups", "--json").json["groups"]
 
-    report = moneyflow(environment, "failed", "replay", "--group", group["group"], "--json").json
-    again = moneyflow(environment, "failed", "replay", *ids, "--json")
+    report = moneyflow(
+        environment, "failed", "replay", "--reason", "repaired", "--group", group["group"], "--json"
+    ).json
+    again = moneyflow(environment, "failed", "replay", "--reason", "repaired", *ids, "--json")
 
     jobs.until_all(database, ids, "succeeded")
     assert (group["jobs"], group["error_class"], group["message"]) == (5, "PermanentError", "this will never work")
@@ -52,7 +54,7 @@ def test_a_dead_letter_that_comes_after_the_replay_of_its_job_is_not_published(
     platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     over, current = fail_jobs(database, 2, dead_letters=True)
-    moneyflow(environment, "failed", "replay", over)
+    moneyflow(environment, "failed", "replay", "--reason", "repaired", over)
 
     processes.relay()
 
@@ -69,7 +71,7 @@ def test_the_rest_follows_a_canary_that_succeeds(
     processes.worker()
     ids = fail_jobs(database, 6)
 
-    answer = moneyflow(environment, "failed", "replay", "--all", "--canary", 2, "--json")
+    answer = moneyflow(environment, "failed", "replay", "--reason", "repaired", "--all", "--canary", 2, "--json")
 
     jobs.until_all(database, ids, "succeeded")
     assert (answer.code, answer.json["results"]) == (0, {"replayed": 6})
@@ -86,7 +88,7 @@ def test_a_canary_that_fails_stops_the_replay_and_an_operator_may_resume_it(
     bad = fail_jobs(database, 2, ago_seconds=600, payload={"permanent": True})
     good = fail_jobs(database, 4)
 
-    stopped = moneyflow(environment, "failed", "replay", "--all", "--canary", 3, "--json")
+    stopped = moneyflow(environment, "failed", "replay", "--reason", "repaired", "--all", "--canary", 3, "--json")
     untouched = jobs.states(database, good[1:])
     operation = stopped.json["operation"]
     resumed = moneyflow(environment, "failed", "replay", "--resume", operation["id"])
@@ -106,11 +108,13 @@ def test_a_canary_that_no_worker_runs_stops_the_replay_after_its_timeout(
 ) -> None:
     ids = fail_jobs(database, 3)
 
-    answer = moneyflow(environment, "failed", "replay", "--all", "--canary", 1, "--canary-timeout", 0.5)
+    answer = moneyflow(
+        environment, "failed", "replay", "--reason", "repaired", "--all", "--canary", 1, "--canary-timeout", 0.5
+    )
 
     assert answer.code == 1
     assert jobs.states(database, ids) == {"scheduled": 1, "failed": 2}
-    assert "to continue without it: moneyflow failed replay --resume" in answer.text
+    assert "moneyflow failed replay --resume" in answer.text
     assert str(ids[0]) in answer.text
 
 
@@ -118,7 +122,7 @@ def test_a_replay_that_was_killed_while_its_canary_ran_waits_for_it_again(
     platform: AllSettings, environment: dict[str, str], database: Database, processes: Processes
 ) -> None:
     ids = fail_jobs(database, 3, payload={"permanent": True})
-    killed = moneyflow_process(environment, "failed", "replay", "--all", "--canary", 1)
+    killed = moneyflow_process(environment, "failed", "replay", "--reason", "repaired", "--all", "--canary", 1)
     eventually(lambda: jobs.states(database, ids)["scheduled"] == 1, what="the canary is replayed")
     killed.kill()
     killed.communicate()
@@ -193,7 +197,7 @@ def test_a_dead_letter_that_is_moved_after_the_replay_of_its_job_does_nothing(
     processes.relay()
     processes.worker()
     ids = _failed_for_good(database, platform, 2)
-    moneyflow(environment, "failed", "replay", "--all", "--keep-letters")
+    moneyflow(environment, "failed", "replay", "--reason", "repaired", "--all", "--keep-letters")
     jobs.until_all(database, ids, "succeeded")
 
     assert rabbitmq_admin.move(platform, "jobs_failed", "jobs") == 2
@@ -251,7 +255,7 @@ def test_a_dropped_message_is_kept_with_its_reason_and_comes_back_as_it_was(
     dropped = moneyflow(refused, "failed", "discard", "--refused", "--text", "no json", "--reason", "junk", "--json")
     left = rabbitmq_admin.ready(platform, "jobs_failed")
     operation = dropped.json["operation"]
-    restored = moneyflow(refused, "failed", "restore", "--operation", operation["id"], "--json")
+    restored = moneyflow(refused, "failed", "restore", "--reason", "repaired", "--operation", operation["id"], "--json")
 
     assert dry["results"] == {"discarded": 3}
     assert (dropped.code, dropped.json["results"]) == (0, {"discarded": 2})
@@ -261,7 +265,7 @@ def test_a_dropped_message_is_kept_with_its_reason_and_comes_back_as_it_was(
     bodies = [m["payload"] for m in rabbitmq_admin.take_messages(servers, platform.rabbitmq_vhost, "jobs_failed")]
     assert bodies[0] == '{"half": "a message"}'
     assert bodies[2:] == ["no JSON", "no JSON"]
-    nothing = moneyflow(refused, "failed", "restore", "--operation", operation["id"], "--json")
+    nothing = moneyflow(refused, "failed", "restore", "--reason", "repaired", "--operation", operation["id"], "--json")
     assert nothing.json["results"] == {}
 
 
@@ -297,7 +301,7 @@ def test_a_message_that_is_refused_again_is_moved_once_by_each_replay(
 ) -> None:
     processes.worker()
 
-    answer: Answer = moneyflow(refused, "failed", "replay", "--refused", "--all", "--json")
+    answer: Answer = moneyflow(refused, "failed", "replay", "--reason", "repaired", "--refused", "--all", "--json")
 
     assert answer.json["results"] == {"replayed": 3}
     eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 4, what="all three were refused again")
@@ -314,7 +318,7 @@ def test_a_discard_of_messages_that_was_killed_is_resumed_and_loses_none(
 
     resumed = moneyflow(refused, "failed", "discard", "--resume", operation["id"], "--json")
     left = rabbitmq_admin.ready(platform, "jobs_failed")
-    restored = moneyflow(refused, "failed", "restore", "--operation", operation["id"], "--json")
+    restored = moneyflow(refused, "failed", "restore", "--reason", "repaired", "--operation", operation["id"], "--json")
 
     assert (killed.returncode, operation["state"], operation["open_items"]) == (-9, "open", 3), notes
     assert (resumed.code, resumed.json["results"]) == (0, {"discarded": 3})
@@ -338,5 +342,5 @@ def test_of_two_operators_who_discard_one_message_one_does(refused: dict[str, st
 
     assert (first.code, first.json["results"]) == (0, {"discarded": 1})
     assert (second.code, second.json["results"]) == (0, {"already done": 1})
-    assert (missing.code, missing.json["results"]) == (1, {"not found": 1})
+    assert (missing.code, missing.json["results"]) == (2, {"not found": 1})
     assert rabbitmq_admin.ready(platform, "jobs_failed") == 3

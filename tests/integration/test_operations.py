@@ -87,7 +87,7 @@ def test_a_job_under_a_limit_waits_for_its_place_again(
     limited, free = fail_jobs(database, 2)
     _set(database, "limit_name = 'smtp'", limited)
 
-    moneyflow(environment, "failed", "replay", "--all")
+    moneyflow(environment, "failed", "replay", "--reason", "repaired", "--all")
 
     assert jobs.job(database, limited)["waits_for"] == "limit"
     assert jobs.job(database, free)["waits_for"] is None
@@ -108,7 +108,7 @@ def test_ids_are_answered_one_by_one_also_those_where_nothing_is_to_be_done(
     unknown = new_id()
 
     dry = moneyflow(environment, "failed", "replay", *ids, unknown, "--dry-run", "--json")
-    answer = moneyflow(environment, "failed", "replay", *ids, unknown, failed, "--json")
+    answer = moneyflow(environment, "failed", "replay", "--reason", "repaired", *ids, unknown, failed, "--json")
 
     expected = {
         failed: "replayed", queued: "already done", succeeded: "already done", discarded: "wrong state",
@@ -192,7 +192,9 @@ def test_a_rate_spreads_the_due_times_over_all_chunks(
 ) -> None:
     ids = fail_jobs(database, 2500)
 
-    report = moneyflow(environment, "failed", "replay", "--all", "--rate", "100/s", "--json").json
+    report = moneyflow(
+        environment, "failed", "replay", "--reason", "repaired", "--all", "--yes", "--rate", "100/s", "--json"
+    ).json
 
     assert report["operation"]["rate_per_second"] == 100
     with database.transaction() as session:
@@ -218,7 +220,7 @@ def test_a_replay_that_was_killed_is_resumed_at_its_rate_and_runs_no_job_twice(
     environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     ids = fail_jobs(database, 4500)
-    operation = _killed_in_the_middle(environment, "replay", "--all", "--rate", "1000")
+    operation = _killed_in_the_middle(environment, "replay", "--all", "--yes", "--reason", "repaired", "--rate", "1000")
     later = fail_jobs(database, 1)
     before = jobs.states(database, ids)
 
@@ -249,7 +251,7 @@ def test_discarded_jobs_keep_their_reason_and_are_restored_with_their_dead_lette
     listed = moneyflow(environment, "failed", "list", "--state", "discarded", "--json").json
     left = rabbitmq_admin.ready(queues, "jobs_failed")
     operation = discarded.json["operation"]["id"]
-    restored = moneyflow(environment, "failed", "restore", "--operation", operation, "--json")
+    restored = moneyflow(environment, "failed", "restore", "--reason", "repaired", "--operation", operation, "--json")
 
     assert discarded.json["results"] == {"discarded": 2}
     assert discarded.json["letters"] == {"removed": 2, "left": 1, "refused": 0, "undone": None}
@@ -269,7 +271,7 @@ def test_discarding_twice_is_done_already_and_a_replayed_job_is_not_discarded(
 ) -> None:
     first, second = fail_jobs(database, 2)
     moneyflow(environment, "failed", "discard", first, "--reason", "one")
-    moneyflow(environment, "failed", "replay", second)
+    moneyflow(environment, "failed", "replay", "--reason", "repaired", second)
 
     again = moneyflow(environment, "failed", "discard", first, "--reason", "two", "--json")
     late = moneyflow(environment, "failed", "discard", second, "--reason", "two", "--json")
@@ -296,7 +298,7 @@ def test_a_discard_with_a_rate_takes_its_time(
 
 
 def test_nothing_to_do_is_done(environment: dict[str, str], queues: AllSettings, database: Database) -> None:
-    answer = moneyflow(environment, "failed", "replay", "--all", "--json")
+    answer = moneyflow(environment, "failed", "replay", "--reason", "repaired", "--all", "--json")
 
     assert (answer.code, answer.json["results"]) == (0, {})
 
@@ -307,12 +309,14 @@ def test_nothing_to_do_is_done(environment: dict[str, str], queues: AllSettings,
         (["replay"], "which ones?"),
         (["replay", "--all", "--kind", "send_email"], "a filter and --all do not go together"),
         (["replay", "not-an-id"], "not-an-id is not the id of a job"),
-        (["replay", "--kind", "send_emial"], "did you mean send_email"),
+        (["replay", "--kind", "send_emial", "--reason", "repaired"], "did you mean send_email"),
         (["replay", "--all", "--rate", "fast"], "--rate fast: give a number above 0"),
         (["replay", "--all", "--rate", "0/s"], "--rate 0/s"),
         (["replay", "--resume", "x"], "--resume x: not the id of an operation"),
         (["replay", "--all", "--resume", "x"], "do not go together"),
+        (["replay", "--all"], "replay asks for a reason"),
         (["discard", "--all"], "discard asks for a reason"),
+        (["restore", "--all"], "restore asks for a reason"),
         (["restore", "--operation", "x"], "--operation x: not the id"),
         (["replay", "--refused", "--all", "--canary", "1"], "leave them out with --refused"),
         (["replay", "--resume", str(new_id()), "--rate", "1"], "give no other option with it"),
@@ -333,7 +337,9 @@ def test_an_operation_is_resumed_by_its_own_verb_and_must_exist(
     environment: dict[str, str], queues: AllSettings, database: Database
 ) -> None:
     (job_id,) = fail_jobs(database, 1)
-    operation = moneyflow(environment, "failed", "replay", job_id, "--json").json["operation"]["id"]
+    operation = moneyflow(environment, "failed", "replay", "--reason", "repaired", job_id, "--json").json["operation"][
+        "id"
+    ]
 
     with pytest.raises(ConflictError, match="is a replay"):
         moneyflow(environment, "failed", "discard", "--resume", operation)
@@ -348,7 +354,7 @@ def test_with_rabbitmq_down_the_rows_are_replayed_and_what_was_left_undone_is_re
     deliver_dead_letters(queues)
     down = environment | {"RABBITMQ_PORT": "1"}
 
-    answer = moneyflow(down, "failed", "replay", "--all")
+    answer = moneyflow(down, "failed", "replay", "--reason", "repaired", "--all")
     swept_in_vain = moneyflow(down, "failed", "sweep", "--json")
     swept = moneyflow(environment, "failed", "sweep", "--json")
 

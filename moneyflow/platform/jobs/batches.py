@@ -59,6 +59,11 @@ class Status:
         return sum(self.counts.values())
 
     @property
+    def unfinished(self) -> int:
+        """Return how many members wait or run."""
+        return sum(count for state, count in self.counts.items() if state in _UNFINISHED)
+
+    @property
     def done(self) -> int:
         """Return how many members have ended; under `wait`, a failed one has not."""
         waited_for = _UNFINISHED | {"failed"} if self.on_failure == "wait" and self.state == "open" else _UNFINISHED

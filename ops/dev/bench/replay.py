@@ -103,7 +103,7 @@ def measure(environment: dict[str, str], console: Console) -> dict[str, object]:
         answered = [answer_seconds(settings) for _ in range(GROUPINGS)]
         console.print("replaying …")
         began = time.perf_counter()
-        seconds, report = command(environment, "failed", "replay", "--all", "--reason", "a benchmark")
+        seconds, report = command(environment, "failed", "replay", "--all", "--yes", "--reason", "a benchmark")
         _until(lambda: depth(settings, JOBS_QUEUE) == JOBS)
         published = time.perf_counter() - began
         left = depth(settings, FAILED_QUEUE)

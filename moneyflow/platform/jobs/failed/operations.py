@@ -19,7 +19,17 @@ from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import ConflictError, InvalidInputError
 from moneyflow.platform.jobs.failed import store
 from moneyflow.platform.jobs.failed.reports import Preview, PreviewedItem, Progress, Report
-from moneyflow.platform.jobs.failed.sources import ALREADY_DONE, Chunk, Item, Order, Outcome, Source, Verb, Verification
+from moneyflow.platform.jobs.failed.sources import (
+    ALREADY_DONE,
+    Chunk,
+    Item,
+    Order,
+    Outcome,
+    Source,
+    UnconfirmedError,
+    Verb,
+    Verification,
+)
 
 #: Seconds between two looks at a canary; a fifth of a second is short for an operator and cheap for Postgres.
 _CANARY_POLL_SECONDS = 0.2
@@ -47,14 +57,21 @@ class Operations:
         ]
         return Preview(items=items, done=self.done_results)
 
-    def freeze(self, order: Order) -> UUID:
+    def takes_canary(self, order: Order) -> bool:
+        """Return whether the order starts work that a canary can verify; raises InvalidInputError."""
+        verbs = [self._verb(name, order.verb) for name in order.sources]
+        return len(verbs) == 1 and verbs[0].is_verified
+
+    def freeze(self, order: Order, *, confirmed: int | None = None) -> UUID:
         """Freeze the order's items and return the id of the operation, which `run` carries out.
+
+        `confirmed` is the number of items that an operator has confirmed; None is any number.
 
         Raises:
             InvalidInputError: a source does not support the order, or cannot read its selection.
+            UnconfirmedError: there are more items, and no canary goes first; nothing is kept.
         """
-        verbs = [self._verb(name, order.verb) for name in order.sources]
-        if order.canary and not (len(verbs) == 1 and verbs[0].is_verified):
+        if not self.takes_canary(order) and order.canary:
             what = f"a {order.verb} of {' and '.join(order.sources)}"
             raise InvalidInputError(f"{what} starts no work that a canary could verify; leave the canary out")
         frozen = {name: self._sources[name].freeze(order) for name in order.sources}
@@ -62,6 +79,9 @@ class Operations:
             operation_id = store.begin(session, order)
             for name, rows in frozen.items():
                 store.freeze(session, operation_id, name, rows)
+            items = store.operation(session, operation_id)["items"]
+            if confirmed is not None and items > confirmed and not order.canary:
+                raise UnconfirmedError(order, items)
         return operation_id
 
     def resume(self, operation_id: UUID, *, verb: str) -> None:

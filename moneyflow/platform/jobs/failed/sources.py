@@ -11,10 +11,15 @@ from typing import Any, LiteralString, Protocol
 from uuid import UUID
 
 from moneyflow.platform.database import Session
+from moneyflow.platform.errors import ConflictError
 
 #: The result of an item on which another operator has acted since the freeze.
 ALREADY_DONE = "already done"
 NOT_FOUND = "not found"
+#: Items on which an operation acts without a confirmation or a canary.
+UNCONFIRMED_ITEMS = 20
+#: Items of the canary that goes first where no operator can be asked.
+CANARY_ITEMS = 5
 #: Items that one transaction acts on: a fraction of a second, and few enough to be locked together.
 _CHUNK_ITEMS = 1000
 
@@ -76,6 +81,14 @@ class Order:
     reason: str | None = None
     rate: float | None = None
     canary: int | None = None
+
+
+class UnconfirmedError(ConflictError):
+    """The order selects more `items` than an operator has confirmed; nothing was kept."""
+
+    def __init__(self, order: Order, items: int) -> None:
+        super().__init__(f"the {order.verb} selects {items} items: confirm them, or let a canary go first")
+        self.items = items
 
 
 @dataclass(frozen=True, kw_only=True)

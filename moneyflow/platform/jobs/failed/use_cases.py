@@ -21,7 +21,7 @@ from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS, Operations
 from moneyflow.platform.jobs.failed.refused_messages import Refused
 from moneyflow.platform.jobs.failed.refused_source import RefusedMessages
 from moneyflow.platform.jobs.failed.reports import Preview, Progress, Report
-from moneyflow.platform.jobs.failed.sources import Order
+from moneyflow.platform.jobs.failed.sources import UNCONFIRMED_ITEMS, Order
 from moneyflow.platform.settings import RabbitmqSettings
 
 if TYPE_CHECKING:  # PERF: kombu takes longer to import than most commands take to run.
@@ -116,9 +116,18 @@ class FailedItems:
         """Return the outcome that each item of the order would have; keeps and changes nothing."""
         return self._operations.preview(order)
 
-    def freeze(self, order: Order) -> UUID:
-        """Freeze the order's items and return the id of the operation that `run` carries out."""
-        return self._operations.freeze(order)
+    def takes_canary(self, order: Order) -> bool:
+        """Return whether the order starts work that a canary can verify; raises InvalidInputError."""
+        return self._operations.takes_canary(order)
+
+    def freeze(self, order: Order, *, confirmed: int = UNCONFIRMED_ITEMS) -> UUID:
+        """Freeze the order's items and return the id of the operation that `run` carries out.
+
+        Raises:
+            InvalidInputError: a source does not support the order, or cannot read its selection.
+            UnconfirmedError: there are more items than `confirmed`, and no canary goes first; nothing is kept.
+        """
+        return self._operations.freeze(order, confirmed=confirmed)
 
     def resume(self, operation_id: UUID, *, verb: str) -> None:
         """Let `run` continue an operation that was killed, or that its canary had stopped."""
