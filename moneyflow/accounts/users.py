@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from moneyflow.accounts import tokens
+from moneyflow.accounts import people, tokens
 from moneyflow.events.user import UserActivated, UserCreated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
@@ -38,9 +38,9 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> U
         _QUERIES["insert_user"], {"id": user_id, "email": email, "name": name, "password_hash": password_hash}
     )
     if row is None:
-        owner = session.fetch_one(_QUERIES["find_by_email"], {"email": email})
+        owner = people.id_of(session, email=email)
         assert owner is not None, "the insert met a committed row with this address"
-        return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner["id"]))
+        return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner))
     emit(
         session,
         UserCreated(sequence=1, user_id=user_id, email=email, name=name, created_at=row["created_at"]),

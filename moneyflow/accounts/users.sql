@@ -4,10 +4,6 @@ insert into users (id, email, name, password_hash) values (%(id)s, %(email)s, %(
 on conflict (lower(email)) do nothing
 returning created_at;
 
--- name: find_by_email
--- Whose address it is.
-select id from users where lower(email) = lower(%(email)s);
-
 -- name: activate
 -- Activate an account that is not yet.
 update users set activated_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1

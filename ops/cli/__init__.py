@@ -22,6 +22,7 @@ if find_spec("ops.dev"):  # For developers; the production image does not have i
 _HINTS = {
     "batch": "see `moneyflow batches list`",
     "failed_item": "see `moneyflow failed list`, with --refused for messages",
+    "group": "see `moneyflow failed groups`, with --refused for messages",
     "job": "see `moneyflow jobs find` and `moneyflow failed list`",
     "operation": "see `moneyflow failed operations`",
     "schedule": "see `moneyflow schedules list`",
@@ -40,6 +41,8 @@ class _Groups(TyperGroup):
             return None
         group = get_command(importlib.import_module(_GROUPS[cmd_name]).app)
         group.name = cmd_name
+        for command in (group, *getattr(group, "commands", {}).values()):
+            command.rich_markup_mode = None  # Its boxes squeeze the help at 80 columns.
         return group
 
     def invoke(self, ctx: Any) -> Any:

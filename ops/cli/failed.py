@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from moneyflow.platform.ids import parse_id
-from moneyflow.platform.jobs.failed.groups import DeadState, Filter
+from moneyflow.platform.jobs.failed.filters import DeadState, Filter
 from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
 from moneyflow.platform.jobs.failed.use_cases import FailedItems, Finished
 from moneyflow.platform.jobs.store import status
@@ -15,15 +15,27 @@ from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
 from ops.cli.operation_view import print_report, sweep_text
 from ops.cli.operations import Request, carry_out
-from ops.cli.options import All, By, DryRun, KeepDeadLetters, Limit, Rate, Reason, Refused, Resume, Yes, operation_id
+from ops.cli.options import (
+    All,
+    By,
+    CanarySeconds,
+    DryRun,
+    Ids,
+    KeepDeadLetters,
+    Limit,
+    Rate,
+    Reason,
+    Refused,
+    Resume,
+    Yes,
+    operation_id,
+)  # fmt: skip
 from ops.cli.output import AsJson, console, passes, print_json
 from ops.cli.servers import opened
 
 app = typer.Typer(no_args_is_help=True, help="failed jobs: groups, lists, replay, discard, restore")
 
 _STATES: dict[str, DeadState] = {"failed": "failed", "discarded": "discarded"}
-
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="ids of jobs; else filters as below, or --all")]
 
 
 @app.callback()
@@ -95,9 +107,7 @@ def replay(
     canary: Annotated[
         int | None, typer.Option("--canary", min=1, metavar="N", help="replay N first; stop unless all of them succeed")
     ] = None,
-    canary_seconds: Annotated[
-        float, typer.Option("--canary-timeout", metavar="SECONDS", help="a canary that takes longer has failed")
-    ] = CANARY_SECONDS,
+    canary_seconds: CanarySeconds = CANARY_SECONDS,
     reason: Reason = None,
     yes: Yes = False,
     by: By = None,
@@ -168,7 +178,7 @@ def restore(
     Exits 1 when a job could not be restored; each job's result says why.
     """
     request = Request(
-        verb="restore", names=names or (), chosen=chosen, everything=everything, refused=False, dry_run=dry_run,
+        verb="restore", names=names or (), chosen=chosen, everything=everything, dry_run=dry_run,
         origin=origin, rate=rate, reason=reason, yes=yes, by=by, resume=resume, as_json=as_json,
     )  # fmt: skip
     carry_out(request)

@@ -1,15 +1,19 @@
-"""The filter options of the commands on failed jobs: `--kind`, `--error`, `--group`, `--priority`, `--since`, …."""
+"""The filter options of the commands on many jobs: `--kind`, `--error`, `--group`, `--person`, `--since`, …."""
 
 import inspect
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_type_hints
+from uuid import UUID
 
 import typer
 
-from moneyflow.platform.errors import InvalidInputError
+from moneyflow.accounts import people
+from moneyflow.platform.errors import InvalidInputError, NotFoundError
+from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.contract import PRIORITIES
-from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.filters import Filter
+from ops.cli.servers import opened
 from ops.cli.times import WHEN, moment_or_ago
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
@@ -21,24 +25,48 @@ def filter_from(
     error: Annotated[list[str] | None, typer.Option(help="with this error class")] = None,
     group: Annotated[list[str] | None, typer.Option(help="of this group, by the id that `groups` shows")] = None,
     priority: Annotated[list[str] | None, typer.Option(help="of this priority, or of a range: 7-10")] = None,
-    since: Annotated[str | None, typer.Option(help=f"failed at or after: {WHEN}")] = None,
-    until: Annotated[str | None, typer.Option(help=f"failed before: {WHEN}")] = None,
+    batch: Annotated[list[UUID] | None, typer.Option(help="of this batch, by its id")] = None,
+    person: Annotated[list[str] | None, typer.Option(help="about this person, by id or e-mail address")] = None,
+    since: Annotated[str | None, typer.Option(help=f"failed (of `jobs`: enqueued) at or after: {WHEN}")] = None,
+    until: Annotated[str | None, typer.Option(help=f"failed (of `jobs`: enqueued) before: {WHEN}")] = None,
     text: Annotated[str | None, typer.Option(help="with this text in message, payload or correlation id")] = None,
 ) -> Filter:
     """Return the filter of the options.
 
     Raises:
         InvalidInputError: an option's value cannot be read; names the option.
+        NotFoundError: no account has the e-mail address.
     """
     return Filter(
         kinds=tuple(kind or ()),
         error_classes=tuple(error or ()),
         groups=tuple(group or ()),
         priorities=_priorities(priority or ()),
+        batches=tuple(batch or ()),
+        subjects=tuple(map(person_id, person or ())),
         since=moment_or_ago(since, option="--since") if since is not None else None,
         until=moment_or_ago(until, option="--until") if until is not None else None,
         text=text or None,
     )
+
+
+def person_id(text: str) -> str:
+    """Return a person's id as payloads have it: the id itself, or that of the account with the e-mail address.
+
+    Raises:
+        InvalidInputError: the text is neither an id nor an address.
+        NotFoundError: no account has the address.
+    """
+    known = parse_id(text)
+    if known is not None:
+        return str(known)
+    if "@" not in text:
+        raise InvalidInputError(f"--person {text}: give a person's id, or their e-mail address")
+    with opened("person") as (_, database), database.transaction() as session:
+        found = people.id_of(session, email=text)
+    if found is None:
+        raise NotFoundError(f"--person {text}: no account has this address; give the id of a deleted one")
+    return str(found)
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,5 +1,6 @@
-"""`moneyflow jobs`: list job kinds; find, show, cancel and enqueue single jobs."""
+"""`moneyflow jobs`: list job kinds; find, show, cancel, run now and enqueue jobs."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,55 +13,58 @@ from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.jobs.contract import PRIORITIES
 from moneyflow.platform.jobs.description import describe
 from moneyflow.platform.jobs.enqueue import enqueue_many
-from moneyflow.platform.jobs.models.job import JobState
-from moneyflow.platform.jobs.store import control, status
+from moneyflow.platform.jobs.failed import waiting_jobs
+from moneyflow.platform.jobs.failed.filters import Filter, ShownState
+from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
+from moneyflow.platform.jobs.failed.waiting_jobs import CANCEL, RUN_NOW, WAITING_JOBS
 from moneyflow.platform.jobs.store.status import job_detail
 from ops.cli import times
+from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
-from ops.cli.options import Kind, contract_of
-from ops.cli.output import AsJson, console, print_json, prose, shown, table
-from ops.cli.servers import working_session
+from ops.cli.jobs_view import fields_of, print_found, print_kinds
+from ops.cli.operations import Request, carry_out
+from ops.cli.options import (
+    All,
+    By,
+    CanarySeconds,
+    DryRun,
+    Ids,
+    Kind,
+    Limit,
+    Rate,
+    Reason,
+    Resume,
+    Yes,
+    contract_of,
+)  # fmt: skip
+from ops.cli.output import AsJson, print_json
+from ops.cli.servers import opened, working_session
 
-app = typer.Typer(no_args_is_help=True, help="job kinds, and single jobs")
+app = typer.Typer(no_args_is_help=True, help="job kinds; find, show, cancel, run now and enqueue jobs")
 
+States = Annotated[list[ShownState] | None, typer.Option("--state", help="in this state; repeatable")]
 _Id = Annotated[UUID, typer.Argument(metavar="ID", help="the job's id")]
 
 
 @app.callback()
 def group() -> None:
-    """Job kinds, and single jobs."""
+    """Job kinds; find, show, cancel, run now and enqueue jobs."""
 
 
 @app.command(name="list")
 def list_kinds(*, as_json: AsJson = False) -> None:
     """List the job kinds: what each does, its payload and its retries; --json has the payloads' schemas."""
     kinds = [describe(contract) for _, contract in sorted(registry.items())]
-    if as_json:
-        print_json({"jobs": kinds})
-        return
-    columns = (
-        "kind", "priority", "attempts", "time limit", "limit", "schedule", prose("unique"), prose("does"),
-        prose("payload"),
-    )  # fmt: skip
-    console().print(table(*columns, rows=[_row(kind) for kind in kinds]))
+    print_kinds(kinds, as_json=as_json)
 
 
 @app.command()
-def find(
-    *,
-    state: Annotated[JobState | None, typer.Option("--state", help="only those in this state")] = None,
-    kind: Annotated[str | None, typer.Option("--kind", help="only those of this kind")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="show this many at most")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """List the newest jobs of a state or a kind."""
-    with working_session("jobs find") as session:
-        found = status.find(session, state=state, kind=kind, limit=limit)
-    if as_json:
-        print_json({"jobs": found})
-        return
-    columns = ("id", "kind", "state", "priority", "attempt", "enqueued", "due", "finished", prose("why"))
-    console().print(table(*columns, rows=[_found_row(job) for job in found]))
+@filtered
+def find(*, chosen: Filter, state: States = None, limit: Limit = 20, as_json: AsJson = False) -> None:
+    """Find jobs in any state, the newest first."""
+    with opened("jobs find") as (_, database), database.transaction() as session:
+        found = waiting_jobs.find(session, replace(chosen, states=tuple(state or ())), limit=limit + 1)
+    print_found(found, limit=limit, as_json=as_json)
 
 
 @app.command()
@@ -72,16 +76,63 @@ def show(job_id: _Id, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def cancel(job_id: _Id, *, as_json: AsJson = False) -> None:
-    """Cancel a job: a waiting job ends at once, a running job is asked to stop."""
-    with working_session("jobs cancel") as session:
-        state = control.cancel(session, job_id)
-    if as_json:
-        print_json({"job_id": job_id, "state": state})
-    elif state == "cancelled":
-        typer.echo(f"job {job_id} is cancelled")
-    else:
-        typer.echo(f"job {job_id} is running and was asked to stop; see `moneyflow jobs show {job_id}`")
+@filtered
+def cancel(
+    names: Ids = None,
+    *,
+    chosen: Filter,
+    state: States = None,
+    everything: All = False,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    by: By = None,
+    resume: Resume = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel jobs: those that wait end at once, those that run are asked to stop.
+
+    Exits 1 when a job could not be cancelled; each job's result says why.
+    """
+    request = Request(
+        verb=CANCEL, group="jobs", source=WAITING_JOBS, names=names or (), everything=everything, dry_run=dry_run,
+        chosen=replace(chosen, states=tuple(state or ())), rate=rate, reason=reason, yes=yes, by=by, resume=resume,
+        as_json=as_json,
+    )  # fmt: skip
+    carry_out(request)
+
+
+@app.command(RUN_NOW)
+@filtered
+def run_now(
+    names: Ids = None,
+    *,
+    chosen: Filter,
+    state: States = None,
+    everything: All = False,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    canary: Annotated[
+        int | None, typer.Option("--canary", min=1, metavar="N", help="run N first; stop unless all of them succeed")
+    ] = None,
+    canary_seconds: CanarySeconds = CANARY_SECONDS,
+    reason: Reason = None,
+    yes: Yes = False,
+    by: By = None,
+    resume: Resume = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make scheduled jobs and jobs that wait for their next attempt due now, or at the rate.
+
+    Exits 1 when a job could not be made due, or the canary failed; each job's result says why.
+    """
+    request = Request(
+        verb=RUN_NOW, group="jobs", source=WAITING_JOBS, names=names or (), everything=everything, dry_run=dry_run,
+        chosen=replace(chosen, states=tuple(state or ())), rate=rate, canary=canary, canary_seconds=canary_seconds,
+        reason=reason, yes=yes, by=by, resume=resume, as_json=as_json,
+    )  # fmt: skip
+    carry_out(request)
 
 
 @app.command()
@@ -130,35 +181,5 @@ def _read(contract: type[Job], payload: str) -> Job:
     except ValidationError as error:
         places = [".".join(map(str, problem["loc"])) or "JSON" for problem in error.errors()]
         problems = "; ".join(f"{place}: {p['msg']}" for place, p in zip(places, error.errors(), strict=True))
-        payload_of = ", ".join(f"{name}: {kind}" for name, kind in _fields(describe(contract)))
+        payload_of = ", ".join(f"{name}: {kind}" for name, kind in fields_of(describe(contract)))
         raise InvalidInputError(f"{problems}. The payload of {contract.kind} is {payload_of or 'empty'}") from error
-
-
-def _fields(kind: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(f"{field['name']}{'' if field['required'] else '?'}", field["type"]) for field in kind["fields"]]
-
-
-def _row(kind: dict[str, Any]) -> tuple[object, ...]:
-    payload = ", ".join(f"{name}: {type_name}" for name, type_name in _fields(kind))
-    name = kind["kind"] if kind["version"] == 1 else f"{kind['kind']} v{kind['version']}"
-    limit = kind["limit"]["name"] if kind["limit"] else None
-    attempts, seconds = kind["retry"]["attempts"], f"{kind['time_limit_seconds']} s"
-    crons = ", ".join(schedule["cron"] for schedule in kind["schedules"])
-    numbers = (kind["priority"], attempts, seconds)
-    return (name, *numbers, limit, crons or None, _unique(kind["unique"]), kind["does"], payload)
-
-
-def _unique(unique: dict[str, Any] | None) -> str | None:
-    if unique is None:
-        return None
-    spans = [f"for {unique['for_seconds']:g} s"] if unique["for_seconds"] is not None else []
-    spans += ["while unfinished"] if unique["while_unfinished"] else []
-    return " and ".join(spans) or "for ever"
-
-
-def _found_row(job: dict[str, Any]) -> tuple[object, ...]:
-    why = job["parked_reason"] or (f"{job['error_class']}: {job['error_message']}" if job["error_class"] else None)
-    state = f"{job['state']}, waits for {job['waits_for']}" if job["waits_for"] else job["state"]
-    dates = (job["enqueued_at"], job["due_at"], job["finished_at"])
-    attempt = f"{job['attempt']} of {job['max_attempts']}"
-    return (job["id"], job["kind"], state, job["priority"], attempt, *dates, shown(why))

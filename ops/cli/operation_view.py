@@ -12,8 +12,11 @@ from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
 from moneyflow.platform.jobs.failed.reports import Preview, Report
 from moneyflow.platform.jobs.failed.sources import Order, Verification
 from moneyflow.platform.jobs.failed.use_cases import Finished
+from moneyflow.platform.jobs.failed.waiting_jobs import WAITING_JOBS
 from ops.cli.output import console, note, print_json, prose, table
 
+#: The sources whose items are jobs.
+_JOBS = frozenset({JOBS, WAITING_JOBS})
 #: Items that are shown without being asked for.
 _ITEMS_SHOWN = 20
 
@@ -67,7 +70,8 @@ def sweep_text(swept: Swept) -> Text:
 
 def command_of(operation: Mapping[str, Any]) -> str:
     """Return the command that carries out the verb of an operation."""
-    return f"failed {operation['verb']}"
+    group = "jobs" if WAITING_JOBS in operation["sources"] else "failed"
+    return f"{group} {operation['verb']}"
 
 
 def _print_items(rows: Sequence[tuple[object, ...]]) -> None:
@@ -104,13 +108,13 @@ def _verification_as_json(verification: Verification) -> dict[str, Any]:
 
 
 def _item_as_json(item: Mapping[str, Any]) -> dict[str, Any]:
-    fence = int(item["guard"]) if item["source"] == JOBS and item["guard"] else None
+    fence = int(item["guard"]) if item["source"] in _JOBS and item["guard"] else None
     return {**_named(item["source"], item["item_id"]), "fence": fence, **item}
 
 
 def _named(source: str, item_id: str) -> dict[str, Any]:
     """Return an item's id by the word of its source."""
     return {
-        "job_id": item_id if source == JOBS else None,
+        "job_id": item_id if source in _JOBS else None,
         "message": item_id if source == REFUSED_MESSAGES else None,
     }

@@ -9,7 +9,7 @@ import typer
 
 from moneyflow.platform.errors import InvalidInputError, MoneyFlowError
 from moneyflow.platform.jobs.failed.failed_jobs import JOBS
-from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.filters import Filter
 from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
 from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
 from moneyflow.platform.jobs.failed.sources import NOT_FOUND, Order, Selection
@@ -35,18 +35,26 @@ class Request:
     names: Sequence[str]
     chosen: Filter
     everything: bool
-    refused: bool
     dry_run: bool
     by: str | None
     reason: str | None
     as_json: bool
     rate: str | None = None
     yes: bool = False
+    refused: bool = False
+    #: The group of commands, and what it acts on.
+    group: str = "failed"
+    source: str = JOBS
     origin: str | None = None
     resume: str | None = None
     canary: int | None = None
     canary_seconds: float = CANARY_SECONDS
     keep_dead_letters: bool = False
+
+    @property
+    def command(self) -> str:
+        """Return the command that carries out the verb."""
+        return f"{self.group} {self.verb}"
 
     def order(self) -> Order:
         """Return the order that the options make; raises InvalidInputError."""
@@ -65,7 +73,7 @@ class Request:
     def _sources(self) -> tuple[str, ...]:
         if self.origin:  # It may have been of jobs or of refused messages.
             return (JOBS, REFUSED_MESSAGES)
-        return (REFUSED_MESSAGES,) if self.refused else (JOBS,)
+        return (REFUSED_MESSAGES,) if self.refused else (self.source,)
 
 
 def carry_out(request: Request) -> None:
@@ -94,7 +102,8 @@ def _check(request: Request) -> None:
         raise InvalidInputError(f"{' and '.join(named)} do not go together; give one of them")
     if not named and not (request.refused and request.names):
         ways = "ids, a filter such as --kind or --error, or --all"
-        raise InvalidInputError(f"which ones? Give {ways}; `moneyflow failed groups` shows what there is")
+        look = "failed groups" if request.group == "failed" else "jobs find"
+        raise InvalidInputError(f"which ones? Give {ways}; `moneyflow {look}` shows what there is")
     if request.refused and (request.rate or request.canary):
         raise InvalidInputError("--rate and --canary are for jobs; leave them out with --refused")
     if request.resume and (request.dry_run or request.refused or request.rate or request.canary):
@@ -103,7 +112,7 @@ def _check(request: Request) -> None:
 
 def _preview(request: Request) -> None:
     order = request.order()
-    with opened(f"failed {request.verb}") as (settings, database):
+    with opened(request.command) as (settings, database):
         preview = FailedItems.of(settings, database).preview(order)
     print_preview(order, preview, as_json=request.as_json)
 
@@ -112,7 +121,7 @@ def _act(request: Request) -> None:
     order = request.order()
     if not (request.reason or request.resume):
         raise InvalidInputError(f'{request.verb} asks for a reason, which is kept: add --reason "why"')
-    with opened_to_act(f"failed {request.verb}") as (settings, database):
+    with opened_to_act(request.command) as (settings, database):
         failed = FailedItems.of(settings, database)
         operation = _begun(failed, request, order)
         _run(failed, operation, request)
@@ -151,4 +160,4 @@ def _run(failed: FailedItems, operation: UUID, request: Request) -> None:
 
 
 def _resume(request: Request, operation: UUID) -> str:
-    return f"moneyflow failed {request.verb} --resume {operation}"
+    return f"moneyflow {request.command} --resume {operation}"

@@ -20,6 +20,10 @@ PauseReason = Annotated[str, typer.Option("--reason", help="why; the next operat
 Rate = Annotated[
     str | None, typer.Option("--rate", metavar="N/s", help="items per second, minute or hour: 50/s, 600/m; 50 is 50/s")
 ]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="ids of jobs; else filters as below, or --all")]
+CanarySeconds = Annotated[
+    float, typer.Option("--canary-timeout", metavar="SECONDS", help="a canary that takes longer has failed")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask, and run no canary first, when there are more than 20")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would happen, and change nothing")]
 All = Annotated[bool, typer.Option("--all", help="all of them; required when neither ids nor a filter are given")]

@@ -16,7 +16,6 @@ from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
 from tests.support.failures import fail_jobs, moneyflow
-from tests.support.waiting import eventually
 
 _ROOT = Path(__file__).parents[2]
 _WHY = ("--reason", "the mail server is back")
@@ -115,7 +114,8 @@ def test_when_jobs_fail_while_the_operator_is_asked_the_question_comes_again(
     asked = bytearray()
 
     def until(question: bytes) -> None:
-        eventually(lambda: asked.extend(os.read(ours, 1000)) or question in asked, what="the operator is asked")
+        while question not in asked:
+            asked.extend(os.read(ours, 1000))
 
     until(b"replay 30 items? [y/N]")
     ids += fail_jobs(database, 5)

@@ -84,13 +84,16 @@ def test_a_job_that_waits_is_cancelled_one_that_runs_is_asked_and_one_that_ended
     _set(database, "state = 'running'", running)
     _set(database, "state = 'succeeded'", ended)
 
-    cancelled = moneyflow_json(environment, "jobs", "cancel", str(waiting))
-    asked = moneyflow(environment, "jobs", "cancel", str(running))
-    refused = moneyflow(environment, "jobs", "cancel", str(ended))
+    why = ("--reason", "a mistake")
+    cancelled = moneyflow_json(environment, "jobs", "cancel", str(waiting), *why)
+    asked = moneyflow(environment, "jobs", "cancel", str(running), *why)
+    refused = moneyflow(environment, "jobs", "cancel", str(ended), *why)
+    unknown = moneyflow(environment, "jobs", "cancel", str(new_id()), *why)
 
-    assert cancelled == {"job_id": str(waiting), "state": "cancelled"}
+    assert cancelled["results"] == {"cancelled": 1}
     assert (asked.returncode, "asked to stop" in asked.stdout) == (0, True)
-    assert (refused.returncode, "is succeeded already" in refused.stderr) == (2, True)
+    assert (refused.returncode, "it is succeeded" in refused.stdout) == (1, True)
+    assert (unknown.returncode, "there is no such job" in unknown.stdout) == (2, True)
     assert jobs.states(database, [waiting, running, ended]) == {"cancelled": 1, "running": 1, "succeeded": 1}
 
 

@@ -65,12 +65,14 @@ _ARGUMENTS: Mapping[str, list[str]] = {
     "batches show": ["{batch}"],
     "batches list": [],
     "jobs find": [],
+    "jobs cancel": ["--all", "--dry-run"],
+    "jobs run-now": ["--all", "--dry-run"],
     "queue status": [],
     "schedules list": [],
 }
 #: Commands that print a line about what they did, and no table.
 _ACTS = {
-    "batches cancel", "jobs cancel", "jobs enqueue", "queue pause", "queue resume", "schedules pause",
+    "batches cancel", "jobs enqueue", "queue pause", "queue resume", "schedules pause",
     "schedules resume", "schedules run", "failed sweep",
 }  # fmt: skip
 _MORE = {"failed list of refused messages": ["failed", "list", "--refused"], "operations": ["failed", "operations"]}

@@ -7,7 +7,7 @@ import pytest
 from moneyflow.platform import clock
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.filters import Filter
 from ops.cli.filters import filter_from
 from ops.cli.options import acting_operator, job_ids
 from ops.cli.output import plain

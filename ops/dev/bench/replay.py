@@ -25,7 +25,7 @@ from rich.table import Table
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, JOBS_QUEUE, connection_parameters
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.failed import groups
-from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.filters import Filter
 from moneyflow.platform.queries import load_queries
 from moneyflow.settings import AllSettings, load_all
 from ops.dev.stack.home import State

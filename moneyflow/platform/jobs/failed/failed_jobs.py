@@ -11,11 +11,12 @@ from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import InvalidInputError, PermanentError, UnknownVersionError
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.contract import registry
-from moneyflow.platform.jobs.failed import groups
-from moneyflow.platform.jobs.failed.groups import DeadState, Filter, filtered
+from moneyflow.platform.jobs.failed import filters
+from moneyflow.platform.jobs.failed.filters import DeadState, Filter, filtered
 from moneyflow.platform.jobs.failed.sources import (
     ALREADY_DONE,
     NOT_FOUND,
+    WRONG_STATE,
     Chunk,
     Frozen,
     Item,
@@ -38,7 +39,7 @@ _VERBS = {
     RESTORE: Verb(name=RESTORE, result="restored"),
 }
 _UNKNOWN_KIND, _UNKNOWN_VERSION = "unknown kind", "unknown version"
-_INVALID_PAYLOAD, _WRONG_STATE = "invalid payload", "wrong state"
+_INVALID_PAYLOAD = "invalid payload"
 _ACTED_MEANWHILE = Outcome(result=ALREADY_DONE, detail="another operator acted on it first")
 _ENDED = frozenset({"succeeded", "failed", "cancelled", "discarded"})
 
@@ -56,13 +57,13 @@ class FailedJobs:
         """Return the query that freezes the jobs of ids, of another operation's discard, or of a filter."""
         selection = order.selection
         if selection.ids:
-            return Frozen(query=_QUERIES["by_id"], parameters={"ids": [_job_id(text) for text in selection.ids]})
+            return Frozen(query=_QUERIES["by_id"], parameters={"ids": [job_id(text) for text in selection.ids]})
         if selection.operation:
             return Frozen(query=_QUERIES["discarded"], parameters={"origin": selection.operation})
         chosen = selection.criteria if isinstance(selection.criteria, Filter) else Filter()
         state = from_state(order.verb)
         with self._database.transaction() as session:
-            groups.check_kinds(session, chosen, state=state)
+            filters.check(session, chosen, state=state)
         return Frozen(query=filtered(_QUERIES["matching"]), parameters={**chosen.parameters(), "state": state})
 
     def judge(self, session: Session, verb: str, items: Sequence[Item]) -> Mapping[int, Outcome]:
@@ -88,15 +89,20 @@ class FailedJobs:
 
     def verify(self, session: Session, item_ids: Iterable[str]) -> list[Verification]:
         """Return the jobs' states and last errors."""
-        ids = [UUID(text) for text in item_ids]
-        return [_verification(row) for row in session.fetch_all(_QUERIES["verifications"], {"ids": ids})]
+        return verifications(session, item_ids)
 
 
-def _job_id(text: str) -> UUID:
+def job_id(text: str) -> UUID:
     parsed = parse_id(text)
     if parsed is None:
         raise InvalidInputError(f"{text} is not the id of a job", about="job")
     return parsed
+
+
+def verifications(session: Session, item_ids: Iterable[str]) -> list[Verification]:
+    """Return the states and last errors of jobs, in the order of their ids."""
+    ids = [UUID(text) for text in item_ids]
+    return [_verification(row) for row in session.fetch_all(_QUERIES["verifications"], {"ids": ids})]
 
 
 def from_state(verb: str) -> DeadState:
@@ -122,17 +128,17 @@ def _judged(verb: str, item: Item, job: DictRow | None) -> Outcome | None:
 def _in_another_state(verb: str, state: str) -> Outcome:
     detail = f"it is {state}"
     if verb == REPLAY and state == "discarded":
-        return Outcome(result=_WRONG_STATE, detail=f"{detail}; restore it first")
+        return Outcome(result=WRONG_STATE, detail=f"{detail}; restore it first")
     if verb == REPLAY and state == "cancelled":
-        return Outcome(result=_WRONG_STATE, detail=detail)
+        return Outcome(result=WRONG_STATE, detail=detail)
     is_there = verb == REPLAY or state == {DISCARD: "discarded", RESTORE: "failed"}[verb]
-    return Outcome(result=ALREADY_DONE if is_there else _WRONG_STATE, detail=detail)
+    return Outcome(result=ALREADY_DONE if is_there else WRONG_STATE, detail=detail)
 
 
 def _failed_again(verb: str, state: str) -> Outcome:
     if verb == REPLAY:
         return Outcome(result=ALREADY_DONE, detail="it was replayed, and has failed again since")
-    return Outcome(result=_WRONG_STATE, detail=f"it is {state} again, since it was replayed")
+    return Outcome(result=WRONG_STATE, detail=f"it is {state} again, since it was replayed")
 
 
 def _unreadable(job: DictRow) -> Outcome | None:

@@ -46,7 +46,7 @@ class Operations:
         self._database = database
         self._sources = {source.name: source for source in sources}
         verbs = [verb for source in self._sources.values() for verb in source.verbs.values()]
-        self.done_results = frozenset({ALREADY_DONE, *(verb.result for verb in verbs)})
+        self.done_results = frozenset({ALREADY_DONE, *(result for verb in verbs for result in verb.results)})
 
     def preview(self, order: Order) -> Preview:
         """Return the outcome that each item of the order would have; keeps and changes nothing."""
@@ -149,7 +149,7 @@ class Operations:
             for first in range(0, len(items), _PREVIEW_ITEMS):
                 part = items[first : first + _PREVIEW_ITEMS]
                 judged = source.judge(session, verb.name, part)
-                yield from ((item, judged.get(item.position, Outcome(result=verb.result))) for item in part)
+                yield from ((item, judged.get(item.position, verb.outcome(item))) for item in part)
 
     def _canary(self, operation: DictRow, *, seconds: float) -> Iterator[int]:
         """Act on the canary and yield how many of its items have not ended, until it has succeeded or is stopped."""

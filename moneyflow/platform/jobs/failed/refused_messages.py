@@ -18,7 +18,8 @@ from moneyflow.platform.jobs.failed.dead_letters import (
     job_id,
     states_and_fences,
 )
-from moneyflow.platform.jobs.failed.groups import REFUSED, Filter, Group
+from moneyflow.platform.jobs.failed.filters import Filter
+from moneyflow.platform.jobs.failed.groups import REFUSED, Group
 
 if TYPE_CHECKING:  # PERF: kombu takes longer to import than most commands take to run.
     from moneyflow.platform.brokers.failed_queue import FailedQueue
@@ -56,6 +57,8 @@ class Refused:
                 not chosen.error_classes or self.error_class in chosen.error_classes,
                 not chosen.groups or self.group in chosen.groups,
                 not chosen.priorities or self.message.properties.get("priority", 0) in chosen.priorities,
+                not chosen.batches and not chosen.states,
+                not chosen.subjects or any(subject in text for subject in chosen.subjects),
                 chosen.since is None or (moment is not None and moment >= chosen.since),
                 chosen.until is None or (moment is not None and moment < chosen.until),
                 chosen.text is None or chosen.text.lower() in text,

@@ -18,7 +18,7 @@ from moneyflow.platform.brokers.failed_message import FailedMessage
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.jobs.failed.failed_jobs import DISCARD, REPLAY, RESTORE
-from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.filters import Filter, unknown_group
 from moneyflow.platform.jobs.failed.refused_messages import Refused, find, refused
 from moneyflow.platform.jobs.failed.sources import (
     ALREADY_DONE,
@@ -71,6 +71,7 @@ class RefusedMessages:
         chosen = selection.criteria if isinstance(selection.criteria, Filter) else Filter()
         with self._open_queue() as queue:
             found = find(self._database, queue, chosen, fingerprints=selection.ids)
+        unknown_group(chosen.groups, {one.group for one in found}, among="the refused messages")
         kept: list[tuple[str, Jsonb | None]] = [
             (one.message.fingerprint, Jsonb(one.message.as_json())) for one in found
         ]

@@ -4,7 +4,7 @@ A source freezes a selection, judges items, acts on a chunk of them, and verifie
 `operations.py` runs the operation of any source; what an item is, only its source knows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString, Protocol
@@ -15,28 +15,13 @@ from moneyflow.platform.errors import ConflictError
 
 #: The result of an item on which another operator has acted since the freeze.
 ALREADY_DONE = "already done"
-NOT_FOUND = "not found"
+NOT_FOUND, WRONG_STATE = "not found", "wrong state"
 #: Items on which an operation acts without a confirmation or a canary.
 UNCONFIRMED_ITEMS = 20
 #: Items of the canary that goes first where no operator can be asked.
 CANARY_ITEMS = 5
 #: Items that one transaction acts on: a fraction of a second, and few enough to be locked together.
 _CHUNK_ITEMS = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verb:
-    """A verb that a source supports; `result` is kept with each item that it was applied to.
-
-    `is_paced` says that the source spreads the items by due times; otherwise the operation waits between chunks.
-    `is_verified` says that the act starts work whose outcome `Source.verify` reports, so that a canary is possible.
-    """
-
-    name: str
-    result: str
-    chunk_items: int = _CHUNK_ITEMS
-    is_paced: bool = False
-    is_verified: bool = False
 
 
 class Criteria(Protocol):
@@ -107,6 +92,33 @@ class Outcome:
 
     result: str
     detail: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """A verb that a source supports; `result` is kept with each item that it was applied to.
+
+    Some items may end with `other_result` instead, which leaves nothing to be done either; `expected` says with which.
+    `is_paced` says that the source spreads the items by due times; otherwise the operation waits between chunks.
+    `is_verified` says that the act starts work whose outcome `Source.verify` reports, so that a canary is possible.
+    """
+
+    name: str
+    result: str
+    chunk_items: int = _CHUNK_ITEMS
+    is_paced: bool = False
+    is_verified: bool = False
+    other_result: str | None = None
+    expected: Callable[[Item], str] | None = None
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The results of items that it was applied to."""
+        return (self.result, self.other_result) if self.other_result else (self.result,)
+
+    def outcome(self, item: Item) -> Outcome:
+        """Return the outcome that an item will probably have."""
+        return Outcome(result=self.expected(item) if self.expected else self.result)
 
 
 @dataclass(frozen=True, kw_only=True)

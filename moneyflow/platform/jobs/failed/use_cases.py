@@ -13,15 +13,17 @@ from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import MoneyFlowError, NotFoundError
-from moneyflow.platform.jobs.failed import dead_letters, groups, refused_messages
+from moneyflow.platform.jobs.failed import dead_letters, filters, groups, refused_messages
 from moneyflow.platform.jobs.failed.dead_letters import Swept
 from moneyflow.platform.jobs.failed.failed_jobs import DISCARD, JOBS, REPLAY, FailedJobs
-from moneyflow.platform.jobs.failed.groups import REFUSED, DeadState, Filter, Group
+from moneyflow.platform.jobs.failed.filters import DeadState, Filter
+from moneyflow.platform.jobs.failed.groups import REFUSED, Group
 from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS, Operations
 from moneyflow.platform.jobs.failed.refused_messages import Refused
 from moneyflow.platform.jobs.failed.refused_source import RefusedMessages
 from moneyflow.platform.jobs.failed.reports import Preview, Progress, Report
 from moneyflow.platform.jobs.failed.sources import UNCONFIRMED_ITEMS, Order
+from moneyflow.platform.jobs.failed.waiting_jobs import WaitingJobs
 from moneyflow.platform.settings import RabbitmqSettings
 
 if TYPE_CHECKING:  # PERF: kombu takes longer to import than most commands take to run.
@@ -64,7 +66,8 @@ class FailedItems:
     def __init__(self, database: Database, open_queue: "Callable[[], FailedQueue]") -> None:
         self._database = database
         self._open_queue = open_queue
-        self._operations = Operations(database, [FailedJobs(database), RefusedMessages(database, open_queue)])
+        sources = FailedJobs(database), RefusedMessages(database, open_queue), WaitingJobs(database)
+        self._operations = Operations(database, sources)
 
     @classmethod
     def of(cls, settings: RabbitmqSettings, database: Database) -> "FailedItems":
@@ -81,23 +84,36 @@ class FailedItems:
         """Return the groups of failed jobs and, when asked for, of refused messages."""
         of_jobs = replace(chosen, kinds=tuple(kind for kind in chosen.kinds if kind != REFUSED))
         with self._database.transaction() as session:
-            groups.check_kinds(session, of_jobs, state="failed")
+            filters.check(session, of_jobs if not with_refused else replace(of_jobs, groups=()), state="failed")
             found = groups.groups(session, chosen)
         if with_refused:
-            found += refused_messages.groups_of(self.refused(chosen, on_progress=on_progress))
+            refused = self._refused(chosen, on_progress=on_progress)
+            self._check_groups(chosen, {one.group for one in refused})
+            found += refused_messages.groups_of(refused)
         return Groups(total=sum(one.jobs for one in found), groups=sorted(found, key=lambda one: -one.jobs))
 
     def page(self, chosen: Filter, *, state: DeadState = "failed", limit: int) -> JobPage:
         """Return the newest failed or discarded jobs that match."""
         with self._database.transaction() as session:
-            groups.check_kinds(session, chosen, state=state)
+            filters.check(session, chosen, state=state)
             jobs, total = groups.page(session, chosen, state=state, limit=limit)
         return JobPage(total=total, jobs=jobs)
 
     def refused(
         self, chosen: Filter, *, fingerprints: Collection[str] = (), on_progress: OnProgress = _ignored
     ) -> list[Refused]:
-        """Return the refused messages that match, in the queue's order; calls back once for each batch of the queue."""
+        """Return the refused messages that match, in the queue's order; calls back once for each batch of the queue.
+
+        Raises:
+            NotFoundError: none of the messages that match is of a group of the filter.
+        """
+        found = self._refused(chosen, fingerprints=fingerprints, on_progress=on_progress)
+        filters.unknown_group(chosen.groups, {one.group for one in found}, among="the refused messages")
+        return found
+
+    def _refused(
+        self, chosen: Filter, *, fingerprints: Collection[str] = (), on_progress: OnProgress = _ignored
+    ) -> list[Refused]:
         with self._open_queue() as queue:
             return refused_messages.find(
                 self._database, queue, chosen, fingerprints=fingerprints, on_progress=on_progress
@@ -111,6 +127,11 @@ class FailedItems:
                 f"{fingerprint} is neither the id of a job nor the name of a refused message", about="failed_item"
             )
         return found
+
+    def _check_groups(self, chosen: Filter, refused: Collection[str]) -> None:
+        """Check that the groups exist that are none of refused messages."""
+        with self._database.transaction() as session:
+            filters.check_groups(session, set(chosen.groups) - set(refused), state="failed")
 
     def preview(self, order: Order) -> Preview:
         """Return the outcome that each item of the order would have; keeps and changes nothing."""

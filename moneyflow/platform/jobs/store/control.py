@@ -1,5 +1,6 @@
 """Control: cancel a job; pause and resume a kind, by an operator or by the kind's breaker."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -28,14 +29,18 @@ def cancel(session: Session, job_id: UUID) -> str:
         NotFoundError: there is no such job.
         ConflictError: the job has ended already.
     """
-    row = session.fetch_one(QUERIES["cancel"], {"id": job_id})
+    row = session.fetch_one(QUERIES["cancel"], {"ids": [job_id]})
     if row is None:
-        raise NotFoundError(f"there is no job {job_id}")
-    if row["is_ended"]:
-        return "cancelled"
-    if row["is_asked"]:
-        return "running"
+        raise NotFoundError(f"there is no job {job_id}", about="job")
+    if row["end"]:
+        return str(row["end"])
     raise ConflictError(f"job {job_id} is {row['state']} already: only a job that waits or runs can be cancelled")
+
+
+def cancel_many(session: Session, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Cancel jobs as `cancel` does, in one statement; return the new states of those that had not ended."""
+    rows = session.fetch_all(QUERIES["cancel"], {"ids": list(ids)})
+    return {row["id"]: row["end"] for row in rows if row["end"]}
 
 
 def pause(session: Session, kind: str, *, by: str, reason: str) -> None:

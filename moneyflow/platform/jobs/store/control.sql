@@ -1,7 +1,7 @@
 -- name: cancel
--- Cancel a job that waits; ask one that runs to stop. A job that has ended is not changed.
+-- Cancel jobs that wait; ask those that run to stop. A job that has ended is not changed.
 with found as (
-    select id, state, <<waiting>> as is_waiting from jobs where id = %(id)s for update
+    select id, state, <<waiting>> as is_waiting from jobs where id = any(%(ids)s::uuid[]) order by id for update
 ), ended as (
     update jobs set state = 'cancelled', <<ended>>, cancel_requested_at = clock_timestamp(), fence = fence + 1
     from found where jobs.id = found.id and is_waiting
@@ -11,7 +11,8 @@ with found as (
     from found where jobs.id = found.id and found.state = 'running'
     returning jobs.id
 )
-select state, exists (select 1 from ended) as is_ended, exists (select 1 from asked) as is_asked from found;
+select found.id, state, case when ended.id is not null then 'cancelled' when asked.id is not null then 'running' end as end
+from found left join ended using (id) left join asked using (id);
 
 -- name: pause
 -- Pause a kind. An operator's pause replaces a breaker's, never the reverse.

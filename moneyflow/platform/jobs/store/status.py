@@ -53,11 +53,6 @@ def job_detail(session: Session, job_id: UUID) -> JobDetail:
     )
 
 
-def find(session: Session, *, state: str | None, kind: str | None, limit: int) -> list[DictRow]:
-    """Return the newest jobs, of one state and kind where given, without their payloads."""
-    return session.fetch_all(QUERIES["find"], {"state": state, "kind": kind, "limit": limit})
-
-
 def counts(session: Session) -> list[DictRow]:
     """Count unfinished and failed jobs: kind, priority, state, jobs, blocked, oldest_due_seconds.
 

@@ -17,15 +17,7 @@ from job_attempts where job_id = %(id)s order by fence;
 -- The operations that acted on a job, in their order.
 select operation.id, verb, asked_by, reason, result, detail, done_at
 from operation_items item join operations operation on operation.id = item.operation_id
-where item.source = 'jobs' and item.item_id = %(id)s::text and item.result is not null order by done_at;
-
--- name: find
--- Jobs, the newest first, of one state and kind where given.
-select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, due_at, started_at, finished_at,
-    waits_for, batch_id, parked_reason, error_class, error_message
-from jobs
-where (%(state)s::text is null or <<shown_state>> = %(state)s) and (%(kind)s::text is null or kind = %(kind)s)
-order by id desc limit %(limit)s;
+where item.source in ('jobs', 'waiting_jobs') and item.item_id = %(id)s::text and item.result is not null order by done_at;
 
 -- name: counts
 -- Counts of unfinished and failed jobs by kind, priority and state, and the seconds for which the oldest has been due. Each

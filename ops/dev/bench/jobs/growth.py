@@ -19,7 +19,7 @@ from dataclasses import replace
 from moneyflow.platform import retention
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.jobs.failed import groups
-from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.filters import Filter
 from moneyflow.platform.jobs.retention import JOBS
 from moneyflow.platform.jobs.store import status
 from moneyflow.settings import AllSettings, load_all
