@@ -10,7 +10,9 @@ WITH ?= auto
 .PHONY: help demo test up down reset env status psql rabbitmqctl check compose-check chaos acceptance bench format
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("  make %-14s", $$1); count = split($$2, words, " "); \
+		for (i = 1; i <= count; i++) { if (length(line " " words[i]) > 80) { print line; line = sprintf("%21s", "") } \
+			line = line " " words[i] } print line }' $(MAKEFILE_LIST)
 
 .venv: ; @ops/bootstrap
 .PHONY: .venv

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
@@ -26,10 +27,27 @@ from typing import Any  # noqa: E402
 
 from prometheus_client import multiprocess  # noqa: E402
 
-from moneyflow.platform.telemetry.start import load_or_exit  # noqa: E402
+from moneyflow.platform.telemetry.start import listening, load_or_exit, or_exit  # noqa: E402
 from moneyflow.settings import ApiSettings  # noqa: E402
 
 _settings = load_or_exit(ApiSettings)
+
+
+def _check_port() -> None:
+    """Exit with one line when another process has the port, which gunicorn would try for five seconds.
+
+    Not when gunicorn inherits its socket. SO_REUSEPORT lets through what listens with that option too.
+    """
+    if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys():
+        return
+    family = socket.AF_INET6 if ":" in _settings.bind_host else socket.AF_INET
+    with socket.socket(family) as probe, listening("APP_PORT", host=_settings.bind_host, port=_settings.app_port):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        probe.bind((_settings.bind_host, _settings.app_port))
+
+
+or_exit(_check_port)
 
 wsgi_app = f"api.app:wsgi({_DIRECTORY!r})"
 bind = f"{_settings.bind_host}:{_settings.app_port}"

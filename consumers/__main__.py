@@ -11,7 +11,7 @@ from consumers.runtime import Consumer
 from consumers.sink import Sink, registry
 from moneyflow.platform.database import Database
 from moneyflow.platform.telemetry.health import serve_health
-from moneyflow.platform.telemetry.start import begin
+from moneyflow.platform.telemetry.start import begin, listening, run
 from moneyflow.settings import ConsumerSettings
 
 log = structlog.get_logger(__name__)
@@ -28,12 +28,13 @@ async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    serve_health(
-        host=settings.bind_host,
-        port=settings.consumer_metrics_port,
-        alive=[consumer.progress.is_alive],
-        ready=[database.check, consumer.progress.is_ready],
-    )
+    with listening("CONSUMER_METRICS_PORT", host=settings.bind_host, port=settings.consumer_metrics_port):
+        serve_health(
+            host=settings.bind_host,
+            port=settings.consumer_metrics_port,
+            alive=[consumer.progress.is_alive],
+            ready=[database.check, consumer.progress.is_ready],
+        )
     await consumer.run(stopping)
     database.close()
 
@@ -53,4 +54,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

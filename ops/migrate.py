@@ -1,7 +1,6 @@
 """`python -m ops.migrate`: migrate Postgres, RabbitMQ and Kafka to this version; safe to repeat."""
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ import moneyflow.events
 from moneyflow.metadata import METADATA
 from moneyflow.platform.brokers import kafka, rabbitmq
 from moneyflow.platform.settings import PostgresSettings, RabbitmqSettings
-from moneyflow.platform.telemetry.start import begin
+from moneyflow.platform.telemetry.start import begin, run
 from moneyflow.settings import MigrateSettings
 
 log = structlog.get_logger(__name__)
@@ -83,4 +82,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

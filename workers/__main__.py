@@ -4,7 +4,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 
@@ -25,7 +24,7 @@ from moneyflow.platform.brokers.ready_list import ReadyList
 from moneyflow.platform.database import Database
 from moneyflow.platform.settings import RetentionSettings
 from moneyflow.platform.telemetry.health import serve_health
-from moneyflow.platform.telemetry.start import begin
+from moneyflow.platform.telemetry.start import begin, listening, run
 from moneyflow.settings import WorkerSettings
 from workers import handlers
 from workers.claims.claims import Claims
@@ -184,15 +183,16 @@ def main() -> int:
     process = WorkerProcess(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stopping.set())
-    serve_health(
-        host=settings.bind_host,
-        port=settings.worker_metrics_port,
-        alive=[process.is_alive],
-        ready=[process.database.check, process.is_consuming],
-    )
+    with listening("WORKER_METRICS_PORT", host=settings.bind_host, port=settings.worker_metrics_port):
+        serve_health(
+            host=settings.bind_host,
+            port=settings.worker_metrics_port,
+            alive=[process.is_alive],
+            ready=[process.database.check, process.is_consuming],
+        )
     process.run()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -1,17 +1,24 @@
 """`moneyflow`: the operators' command line. Each group of commands is the module of its name."""
 
+import ast
 import importlib
-import logging
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any
-
-import structlog
-import typer
-from typer.core import TyperGroup
-from typer.main import get_command
+from pathlib import Path
+from typing import Annotated, Any
 
 from moneyflow.platform.errors import MoneyFlowError
+from moneyflow.platform.suggestions import did_you_mean
+
+_NOT_INSTALLED = f"{{}} is not installed for {sys.executable}; run `make check`, which installs all into .venv"
+
+try:
+    import typer
+    from typer.core import TyperGroup
+    from typer.main import get_command
+except ModuleNotFoundError as missing:
+    sys.exit(_NOT_INSTALLED.format(missing.name))
 
 _GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "queue", "schedules")}
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
@@ -28,10 +35,12 @@ _HINTS = {
     "schedule": "see `moneyflow schedules list`",
     "topology": "run `python -m ops.migrate`",
 }
+#: The exit code of a command that Ctrl-C ended.
+_INTERRUPTED = 130
 
 
 class _Groups(TyperGroup):
-    """The groups of commands. PERF: only the group that is called is imported."""
+    """The groups of commands. PERF: only the group that is called is imported, and none for the list of them."""
 
     def list_commands(self, _: Any) -> list[str]:
         return sorted(_GROUPS)
@@ -45,6 +54,18 @@ class _Groups(TyperGroup):
             command.rich_markup_mode = None  # Its boxes squeeze the help at 80 columns.
         return group
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Suggest the group that was probably meant; those that are there have not been imported."""
+        if args[0] not in _GROUPS and not args[0].startswith("-"):
+            hint = did_you_mean(args[0], _GROUPS, otherwise="`moneyflow --help` lists the commands")
+            ctx.fail(f"there is no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _: Any, formatter: Any) -> None:
+        """Write what each group does, by the first line of its module."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _does(_GROUPS[name])) for name in self.list_commands(None)])
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error gets a note with the command that helps."""
         try:
@@ -53,6 +74,18 @@ class _Groups(TyperGroup):
             if error.about in _HINTS:
                 error.add_note(_HINTS[error.about])
             raise
+        except KeyboardInterrupt:
+            sys.stderr.write("\ninterrupted; what was committed before is kept\n")
+            raise typer.Exit(_INTERRUPTED) from None
+
+
+def _does(module: str) -> str:
+    """Return what a group of commands does, by the first line of its module, which is not imported."""
+    found = find_spec(module)
+    assert found is not None, f"{module} is a module"
+    assert found.origin is not None, f"{module} has a file"
+    doc = ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8"))) or ""
+    return doc.partition("\n")[0].partition(": ")[2].rstrip(".")
 
 
 app = typer.Typer(
@@ -60,9 +93,30 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        try:
+            typer.echo(f"money-flow {version('money-flow')}")
+        except PackageNotFoundError:
+            typer.echo("money-flow, of a checkout that is not installed; run `make check` in it, which installs it")
+        raise typer.Exit
+
+
 @app.callback()
-def moneyflow() -> None:
-    """Show and repair Money Flow. The servers are found by the environment or .env."""
+def moneyflow(
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback prints it
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Show and repair Money Flow.
+
+    The servers are found by the environment or .env, else by the stack of `make up` in this checkout.
+    """
+    import logging  # noqa: PLC0415 - PERF: `moneyflow --help` needs no log
+
+    import structlog  # noqa: PLC0415 - PERF: as above
+
     # Standard output is for the answer, which programs read too.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
@@ -77,3 +131,7 @@ def main() -> None:
     except MoneyFlowError as error:
         sys.stderr.write("; ".join([str(error), *getattr(error, "__notes__", ())]) + "\n")
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in sys.modules:  # A bug: its package is installed.
+            raise
+        sys.exit(_NOT_INSTALLED.format(error.name))

@@ -10,8 +10,9 @@ from moneyflow.audit import log
 from moneyflow.audit.log import Chain
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import PostgresDownError
-from moneyflow.settings import AuditVerifySettings, load
+from moneyflow.settings import AuditVerifySettings
 from ops.cli.output import AsJson, console, plain, print_json, progress_bar, prose, table
+from ops.cli.servers import settings_of
 
 app = typer.Typer(no_args_is_help=True, help="the audit log and its hash chains")
 
@@ -27,7 +28,7 @@ def verify(*, as_json: AsJson = False) -> None:
 
     Exits 1 when any chain is broken.
     """
-    settings = load(AuditVerifySettings)
+    settings = settings_of(AuditVerifySettings)
     database = Database(settings.conninfo("audit", application_name="moneyflow audit verify"), size=1)
     database.open()
     try:

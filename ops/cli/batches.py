@@ -13,7 +13,7 @@ from moneyflow.platform.jobs.failed.sources import UNCONFIRMED_ITEMS
 from ops.cli.brake import confirm
 from ops.cli.options import Yes
 from ops.cli.output import AsJson, console, print_json, prose, shown, table
-from ops.cli.servers import opened, working_session
+from ops.cli.servers import reading_session, working_session
 
 app = typer.Typer(no_args_is_help=True, help="batches of jobs")
 
@@ -33,7 +33,7 @@ def list_recent(
     as_json: AsJson = False,
 ) -> None:
     """List the newest batches with their progress."""
-    with working_session("batches list") as session:
+    with reading_session("batches list") as session:
         found = batches.recent(session, states=[state] if state else batches.STATES, limit=limit)
     if as_json:
         print_json({"batches": [_as_json(status) for status in found]})
@@ -46,7 +46,7 @@ def list_recent(
 @app.command()
 def show(batch_id: _Id, *, as_json: AsJson = False) -> None:
     """Show one batch: its jobs by state, its failure policy, and the job that runs when it ends."""
-    with working_session("batches show") as session:
+    with reading_session("batches show") as session:
         status = batches.status(session, batch_id)
     if as_json:
         print_json(_as_json(status))
@@ -65,7 +65,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Cancel an open batch: waiting jobs end at once, running jobs are asked to stop, its end job never runs."""
-    with opened("batches cancel") as (_, database), database.transaction() as session:
+    with reading_session("batches cancel") as session:
         unfinished = batches.status(session, batch_id).unfinished
     if unfinished > UNCONFIRMED_ITEMS and not yes:
         confirm(f"cancel {unfinished} jobs?", what=f"batches cancel would cancel {unfinished} jobs")

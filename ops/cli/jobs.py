@@ -38,7 +38,7 @@ from ops.cli.options import (
     contract_of,
 )  # fmt: skip
 from ops.cli.output import AsJson, print_json
-from ops.cli.servers import opened, working_session
+from ops.cli.servers import reading_session, working_session
 
 app = typer.Typer(no_args_is_help=True, help="job kinds; find, show, cancel, run now and enqueue jobs")
 
@@ -62,7 +62,7 @@ def list_kinds(*, as_json: AsJson = False) -> None:
 @filtered
 def find(*, chosen: Filter, state: States = None, limit: Limit = 20, as_json: AsJson = False) -> None:
     """Find jobs in any state, the newest first."""
-    with opened("jobs find") as (_, database), database.transaction() as session:
+    with reading_session("jobs find") as session:
         found = waiting_jobs.find(session, replace(chosen, states=tuple(state or ())), limit=limit + 1)
     print_found(found, limit=limit, as_json=as_json)
 
@@ -70,7 +70,7 @@ def find(*, chosen: Filter, state: States = None, limit: Limit = 20, as_json: As
 @app.command()
 def show(job_id: _Id, *, as_json: AsJson = False) -> None:
     """Show one job: its state, its payload with secrets masked, its progress and result, and every attempt."""
-    with working_session("jobs show") as session:
+    with reading_session("jobs show") as session:
         detail = job_detail(session, job_id)
     print_job(detail, as_json=as_json)
 

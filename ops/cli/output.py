@@ -4,14 +4,16 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import Progress
 
 from ops.cli.tables import Column, Listing, plain, prose, shown
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 __all__ = [
     "AsJson", "Column", "console", "fixed", "more", "note", "passes", "plain", "print_json", "progress_bar", "prose",
@@ -52,8 +54,10 @@ def more(found: int, limit: int) -> None:
         note(f"and {found - limit} more; see them with --limit {found}, or choose fewer with the filters")
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """Return a progress bar on standard error, where that is a terminal."""
+    from rich.progress import Progress  # noqa: PLC0415 - PERF: most commands take no time
+
     return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 

@@ -9,7 +9,7 @@ from moneyflow.platform.jobs.store import control
 from moneyflow.platform.jobs.store import status as jobs_status
 from ops.cli.options import Kind, PauseReason, acting_operator, contract_of
 from ops.cli.output import AsJson, console, print_json, prose, shown, table
-from ops.cli.servers import working_session
+from ops.cli.servers import reading_session, working_session
 
 app = typer.Typer(no_args_is_help=True, help="counts of jobs; pause and resume a kind")
 
@@ -22,7 +22,7 @@ def group() -> None:
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
     """Count waiting, running and failed jobs by kind and priority, and list the paused kinds, by whom and why."""
-    with working_session("queue status") as session:
+    with reading_session("queue status") as session:
         standing, paused = jobs_status.counts(session), control.paused(session)
     if as_json:
         print_json({"jobs": standing, "paused": paused})

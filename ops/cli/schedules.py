@@ -9,7 +9,7 @@ import moneyflow.jobs  # noqa: F401 - importing the contracts declares their sch
 from moneyflow.platform.jobs import ticks
 from ops.cli.options import PauseReason, acting_operator
 from ops.cli.output import AsJson, console, print_json, prose, shown, table
-from ops.cli.servers import working_session
+from ops.cli.servers import reading_session, working_session
 
 app = typer.Typer(no_args_is_help=True, help="cron schedules of jobs")
 
@@ -24,7 +24,7 @@ def group() -> None:
 @app.command(name="list")
 def list_all(*, as_json: AsJson = False) -> None:
     """List every schedule: its cron, its next and last tick, the ticks that were left out, and its pause."""
-    with working_session("schedules list") as session:
+    with reading_session("schedules list") as session:
         found = ticks.listed(session)
     if as_json:
         print_json({"schedules": found})

@@ -1,5 +1,6 @@
 """Connections of commands: settings, and a pool on Postgres as the application's role, closed at the end."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,16 +9,28 @@ import psycopg
 from moneyflow.platform.database import Database, Session, is_outage
 from moneyflow.platform.errors import ConflictError, PostgresDownError
 from moneyflow.platform.settings import PostgresSettings
+from moneyflow.platform.settings.section import SectionT
 from moneyflow.settings import CliSettings, load
+from ops.cli import checkout
 
 #: Seconds to wait for a connection: an operator sees soon that Postgres is down.
 _TIMEOUT_SECONDS = 5
 
 
+def settings_of(kind: type[SectionT]) -> SectionT:
+    """Load settings from the environment or .env, else from the stack that runs for this checkout.
+
+    Raises:
+        ConfigurationError: with every problem, one per line.
+    """
+    stack = checkout.running_stack(os.environ)
+    return load(kind, {**os.environ, **stack}, checkout.dotenv()) if stack else load(kind)
+
+
 @contextmanager
 def opened(command: str) -> Iterator[tuple[CliSettings, Database]]:
     """Yield settings and database for a command that only reads; it notifies no relay."""
-    settings = load(CliSettings)
+    settings = settings_of(CliSettings)
     with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield settings, database
 
@@ -27,10 +40,17 @@ def opened_to_act(command: str) -> Iterator[tuple[CliSettings, Database]]:
     """Yield settings and database for a command that changes jobs: each commit notifies the relay."""
     from moneyflow.platform.brokers.notifier import Notifier  # noqa: PLC0415 - a command that only reads needs no Redis
 
-    settings = load(CliSettings)
+    settings = settings_of(CliSettings)
     conninfo = _conninfo(settings, command)
     with _open(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
         yield settings, database
+
+
+@contextmanager
+def reading_session(command: str) -> Iterator[Session]:
+    """Yield a session for a command that only reads."""
+    with opened(command) as (_, database), database.transaction() as session:
+        yield session
 
 
 @contextmanager

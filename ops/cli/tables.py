@@ -4,7 +4,6 @@ An id, a kind, a time or a count is one word for an operator, who copies it: suc
 such as a message or a reason, wraps.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +11,8 @@ from datetime import datetime
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-#: Characters that a terminal may obey.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: Characters that a terminal may obey, escaped.
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
 #: Columns of characters between two cells, before the cells below a line, and for prose that is still readable.
 _GAP, _INDENT, _PROSE = 2, 2, 24
 #: A longer word is none that an operator copies, such as a traceback's path, and may be broken.
@@ -35,7 +34,7 @@ def prose(name: str) -> Column:
 
 def plain(text: str, *, style: str = "") -> Text:
     """Return untrusted text as it is: without markup, and with control characters escaped."""
-    return Text(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text), style=style)
+    return Text(text.translate(_CONTROL), style=style)
 
 
 def shown(value: object) -> str:

@@ -12,6 +12,7 @@ _ROOT = Path(__file__).parents[2]
 _LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".stack", "__pycache__", ".*_cache", ".tools")
 _PLACES = ("moneyflow/jobs/", "workers/jobs/", "tests/integration/test_")
 _LONGEST = "a_job_with_a_name_of_forty_characters_xx"
+_NEW = ("close_account", _LONGEST, "close_month", "book_sale")
 
 
 @pytest.fixture
@@ -41,6 +42,10 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
     before = _files(checkout)
     plain = _new_job(checkout, "close_account", "--does", "close an account without a login for a year")
     mail = _new_job(checkout, _LONGEST, "--mail", "--does", "x" * 60)
+    nightly = _new_job(checkout, "close_month", "--cron", "0 6 1 * *", "--field", "until:datetime?", "--limit", "1")
+    sale = _new_job(
+        checkout, "book_sale", "--no-user", "--field", "amount:Decimal", "--field", "on:date", "--limit", "9/m"
+    )
     written = _files(checkout) - before
 
     bin_folder = Path(sys.executable).parent
@@ -51,18 +56,21 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
         _run(checkout, str(bin_folder / "lint-imports"), "--no-cache"),
         _run(
             checkout, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-            "tests/integration/test_close_account.py", f"tests/integration/test_{_LONGEST}.py",
+            *(f"tests/integration/test_{name}.py" for name in _NEW),
             "tests/unit/test_completeness.py", "tests/unit/test_mail_templates.py",
         ),
     ]  # fmt: skip
 
-    assert (plain.returncode, mail.returncode) == (0, 0), plain.stderr + mail.stderr
+    for command in (plain, mail, nightly, sale):
+        assert command.returncode == 0, command.stderr
     assert written == {
-        *(f"{place}{name}.py" for place in _PLACES for name in ("close_account", _LONGEST)),
+        *(f"{place}{name}.py" for place in _PLACES for name in _NEW),
         f"mail_templates/{_LONGEST}.jinja",
     }  # fmt: skip
     assert all(f"wrote {path}" in plain.stdout + mail.stdout for path in written)
     assert "enqueue(session, CloseAccount(user_id=user_id))" in plain.stdout
+    assert "enqueue(session, BookSale(amount=amount, on=on))" in sale.stdout
+    assert "moneyflow schedules run close_month" in nightly.stdout
     for check in checks:
         assert check.returncode == 0, check.stdout[-4000:] + check.stderr[-2000:]
 
@@ -82,6 +90,9 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
         (["send_bill", "--does", 'say "pay"'], "--does: give one line"),
         (["send_bill", "--does", "two\nlines"], "--does: give one line"),
         (["send_bill", "--does", "  "], "--does: give one line"),
+        (["send_bill", "--field", "amount:decimal"], "did you mean Decimal?"),
+        (["send_bill", "--cron", "often"], "--cron often: "),
+        (["send_bill", "--limit", "many"], "--limit many: give how many run at once"),
         ([], "Missing argument 'NAME'"),
     ],
 )

@@ -104,14 +104,28 @@ def test_a_probe_of_a_kind_that_paused_itself_burns_no_attempt_unless_it_is_hope
     [
         ("order 17 of 2026-11-24T10:00:00", "order 4 of 2025-01-01T23:59:59"),
         ("no user 01a20fee-c43c-7695-93a0-39997b76206f", "no user 01a20fee-c446-7512-a14c-79021aa6e3ca"),
-        ("field 'amount' is not a number", "field 'date' is not a number"),
-        ('KeyError("a")', 'KeyError("b")'),
+        ("'12.5' is not a number", "'1e9' is not a number"),
+        ('no file "statement of May.csv"', 'no file "June, second try.csv"'),
+        ("can't read 'row 5' of 'x1'", "can't read 'row 9' of 'x2'"),
         ("at 0xdeadbeef", "at 0x1234"),
     ],
 )
 def test_failures_of_one_cause_are_one_group(one: str, other: str) -> None:
     assert group(one) == group(other)
     assert group(one) != group("something else")
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("KeyError: 'email'", "KeyError: 'email'"),
+        ("field \"amount\" of 'row 7' isn't 'a number'", 'field "amount" of … isn\'t …'),
+        ("'user_id' 'a b' 'name'", "'user_id' … 'name'"),
+    ],
+)
+def test_a_short_quoted_word_such_as_a_field_stays_in_the_group(message: str, shown: str) -> None:
+    assert group(message) == shown
+    assert group(message.replace("e", "o")) != group(message)
 
 
 def test_the_last_attempt_is_the_last() -> None:

@@ -18,9 +18,11 @@ _SECRET_LIKE = re.compile(
     r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|bearer)\W{1,4}(?:(?:basic|bearer) )?)"
     r"([^\s'\",;)]+)"
 )
-#: What differs from job to job in messages that say the same: what is quoted, ids, numbers.
+#: What differs from job to job in messages that say the same: what is quoted, ids, numbers. A short quoted word, as
+#: the name of a field, is what the message says: it stays.
 _DIFFERS = re.compile(
-    r"\"[^\"]*\"|'[^']*'|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|0x[0-9a-fA-F]+|\d+(?:[.:]\d+)*"
+    r"(?<!\w)(?P<word>\"[A-Za-z_]{1,24}\"|'[A-Za-z_]{1,24}')|\"[^\"]*\"|(?<!\w)'[^']*'|"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|0x[0-9a-fA-F]+|\d+(?:[.:]\d+)*"
 )
 
 
@@ -54,7 +56,7 @@ class Redactor:
 
 def group(message: str) -> str:
     """Return the message without what differs from job to job, so that failures of one cause are counted together."""
-    return _DIFFERS.sub("…", message)[:_GROUP_LIMIT]
+    return _DIFFERS.sub(lambda found: found["word"] or "…", message)[:_GROUP_LIMIT]
 
 
 def _text(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.platform.brokers.redis import channel
 from moneyflow.platform.database import Database, is_transient
 from moneyflow.platform.telemetry.health import serve_health
-from moneyflow.platform.telemetry.start import begin
+from moneyflow.platform.telemetry.start import begin, listening, run
 from moneyflow.settings import RelaySettings
 from workers.relay.batches import BatchRelay
 from workers.relay.events import EventRelay
@@ -192,12 +191,13 @@ async def _serve(settings: RelaySettings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    serve_health(
-        host=settings.bind_host,
-        port=settings.relay_metrics_port,
-        alive=[process.is_alive],
-        ready=[process.is_ready],
-    )
+    with listening("RELAY_METRICS_PORT", host=settings.bind_host, port=settings.relay_metrics_port):
+        serve_health(
+            host=settings.bind_host,
+            port=settings.relay_metrics_port,
+            alive=[process.is_alive],
+            ready=[process.is_ready],
+        )
     await process.run(stopping)
 
 
@@ -210,4 +210,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

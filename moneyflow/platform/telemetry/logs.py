@@ -2,13 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import orjson
 import structlog
 
 from moneyflow.platform.telemetry.origin import add_to_line
+from moneyflow.platform.telemetry.repeats import REPEATED, LibraryLines, Repeats
 
 T = TypeVar("T")
 
@@ -17,7 +18,8 @@ _ITEMS_A_LINE = 50
 
 
 def configure_logging(process: str, *, level: str = "info") -> None:
-    """Configure this process and its libraries to log JSON lines to stdout."""
+    """Configure this process and its libraries to log JSON lines to stdout, repeated ones thinned."""
+    repeats = Repeats()
     shared: list[structlog.types.Processor] = [
         add_to_line,
         structlog.processors.add_log_level,
@@ -26,7 +28,7 @@ def configure_logging(process: str, *, level: str = "info") -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_serialize)],
+        processors=[structlog.processors.add_log_level, repeats, *shared, _with_summaries(repeats)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         # PERF: directly to the stream. By the standard library a line takes three times as long, and the API writes
         # one for each request.
@@ -34,9 +36,10 @@ def configure_logging(process: str, *, level: str = "info") -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(LibraryLines(repeats))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder([REPEATED]), *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(serializer=_serialize_text),
@@ -56,6 +59,16 @@ def in_lines(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Yield the items in parts that stay readable in one log line."""
     for start in range(0, len(items), _ITEMS_A_LINE):
         yield items[start : start + _ITEMS_A_LINE]
+
+
+def _with_summaries(repeats: Repeats) -> Callable[[object, str, structlog.types.EventDict], bytes]:
+    """Return what renders a line, after the summaries of the periods of repeated lines that have ended."""
+
+    def render(_: object, __: str, line: structlog.types.EventDict) -> bytes:
+        about = {name: line[name] for name in ("timestamp", "process") if name in line}
+        return b"\n".join(map(_serialize, [*({**summary, **about} for summary in repeats.summaries()), line]))
+
+    return render
 
 
 def _named(process: str) -> structlog.types.Processor:

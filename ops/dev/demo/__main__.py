@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
+from moneyflow.platform.telemetry.start import run
 from moneyflow.settings import load_all
 from ops.dev.demo import view
 from ops.dev.demo.crowd import Crowd
@@ -18,7 +19,7 @@ from ops.dev.demo.people import read_people
 from ops.dev.demo.report import Expected, Outcome, promised, unfinished
 from ops.dev.demo.watch import Watch
 from ops.dev.stack.__main__ import With, print_addresses
-from ops.dev.stack.choice import Stack, choose, remember
+from ops.dev.stack.choice import Stack, choose, start
 from ops.dev.stack.contract import StackError
 
 _REST_SECONDS = 120.0
@@ -146,8 +147,7 @@ def main() -> int:
     began = time.monotonic()
     failed: list[BaseException] = []
     try:
-        remember(stack)
-        stack.up()
+        start(stack)
         began = time.monotonic()
         outcome = asyncio.run(_play(stack, console))
     except* StackError as group:
@@ -168,4 +168,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -8,7 +8,7 @@ import typer
 from moneyflow.jobs import registry
 from moneyflow.platform.errors import ConflictError
 from ops.cli.output import AsJson, print_json
-from ops.dev.scaffold import job as new_job
+from ops.dev.scaffold.job import NewJob, files_of, new_job, write
 
 app = typer.Typer(no_args_is_help=True, help="write the files of a new part")
 
@@ -25,6 +25,13 @@ def job(
     name: Annotated[str, typer.Argument(metavar="NAME", help="the job's kind, of the form send_email")],
     *,
     does: Annotated[str | None, typer.Option("--does", help="what it does, in a few words")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--field", metavar="NAME:TYPE", help="of its payload: amount:Decimal, note:str?; repeatable"),
+    ] = None,
+    no_user: Annotated[bool, typer.Option("--no-user", help="it is about no user")] = False,
+    cron: Annotated[str | None, typer.Option("--cron", help="it runs by this schedule, about no user")] = None,
+    limit: Annotated[str | None, typer.Option("--limit", help="how many run at once: 3; or a rate: 100/m")] = None,
     mail: Annotated[bool, typer.Option("--mail", help="it sends a mail: write a template too")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -36,26 +43,33 @@ def job(
         raise ConflictError(f"{_ROOT} is no checkout of Money Flow; run .venv/bin/moneyflow of a checkout")
     if name in registry:
         raise ConflictError(f"there is a job {name} already, in {registry[name].__module__}; choose another name")
-    files = new_job.files_of(name, does=does, mail=mail)
-    new_job.write(_ROOT, files)
+    new = new_job(
+        name, does=does, mail=mail, with_user=not no_user, fields=field or (), cron=cron, limit=limit
+    )  # fmt: skip
+    files = files_of(new)
+    write(_ROOT, files)
     if as_json:
         print_json({"job": name, "files": list(files)})
         return
     for path in files:
         typer.echo(f"wrote {path}")
-    typer.echo(_next_steps(name, mail=mail))
+    typer.echo(_next_steps(new))
 
 
-def _next_steps(name: str, *, mail: bool) -> str:
-    words = f"\n  - the mail's texts: mail_templates/{name}.jinja" if mail else ""
-    contract = "".join(part.capitalize() for part in name.split("_"))
+def _next_steps(job: NewJob) -> str:
+    name = job.name
+    words = f"\n  - the mail's texts: mail_templates/{name}.jinja" if job.mail else ""
+    values = ", ".join(f"{field.name}={field.name}" for field in job.fields if field.required)
+    enqueue = "  - enqueue it, in the transaction that it follows from:"
+    start = f"{enqueue}\n      enqueue(session, {job.contract}({values}))"
+    if job.cron:
+        start = f"  - its schedule, which the relay runs; now: moneyflow schedules run {name}"
     return f"""
 Next:
   - its payload, priority and retries: moneyflow/jobs/{name}.py
   - its handler: workers/jobs/{name}.py{words}
   - its test: tests/integration/test_{name}.py
-  - enqueue it, in the transaction that it follows from:
-      enqueue(session, {contract}(user_id=user_id))
+{start}
 
   make check
   make test ARGS="tests/integration/test_{name}.py tests/unit/test_completeness.py"

@@ -2,11 +2,16 @@
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from string import Template
+
+from cronsim import CronSim, CronSimError
 
 from moneyflow.platform.errors import ConflictError, InvalidInputError
+from ops.dev.scaffold import templates
+from ops.dev.scaffold.payload import Field, call, fields_of, imports
 
 _NAME = re.compile(r"(?=.{2})[a-z][a-z0-9]*(_[a-z0-9]+)*")
 #: Characters; a line of a file may hold the name or the words twice, and 120 characters at most.
@@ -14,186 +19,103 @@ _LONGEST_NAME, _LONGEST_WORDS = 40, 60
 #: Names that the written files use themselves, as they are or as a class's name.
 _USED = frozenset(
     {"job", "retry_policy", "context", "result", "handles", "mail", "mails", "mailer", "accounts", "account_settings",
-     "declare", "database", "enqueue", "people", "person", "mailbox", "new_mailbox", "ran", "run_jobs", "uuid4"}
+     "declare", "database", "enqueue", "people", "person", "mailbox", "new_mailbox", "ran", "run_jobs", "uuid4",
+     "schedule", "limit", "rate", "decimal", "date", "datetime", "uuid"}
 )  # fmt: skip
 
-_CONTRACT = Template('''\
-"""`$name`: $does."""
-
-from uuid import UUID
-
-from moneyflow.platform.jobs.contract import Job
-from moneyflow.platform.jobs.policy import RetryPolicy
+#: A limit's window by its unit, in seconds.
+_WINDOWS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class $contract(
-    Job,
-    kind="$name",
-    priority=5,
-    retry=RetryPolicy(attempts=10, base_seconds=2, cap_seconds=1800),
-    time_limit_seconds=120,
-):
-    """$does_begun; a job carries ids, and never personal data."""
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """A job that is written: its kind, what it does, its payload, and what else it has."""
 
-    user_id: UUID
-''')
+    name: str
+    does: str
+    fields: tuple[Field, ...]
+    mail: bool = False
+    cron: str | None = None
+    limit: str | None = None
 
-_MAIL_CONTRACT = Template('''\
-"""`$name`: $does."""
-
-from uuid import UUID
-
-from moneyflow.mails import Mail, declare
-from moneyflow.platform.jobs.contract import Job
-from moneyflow.platform.jobs.policy import RetryPolicy
-
-MAIL = declare(Mail("$name"))
+    @property
+    def contract(self) -> str:
+        """The name of its class."""
+        return "".join(part.capitalize() for part in self.name.split("_"))
 
 
-class $contract(
-    Job,
-    kind="$name",
-    priority=MAIL.priority,
-    retry=RetryPolicy(attempts=10, base_seconds=2, cap_seconds=1800),
-    time_limit_seconds=120,
-):
-    """$does_begun; a job carries ids, and never personal data."""
-
-    user_id: UUID
-''')
-
-_HANDLER = Template('''\
-"""`$name`: $does."""
-
-from moneyflow.jobs.$name import $contract
-from workers.handlers import Context, Result, handles
-
-
-@handles($contract)
-def $name(context: Context, job: $contract) -> Result:
-    """Write by `context.session`: it commits together with the end of the job."""
-    context.checkpoint()  # The job ends here when it was cancelled.
-    return {"user_id": str(job.user_id)}
-''')
-
-_MAIL_HANDLER = Template('''\
-"""`$name`: $does."""
-
-from moneyflow.accounts import mails
-from moneyflow.accounts.settings import AccountSettings
-from moneyflow.gateways.mail import Mailer
-from moneyflow.jobs.$name import MAIL, $contract
-from workers.handlers import Context, Result, handles
-
-
-@handles($contract)
-def $name(
-    context: Context,
-    job: $contract,
-    mailer: Mailer,
-    accounts: AccountSettings,
-) -> Result:
-    """Send the mail, unless the account does not exist any more."""
-    mail = mails.compose(context.session, accounts, MAIL, user_id=job.user_id, job_id=context.job_id)
-    if mail is None:
-        return {"sent": False, "reason": "the account does not exist any more"}
-    context.session.commit()  # No transaction is open during the call to the mail server.
-    mailer.send(mail.template, to=mail.to, values=mail.values, job_id=context.job_id)
-    return {"sent": True}
-''')
-
-_MAIL = Template("""\
-{% extends "base.jinja" %}
-{% block subject %}$subject{% endblock %}
-{% block text %}
-Hello {{ name }},
-
-$does_begun.
-
-{{ app_url }}
-{% endblock %}
-{% block html %}
-<p>Hello {{ name }},</p>
-<p>$does_begun.</p>
-<p><a href="{{ app_url }}">Open Money Flow</a></p>
-{% endblock %}
-""")
-
-_TEST = Template('''\
-"""`$name`: its effects, run in this process."""
-
-from uuid import uuid4
-
-from moneyflow.jobs.$name import $contract
-from moneyflow.platform.database import Database
-from moneyflow.platform.jobs.enqueue import enqueue
-from workers.testing import run_jobs
-
-
-def test_${name}_succeeds_and_returns_its_user(database: Database) -> None:
-    job = $contract(user_id=uuid4())
-
-    with database.transaction() as session:
-        enqueue(session, job)
-        (ran,) = run_jobs(session)
-
-    assert ran.outcome == "succeeded", ran.error
-    assert ran.result == {"user_id": str(job.user_id)}
-''')
-
-_MAIL_TEST = Template('''\
-"""`$name`: its mail, and who gets none."""
-
-from uuid import uuid4
-
-from moneyflow.jobs.$name import $contract
-from moneyflow.platform.database import Database
-from moneyflow.platform.jobs.enqueue import enqueue
-from tests.support import people
-from workers.testing import new_mailbox, run_jobs
-
-
-def test_${name}_mails_a_user_whose_account_exists(database: Database) -> None:
-    mailbox = new_mailbox()
-    person = people.sign_up(database, name="Zoë Ångström")
-
-    with database.transaction() as session:
-        for user_id in (person.user_id, uuid4()):
-            enqueue(session, $contract(user_id=user_id))
-        sent, not_sent = run_jobs(session, kinds=["$name"], gateways=[mailbox])
-
-    assert sent.result == {"sent": True}
-    assert not_sent.result == {"sent": False, "reason": "the account does not exist any more"}
-    (mail,) = mailbox.sent
-    assert mail.to.address == person.email
-    assert "Hello Zoë Ångström," in mail.text
-''')
-
-
-def files_of(name: str, *, does: str | None, mail: bool) -> Mapping[str, str]:
-    """Return the new job's files by their paths in the checkout.
+def new_job(
+    name: str,
+    *,
+    does: str | None = None,
+    mail: bool = False,
+    with_user: bool = True,
+    fields: Sequence[str] = (),
+    cron: str | None = None,
+    limit: str | None = None,
+) -> NewJob:
+    """Return the job that the options describe; a job with a cron has no user.
 
     Raises:
-        InvalidInputError: the name or the description is not valid.
+        InvalidInputError: an option is not valid, or two exclude each other; names them.
     """
     _check_name(name)
-    does = _sentence(does or name.replace("_", " "))
-    begun = does[0].upper() + does[1:]
-    words = {
-        "name": name,
-        "contract": "".join(part.capitalize() for part in name.split("_")),
-        "does": does,
+    if mail and (cron or not with_user):
+        raise InvalidInputError("--mail: a mail goes to a user; leave --cron and --no-user out")
+    payload = fields_of(fields, with_user=with_user and not cron)
+    required = [field.name for field in payload if field.required]
+    if cron and required:
+        raise InvalidInputError(f"--cron: a tick gives no {', '.join(required)}; let the field be left out: NAME:TYPE?")
+    return NewJob(
+        name=name,
+        does=_sentence(does or name.replace("_", " ")),
+        fields=payload,
+        mail=mail,
+        cron=_cron(cron) if cron is not None else None,
+        limit=_limit(name, limit) if limit is not None else None,
+    )
+
+
+def files_of(job: NewJob) -> Mapping[str, str]:
+    """Return the new job's files by their paths in the checkout."""
+    words = _words(job)
+    texts = {
+        f"moneyflow/jobs/{job.name}.py": templates.MAIL_CONTRACT if job.mail else templates.CONTRACT,
+        f"workers/jobs/{job.name}.py": templates.MAIL_HANDLER if job.mail else templates.HANDLER,
+        f"tests/integration/test_{job.name}.py": templates.MAIL_TEST if job.mail else templates.TEST,
+    }
+    if job.mail:
+        texts[f"mail_templates/{job.name}.jinja"] = templates.MAIL
+    return {path: text.substitute(words) for path, text in texts.items()}
+
+
+def _words(job: NewJob) -> dict[str, str]:
+    """Return what fills the templates in."""
+    begun = job.does[0].upper() + job.does[1:]
+    declared = "".join(f"{field.declared}\n" for field in job.fields)
+    rate = ", Rate" if job.limit and "Rate(" in job.limit else ""
+    return {
+        "name": job.name,
+        "contract": job.contract,
+        "does": job.does,
         "does_begun": begun,
         "subject": begun,
+        "imports": imports(job.fields),
+        "test_imports": imports(job.fields, values=True),
+        "fields": f"\n{declared}" if declared else "",
+        "call": call(job.contract, job.fields, indent=12 if job.mail else 4, user="user_id" if job.mail else None),
+        "limit": f"\n{job.limit}\n" if job.limit and not job.mail else f"{job.limit}\n" if job.limit else "",
+        "limit_import": f"from moneyflow.platform.jobs.limits import Limit{rate}\n" if job.limit else "",
+        "limit_argument": "    limit=LIMIT,\n" if job.limit else "",
+        "schedule_import": "from moneyflow.platform.jobs.schedules import Schedule, declare\n" if job.cron else "",
+        "schedule": _schedule(job),
     }
-    texts = {
-        f"moneyflow/jobs/{name}.py": _MAIL_CONTRACT if mail else _CONTRACT,
-        f"workers/jobs/{name}.py": _MAIL_HANDLER if mail else _HANDLER,
-        f"tests/integration/test_{name}.py": _MAIL_TEST if mail else _TEST,
-    }
-    if mail:
-        texts[f"mail_templates/{name}.jinja"] = _MAIL
-    return {path: text.substitute(words) for path, text in texts.items()}
+
+
+def _schedule(job: NewJob) -> str:
+    if job.cron is None:
+        return ""
+    return templates.SCHEDULE.substitute({"name": job.name, "cron": job.cron, "contract": job.contract})
 
 
 def write(root: Path, files: Mapping[str, str]) -> None:
@@ -236,3 +158,21 @@ def _sentence(does: str) -> str:
             "backslashes"
         )
     return does
+
+
+def _cron(text: str) -> str:
+    """Return a cron expression that can be read; raises InvalidInputError."""
+    try:
+        CronSim(text, datetime.now(UTC))
+    except CronSimError as error:
+        raise InvalidInputError(f"--cron {text}: {error}; give five fields, such as '0 3 * * *'") from error
+    return text
+
+
+def _limit(name: str, text: str) -> str:
+    """Return the line that declares a limit: `3` at once, or `100/m` in a window; raises InvalidInputError."""
+    count, slash, unit = text.partition("/")
+    if not (count.isascii() and count.isdigit() and int(count)) or (slash and unit not in _WINDOWS):
+        raise InvalidInputError(f"--limit {text}: give how many run at once, such as 3, or a rate: 5/s, 100/m, 1000/h")
+    what = f"rate=Rate(limit={int(count)}, per_seconds={_WINDOWS[unit]})" if slash else f"concurrency={int(count)}"
+    return f'LIMIT = Limit(name="{name}", {what})'

@@ -1,5 +1,6 @@
 """`python -m ops.dev.stack COMMAND`: the whole stack, on Docker when an engine answers, else on this machine."""
 
+import shutil
 import subprocess
 import sys
 from enum import StrEnum
@@ -10,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from moneyflow.platform.telemetry.start import INTERRUPTED
 from moneyflow.settings import load_all
-from ops.dev.stack.choice import Stack, choose, forget_choice, remember
+from ops.dev.stack.choice import Stack, choose, forget_choice, start, stop
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.servers.postgres import ROLES
 
@@ -34,15 +36,14 @@ _With = Annotated[With, typer.Option("--with", help="docker, native, or auto: do
 def up(how: _With = With.AUTO) -> None:
     """Start everything in the background and wait until it is ready."""
     stack = choose(_console, how)
-    remember(stack)
-    stack.up()
+    start(stack)
     print_addresses(stack, _console)
 
 
 @app.command()
 def down() -> None:
     """Stop everything; the data stays."""
-    choose(_console).down()
+    stop(choose(_console))
     _console.print("stopped; the data stays until `make reset`")
 
 
@@ -51,6 +52,7 @@ def reset() -> None:
     """Stop everything and delete the data."""
     stack = choose(_console)
     forget_choice()
+    stop(stack)
     stack.reset()
     _console.print("stopped, and the data is deleted")
 
@@ -80,6 +82,8 @@ def psql(context: typer.Context, role: Annotated[str, typer.Option(help="app, ow
     if role not in ROLES:
         raise StackError(f"there is no role {role}; choose {', '.join(ROLES)}")
     conninfo = settings.conninfo(role, application_name="psql")
+    if not shutil.which("psql"):
+        raise StackError("psql is missing; as root run\n  apt-get install -y postgresql-client\nand repeat the command")
     raise typer.Exit(subprocess.run(["psql", conninfo, *context.args], check=False).returncode)
 
 
@@ -115,6 +119,10 @@ def main() -> int:
         app()
     except StackError as error:
         _console.print(f"[red]✗[/] {escape(str(error))}", highlight=False)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            _console.print("interrupted; repeat the command to continue it, or stop what has started with `make down`")
+        raise
     return 1
 
 

@@ -9,6 +9,9 @@ from ops.dev.stack.contract import ProcessInfo, Status
 from ops.dev.stack.home import State, stack_home
 from ops.dev.stack.native import NativeStack
 
+#: The file in the stack's folder that has the settings of the running stack; see `ops/cli/checkout.py`.
+_ENVIRONMENT = "environment"
+
 
 class Stack(Protocol):
     """A stack of either kind."""
@@ -38,6 +41,23 @@ def choose(console: Console, how: str = "auto") -> Stack:
 def remember(stack: Stack) -> None:
     """Keep the kind of a stack before it is started, so that a half-started one can be stopped."""
     State(stack_home()).change("stack", "kind", "native" if isinstance(stack, NativeStack) else "docker")
+
+
+def start(stack: Stack) -> None:
+    """Start a stack; then keep its settings, by which `moneyflow` finds it."""
+    remember(stack)
+    stack.up()
+    file = stack_home() / _ENVIRONMENT
+    fresh = file.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text("".join(f"{name}={value}\n" for name, value in stack.environment().items()), encoding="utf-8")
+    fresh.replace(file)
+
+
+def stop(stack: Stack) -> None:
+    """Stop a stack; `moneyflow` finds it no more."""
+    (stack_home() / _ENVIRONMENT).unlink(missing_ok=True)
+    stack.down()
 
 
 def forget_choice() -> None:

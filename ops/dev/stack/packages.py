@@ -67,9 +67,17 @@ def _ensure_apt(console: Console, cache: Path) -> None:
     missing = {name: packages for name, (paths, packages) in _NEEDED.items() if not any(map(_is_there, paths))}
     if not missing:
         return
-    if not shutil.which("apt-get"):
-        raise StackError(f"this machine has no apt-get; install {', '.join(missing)} and repeat the command")
     names = [package for packages in missing.values() for package in packages]
+    if not shutil.which("apt-get"):
+        raise StackError(
+            f"{', '.join(missing)} is missing, and this machine has no apt-get: install what Debian calls "
+            f"{' '.join(names)}, and repeat the command"
+        )
+    if not (is_root() or shutil.which("sudo")):
+        raise StackError(
+            f"{', '.join(missing)} is missing, and this user is neither root nor has sudo; as root run\n"
+            f"  apt-get update && apt-get install -y --no-install-recommends {' '.join(names)}\nand repeat the command"
+        )
     with _no_service_starts():
         _run(console, f"reading the package lists for {', '.join(missing)}", [*_sudo(), "apt-get", "update"], cache)
         keep = "-oDpkg::Options::=--force-confold"  # createcluster.conf is ours during the installation.
@@ -97,11 +105,7 @@ def _is_there(path: str) -> bool:
 
 
 def _sudo() -> list[str]:
-    if is_root():
-        return []
-    if shutil.which("sudo"):
-        return ["sudo"]
-    raise StackError("packages are missing, and this user is neither root nor has sudo; run `make up` once as root")
+    return [] if is_root() else ["sudo"]
 
 
 def _run(console: Console, what: str, command: Sequence[str], cache: Path) -> None:

@@ -5,7 +5,6 @@ It needs no running stack: it starts servers of its own, and removes them at its
 
 import argparse
 import logging
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
+from moneyflow.platform.telemetry.start import run
 from ops.dev.bench.jobs import enqueuing, growth, pickup, priorities, report, throughput, whole
 from ops.dev.bench.jobs.listener import Listener
 from ops.dev.bench.jobs.plan import Plan, Rows
@@ -94,4 +94,4 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)
