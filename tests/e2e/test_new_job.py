@@ -67,7 +67,8 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
         *(f"{place}{name}.py" for place in _PLACES for name in _NEW),
         f"mail_templates/{_LONGEST}.jinja",
     }  # fmt: skip
-    assert all(f"wrote {path}" in plain.stdout + mail.stdout for path in written)
+    printed = "".join(command.stdout for command in (plain, mail, nightly, sale))
+    assert all(f"wrote {path}" in printed for path in written)
     assert "enqueue(session, CloseAccount(user_id=user_id))" in plain.stdout
     assert "enqueue(session, BookSale(amount=amount, on=on))" in sale.stdout
     assert "moneyflow schedules run close_month" in nightly.stdout

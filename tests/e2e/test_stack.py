@@ -47,11 +47,13 @@ def test_a_stack_starts_after_a_killed_start_the_demo_holds_and_a_reset_leaves_n
 
     shown = _run(checkout, "ops.dev.demo", "--with", "native")
     environment = dict(line.split("=", 1) for line in _run(checkout, "ops.dev.stack", "env").splitlines())
+    found = _run(checkout, "ops.cli", "queue", "status", "--json")
     home = (checkout / ".stack").resolve()
     running = processes_in(home)
     _run(checkout, "ops.dev.stack", "reset")
 
     assert "every sum holds" in shown
+    assert '"paused": []' in found, "without an environment the command finds this checkout's stack"
     assert environment["APP_URL"] == f"http://127.0.0.1:{environment['APP_PORT']}"
     assert running, "the demo leaves the stack running"
     assert not any(process.is_alive() for process in running)

@@ -9,7 +9,10 @@ import pytest
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import InvalidInputError, NotFoundError
 from moneyflow.platform.ids import new_id
+from moneyflow.settings import AllSettings
 from tests.support.failures import fail_jobs, moneyflow
+
+_ACTS = [[verb, "--reason", "repaired"] for verb in ("replay", "discard", "restore")]
 
 
 def _listed(environment: dict[str, str], *options: object) -> set[UUID]:
@@ -143,3 +146,24 @@ def test_one_job_is_shown_with_its_attempts_and_its_payload_masked(
 def test_a_job_that_is_not_there_is_reported_with_what_to_do(environment: dict[str, str]) -> None:
     with pytest.raises(NotFoundError, match="moneyflow failed list"):
         moneyflow(environment, "failed", "show", new_id())
+
+
+@pytest.mark.parametrize("options", [["--group", "0123456789"], ["--batch", str(new_id())]], ids=lambda words: words[0])
+@pytest.mark.parametrize("command", [["groups"], ["list"], ["list", "--state", "discarded"], *_ACTS], ids=" ".join)
+def test_a_group_or_batch_that_does_not_exist_is_an_error_and_not_an_empty_table(
+    environment: dict[str, str], database: Database, command: list[str], options: list[str]
+) -> None:
+    fail_jobs(database, 1)
+
+    with pytest.raises(NotFoundError, match=r"there is no (group 0123456789 among .* jobs|batch)") as refused:
+        moneyflow(environment, "failed", *command, *options)
+
+    assert any("`moneyflow " in note for note in refused.value.__notes__)
+
+
+@pytest.mark.parametrize("command", [["groups"], ["list"], ["replay", "--reason", "repaired"]], ids=" ".join)
+def test_an_unknown_group_of_refused_messages_is_an_error_too(
+    environment: dict[str, str], queues: AllSettings, command: list[str]
+) -> None:
+    with pytest.raises(NotFoundError, match=r"there is no group 0123456789 among"):
+        moneyflow(environment, "failed", *command, "--refused", "--group", "0123456789")

@@ -1,6 +1,10 @@
 """`moneyflow jobs` and `moneyflow queue`: kinds described, jobs found, shown, cancelled and enqueued, kinds paused."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import jsonschema
@@ -16,6 +20,7 @@ from moneyflow.platform.jobs.store import control
 from tests.support import jobs
 from tests.support.command_line import moneyflow, moneyflow_json
 
+_ROOT = Path(__file__).parents[2]
 _PRODUCT = {kind for kind, contract in registry.items() if contract.__module__.startswith("moneyflow.jobs.")}
 
 
@@ -207,3 +212,36 @@ def test_how_all_jobs_stand_is_counted_by_kind_priority_and_state(
     }
     ages = {row["state"]: row["oldest_due_seconds"] for row in standing if row["priority"] == 5}
     assert ages == {"scheduled": pytest.approx(90, abs=20), "running": None, "failed": None}
+
+
+_IMPORTED = """
+import sys
+from ops.cli import main
+sys.argv = ["moneyflow", *sys.argv[1:]]
+main()
+sys.stderr.write("\\n".join(sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "queue status",
+        "jobs find",
+        "failed groups",
+        "failed list",
+        "failed operations",
+        "batches list",
+        "schedules list",
+    ],
+)
+def test_a_command_that_only_reads_imports_no_client_of_another_server(
+    environment: dict[str, str], command: str
+) -> None:
+    words = [sys.executable, "-c", _IMPORTED, *command.split()]
+
+    done = subprocess.run(
+        words, cwd=_ROOT, env=os.environ | environment, capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert {"redis", "kombu", "pika", "aiokafka", "falcon", "dramatiq", "alembic"} & set(done.stderr.split()) == set()
