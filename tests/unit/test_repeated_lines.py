@@ -81,6 +81,12 @@ def test_lines_of_another_kind_event_or_level_are_no_repeats(repeats: Repeats) -
     assert all(_written(repeats, **_failed(1) | other) for other in others)
 
 
+def test_long_texts_are_compared_by_their_beginning(repeats: Repeats) -> None:
+    lines = [_written(repeats, error="x" * 1_000_000 + end) for end in "abc"]
+
+    assert [line is not None for line in lines] == [True, True, False]
+
+
 def test_lines_below_a_warning_are_all_written(repeats: Repeats) -> None:
     assert all(_written(repeats, level="info", job="send_email") for _ in range(50))
 

@@ -17,6 +17,10 @@ from structlog.types import EventDict
 
 #: Lines that say the same and are written in a period, and its seconds.
 _LINES, _SECONDS = 10, 60.0
+#: Characters of a text that are compared.
+_COMPARED = 200
+#: Seconds between two looks for periods that have ended.
+_LOOK_SECONDS = 1.0
 #: Different lines that are remembered; more of them are no repeats, and the oldest are forgotten.
 _REMEMBERED = 1000
 #: The field that has the number of lines that were left out.
@@ -47,6 +51,7 @@ class Repeats:
         self._seconds = seconds
         self._now = now
         self._periods: dict[_Key, _Period] = {}
+        self._looks_at = 0.0
         self._lock = threading.Lock()
 
     def __call__(self, _: object, __: str, line: EventDict) -> EventDict:
@@ -60,8 +65,9 @@ class Repeats:
 
     def count(self, line: Mapping[str, Any]) -> int | None:
         """Return how many such lines were left out before this one; None when this one is left out as well."""
-        same = {name: value for name, value in line.items() if isinstance(value, str) and not _has_digit(value)}
-        event = str(line.get("event", "")).translate(_NUMBERS)
+        texts = {name: value[:_COMPARED] for name, value in line.items() if isinstance(value, str)}
+        same = {name: text for name, text in texts.items() if not _has_digit(text)}
+        event = texts.get("event", "").translate(_NUMBERS)
         key, now = (event, *sorted(same.items())), self._now()
         with self._lock:
             period, left_out = self._periods.get(key), 0
@@ -77,9 +83,15 @@ class Repeats:
             return None
 
     def summaries(self) -> list[dict[str, Any]]:
-        """Return a line for each period that has ended with lines left out, and forget it."""
+        """Return a line for each period that has ended with lines left out, and forget it.
+
+        PERF: called for each line that is written; it looks once in a second.
+        """
+        now = self._now()
+        if now < self._looks_at:
+            return []
         with self._lock:
-            now = self._now()
+            self._looks_at = now + _LOOK_SECONDS
             ended = [key for key, period in self._periods.items() if now - period.began > self._seconds]
             periods = [self._periods.pop(key) for key in ended]
         return [
