@@ -76,6 +76,7 @@ _ASKED_BY_ITSELF: dict[str, dict[str, Any]] = {
     },
     "unknown_limits": {"names": ["smtp"]},
     "choose_probes": {},
+    "release_places": {},
     "queued_before": {"grace_seconds": 5},
     "publish_again": {"newest": clock.now(), "limit": 1000},
     "jobs_in_state": {},

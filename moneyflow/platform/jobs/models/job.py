@@ -54,6 +54,15 @@ class JobRow(SQLModel, table=True):
             "due_at",
             postgresql_where=text("state = 'scheduled' and waits_for = 'limit'"),
         ),
+        # The same by kind: the probes of a paused kind, and the age of its oldest job.
+        Index(
+            "jobs_limited_due_idx",
+            "kind",
+            "priority",
+            "due_at",
+            postgresql_where=text("state = 'scheduled' and waits_for = 'limit'"),
+            postgresql_include=["attempt"],
+        ),
         Index(
             "jobs_admitted_idx",
             "limit_name",
