@@ -8,7 +8,7 @@ import psycopg
 from moneyflow.platform.database import Database, Session, is_outage
 from moneyflow.platform.errors import ConflictError, PostgresDownError
 from moneyflow.platform.settings import PostgresSettings
-from moneyflow.settings import CliSettings, load
+from moneyflow.settings import CliSettings, StatusSettings, load
 
 #: Seconds to wait for a connection: an operator sees soon that Postgres is down.
 _TIMEOUT_SECONDS = 5
@@ -20,6 +20,18 @@ def opened(command: str) -> Iterator[tuple[CliSettings, Database]]:
     settings = load(CliSettings)
     with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield settings, database
+
+
+@contextmanager
+def opened_for_status(command: str) -> Iterator[tuple[StatusSettings, Database]]:
+    """Yield settings and database for a command that says which servers are down, Postgres too."""
+    settings = load(StatusSettings)
+    database = Database(_conninfo(settings, command), size=1, timeout_seconds=_TIMEOUT_SECONDS)
+    database.open()
+    try:
+        yield settings, database
+    finally:
+        database.close()
 
 
 @contextmanager
