@@ -14,6 +14,7 @@ from moneyflow.accounts.settings import AccountSettings
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
+from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
 
@@ -47,7 +48,7 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
     """Return the application for a WSGI server, with the settings of the environment."""
     settings = begin("api", ApiSettings)
     database = Database(
-        settings.conninfo("app", application_name="api"),
+        settings.conninfo("app", application_name=f"api {process_name()}"),
         size=settings.api_threads,
         timeout_seconds=5,
         notify=Notifier(settings),

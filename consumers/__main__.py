@@ -11,6 +11,7 @@ from consumers.runtime import Consumer
 from consumers.sink import Sink, registry
 from moneyflow.platform.database import Database
 from moneyflow.platform.telemetry.health import serve_health
+from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin, listening, run
 from moneyflow.settings import ConsumerSettings
 
@@ -19,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
     database = Database(
-        settings.conninfo(sink.role, application_name=f"consumer {sink.name}"),
+        settings.conninfo(sink.role, application_name=f"consumer {sink.name} {process_name()}"),
         size=2,
         schema=sink.schema,
     )

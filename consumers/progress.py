@@ -17,15 +17,23 @@ class Progress:
     The loop writes and the health port's threads read; each value is replaced as a whole, so nothing is locked.
     """
 
-    def __init__(self, sink: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, sink: str, *, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
+    ) -> None:
         self._sink = sink
         self._clock = clock
+        self._wall_clock = wall_clock
         self._iterated_at = self._moved_at = clock()
-        self._lag = 0
         self._waiting: str | None = "Kafka: not joined yet"
         self._failing: str | None = None
         self._failing_since = 0.0
         self._gaps: dict[TopicPartition, str] = {}
+        self._gap_since: dict[TopicPartition, float] = {}
+        #: Up to when the sink surely has each partition's records, in seconds since 1970.
+        self._has_up_to: dict[tuple[str, int], float] = {}
+        self._started_at = wall_clock()
+        self._lags: dict[tuple[str, int], int] = {}
+        metrics.consumer_lag_seconds.labels(sink).set_function(self.lag_seconds)
 
     def iterated(self) -> None:
         """Note that the loop runs."""
@@ -50,19 +58,39 @@ class Progress:
     def gap(self, partition: TopicPartition, gap: str) -> None:
         """Note that Kafka has deleted records that the sink has not seen."""
         self._gaps = {**self._gaps, partition: gap}
+        self._gap_since = {partition: self._wall_clock(), **self._gap_since}
 
     def no_gap(self, partition: TopicPartition) -> None:
         """Note that a partition has no gap."""
         self._gaps = {other: gap for other, gap in self._gaps.items() if other != partition}
+        self._gap_since = {other: since for other, since in self._gap_since.items() if other != partition}
 
     def lags(self, lags: Mapping[tuple[str, int], int]) -> None:
         """Note the lag of each partition in records, after an iteration in which every server answered."""
         self._waiting = self._failing = None
-        self._lag = sum(lags.values())
+        now = self._wall_clock()
+        self._has_up_to = {key: now if lag == 0 else self._has_up_to.get(key, now) for key, lag in lags.items()}
+        self._lags = dict(lags)
         for (topic, partition), lag in lags.items():
             metrics.consumer_lag.labels(self._sink, topic, str(partition)).set(lag)
-        if self._lag == 0 and not self._gaps:
+        if not self._lag and not self._gaps:
             self.moved()
+
+    def written_up_to(self, topic: str, partition: int, written_at: float | None) -> None:
+        """Note that a batch was written whose last record Kafka got at `written_at`, in seconds since 1970."""
+        if written_at is not None:
+            self._has_up_to = {**self._has_up_to, (topic, partition): written_at}
+
+    def lag_seconds(self) -> float:
+        """Return the seconds up to which the sink may be behind; it grows while a server is down, and 0 is sure."""
+        if not (self._waiting or self._failing or self._lag or self._gaps):
+            return 0.0
+        known = [*self._has_up_to.values(), *self._gap_since.values()]
+        return max(0.0, self._wall_clock() - min(known, default=self._started_at))
+
+    @property
+    def _lag(self) -> int:
+        return sum(self._lags.values())
 
     def is_alive(self) -> str | None:
         """Return a complaint when the loop hangs, or writes nothing although there is lag and every server answers."""

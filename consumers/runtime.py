@@ -187,6 +187,7 @@ class Consumer:
             self._fence.close(tp, for_seconds=1.5 * self._session_seconds)
             return
         self._fence.advance(tp, position)
+        self.progress.written_up_to(position.topic, tp.partition, batch[-1].written_at)
         await self._mirror(tp, position)
 
     def _claim(self, tp: TopicPartition) -> Position:
@@ -237,6 +238,7 @@ class Consumer:
             offset=record.offset,
             key=record.key,
             value=record.value,
+            written_at=record.timestamp / 1000 if record.timestamp and record.timestamp > 0 else None,
         )
 
 

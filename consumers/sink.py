@@ -6,11 +6,14 @@ To add one: `consumers/sinks/<name>.py`, a migration with its schema (its tables
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from typing import Protocol
 
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.events import envelope
+from moneyflow.platform.events.envelope import Envelope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +25,25 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
+    #: When Kafka got the record, in seconds since 1970; None when that is unknown.
+    written_at: float | None = None
+
+    @cached_property
+    def envelope(self) -> Envelope:
+        """The event's envelope, read once; raises PoisonError when the record is no event."""
+        return envelope.read(self.value)
+
+    def emitted_at(self) -> datetime | None:
+        """Return when the event was emitted; None when the record is no event."""
+        try:
+            return self.envelope.time
+        except PoisonError:
+            return None
 
     def event_id(self) -> str | None:
         """Return the event's id, for the log; None when the record is no event."""
         try:
-            return envelope.read(self.value).id
+            return self.envelope.id
         except PoisonError:
             return None
 

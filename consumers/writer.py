@@ -15,6 +15,7 @@ import structlog
 from consumers import metrics, positions
 from consumers.positions import Position
 from consumers.sink import Record, Sink
+from moneyflow.platform import clock
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.failpoints import declare, reach
@@ -88,6 +89,10 @@ class SinkWriter:
         count = partial(metrics.consumer_events.labels, self._sink.name)
         count("written").inc(new)
         count("duplicate").inc(len(batch) - new)
+        if new == len(batch):  # What comes again was delivered before, and would count for a second time.
+            now, delivery = clock.now(), metrics.event_delivery_seconds.labels(self._sink.name)
+            for emitted_at in filter(None, (record.emitted_at() for record in batch)):
+                delivery.observe(max((now - emitted_at).total_seconds(), 0))
         log.info(
             "batch_written",
             topic=position.topic,

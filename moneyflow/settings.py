@@ -89,6 +89,10 @@ class CliSettings(NotifierSettings, RabbitmqSettings):
     postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
 
 
+class StatusSettings(CliSettings, KafkaSettings):
+    """The operators' view of every server and process: what the commands on jobs need, and Kafka."""
+
+
 class AuditVerifySettings(PostgresSettings):
     """The verification of the audit log: Postgres as the audit role, and nothing else."""
 

@@ -3,9 +3,9 @@
 import gc
 import os
 import signal
-import socket
 import threading
 import time
+from typing import Any
 
 # Dramatiq reads it when it is imported: how soon a consumer that lost its connection tries again.
 os.environ.setdefault("dramatiq_restart_delay", "500")
@@ -24,6 +24,7 @@ from moneyflow.platform.brokers.ready_list import ReadyList
 from moneyflow.platform.database import Database
 from moneyflow.platform.settings import RetentionSettings
 from moneyflow.platform.telemetry.health import serve_health
+from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin, listening, run
 from moneyflow.settings import WorkerSettings
 from workers import handlers
@@ -54,17 +55,23 @@ class WorkerProcess:
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         self.stopping = threading.Event()
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = process_name()
         notifier, retry, credit = Notifier(settings), PostgresRetry(), Credit()
         self.database = Database(self._conninfo(""), size=settings.worker_threads + 1, notify=notifier)
         self.batches = Database(self._conninfo(" completer"), size=1, notify=notifier, by_keys=True)
         self.mailer = SmtpMailer(settings.only(MailSettings), mail_templates.render)
         gateways = handlers.Gateways([self.mailer, settings.only(AccountSettings), settings.only(RetentionSettings)])
         self.connection = WorkerConnection(
-            self._conninfo(" claims"), name=self.name, lease_seconds=settings.worker_lease_seconds
+            self._conninfo(" claims"),
+            name=self.name,
+            lease_seconds=settings.worker_lease_seconds,
+            threads=settings.worker_threads,
         )
         self.heartbeat = Heartbeat(
-            self.connection, parent_died=self.stopping.set, each_beat=self._exit_when_a_job_hangs
+            self.connection,
+            parent_died=self.stopping.set,
+            each_beat=self._exit_when_a_job_hangs,
+            running=self._running_jobs,
         )
         claims = Claims(self.connection, retry, released=lambda: notifier(["jobs"], []))
         completion = Completion(self.database, batches=self.batches, redactor=Redactor(settings), worker=self.name)
@@ -136,6 +143,9 @@ class WorkerProcess:
 
     def _conninfo(self, part: str) -> str:
         return self.settings.conninfo("app", application_name=f"worker {self.name}{part}")
+
+    def _running_jobs(self) -> list[dict[str, Any]]:
+        return self.executor.running_jobs()
 
     def _ready_list_source(self, buffer: ClaimBuffer, policy: PrefetchPolicy) -> ReadyListSource | None:
         """Return the second source of deliveries, next to RabbitMQ, unless the settings turn it off."""

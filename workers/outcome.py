@@ -11,13 +11,15 @@ from moneyflow.platform.errors import (
     PoisonError,
     UnknownVersionError,
 )
-from moneyflow.platform.jobs.policy import RetryPolicy
+from moneyflow.platform.jobs.policy import Breaker, RetryPolicy
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import End, Outcome
 from moneyflow.platform.jobs.store.files import File
 
 #: Errors of the tree that no further attempt can mend. Every other error may be mended, an unknown one too.
 PERMANENT = (PermanentError, InvalidInputError, NotFoundError, PoisonError)
+
+_DEFAULT_BREAKER = Breaker()
 
 #: Seconds until a job that no worker here can read is looked at again: workers that can may have been deployed.
 _PARKED_SECONDS = 60.0
@@ -67,7 +69,7 @@ class EndedByHandlerError(Exception):
         self.ending = ending
 
 
-def decide(error: BaseException, claim: Claim, policy: RetryPolicy) -> End:
+def decide(error: BaseException, claim: Claim, policy: RetryPolicy, breaker: Breaker | None = _DEFAULT_BREAKER) -> End:
     """Return how an attempt ends that raised this error: outcome, wait, and whether it counts for the breaker."""
     if isinstance(error, EndedByHandlerError):
         return _chosen(error.ending, claim)
@@ -75,15 +77,14 @@ def decide(error: BaseException, claim: Claim, policy: RetryPolicy) -> End:
         return End(outcome=Outcome.CANCELLED)
     if isinstance(error, UnknownVersionError):
         return End(outcome=Outcome.PARKED, wait_seconds=_PARKED_SECONDS)
-    if isinstance(error, PERMANENT):
+    if isinstance(error, (*PERMANENT, *policy.permanent)):
         return End(outcome=Outcome.FAILED)
-    return End(**_after_error(error, claim, policy), counts_for_breaker=True)
+    is_outage = breaker is not None and breaker.is_outage(error)
+    return End(**_after_error(error, claim, policy, is_outage=is_outage), counts_for_breaker=is_outage)
 
 
-def _after_error(error: BaseException, claim: Claim, policy: RetryPolicy) -> dict[str, Any]:
-    if isinstance(error, policy.permanent):
-        return {"outcome": Outcome.FAILED}
-    if claim.is_probe or isinstance(error, policy.uncounted):
+def _after_error(error: BaseException, claim: Claim, policy: RetryPolicy, *, is_outage: bool) -> dict[str, Any]:
+    if (claim.is_probe and is_outage) or isinstance(error, policy.uncounted):
         return {"outcome": Outcome.SNOOZED, "wait_seconds": policy.wait_seconds(claim.fence)}
     if claim.attempt >= claim.max_attempts:
         return {"outcome": Outcome.FAILED}

@@ -23,6 +23,7 @@ from workers.claims.claims import Claims
 from workers.claims.lock import IsolationLock
 from workers.claims.retry import PostgresRetry, StoppingError
 from workers.execution.executor import Executor
+from workers.intake import metrics
 from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.delivery import Delivery, Verdict
 
@@ -132,6 +133,7 @@ class Runtime:
             case Standing.QUARANTINED:
                 return self._run_quarantined(delivery)
             case Standing.UNKNOWN:
+                metrics.refused_messages.labels("unknown_job").inc()
                 log.error("unknown_job", job_id=str(delivery.job_id), consequence="its message is on jobs_failed")
                 delivery.settle(Verdict.REJECT)
                 return True

@@ -7,7 +7,6 @@ from moneyflow.audit import log
 from moneyflow.audit.log import Entry
 from moneyflow.events import event_topics
 from moneyflow.platform.database import Session
-from moneyflow.platform.events import envelope
 
 
 @sink("audit")
@@ -22,7 +21,7 @@ class AuditSink:
     def write(self, session: Session, records: Sequence[Record]) -> int:
         """Append the events whose ids the log does not have yet."""
         entries = [
-            Entry(offset=record.offset, key=record.key, value=record.value or b"", envelope=envelope.read(record.value))
+            Entry(offset=record.offset, key=record.key, value=record.value or b"", envelope=record.envelope)
             for record in records
         ]
         return log.append(session, topic=records[0].topic, partition=records[0].partition, entries=entries)

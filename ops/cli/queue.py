@@ -48,10 +48,10 @@ def pause(kind: Kind, *, reason: PauseReason, as_json: AsJson = False) -> None:
 
 @app.command()
 def resume(kind: Kind, *, as_json: AsJson = False) -> None:
-    """Resume a paused kind: its jobs run again, in their order."""
-    contract = contract_of(kind)
+    """Resume a paused kind, also one that only another version declares: its jobs run again, in their order."""
     with working_session("queue resume") as session:
-        if not control.resume(session, contract.kind):
+        if not control.resume(session, kind):
+            contract_of(kind)
             raise ConflictError(f"{kind} is not paused; `moneyflow queue status` lists the paused kinds")
     if as_json:
         print_json({"kind": kind, "resumed": True})

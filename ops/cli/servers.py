@@ -10,7 +10,7 @@ from moneyflow.platform.database import Database, Session, is_outage
 from moneyflow.platform.errors import ConflictError, PostgresDownError
 from moneyflow.platform.settings import PostgresSettings
 from moneyflow.platform.settings.section import SectionT
-from moneyflow.settings import CliSettings, load
+from moneyflow.settings import CliSettings, StatusSettings, load
 from ops.cli import checkout
 
 #: Seconds to wait for a connection: an operator sees soon that Postgres is down.
@@ -33,6 +33,18 @@ def opened(command: str) -> Iterator[tuple[CliSettings, Database]]:
     settings = settings_of(CliSettings)
     with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield settings, database
+
+
+@contextmanager
+def opened_for_status(command: str) -> Iterator[tuple[StatusSettings, Database]]:
+    """Yield settings and database for a command that says which servers are down, Postgres too."""
+    settings = settings_of(StatusSettings)
+    database = Database(_conninfo(settings, command), size=1, timeout_seconds=_TIMEOUT_SECONDS)
+    database.open()
+    try:
+        yield settings, database
+    finally:
+        database.close()
 
 
 @contextmanager

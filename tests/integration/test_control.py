@@ -17,7 +17,7 @@ from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Succ
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect
-from tests.support.kinds import OneAtATime
+from tests.support.kinds import LimitedReach, OneAtATime
 from tests.support.relay_queries import QUERIES
 from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
@@ -197,6 +197,105 @@ def test_of_a_kind_that_paused_itself_one_job_is_probed_and_its_success_ends_the
         assert not control.probe_succeeded(session, "leave_effect", second)
         assert control.probe_succeeded(session, "leave_effect", first)
     assert [row["id"] for row in relay.execute(QUERIES["due_jobs"], {"limit": 5})] == [second]
+
+
+def _trip_and_probe(database: Database, kind: str) -> None:
+    """Pause the kind by its breaker, and have its probe due now."""
+    with database.transaction() as session:
+        control.trip(session, kind, reason="down", breaker=_BREAKER)
+        session.execute("update job_kinds set probe_at = clock_timestamp()")
+
+
+def _chosen(relay: Connection[DictRow]) -> list[UUID]:
+    return [row["probe_job_id"] for row in relay.execute(QUERIES["choose_probes"])]
+
+
+def _change(database: Database, job_id: UUID, change: str) -> None:
+    with database.transaction() as session:
+        session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})
+
+
+def _fail_probe(database: Database, worker: StoreWorker, job_id: UUID) -> None:
+    """Have the probe meet the outage, and the next one be due."""
+    (claim,) = claims.claim(worker.connection, [job_id], worker=worker.number)
+    with database.transaction() as session:
+        completion.end(session, claim, End(outcome=Outcome.SNOOZED), _WHY, worker="w")
+        control.probe_failed(session, claim.kind, claim.id, _BREAKER)
+        session.execute("update job_kinds set probe_at = clock_timestamp()")
+
+
+def test_the_probe_is_the_most_urgent_due_job_that_has_not_failed_since_the_pause(
+    database: Database, worker: StoreWorker, relay: Connection[DictRow]
+) -> None:
+    oldest, urgent, later, failed_before = jobs.enqueue(database, *[LeaveEffect() for _ in range(4)])
+    _change(database, urgent, "priority = 9")
+    _change(database, later, "priority = 10, due_at = clock_timestamp() + interval '1 hour', attempt = 3")
+    _change(database, failed_before, "priority = 8")
+    (claim,) = claims.claim(worker.connection, [failed_before], worker=worker.number)
+    with database.transaction() as session:
+        completion.end(session, claim, End(outcome=Outcome.RETRIED), _WHY, worker="w")
+    _trip_and_probe(database, "leave_effect")
+
+    probes = []
+    for _ in range(3):
+        (probe,) = _chosen(relay)
+        probes.append(probe)
+        _fail_probe(database, worker, probe)
+
+    assert probes == [urgent, failed_before, oldest], "each of them once, the most urgent first"
+    assert _chosen(relay) == [urgent], "all that is due has failed, so it is the most urgent once more"
+
+
+def test_a_kind_of_which_nothing_is_due_is_probed_by_the_job_that_waits_for_its_next_attempt(
+    database: Database, relay: Connection[DictRow]
+) -> None:
+    retried, new = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
+    _change(database, retried, "due_at = clock_timestamp() + interval '2 hours', attempt = 3")
+    _change(database, new, "due_at = clock_timestamp() + interval '1 hour'")
+    _trip_and_probe(database, "leave_effect")
+
+    assert _chosen(relay) == [retried], "a job that was enqueued for later does not start earlier"
+
+
+def test_a_probe_that_ends_without_an_answer_lets_the_next_be_chosen_at_once(
+    database: Database, worker: StoreWorker, relay: Connection[DictRow]
+) -> None:
+    first, second = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
+    _trip_and_probe(database, "leave_effect")
+    assert _chosen(relay) == [first]
+    (claim,) = claims.claim(worker.connection, [first], worker=worker.number)
+
+    with database.transaction() as session:
+        completion.end(session, claim, End(outcome=Outcome.FAILED), _WHY, worker="w")
+        control.probe_inconclusive(session, claim.kind, second)
+        assert _probing(database) == [first], "only the probe itself can say so"
+        control.probe_inconclusive(session, claim.kind, first)
+
+    assert _chosen(relay) == [second]
+
+
+def _probing(database: Database) -> list[UUID | None]:
+    with database.transaction() as session:
+        return [row["probe_job_id"] for row in session.fetch_all("select probe_job_id from job_kinds")]
+
+
+def test_a_paused_kind_gives_up_the_places_that_its_waiting_jobs_hold_and_its_probe_keeps_one(
+    database: Database, relay: Connection[DictRow]
+) -> None:
+    ids = jobs.enqueue(database, *[LimitedReach() for _ in range(3)])
+    probe, held, queued = ids
+    for job_id in ids:
+        _change(database, job_id, "waits_for = null")
+    _change(database, queued, "state = 'queued'")
+    _trip_and_probe(database, "limited_reach")
+    assert _chosen(relay) == [probe]
+
+    released = relay.execute(QUERIES["release_places"]).rowcount
+
+    assert released == 1
+    assert [jobs.job(database, job_id)["waits_for"] for job_id in ids] == [None, "limit", None]
+    relay.execute(QUERIES["mark_published"], {"ids": [held], "fences": [0]})
+    assert jobs.job(database, held)["state"] == "scheduled", "a message that was on its way changes nothing"
 
 
 def test_each_probe_that_fails_makes_the_next_one_wait_twice_as_long_up_to_a_longest(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from email.headerregistry import Address, AddressHeader
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,9 @@ from prometheus_client import REGISTRY
 import mail_templates
 from mail_templates import RenderedMail
 from moneyflow.gateways.mail import Recipient
+from moneyflow.platform import clock
 from moneyflow.platform.errors import PermanentError, UnavailableError
-from moneyflow.platform.ids import new_id
+from moneyflow.platform.ids import first_id, new_id
 from tests.support.mailers import SENDER, Outlet, mailbox_outlet, smtp_outlet
 from tests.support.smtp import Caught
 
@@ -75,6 +77,13 @@ def _deliver(outlet: Outlet, to: Recipient, *, subject: str = "A subject", sende
 def _counted(outcome: str) -> float:
     labels = {"template": "welcome", "outcome": outcome}
     return REGISTRY.get_sample_value("moneyflow_emails_total", labels) or 0
+
+
+def _delivered() -> tuple[float, float]:
+    """Return the number of delivered mails, and the seconds that they took."""
+    parts = (f"moneyflow_email_delivery_seconds_{part}" for part in ("count", "sum"))
+    count, seconds = (REGISTRY.get_sample_value(part, {"template": "welcome"}) or 0 for part in parts)
+    return count, seconds
 
 
 def _solid(text: str) -> str:
@@ -153,6 +162,20 @@ def test_every_mail_is_counted_by_its_outcome(outlet: Outlet) -> None:
 
     after = [_counted(outcome) for outcome in ("sent", "refused", "later")]
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]
+
+
+def test_the_delivery_of_a_mail_takes_from_the_making_of_its_jobs_id_to_its_acceptance(outlet: Outlet) -> None:
+    made = clock.now() - timedelta(minutes=10)
+    before = _delivered()
+    outlet.defer()
+    with pytest.raises(UnavailableError):
+        _send(outlet, job_id=first_id(made))
+
+    _send(outlet, job_id=first_id(made))
+
+    count, seconds = (now - then for now, then in zip(_delivered(), before, strict=True))
+    assert count == 1, "a deferred mail is not delivered"
+    assert 600 <= seconds < 1200
 
 
 def test_many_threads_share_a_mailer(outlet: Outlet) -> None:

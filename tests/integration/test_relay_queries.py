@@ -13,10 +13,11 @@ from moneyflow.platform import clock
 from moneyflow.platform.database import BY_KEYS, Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.jobs.store import claims
+from moneyflow.platform.jobs.store import claims, control
 from moneyflow.settings import AllSettings
 from tests.support import jobs
 from tests.support.effects import LeaveEffect, Overrun
+from tests.support.kinds import LimitedReach
 from tests.support.relay_queries import QUERIES
 from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
@@ -76,8 +77,10 @@ _ASKED_BY_ITSELF: dict[str, dict[str, Any]] = {
     },
     "unknown_limits": {"names": ["smtp"]},
     "choose_probes": {},
+    "release_places": {},
     "queued_before": {"grace_seconds": 5},
     "publish_again": {"newest": clock.now(), "limit": 1000},
+    "places": {"names": ["smtp"], "concurrency": [1], "rate_limits": [1], "rate_seconds": [1.0]},
     "jobs_in_state": {},
     "oldest_due": {},
     "outbox_age": {},
@@ -206,4 +209,19 @@ def test_what_waits_is_counted_by_kind_and_age(database: Database, ask: Ask) -> 
     assert ages["job"] == (2, pytest.approx(60, abs=5))
     assert ask("age") == [{"rows": 0, "seconds": 0}]
     assert states == {"scheduled": 2, "queued": 1}
-    assert ask("oldest_due") == [{"priority": 5, "seconds": pytest.approx(60, abs=5)}]
+    oldest = {"kind": "leave_effect", "priority": 5, "seconds": pytest.approx(60, abs=5), "is_paused": False}
+    assert ask("oldest_due") == [oldest]
+
+
+@pytest.mark.parametrize("waits_for", [None, "limit"])
+def test_due_jobs_of_a_paused_kind_count_under_a_limit_too(waits_for: str | None, database: Database, ask: Ask) -> None:
+    (waiting,) = jobs.enqueue(database, LimitedReach())
+    _set(database, f"waits_for = {repr(waits_for) if waits_for else 'null'}", waiting)
+    before = ask("oldest_due")
+    with database.transaction() as session:
+        control.pause(session, "limited_reach", by="ada", reason="the provider moves")
+
+    (oldest,) = ask("oldest_due")
+
+    assert (oldest["kind"], oldest["is_paused"]) == ("limited_reach", True)
+    assert bool(before) == (waits_for is None), "a job that waits for its limit alone is not late"

@@ -52,6 +52,7 @@ _NOT_OF_THE_AUDITOR = [
 ]
 _OF_THE_APPLICATION = [
     "select * from users, user_tokens, jobs, job_attempts, workers, idempotency_keys, live_workers",
+    "select * from unpublished",
     *[f"delete from {name}" for name in ("users", "user_tokens", "jobs", "workers", "idempotency_keys")],
 ]
 _OF_THE_RELAY = [

@@ -6,15 +6,27 @@ from typing import Any, Literal
 
 import psycopg
 
-from moneyflow.platform.errors import ConflictError, UnavailableError
+from moneyflow.platform.errors import ConflictError, PermanentError, UnavailableError
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.limits import Limit, Rate
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
 from moneyflow.settings import AllSettings
 from workers.handlers import Cancel, Context, Fail, Result, RetryIn, Snooze, handles
 
+
+class SilentError(Exception):
+    """An error that one contract calls an outage."""
+
+
+class DeclinedError(UnavailableError):
+    """An outage by its class that one contract calls permanent."""
+
+
 _QUICK = RetryPolicy(attempts=3, base_seconds=0.05, cap_seconds=0.2)
 _PLACES = Limit(name="test_places", concurrency=3, concurrency_per_key=1)
+_REACHES = Limit(name="test_reaches", concurrency=2)
+#: Its first probe is due when a test says so.
+_SLOW_TO_PROBE = Breaker(errors=5, probe_seconds=3600, longest_probe_seconds=7200, outages=(SilentError,))
 _RATE = Limit(name="test_rate", rate=Rate(limit=5, per_seconds=1.0))
 
 
@@ -43,6 +55,32 @@ class Flaky(
     """Fail for as long as a file is there."""
 
     down: str
+
+
+class Reach(
+    Job,
+    kind="reach",
+    priority=5,
+    retry=RetryPolicy(attempts=3, base_seconds=0.02, cap_seconds=0.1, permanent=(DeclinedError,)),
+    breaker=_SLOW_TO_PROBE,
+):
+    """Reach something outside; fail by its own fault, or as long as a file is there by an outage."""
+
+    fault: Literal["none", "outage", "named_outage", "bug", "permanent", "declined"] = "none"
+    down: str = ""
+    is_urgent: bool = False
+
+    def message_priority(self) -> int:
+        """Return the job's own priority."""
+        return 9 if self.is_urgent else 5
+
+
+class LimitedReach(Reach, kind="limited_reach", retry=_QUICK, limit=_REACHES, breaker=_SLOW_TO_PROBE):
+    """The same under a limit, which another kind shares."""
+
+
+class Neighbour(Job, kind="neighbour", retry=_QUICK, limit=_REACHES):
+    """Share the limit, and reach nothing."""
 
 
 class Patient(Job, kind="patient", retry=_QUICK, time_limit_seconds=60):
@@ -142,6 +180,36 @@ def flaky(_context: Context, job: Flaky) -> Result:
     if Path(job.down).exists():
         raise UnavailableError(f"the provider is down, request {time.time_ns()}")
     return {"done": True}
+
+
+_FAULTS: dict[str, Exception] = {
+    "outage": UnavailableError("the provider is down"),
+    "named_outage": SilentError("the provider does not answer"),
+    "bug": KeyError("template"),
+    "permanent": PermanentError("such a card can never be charged"),
+    "declined": DeclinedError("the card was declined"),
+}
+
+
+def _reach(job: Reach) -> Result:
+    if job.fault in _FAULTS and (not job.down or Path(job.down).exists()):
+        raise _FAULTS[job.fault]
+    return {"reached": True}
+
+
+@handles(Reach)
+def reach(_context: Context, job: Reach) -> Result:
+    return _reach(job)
+
+
+@handles(LimitedReach)
+def limited_reach(_context: Context, job: LimitedReach) -> Result:
+    return _reach(job)
+
+
+@handles(Neighbour)
+def neighbour(_context: Context, _job: Neighbour) -> Result:
+    return None
 
 
 @handles(Patient)

@@ -22,23 +22,31 @@ _EXPORTED = {
         ("workers.__main__", "moneyflow.platform.jobs.metrics", "moneyflow.gateways.mail.metrics"),
         {
             "jobs_enqueued_total", "jobs_finished_total", "job_wait_seconds", "job_run_seconds", "emails_total",
-            "purged_rows_total",
+            "purged_rows_total", "email_delivery_seconds", "refused_messages_total",
         },
     ),
     "relay": (
         ("workers.relay.__main__", "moneyflow.platform.jobs.metrics", "workers.relay.metrics"),
         {
             "jobs_in_state", "job_oldest_due_seconds", "jobs_failed_messages", "outbox_unpublished",
-            "outbox_oldest_seconds", "relay_published_total", "relay_leader", "schedule_ticks_total",
+            "outbox_oldest_seconds", "relay_published_total", "relay_leader", "schedule_ticks_total", "kind_paused",
+            "kind_paused_seconds", "limit_places", "purged_rows_total", "jobs_enqueued_total", "jobs_finished_total",
         },
     ),
     "consumer": (
         ("consumers.__main__",),
-        {"consumer_lag", "consumer_events_total", "consumer_last_progress_timestamp_seconds"},
+        {
+            "consumer_lag", "consumer_lag_seconds", "consumer_events_total", "event_delivery_seconds",
+            "consumer_last_progress_timestamp_seconds",
+        },
     ),
 }  # fmt: skip
 #: Only the process that knows them: elsewhere they would say 0 and be believed.
-_ALONE = {"relay": "relay_leader jobs_failed_messages jobs_in_state", "consumer": "consumer_lag"}
+_ALONE = {
+    "relay": "relay_leader jobs_failed_messages jobs_in_state kind_paused kind_paused_seconds limit_places",
+    "worker": "refused_messages_total email_delivery_seconds",
+    "consumer": "consumer_lag consumer_lag_seconds event_delivery_seconds",
+}
 
 Get = Callable[[str], httpx.Response]
 
@@ -96,6 +104,34 @@ def test_each_process_exports_the_metrics_of_the_contract_that_it_knows_and_none
 
     assert {f"moneyflow_{name}" for name in names} - exported == set()
     assert {f"moneyflow_{name}" for name in others} & exported == set()
+
+
+def test_the_runbook_lists_every_metric_with_its_labels_and_who_exports_it() -> None:
+    listed: dict[str, set[str]] = {}
+    for row in (_ROOT / "ops" / "runbooks" / "metrics.md").read_text().splitlines():
+        if row.startswith("| `"):
+            name, exporters = row.split("|")[1:3]
+            listed[name.strip(" `")] = {exporter.strip() for exporter in exporters.split(",")}
+
+    for process, (modules, names) in _EXPORTED.items():
+        with_labels = _with_labels(modules)
+        assert {with_labels[f"moneyflow_{name}"] for name in names} == {
+            n for n, who in listed.items() if process in who
+        }
+
+
+def _with_labels(modules: tuple[str, ...]) -> dict[str, str]:
+    """Return each metric that these modules declare with its labels, as the runbook writes it."""
+    program = f"import {', '.join(modules)}\nfrom prometheus_client.registry import REGISTRY\n"
+    program += "for made in set(REGISTRY._names_to_collectors.values()):\n"
+    program += "    print(getattr(made, '_type', ''), getattr(made, '_name', ''), *getattr(made, '_labelnames', ()))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=_ROOT, capture_output=True, text=True, check=True)
+    found = {}
+    for line in done.stdout.splitlines():
+        kind, name, *labels = line.split(" ")
+        name = f"{name}_total" if kind == "counter" else name
+        found[name] = name.removeprefix("moneyflow_") + ("{" + ",".join(labels) + "}" if labels else "")
+    return found
 
 
 def _exported(modules: tuple[str, ...]) -> set[str]:

@@ -14,7 +14,7 @@ from moneyflow.platform.errors import (
     UnavailableError,
     UnknownVersionError,
 )
-from moneyflow.platform.jobs.policy import RetryPolicy
+from moneyflow.platform.jobs.policy import Breaker, RetryPolicy
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import End, Outcome
 from moneyflow.settings import load_all
@@ -53,11 +53,31 @@ def test_an_error_that_no_attempt_can_cure_fails_at_the_first_and_trips_no_break
 
 
 @pytest.mark.parametrize("error", [UnavailableError("x"), ConflictError("x"), ValueError("a bug"), KeyError("x")])
-def test_any_other_error_is_retried_a_bug_too_and_counts_for_the_breaker(error: Exception) -> None:
+def test_any_other_error_is_retried_a_bug_too(error: Exception) -> None:
     end = decide(error, _claim(2), _POLICY)
 
-    assert (end.outcome, end.counts, end.counts_for_breaker) == (Outcome.RETRIED, True, True)
+    assert (end.outcome, end.counts) == (Outcome.RETRIED, True)
     assert 0 <= end.wait_seconds <= 2
+
+
+def test_outages_alone_count_for_the_breaker_and_what_it_names_as_outages() -> None:
+    named = Breaker(outages=(ConflictError,))
+    for error, breaker, counts in (
+        (UnavailableError("x"), Breaker(), True),
+        (UnavailableError("x"), None, False),
+        (ConflictError("x"), Breaker(), False),
+        (ConflictError("x"), named, True),
+        (UnavailableError("x"), named, True),
+        (ValueError("a bug"), named, False),
+        (PermanentError("x"), Breaker(outages=(PermanentError,)), False),
+    ):
+        assert decide(error, _claim(1), _POLICY, breaker).counts_for_breaker is counts, (error, breaker)
+
+
+def test_an_error_that_the_policy_calls_permanent_is_no_outage() -> None:
+    policy = RetryPolicy(attempts=3, permanent=(UnavailableError,))
+
+    assert decide(UnavailableError("x"), _claim(1), policy) == End(outcome=Outcome.FAILED)
 
 
 @pytest.mark.parametrize(
@@ -94,9 +114,11 @@ def test_a_contract_names_errors_that_are_permanent_and_errors_that_do_not_count
     assert (uncounted.outcome, uncounted.counts) == (Outcome.SNOOZED, False)
 
 
-def test_a_probe_of_a_kind_that_paused_itself_burns_no_attempt_unless_it_is_hopeless() -> None:
+def test_a_probe_that_meets_the_outage_burns_no_attempt_and_one_that_fails_by_itself_takes_its_course() -> None:
     assert decide(UnavailableError("x"), _claim(3, is_probe=True), _POLICY).outcome is Outcome.SNOOZED
     assert decide(PermanentError("x"), _claim(1, is_probe=True), _POLICY).outcome is Outcome.FAILED
+    assert decide(ValueError("x"), _claim(1, is_probe=True), _POLICY).outcome is Outcome.RETRIED
+    assert decide(ValueError("x"), _claim(3, is_probe=True), _POLICY).outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 from aiokafka import TopicPartition
+from prometheus_client import REGISTRY
 
 from consumers.progress import Progress
 
@@ -74,3 +75,38 @@ def test_a_gap_is_not_ready_until_it_is_cleared(progress: Progress) -> None:
 
     assert shown == "user.events 0: 5 is not in 9..12"
     assert progress.is_ready() is None
+
+
+def test_the_lag_in_seconds_is_0_when_the_sink_has_everything_and_else_the_age_of_what_it_surely_has() -> None:
+    wall = [5000.0]
+    progress = Progress("audit", wall_clock=lambda: wall[0])
+    seconds = []
+
+    def look(after: float) -> None:
+        wall[0] += after
+        seconds.append(progress.lag_seconds())
+
+    look(3)
+    progress.lags({("user.events", 0): 0, ("user.events", 1): 0})
+    look(100)
+    progress.lags({("user.events", 0): 9, ("user.events", 1): 0})
+    look(7)
+    progress.written_up_to("user.events", 0, wall[0] - 2)
+    look(0)
+    progress.waiting_for("Postgres is down")
+    look(60)
+    progress.lags({("user.events", 0): 0, ("user.events", 1): 0})
+    look(5)
+    progress.gap(TopicPartition("user.events", 1), "5 is not in 9..12")
+    look(4)
+
+    assert seconds == [3, 0, 107, 7, 67, 0, 9]
+
+
+def test_the_lag_in_seconds_is_exported_as_it_is_at_the_moment() -> None:
+    wall = [5000.0]
+    progress = Progress("of_this_test", wall_clock=lambda: wall[0])
+    progress.waiting_for("Kafka is down")
+    wall[0] += 42
+
+    assert REGISTRY.get_sample_value("moneyflow_consumer_lag_seconds", {"sink": "of_this_test"}) == 42

@@ -1,8 +1,9 @@
 """Worker connection: the one connection that holds this worker's lock and makes its claims."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import structlog
@@ -24,9 +25,10 @@ class WorkerConnection:
     When the process is killed, its connection ends and with it the lock, so its jobs may be rescued at once.
     """
 
-    def __init__(self, conninfo: str, *, name: str, lease_seconds: float) -> None:
+    def __init__(self, conninfo: str, *, name: str, lease_seconds: float, threads: int | None = None) -> None:
         self.name = name
         self.lease_seconds = lease_seconds
+        self._threads = threads
         self._conninfo = conninfo
         self._lock = threading.Lock()
         self._connection: Connection[DictRow] | None = None
@@ -47,10 +49,10 @@ class WorkerConnection:
                     self._drop()
                 raise
 
-    def beat(self) -> None:
-        """Record the heartbeat; a worker that Postgres does not know registers again at its next use."""
+    def beat(self, running: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Record the heartbeat and what runs; a worker that Postgres does not know registers again at its next use."""
         with self.use() as (connection, number):
-            if not heartbeat.beat(connection, number):  # Postgres lost the row in a crash.
+            if not heartbeat.beat(connection, number, running):  # Postgres lost the row in a crash.
                 log.warning("worker_number_lost", number=number)
                 self._drop()
 
@@ -64,7 +66,9 @@ class WorkerConnection:
             connection = psycopg.connect(self._conninfo, autocommit=True, row_factory=dict_row, options=_OPTIONS)
             try:
                 if self._number is None or not heartbeat.hold_lock(connection, self._number):
-                    self._number = heartbeat.register(connection, name=self.name, lease_seconds=self.lease_seconds)
+                    self._number = heartbeat.register(
+                        connection, name=self.name, lease_seconds=self.lease_seconds, threads=self._threads
+                    )
             except BaseException:
                 connection.close()
                 raise

@@ -1,9 +1,13 @@
-"""Heartbeat: a thread that records that this worker moves; a frozen worker's jobs are rescued after its lease."""
+"""Heartbeat: a thread that records that this worker moves; a frozen worker's jobs are rescued after its lease.
+
+With each heartbeat it records which jobs the worker's threads run, for operators.
+"""
 
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import psycopg
 import structlog
@@ -22,9 +26,15 @@ class Heartbeat:
     """Beats until it is stopped, and calls `each_beat` after every beat, a failed one too."""
 
     def __init__(
-        self, connection: WorkerConnection, *, parent_died: Callable[[], None], each_beat: Callable[[], None]
+        self,
+        connection: WorkerConnection,
+        *,
+        parent_died: Callable[[], None],
+        each_beat: Callable[[], None],
+        running: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
     ) -> None:
         self._connection = connection
+        self._running = running
         self._parent_died = parent_died
         self._each_beat = each_beat
         self._parent = os.getppid()
@@ -47,7 +57,7 @@ class Heartbeat:
                 log.warning("parent_died", consequence="this worker finishes what it runs and stops")
                 self._parent_died()
             try:
-                self._connection.beat()
+                self._connection.beat(self._running())
                 self.last_beat = time.monotonic()
                 pause = usual
             except psycopg.Error as error:

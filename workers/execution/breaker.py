@@ -1,4 +1,4 @@
-"""Circuit breaker: a kind whose jobs all fail alike pauses itself, probes with one job at a time, and resumes."""
+"""Circuit breaker: a kind whose jobs all meet one outage pauses itself, probes with one job at a time, and resumes."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ class _Streak:
 
 
 class Breakers:
-    """Counts identical errors in a row, for each kind, in this process.
+    """Counts identical outages in a row, for each kind, in this process.
 
     In this process and not in Postgres, where every job of a kind would have to write the same row: an outage meets
     every worker, so the first that has seen enough pauses the kind for all.
@@ -50,7 +50,7 @@ class Breakers:
             self._write(lambda session: self._resume(session, claim))
 
     def failed(self, claim: Claim, failure: Failure) -> None:
-        """Record an error that another attempt may mend; enough of them in a row, all alike, pause the kind."""
+        """Record an outage; enough of them in a row, all alike, pause the kind."""
         contract = contracts.get(claim.kind)
         if contract is None or contract.breaker is None:
             return
@@ -63,6 +63,10 @@ class Breakers:
         self._paused_at[claim.kind] = time.monotonic()
         self._write(lambda session: self._trip(session, claim, failure))
         self._paused_at[claim.kind] = time.monotonic()  # Of jobs that were claimed while it was written.
+
+    def probe_was_inconclusive(self, claim: Claim) -> None:
+        """Record that the probe ended by an error of its own or was put off: another job probes the kind at once."""
+        self._write(lambda session: control.probe_inconclusive(session, claim.kind, claim.id))
 
     def _is_tripped(self, claim: Claim, failure: Failure, *, errors: int) -> bool:
         error = (failure.error_class, failure.group)

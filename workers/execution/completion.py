@@ -54,7 +54,8 @@ class Completion:
             FenceLostError: another worker has taken the job over.
         """
         contract = contracts.get(claim.kind)
-        end = decide(error, claim, contract.retry if contract else RetryPolicy())
+        policy, breaker = (contract.retry, contract.breaker) if contract else (RetryPolicy(), None)
+        end = decide(error, claim, policy, breaker)
         failure = self._redactor.failure(error)
         failpoints.reach(_BEFORE_FAILURE)
         with self._database.transaction() as session:
@@ -66,4 +67,6 @@ class Completion:
             log.info("job_deferred", outcome=end.outcome, reason=failure.message)
         if end.counts_for_breaker:
             self._breakers.failed(claim, failure)
+        elif claim.is_probe:
+            self._breakers.probe_was_inconclusive(claim)
         return end.outcome

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -99,6 +100,14 @@ class Executor:
     def running(self) -> int:
         """Return how many jobs run now."""
         return len(self._running)
+
+    def running_jobs(self) -> list[dict[str, Any]]:
+        """Return each job that runs now, as operators see it, and the seconds for which it has run."""
+        now = time.monotonic()
+        return [
+            {"id": str(claim.id), "kind": claim.kind, "attempt": claim.attempt, "seconds": round(now - started, 3)}
+            for claim, started in list(self._running.values())
+        ]
 
     def _timed(self, claim: Claim, done: Done | None) -> bool:
         """Run the handler and record how long it took; return False when the completer writes the end."""

@@ -22,6 +22,7 @@ from moneyflow.platform.brokers.job_message import decode, fence_of, priority_of
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.jobs.contract import PRIORITIES
+from workers.intake import metrics
 from workers.intake.acks import Acks
 from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.delivery import Delivery, Verdict
@@ -83,6 +84,7 @@ class JobsConsumer(_RabbitmqConsumer):
         try:
             job_id = decode(body)
         except PoisonError as error:
+            metrics.refused_messages.labels("undecodable").inc()
             log.warning("message_refused", reason=error.detail, consequence="it is on jobs_failed now")
             self.channel.basic_reject(method.delivery_tag, requeue=False)
             return None

@@ -18,6 +18,7 @@ from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.platform.brokers.redis import channel
 from moneyflow.platform.database import Database, is_transient
 from moneyflow.platform.telemetry.health import serve_health
+from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin, listening, run
 from moneyflow.settings import RelaySettings
 from workers.relay.batches import BatchRelay
@@ -50,7 +51,7 @@ class RelayProcess:
     def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings
         self._loops: list[Loop] = []
-        self._database = Database(settings.conninfo("relay", application_name="relay sessions"), size=3)
+        self._database = Database(self._conninfo("sessions"), size=3)
         self._warnings = Warnings(self._database)
         self._moved = time.monotonic()
 
@@ -163,7 +164,7 @@ class RelayProcess:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     def _conninfo(self, part: str) -> str:
-        return self.settings.conninfo("relay", application_name=f"relay {part}")
+        return self.settings.conninfo("relay", application_name=f"relay {process_name()} {part}")
 
 
 def _notifications(message: Mapping[str, Any]) -> set[bytes]:

@@ -9,6 +9,7 @@ from psycopg.rows import DictRow
 
 from moneyflow.platform.jobs.contract import limits
 from moneyflow.platform.jobs.store import admission
+from moneyflow.platform.retention import purged_rows
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ class Admission:
         self._tidied_at = time.monotonic()
         windows = [limit.rate.per_seconds for limit in self._limits if limit.rate]
         seconds = max([*windows, _SHORTEST_MEMORY_SECONDS])
-        await admission.purge_starts(self._connection, seconds=seconds)
+        purged_rows.labels("job_starts").inc(await admission.purge_starts(self._connection, seconds=seconds))
         for name in await admission.unknown_limits(self._connection, self._limits):
             log.error(
                 "limit_unknown",

@@ -1,4 +1,7 @@
-"""Probes: the leader lets one job at a time of each kind whose breaker is open run again."""
+"""Probes: the leader lets one job at a time of each kind whose breaker is open run again.
+
+It also frees the places under limits that jobs of paused kinds hold: a pause must not hold up another kind.
+"""
 
 import structlog
 from psycopg import AsyncConnection
@@ -19,6 +22,9 @@ class Probes:
 
     async def run_once(self) -> float:
         """Choose the probes that are due; return the seconds to wait before the next look."""
+        released = await control.release_places(self._connection)
+        if released:
+            log.info("places_released", jobs=released, reason="their kinds are paused")
         for row in await control.choose_probes(self._connection):
             log.info("probe_chosen", job=row["kind"], job_id=str(row["probe_job_id"]))
         return _POLL_SECONDS

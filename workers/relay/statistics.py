@@ -1,12 +1,17 @@
-"""Statistics: the leader exports the counts of jobs, queues and outbox rows, and warns of starved priorities."""
+"""Statistics: the leader exports the counts of jobs, pauses, limits, queues and outbox, and warns of starved jobs."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from prometheus_client import Gauge
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE
 from moneyflow.platform.events import publication as events
-from moneyflow.platform.jobs.contract import PRIORITIES
-from moneyflow.platform.jobs.store import status
+from moneyflow.platform.events.warnings import Details
+from moneyflow.platform.jobs.contract import limits, registry
+from moneyflow.platform.jobs.store import admission, control, status
 from workers.relay import metrics
 from workers.relay.queue_depth import QueueDepths
 from workers.relay.warnings import Warnings
@@ -14,7 +19,36 @@ from workers.relay.warnings import Warnings
 _POLL_SECONDS = 5.0
 #: Seconds for which a job is due without a start before its priority counts as starved.
 _STARVED_SECONDS = 300.0
-_STATES = ("scheduled", "queued", "running", "retrying")
+_STATES = ("scheduled", "queued", "running", "retrying", "failed")
+
+
+#: Values of a gauge by its labels.
+Values = dict[tuple[str, ...], float]
+
+
+class Series:
+    """The series of one gauge as counted last: one that is no longer counted is 0, or removed with `forget`."""
+
+    def __init__(self, gauge: Gauge, *, forget: bool = False) -> None:
+        self._gauge = gauge
+        self._forget = forget
+        self._known: set[tuple[str, ...]] = set()
+
+    def show(self, values: Values) -> None:
+        """Export the values by their labels."""
+        for labels, value in values.items():
+            self._gauge.labels(*labels).set(value)
+        for labels in self._known - values.keys():
+            if self._forget:
+                self._gauge.remove(*labels)
+            else:
+                self._gauge.labels(*labels).set(0)
+        self._known = set(values) if self._forget else self._known | values.keys()
+
+    def clear(self) -> None:
+        """Export nothing any more."""
+        self._gauge.clear()
+        self._known = set()
 
 
 class Statistics:
@@ -34,16 +68,20 @@ class Statistics:
         self._warnings = warnings
         self._poll_seconds = poll_seconds
         self._starved_seconds = starved_seconds
+        self._states = Series(metrics.jobs_in_state)
+        self._oldest = Series(metrics.job_oldest_due_seconds)
+        self._paused = Series(metrics.kind_paused, forget=True)
+        self._paused_seconds = Series(metrics.kind_paused_seconds, forget=True)
+        self._places = Series(metrics.limit_places, forget=True)
 
     async def run_once(self) -> float:
         """Count once; return the seconds to wait before the next count."""
-        states = await status.counts_by_state(self._connection)
-        for state in _STATES:
-            metrics.jobs_in_state.labels(state).set(states.get(state, 0))
-        oldest = await status.oldest_due(self._connection)
-        for priority in PRIORITIES:
-            metrics.job_oldest_due_seconds.labels(str(priority)).set(oldest.get(priority, 0))
-        await self._warn_of_starvation(oldest)
+        await self._count_jobs()
+        await self._count_pauses()
+        places = await admission.places(self._connection, list(limits().values()))
+        self._places.show(
+            {(row["name"], state): row[state] for row in places for state in ("used", "free") if row[state] is not None}
+        )
         for row in await status.outbox_ages(self._connection):
             _set_outbox(row["kind"], row["rows"], row["seconds"])
         _set_outbox("event", *await events.age(self._connection))
@@ -54,24 +92,52 @@ class Statistics:
 
     def clear(self) -> None:
         """Export nothing any more: the next leader counts."""
-        for gauge in (
-            metrics.jobs_in_state,
-            metrics.job_oldest_due_seconds,
-            metrics.outbox_unpublished,
-            metrics.outbox_oldest_seconds,
-        ):
+        for series in (self._states, self._oldest, self._paused, self._paused_seconds, self._places):
+            series.clear()
+        for gauge in (metrics.outbox_unpublished, metrics.outbox_oldest_seconds):
             gauge.clear()
 
-    async def _warn_of_starvation(self, oldest: dict[int, float]) -> None:
-        for priority, seconds in oldest.items():
-            if seconds <= self._starved_seconds:
-                continue
+    async def _count_jobs(self) -> None:
+        """Export the states and the oldest due job of every kind; a declared kind without jobs has zeros."""
+        counted: Values = {
+            (row["kind"], row["state"]): row["jobs"] for row in await status.counts_by_state(self._connection)
+        }
+        self._states.show({(kind, state): 0 for kind in registry for state in _STATES} | counted)
+        oldest = await status.oldest_due(self._connection)
+        ages: Values = {(row["kind"], str(row["priority"])): row["seconds"] for row in oldest}
+        self._oldest.show({(kind, str(contract.priority)): 0.0 for kind, contract in registry.items()} | ages)
+        await self._warn_of_starvation(oldest)
+
+    async def _count_pauses(self) -> None:
+        paused = await control.paused_seconds(self._connection)
+        self._paused.show({(row["kind"], row["paused_by"]): 1 for row in paused})
+        self._paused_seconds.show({(row["kind"],): row["seconds"] for row in paused})
+
+    async def _warn_of_starvation(self, oldest: Sequence[DictRow]) -> None:
+        """Warn of each priority of which nothing starts, and of each paused kind whose jobs wait."""
+        starved = [row for row in oldest if row["seconds"] > self._starved_seconds]
+        for priority, seconds in _longest("priority", [row for row in starved if not row["is_paused"]]).items():
             message = (
                 f"Jobs of priority {priority} have been due for {seconds:.0f} seconds and do not start. "
                 "Start more workers, or look at what the higher priorities are busy with."
             )
-            details = {"priority": priority, "seconds": round(seconds)}
+            details: Details = {"priority": priority, "seconds": round(seconds)}
             await self._warnings.warn("jobs_starved", message, subject=str(priority), details=details)
+        for kind, seconds in _longest("kind", [row for row in starved if row["is_paused"]]).items():
+            message = (
+                f"Jobs of {kind} have been due for {seconds:.0f} seconds: the kind is paused. `moneyflow queue status` "
+                f"shows by whom and why, `moneyflow queue resume {kind}` ends the pause."
+            )
+            details = {"job": kind, "seconds": round(seconds)}
+            await self._warnings.warn("jobs_starved", message, subject=kind, details=details)
+
+
+def _longest(column: str, rows: Sequence[DictRow]) -> dict[Any, float]:
+    """Return the longest wait, in seconds, for each value of the column."""
+    longest: dict[Any, float] = {}
+    for row in rows:
+        longest[row[column]] = max(longest.get(row[column], 0.0), row["seconds"])
+    return longest
 
 
 def _set_outbox(kind: str, rows: int, seconds: float) -> None:

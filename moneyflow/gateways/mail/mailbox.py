@@ -38,7 +38,7 @@ class Mailbox(Mailer):
 
     def send(self, template: str, *, to: Recipient, values: Mapping[str, Any], job_id: UUID) -> None:
         """Render the mail and keep it."""
-        with counted(template):
+        with counted(template, job_id=job_id):
             rendered = self.render(template, values)
             message = build(rendered, sender=self.sender, to=to, job_id=job_id)
             if self.error is not None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from moneyflow.gateways.mail import Recipient, Rendered, metrics
 from moneyflow.platform import clock
 from moneyflow.platform.errors import PermanentError
+from moneyflow.platform.ids import made_at
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -38,8 +39,11 @@ def build(rendered: Rendered, *, sender: Recipient, to: Recipient, job_id: UUID)
 
 
 @contextmanager
-def counted(template: str) -> Iterator[None]:
-    """Count the mail that is sent in this block as sent, refused for good, or to be sent later."""
+def counted(template: str, *, job_id: UUID) -> Iterator[None]:
+    """Count the mail that is sent in this block as sent, refused for good, or to be sent later.
+
+    The age of its job, which a UUIDv7 holds, is how long its delivery took.
+    """
     try:
         yield
     except PermanentError:
@@ -49,6 +53,8 @@ def counted(template: str) -> Iterator[None]:
         metrics.emails.labels(template, "later").inc()
         raise
     metrics.emails.labels(template, "sent").inc()
+    seconds = (clock.now() - made_at(job_id)).total_seconds()
+    metrics.email_delivery_seconds.labels(template).observe(max(seconds, 0))
 
 
 def _address(of: Recipient) -> Address:

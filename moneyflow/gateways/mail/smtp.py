@@ -20,7 +20,7 @@ class SmtpMailer(Mailer):
 
     def send(self, template: str, *, to: Recipient, values: Mapping[str, Any], job_id: UUID) -> None:
         """Render the mail and send it."""
-        with counted(template):
+        with counted(template, job_id=job_id):
             self._connections.send(build(self._render(template, values), sender=self._sender, to=to, job_id=job_id))
 
     def close(self) -> None:

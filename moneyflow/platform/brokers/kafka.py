@@ -17,6 +17,11 @@ def topic_name(settings: KafkaSettings, topic: str) -> str:
     return settings.kafka_topic_prefix + topic
 
 
+def group_prefix(settings: KafkaSettings) -> str:
+    """Return the beginning of the names of our consumer groups, which the sink's name follows."""
+    return f"{settings.kafka_topic_prefix}money-flow."
+
+
 async def create_topics(settings: KafkaSettings) -> list[str]:
     """Create the topics that do not exist, and return their names; existing topics are not changed."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="money-flow-migrate")

@@ -68,6 +68,7 @@ def _breaker(contract: type[Job]) -> dict[str, Any] | None:
         "errors": breaker.errors,
         "probe_seconds": breaker.probe_seconds,
         "longest_probe_seconds": breaker.longest_probe_seconds,
+        "outages": ["UnavailableError", *(error.__name__ for error in breaker.outages)],
     }
 
 

@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass
 
+from moneyflow.platform.errors import UnavailableError
+
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
@@ -47,7 +49,10 @@ class Unique:
 
 @dataclass(frozen=True, kw_only=True)
 class Breaker:
-    """Circuit breaker: pauses a kind after `errors` identical errors in a row in one worker process.
+    """Circuit breaker: pauses a kind after `errors` identical outages in a row in one worker process.
+
+    An outage is an `UnavailableError`, or an error of a class in `outages`. Every other error says something about its
+    own job alone: it neither counts nor ends a row, so that a bug or a refused payment holds up no other job.
 
     One job probes the kind after `probe_seconds`, then after twice as long, up to `longest_probe_seconds`; a probe that
     succeeds ends the pause.
@@ -56,7 +61,12 @@ class Breaker:
     errors: int = 20
     probe_seconds: float = 10.0
     longest_probe_seconds: float = 300.0
+    outages: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
         if self.errors < 1 or self.probe_seconds <= 0 or self.longest_probe_seconds < self.probe_seconds:
             raise ValueError(f"a breaker needs errors >= 1 and 0 < probe_seconds <= longest_probe_seconds, not {self}")
+
+    def is_outage(self, error: BaseException) -> bool:
+        """Return whether the error means that something outside is down, for this job and for all others."""
+        return isinstance(error, (UnavailableError, *self.outages))

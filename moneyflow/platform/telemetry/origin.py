@@ -1,7 +1,9 @@
 """Origin: the request that caused the current work; carried to every log line, job and event of it."""
 
+import os
 import re
 import secrets
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -67,6 +69,11 @@ def source() -> str:
 def process() -> str:
     """Return this process's name, such as api."""
     return _source.rpartition("/")[2]
+
+
+def process_name() -> str:
+    """Return which process this is, as host:pid; operators see it under this name."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def set_process(process: str) -> None:

@@ -54,6 +54,15 @@ class JobRow(SQLModel, table=True):
             "due_at",
             postgresql_where=text("state = 'scheduled' and waits_for = 'limit'"),
         ),
+        # The same by kind: the probes of a paused kind, and the age of its oldest job.
+        Index(
+            "jobs_limited_due_idx",
+            "kind",
+            "priority",
+            "due_at",
+            postgresql_where=text("state = 'scheduled' and waits_for = 'limit'"),
+            postgresql_include=["attempt"],
+        ),
         Index(
             "jobs_admitted_idx",
             "limit_name",
@@ -174,6 +183,10 @@ class Worker(SQLModel, table=True):
     lease_seconds: float = Field(sa_type=Float)
     started_at: datetime = moment(default_now=True)
     heartbeat_at: datetime = moment(default_now=True)
+    #: Jobs that it can run at a time; None for a worker of a version that did not say so.
+    threads: int | None = Field(default=None, sa_type=SmallInteger)
+    #: What its threads ran at the heartbeat: `id`, `kind`, `attempt`, and the `seconds` for which it has run.
+    running: list[dict[str, Any]] | None = Field(sa_column=Column(JSONB, nullable=True))
 
 
 class Batch(SQLModel, table=True):

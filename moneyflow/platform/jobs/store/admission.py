@@ -27,6 +27,18 @@ async def admit(connection: AsyncConnection[DictRow], limits: Sequence[Limit], *
     return (await connection.execute(QUERIES["admit"], parameters)).rowcount
 
 
+async def places(connection: AsyncConnection[DictRow], limits: Sequence[Limit]) -> list[DictRow]:
+    """Return `name`, and the `used` and `free` places of each limit; `free` is None for a limit of keys alone."""
+    rates = [limit.rate for limit in limits]
+    parameters = {
+        "names": [limit.name for limit in limits],
+        "concurrency": [limit.concurrency for limit in limits],
+        "rate_limits": [rate.limit if rate else None for rate in rates],
+        "rate_seconds": [float(rate.per_seconds) if rate else None for rate in rates],
+    }
+    return await (await connection.execute(QUERIES["places"], parameters)).fetchall()
+
+
 async def unknown_limits(connection: AsyncConnection[DictRow], limits: Sequence[Limit]) -> list[str]:
     """Return the names of limits that jobs wait for and that are not among `limits`."""
     parameters = {"names": [limit.name for limit in limits]}
@@ -34,6 +46,6 @@ async def unknown_limits(connection: AsyncConnection[DictRow], limits: Sequence[
     return [row["name"] for row in await cursor.fetchall()]
 
 
-async def purge_starts(connection: AsyncConnection[DictRow], *, seconds: float) -> None:
-    """Delete starts older than `seconds`, which no rate counts."""
-    await connection.execute(QUERIES["purge_starts"], {"seconds": seconds})
+async def purge_starts(connection: AsyncConnection[DictRow], *, seconds: float) -> int:
+    """Delete starts older than `seconds`, which no rate counts; return their number."""
+    return (await connection.execute(QUERIES["purge_starts"], {"seconds": seconds})).rowcount

@@ -8,15 +8,7 @@ with recursive limits as (
         as limits (name, concurrency, per_key, rate_limit, rate_seconds)
     where exists (select 1 from jobs where limit_name = limits.name and <<waiting_for_limit>>)
 ), free as (
-    select limits.*, greatest(0, least(
-        %(limit)s,
-        concurrency - (select count(*) from jobs where limit_name = limits.name and waits_for is null
-                       and <<unfinished>>),
-        rate_limit - (select count(*) from jobs where limit_name = limits.name and waits_for is null
-                      and <<waiting>>)
-            - (select count(*) from job_starts where limit_name = limits.name
-               and started_at > clock_timestamp() - make_interval(secs => rate_seconds))
-    )) as places
+    select limits.*, greatest(0, least(%(limit)s, <<free_places>>)) as places
     from limits
 ), pairs as (
     select name, (select min(limit_key) from jobs
@@ -31,7 +23,7 @@ with recursive limits as (
     from pairs join free using (name), lateral (
         select id, priority, due_at from jobs
         where limit_name = pairs.name and limit_key = pairs.key and <<waiting_for_limit>>
-          and due_at <= clock_timestamp() and kind not in <<paused_kinds>>
+          and due_at <= clock_timestamp() and <<not_paused>>
         order by priority desc, due_at
         limit greatest(0, least(places, per_key - (
             select count(*) from jobs where limit_name = pairs.name and limit_key = pairs.key and waits_for is null
@@ -42,6 +34,22 @@ with recursive limits as (
 update jobs set waits_for = null from chosen
 where jobs.id = chosen.id and place <= places and <<waiting_for_limit>>
 returning jobs.id;
+
+-- name: places
+-- The places of each limit: used and free. A rate's are those of its current window; a limit of keys alone has no number
+-- of free ones.
+with limits as (
+    select * from unnest(%(names)s::text[], %(concurrency)s::integer[], %(rate_limits)s::integer[],
+                         %(rate_seconds)s::double precision[])
+        as limits (name, concurrency, rate_limit, rate_seconds)
+), counted as (
+    select limits.*, greatest(0, <<free_places>>) as free, <<free_places>> is null as is_open,
+        (select count(*) from jobs where limit_name = limits.name and waits_for is null and <<unfinished>>) as held
+    from limits
+)
+select name, case when concurrency is null and rate_limit is not null then rate_limit - free else held end as used,
+    case when not is_open then free end as free
+from counted;
 
 -- name: unknown_limits
 -- Limits that jobs wait for and that this version does not declare.

@@ -46,7 +46,7 @@ class End:
     outcome: Outcome
     #: Until the job is due again, where it is.
     wait_seconds: float = 0
-    #: The error says that something outside is down; enough of them in a row pause the kind.
+    #: The error is an outage: something outside is down. Enough of them in a row pause the kind.
     counts_for_breaker: bool = False
 
     @property

@@ -72,11 +72,26 @@ def probe_failed(session: Session, kind: str, job_id: UUID, breaker: Breaker) ->
     session.execute(QUERIES["probe_failed"], parameters)
 
 
+def probe_inconclusive(session: Session, kind: str, job_id: UUID) -> None:
+    """Let another job probe the kind at once: this one ended without showing whether the outage is over."""
+    session.execute(QUERIES["probe_inconclusive"], {"kind": kind, "probe_job_id": job_id})
+
+
 def paused(session: Session) -> list[DictRow]:
     """Return every paused kind: kind, paused_at, paused_by, pause_reason, and probe_at when its breaker paused it."""
     return session.fetch_all(QUERIES["paused"])
 
 
+async def paused_seconds(connection: AsyncConnection[DictRow]) -> list[DictRow]:
+    """Return `kind`, `paused_by` and the `seconds` since then of every paused kind."""
+    return await (await connection.execute(QUERIES["paused_seconds"])).fetchall()
+
+
 async def choose_probes(connection: AsyncConnection[DictRow]) -> list[DictRow]:
     """Choose a probe for each kind whose breaker is open and due; return `kind` and `probe_job_id` of each."""
     return await (await connection.execute(QUERIES["choose_probes"])).fetchall()
+
+
+async def release_places(connection: AsyncConnection[DictRow]) -> int:
+    """Free the places under limits that jobs of paused kinds hold without running; return the number of jobs."""
+    return (await connection.execute(QUERIES["release_places"])).rowcount

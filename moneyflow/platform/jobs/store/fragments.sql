@@ -26,6 +26,11 @@ state = 'scheduled' and waits_for = 'limit'
 -- A job whose kind is not paused, or that probes it.
 (kind not in <<paused_kinds>> or id in <<probes>>)
 
+-- fragment: fresh
+-- A due job of a kind in `due` without an attempt that ended since the kind was paused.
+(due_at <= clock_timestamp() and not exists (
+    select from job_attempts ended where ended.job_id = jobs.id and ended.ended_at >= due.paused_at))
+
 -- fragment: lost
 -- A running job whose lease expired or whose worker is dead.
 (lease_until < clock_timestamp() or worker not in (select number from live_workers))
@@ -45,6 +50,16 @@ unique_key = case when unique_while_unfinished and cancel_requested_at is not nu
 -- What starts a failed job from the beginning; its old attempts stay in the history and count no more.
 state = 'scheduled', attempt = 0, quarantined = false, fence = jobs.fence + 1, finished_at = null,
 cancel_requested_at = null, parked_reason = null, progress = null, waits_for = <<limit_or_nothing>>
+
+-- fragment: free_places
+-- Places of a row of `limits` that no job has; null for a limit of keys alone. For a rate, an admitted job that has not
+-- started counts as a start.
+least(
+    concurrency - (select count(*) from jobs where limit_name = limits.name and waits_for is null and <<unfinished>>),
+    rate_limit - (select count(*) from jobs where limit_name = limits.name and waits_for is null and <<waiting>>)
+        - (select count(*) from job_starts where limit_name = limits.name
+           and started_at > clock_timestamp() - make_interval(secs => rate_seconds))
+)
 
 -- fragment: limit_or_nothing
 -- What a job waits for before it can be published: a place under its limit, if it has one.

@@ -1,7 +1,10 @@
 """Heartbeats: a worker registers for a number, holds an advisory lock on it, and beats."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import orjson
 from psycopg import Connection
 from psycopg.rows import DictRow
 
@@ -13,11 +16,12 @@ _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 LOCK_CLASS = 19782
 
 
-def register(connection: Connection[DictRow], *, name: str, lease_seconds: float) -> int:
+def register(connection: Connection[DictRow], *, name: str, lease_seconds: float, threads: int | None = None) -> int:
     """Register this worker under a new number, and hold its lock for as long as the connection lives."""
     with connection.transaction():
         connection.execute(_QUERIES["durably"])
-        row = connection.execute(_QUERIES["register"], {"name": name, "lease_seconds": lease_seconds}).fetchone()
+        parameters = {"name": name, "lease_seconds": lease_seconds, "threads": threads}
+        row = connection.execute(_QUERIES["register"], parameters).fetchone()
     assert row is not None
     number: int = row["number"]
     hold_lock(connection, number)
@@ -30,6 +34,10 @@ def hold_lock(connection: Connection[DictRow], number: int) -> bool:
     return beat(connection, number)
 
 
-def beat(connection: Connection[DictRow], number: int) -> bool:
-    """Record the heartbeat; return False when the number is unknown, so that the worker has to register again."""
-    return connection.execute(_QUERIES["beat"], {"number": number}).rowcount == 1
+def beat(connection: Connection[DictRow], number: int, running: Sequence[Mapping[str, Any]] = ()) -> bool:
+    """Record the heartbeat, and what the worker runs; return False when the number is unknown.
+
+    Then the worker has to register again.
+    """
+    parameters = {"number": number, "running": orjson.dumps(list(running)).decode()}
+    return connection.execute(_QUERIES["beat"], parameters).rowcount == 1

@@ -46,7 +46,7 @@ where kinds.kind not in <<paused_kinds>>;
 with confirmed as (
     select jobs.id from jobs
     join unnest(%(ids)s::uuid[], %(fences)s::bigint[]) as sent (id, fence) using (id, fence)
-    where state = 'scheduled' order by id for update of jobs skip locked
+    where <<publishable>> order by id for update of jobs skip locked
 )
 update jobs set state = 'queued', published_at = clock_timestamp() from confirmed where jobs.id = confirmed.id
 returning jobs.id;

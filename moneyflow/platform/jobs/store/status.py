@@ -61,16 +61,14 @@ def counts(session: Session) -> list[DictRow]:
     return session.fetch_all(QUERIES["counts"])
 
 
-async def counts_by_state(connection: AsyncConnection[DictRow]) -> dict[str, int]:
-    """Return the number of jobs in each unfinished state that has any."""
-    rows = await (await connection.execute(QUERIES["jobs_in_state"])).fetchall()
-    return {row["state"]: row["jobs"] for row in rows}
+async def counts_by_state(connection: AsyncConnection[DictRow]) -> list[DictRow]:
+    """Return `kind`, `state` and the number of `jobs` of each unfinished state, and of failed jobs, that has any."""
+    return await (await connection.execute(QUERIES["jobs_in_state"])).fetchall()
 
 
-async def oldest_due(connection: AsyncConnection[DictRow]) -> dict[int, float]:
-    """Return for each priority the seconds for which the oldest job that no pause or limit holds back has been due."""
-    rows = await (await connection.execute(QUERIES["oldest_due"])).fetchall()
-    return {row["priority"]: row["seconds"] for row in rows}
+async def oldest_due(connection: AsyncConnection[DictRow]) -> list[DictRow]:
+    """Return for each kind and priority the `seconds` for which its oldest job has been due, and `is_paused`."""
+    return await (await connection.execute(QUERIES["oldest_due"])).fetchall()
 
 
 async def outbox_ages(connection: AsyncConnection[DictRow]) -> list[DictRow]:

@@ -44,29 +44,49 @@ from (
 group by kind, priority, state order by kind, priority desc, state;
 
 -- name: jobs_in_state
--- Counts of unfinished jobs by state. Each part reads its own index, as above.
-select state, sum(jobs)::bigint as jobs from (
-    select <<scheduled_or_retrying>> as state, count(*) as jobs from jobs where <<publishable>> group by 1
+-- Counts of unfinished and failed jobs by kind and state. Each part reads its own index, as above.
+select kind, state, sum(jobs)::bigint as jobs from (
+    select kind, <<scheduled_or_retrying>> as state, count(*) as jobs from jobs where <<publishable>> group by 1, 2
     union all
-    select <<scheduled_or_retrying>>, count(*) from jobs where <<waiting_for_limit>> group by 1
+    select kind, <<scheduled_or_retrying>>, count(*) from jobs where <<waiting_for_limit>> group by 1, 2
     union all
-    select 'scheduled', count(*) from batches join jobs on jobs.id = end_job_id
-    where batches.state = 'open' and jobs.state = 'scheduled' and waits_for = 'batch'
+    select jobs.kind, 'scheduled', count(*) from batches join jobs on jobs.id = end_job_id
+    where batches.state = 'open' and jobs.state = 'scheduled' and waits_for = 'batch' group by 1
     union all
-    select 'queued', count(*) from jobs where state = 'queued'
+    select kind, 'queued', count(*) from jobs where state = 'queued' group by 1
     union all
-    select 'running', count(*) from jobs where state = 'running' and worker is not null
-) unfinished where jobs > 0 group by state;
+    select kind, 'running', count(*) from jobs where state = 'running' and worker is not null group by 1
+    union all
+    select kind, 'failed', count(*) from jobs where state = 'failed' group by 1
+) parts group by kind, state;
 
 -- name: oldest_due
--- Seconds for which the oldest job of each priority has been due. Jobs of paused kinds or under a limit do not count.
-select priority, extract(epoch from clock_timestamp() - min(due_at))::float as seconds from (
-    select kind, priority, due_at from jobs where <<publishable>> and due_at <= clock_timestamp()
+-- Seconds for which the oldest job of each kind and priority has been due, and whether the kind is paused. Jobs of paused
+-- kinds count, under a limit too; other jobs that wait for a place under their limit do not. PERF: one index lookup for
+-- each kind and priority, as for due jobs.
+with recursive kinds (kind) as (
+    (select kind from jobs where <<publishable>> order by kind limit 1)
     union all
-    select kind, priority, due_at from jobs where state = 'queued' and due_at <= clock_timestamp()
-) due
-where kind not in <<paused_kinds>>
-group by priority;
+    select (select jobs.kind from jobs where <<publishable>> and jobs.kind > kinds.kind
+            order by jobs.kind limit 1)
+    from kinds where kinds.kind is not null
+), due as (
+    select kinds.kind, level.priority, found.due_at from kinds, generate_series(10, 0, -1) as level (priority), lateral (
+        select due_at from jobs where jobs.kind = kinds.kind and jobs.priority = level.priority and <<publishable>>
+        order by due_at limit 1
+    ) found
+    union all
+    select paused.kind, level.priority, found.due_at
+    from <<paused_kinds>> paused, generate_series(10, 0, -1) as level (priority), lateral (
+        select due_at from jobs where jobs.kind = paused.kind and jobs.priority = level.priority and <<waiting_for_limit>>
+        order by due_at limit 1
+    ) found
+    union all
+    select kind, priority, due_at from jobs where state = 'queued'
+)
+select kind, priority, extract(epoch from clock_timestamp() - min(due_at))::float as seconds,
+    kind in <<paused_kinds>> as is_paused
+from due where due_at <= clock_timestamp() group by kind, priority;
 
 -- name: outbox_age
 -- Rows that the relay has to publish, and the age of the oldest in seconds.
