@@ -1,7 +1,7 @@
 """Progress of a consumer: its liveness, its readiness and its lag metrics."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from aiokafka import TopicPartition
 
@@ -26,6 +26,7 @@ class Progress:
         self._failing: str | None = None
         self._failing_since = 0.0
         self._gaps: dict[TopicPartition, str] = {}
+        self._parked: tuple[str, ...] = ()
 
     def iterated(self) -> None:
         """Note that the loop runs."""
@@ -55,13 +56,20 @@ class Progress:
         """Note that a partition has no gap."""
         self._gaps = {other: gap for other, gap in self._gaps.items() if other != partition}
 
-    def lags(self, lags: Mapping[tuple[str, int], int]) -> None:
-        """Note the lag of each partition in records, after an iteration in which every server answered."""
+    def parked(self, reasons: Sequence[str]) -> None:
+        """Note why partitions wait for a newer version, which reads their next records."""
+        self._parked = tuple(reasons)
+
+    def lags(self, lags: Mapping[tuple[str, int], int], *, parked: Mapping[tuple[str, int], int] | None = None) -> None:
+        """Note the lag of each partition in records, after an iteration in which every server answered.
+
+        A parked partition shows its lag; that nothing of it is written is right.
+        """
         self._waiting = self._failing = None
         self._lag = sum(lags.values())
-        for (topic, partition), lag in lags.items():
+        for (topic, partition), lag in {**(parked or {}), **lags}.items():
             metrics.consumer_lag.labels(self._sink, topic, str(partition)).set(lag)
-        if self._lag == 0 and not self._gaps:
+        if self._lag == 0 and not self._gaps and not self._parked:
             self.moved()
 
     def is_alive(self) -> str | None:
@@ -76,5 +84,5 @@ class Progress:
         return None
 
     def is_ready(self) -> str | None:
-        """Return the server that it waits for, the error of its last iteration, or its gaps."""
-        return self._waiting or self._failing or "; ".join(self._gaps.values()) or None
+        """Return the server that it waits for, the error of its last iteration, or its gaps and parked partitions."""
+        return self._waiting or self._failing or "; ".join([*self._gaps.values(), *self._parked]) or None

@@ -8,7 +8,7 @@ from moneyflow.platform.errors import ConflictError
 from moneyflow.platform.jobs.store import control
 from moneyflow.platform.jobs.store import status as jobs_status
 from ops.cli.options import Kind, PauseReason, acting_operator, contract_of
-from ops.cli.output import AsJson, console, print_json, shown, table
+from ops.cli.output import AsJson, console, fixed, print_json, shown, table
 from ops.cli.servers import working_session
 
 app = typer.Typer(no_args_is_help=True, help="counts of jobs; pause and resume a kind")
@@ -21,17 +21,20 @@ def group() -> None:
 
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Count waiting, running and failed jobs by kind and priority, and list the paused kinds, by whom and why."""
+    """Count waiting, running and failed jobs by kind and priority; list paused kinds, and what no worker can read."""
     with working_session("queue status") as session:
-        standing, paused = jobs_status.counts(session), control.paused(session)
+        standing, paused, parked = jobs_status.counts(session), control.paused(session), jobs_status.parked(session)
     if as_json:
-        print_json({"jobs": standing, "paused": paused})
+        print_json({"jobs": standing, "paused": paused, "parked": parked})
         return
     columns = ("kind", "priority", "state", "jobs", "of them blocked", "oldest overdue for")
     console().print(table(*columns, rows=[_row(row) for row in standing]))
     if paused:
         rows = [(k["kind"], k["paused_at"], k["paused_by"], k["pause_reason"], k["probe_at"]) for k in paused]
         console().print(table("paused", "since", "by", "why", "next probe", rows=rows))
+    if parked:
+        rows = [(k["kind"], k["jobs"], k["oldest_enqueued_at"], k["reason"], k["oldest_id"]) for k in parked]
+        console().print(table("parked", "jobs", "since", "why", fixed("oldest"), rows=rows))
 
 
 @app.command()

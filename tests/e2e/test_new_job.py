@@ -49,6 +49,7 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
         _run(checkout, str(bin_folder / "ruff"), "check", "--no-cache", "."),
         _run(checkout, str(bin_folder / "mypy"), "--cache-dir", str(_ROOT / ".mypy_cache/of_new_jobs")),
         _run(checkout, str(bin_folder / "lint-imports"), "--no-cache"),
+        _run(checkout, sys.executable, "-m", "ops.cli", "contracts", "check"),
         _run(
             checkout, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
             "tests/integration/test_close_account.py", f"tests/integration/test_{_LONGEST}.py",
@@ -59,6 +60,7 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
     assert (plain.returncode, mail.returncode) == (0, 0), plain.stderr + mail.stderr
     assert written == {
         *(f"{place}{name}.py" for place in _PLACES for name in ("close_account", _LONGEST)),
+        *(f"tests/contracts/jobs/{name}.1.json" for name in ("close_account", _LONGEST)),
         f"mail_templates/{_LONGEST}.jinja",
     }  # fmt: skip
     assert all(f"wrote {path}" in plain.stdout + mail.stdout for path in written)

@@ -79,6 +79,7 @@ _ASKED_BY_ITSELF: dict[str, dict[str, Any]] = {
     "queued_before": {"grace_seconds": 5},
     "publish_again": {"newest": clock.now(), "limit": 1000},
     "jobs_in_state": {},
+    "parked_by_kind": {},
     "oldest_due": {},
     "outbox_age": {},
 }  # fmt: skip
@@ -207,3 +208,14 @@ def test_what_waits_is_counted_by_kind_and_age(database: Database, ask: Ask) -> 
     assert ask("age") == [{"rows": 0, "seconds": 0}]
     assert states == {"scheduled": 2, "queued": 1}
     assert ask("oldest_due") == [{"priority": 5, "seconds": pytest.approx(60, abs=5)}]
+
+
+def test_jobs_that_no_worker_can_read_are_counted_until_they_end(database: Database, ask: Ask) -> None:
+    parked, _ = _some(database, 2)
+    before = ask("parked_by_kind")
+
+    _set(database, "parked_reason = 'deploy version 2'", parked)
+    waiting = ask("parked_by_kind")
+    _set(database, "state = 'cancelled'", parked)
+
+    assert (before, waiting, ask("parked_by_kind")) == ([], [{"kind": "leave_effect", "jobs": 1}], [])

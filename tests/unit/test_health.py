@@ -28,8 +28,9 @@ _EXPORTED = {
     "relay": (
         ("workers.relay.__main__", "moneyflow.platform.jobs.metrics", "workers.relay.metrics"),
         {
-            "jobs_in_state", "job_oldest_due_seconds", "jobs_failed_messages", "outbox_unpublished",
-            "outbox_oldest_seconds", "relay_published_total", "relay_leader", "schedule_ticks_total",
+            "jobs_in_state", "jobs_parked", "job_oldest_due_seconds", "jobs_failed_messages",
+            "outbox_unpublished", "outbox_oldest_seconds", "relay_published_total", "relay_leader",
+            "schedule_ticks_total",
         },
     ),
     "consumer": (

@@ -2,6 +2,7 @@
 
 import pytest
 from aiokafka import TopicPartition
+from prometheus_client import REGISTRY
 
 from consumers.progress import Progress
 
@@ -73,4 +74,22 @@ def test_a_gap_is_not_ready_until_it_is_cleared(progress: Progress) -> None:
     progress.no_gap(partition)
 
     assert shown == "user.events 0: 5 is not in 9..12"
+    assert progress.is_ready() is None
+
+
+def test_a_parked_partition_is_alive_not_ready_and_shows_its_lag(progress: Progress, clock: list[float]) -> None:
+    progress.parked(["user.events 0: deploy version 2"])
+    progress.lags({("user.events", 1): 0}, parked={("user.events", 0): 7})
+    _iterate(progress, clock, 1000)
+
+    assert progress.is_alive() is None
+    assert progress.is_ready() == "user.events 0: deploy version 2"
+    lag = REGISTRY.get_sample_value(
+        "moneyflow_consumer_lag", {"sink": "audit", "topic": "user.events", "partition": "0"}
+    )
+    assert lag == 7
+
+    progress.parked([])
+    progress.lags({("user.events", 0): 0})
+
     assert progress.is_ready() is None

@@ -34,12 +34,20 @@ class Statistics:
         self._warnings = warnings
         self._poll_seconds = poll_seconds
         self._starved_seconds = starved_seconds
+        #: Kinds that had parked jobs, whose metric is 0 when they have none any more.
+        self._parked: set[str] = set()
 
     async def run_once(self) -> float:
         """Count once; return the seconds to wait before the next count."""
         states = await status.counts_by_state(self._connection)
         for state in _STATES:
             metrics.jobs_in_state.labels(state).set(states.get(state, 0))
+        parked = await status.parked_by_kind(self._connection)
+        for job in self._parked - parked.keys():
+            metrics.jobs_parked.labels(job).set(0)
+        for job, count in parked.items():
+            metrics.jobs_parked.labels(job).set(count)
+        self._parked |= parked.keys()
         oldest = await status.oldest_due(self._connection)
         for priority in PRIORITIES:
             metrics.job_oldest_due_seconds.labels(str(priority)).set(oldest.get(priority, 0))
@@ -56,6 +64,7 @@ class Statistics:
         """Export nothing any more: the next leader counts."""
         for gauge in (
             metrics.jobs_in_state,
+            metrics.jobs_parked,
             metrics.job_oldest_due_seconds,
             metrics.outbox_unpublished,
             metrics.outbox_oldest_seconds,

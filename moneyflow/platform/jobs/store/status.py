@@ -66,6 +66,17 @@ def counts(session: Session) -> list[DictRow]:
     return session.fetch_all(QUERIES["counts"])
 
 
+def parked(session: Session) -> list[DictRow]:
+    """Return the jobs that no worker can read, by kind and reason: jobs, oldest_enqueued_at, oldest_id."""
+    return session.fetch_all(QUERIES["parked"])
+
+
+async def parked_by_kind(connection: AsyncConnection[DictRow]) -> dict[str, int]:
+    """Return the number of parked jobs of each kind that has any."""
+    rows = await (await connection.execute(QUERIES["parked_by_kind"])).fetchall()
+    return {row["kind"]: row["jobs"] for row in rows}
+
+
 async def counts_by_state(connection: AsyncConnection[DictRow]) -> dict[str, int]:
     """Return the number of jobs in each unfinished state that has any."""
     rows = await (await connection.execute(QUERIES["jobs_in_state"])).fetchall()

@@ -51,6 +51,16 @@ from (
 ) parts
 group by kind, priority, state order by kind, priority desc, state;
 
+-- name: parked
+-- Jobs that no worker could read when one last looked, by kind and reason, with the oldest of them.
+select kind, parked_reason as reason, count(*) as jobs, min(enqueued_at) as oldest_enqueued_at,
+    (array_agg(id order by id))[1] as oldest_id
+from jobs where parked_reason is not null and <<unfinished>> group by 1, 2 order by 1, 3 desc;
+
+-- name: parked_by_kind
+-- Counts of parked jobs.
+select kind, count(*) as jobs from jobs where parked_reason is not null and <<unfinished>> group by 1;
+
 -- name: jobs_in_state
 -- Counts of unfinished jobs by state. Each part reads its own index, as above.
 select state, sum(jobs)::bigint as jobs from (
