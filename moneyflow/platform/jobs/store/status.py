@@ -25,7 +25,7 @@ class JobDetail:
 
 
 def job_status(session: Session, job_id: UUID) -> DictRow:
-    """Return id, state, attempt, times, progress, result and last error of a job, without its payload.
+    """Return id, state, attempt, times, progress, result, last error and `waits_for` of a job, without its payload.
 
     Raises:
         NotFoundError: there is no such job.
@@ -45,7 +45,7 @@ def job_detail(session: Session, job_id: UUID) -> JobDetail:
     job = session.fetch_one(QUERIES["job"], {"id": job_id})
     if job is None:
         raise NotFoundError(f"there is no job {job_id}", about="job")
-    job["state"] = job.pop("shown_state")
+    job["state"], job["due_at"] = job.pop("shown_state"), job.pop("shown_due_at")
     return JobDetail(
         job=job,
         attempts=session.fetch_all(QUERIES["attempts"], {"id": job_id}),

@@ -1,12 +1,12 @@
 -- name: job_status
 -- The status of a job.
-select id, <<shown_state>> as state, attempt, enqueued_at, due_at, started_at, finished_at, progress, result, error_class,
-    error_message
+select id, <<shown_state>> as state, attempt, enqueued_at, <<shown_due_at>> as due_at, started_at, finished_at, progress,
+    result, error_class, error_message, waits_for
 from jobs where id = %(id)s;
 
 -- name: job
 -- A job's whole row.
-select *, <<shown_state>> as shown_state from jobs where id = %(id)s;
+select *, <<shown_state>> as shown_state, <<shown_due_at>> as shown_due_at from jobs where id = %(id)s;
 
 -- name: attempts
 -- A job's attempts, the oldest first.
@@ -21,8 +21,8 @@ where item.source = 'jobs' and item.item_id = %(id)s::text and item.result is no
 
 -- name: find
 -- Jobs, the newest first, of one state and kind where given.
-select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, due_at, started_at, finished_at,
-    waits_for, batch_id, parked_reason, error_class, error_message
+select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, <<shown_due_at>> as due_at, started_at,
+    finished_at, waits_for, batch_id, parked_reason, error_class, error_message
 from jobs
 where (%(state)s::text is null or <<shown_state>> = %(state)s) and (%(kind)s::text is null or kind = %(kind)s)
 order by id desc limit %(limit)s;
