@@ -6,6 +6,7 @@ import falcon
 
 from api.access import Access
 from api.problems import install_problems
+from api.resources.batches import Batch
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.jobs import Job
@@ -37,6 +38,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     app.add_route("/v1/users", Users(database, keys))
     app.add_route("/v1/users/activation", Activation(database))
     app.add_route("/v1/jobs/{job_id}", Job(database))
+    app.add_route("/v1/batches/{batch_id}", Batch(database))
     app.add_route("/v1/files/{file_id}", File(database))
     app.add_route("/healthz", Alive())
     app.add_route("/readyz", Ready([database.check]))

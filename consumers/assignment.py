@@ -69,6 +69,10 @@ class AssignmentFence(ConsumerRebalanceListener):  # type: ignore[misc] # aiokaf
         if partition in self._open:
             self._open[partition] = position
 
+    def is_assigned(self, partition: TopicPartition) -> bool:
+        """Return whether the partition is this consumer's, open or closed."""
+        return partition in self._open or partition in self._closed
+
     def positions(self) -> dict[TopicPartition, Position]:
         """Return the open partitions with their positions."""
         return dict(self._open)

@@ -1,7 +1,7 @@
 """Progress of a consumer: its liveness, its readiness and its lag metrics."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from aiokafka import TopicPartition
 
@@ -33,6 +33,7 @@ class Progress:
         self._has_up_to: dict[tuple[str, int], float] = {}
         self._started_at = wall_clock()
         self._lags: dict[tuple[str, int], int] = {}
+        self._parked: tuple[str, ...] = ()
         metrics.consumer_lag_seconds.labels(sink).set_function(self.lag_seconds)
 
     def iterated(self) -> None:
@@ -65,15 +66,22 @@ class Progress:
         self._gaps = {other: gap for other, gap in self._gaps.items() if other != partition}
         self._gap_since = {other: since for other, since in self._gap_since.items() if other != partition}
 
-    def lags(self, lags: Mapping[tuple[str, int], int]) -> None:
-        """Note the lag of each partition in records, after an iteration in which every server answered."""
+    def parked(self, reasons: Sequence[str]) -> None:
+        """Note why partitions wait for a newer version, which reads their next records."""
+        self._parked = tuple(reasons)
+
+    def lags(self, lags: Mapping[tuple[str, int], int], *, parked: Mapping[tuple[str, int], int] | None = None) -> None:
+        """Note the lag of each partition in records, after an iteration in which every server answered.
+
+        A parked partition shows its lag; that nothing of it is written is right.
+        """
         self._waiting = self._failing = None
-        now = self._wall_clock()
-        self._has_up_to = {key: now if lag == 0 else self._has_up_to.get(key, now) for key, lag in lags.items()}
+        now, shown = self._wall_clock(), {**(parked or {}), **lags}
+        self._has_up_to = {key: now if lag == 0 else self._has_up_to.get(key, now) for key, lag in shown.items()}
         self._lags = dict(lags)
-        for (topic, partition), lag in lags.items():
+        for (topic, partition), lag in shown.items():
             metrics.consumer_lag.labels(self._sink, topic, str(partition)).set(lag)
-        if not self._lag and not self._gaps:
+        if not self._lag and not self._gaps and not self._parked:
             self.moved()
 
     def written_up_to(self, topic: str, partition: int, written_at: float | None) -> None:
@@ -83,7 +91,7 @@ class Progress:
 
     def lag_seconds(self) -> float:
         """Return the seconds up to which the sink may be behind; it grows while a server is down, and 0 is sure."""
-        if not (self._waiting or self._failing or self._lag or self._gaps):
+        if not (self._waiting or self._failing or self._lag or self._gaps or self._parked):
             return 0.0
         known = [*self._has_up_to.values(), *self._gap_since.values()]
         return max(0.0, self._wall_clock() - min(known, default=self._started_at))
@@ -104,5 +112,5 @@ class Progress:
         return None
 
     def is_ready(self) -> str | None:
-        """Return the server that it waits for, the error of its last iteration, or its gaps."""
-        return self._waiting or self._failing or "; ".join(self._gaps.values()) or None
+        """Return the server that it waits for, the error of its last iteration, or its gaps and parked partitions."""
+        return self._waiting or self._failing or "; ".join([*self._gaps.values(), *self._parked]) or None

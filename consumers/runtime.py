@@ -7,13 +7,13 @@
 3. The offset is mirrored to Kafka's group, for every tool that shows lag. Nothing relies on it.
 4. A batch with bad data is written again record by record; the bad record alone goes to `events.dead_letter`.
 5. A sink or a Kafka that is down makes the consumer wait. Its partitions are closed and begin again at 1; nothing is
-   dead-lettered.
+   dead-lettered. A record that only a newer version reads parks its partition until that version is deployed.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import psycopg
 import structlog
@@ -28,7 +28,7 @@ from consumers.progress import Progress
 from consumers.sink import Record, Sink
 from consumers.writer import SinkWriter
 from moneyflow.platform.database import Database
-from moneyflow.platform.errors import FenceLostError, UnavailableError
+from moneyflow.platform.errors import FenceLostError, UnavailableError, UnreadableError
 from moneyflow.platform.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 _POLL_MILLISECONDS = 500
 #: Seconds after which a stopped partition's row is read again; an operator who cleared the gap waits no longer.
 _STOPPED_SECONDS = 30.0
+#: Seconds after which a parked partition is read again; normally a newer version of the consumer has replaced this one.
+_PARKED_SECONDS = 60.0
 #: Seconds between attempts after an error: the first, doubled up to the last.
 _FIRST_BACK_OFF_SECONDS = 0.1
 _LAST_BACK_OFF_SECONDS = 5.0
@@ -46,6 +48,14 @@ _MIRROR_SECONDS = 5.0
 _LAG_EVERY_SECONDS = 1.0
 #: Seconds within which a Kafka that is up answers such a question.
 _ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class _Parked:
+    """A partition whose next record a newer version reads; `position` may be some records behind."""
+
+    position: Position
+    reason: str
 
 
 class Consumer:
@@ -63,6 +73,7 @@ class Consumer:
         *,
         session_seconds: float = 10.0,
         rebuild_seconds: float = 60.0,
+        parked_seconds: float = _PARKED_SECONDS,
     ) -> None:
         self._settings = settings
         self._prefix = settings.kafka_topic_prefix
@@ -70,12 +81,14 @@ class Consumer:
         self._database = database
         self._session_seconds = session_seconds
         self._rebuild_seconds = rebuild_seconds
+        self._parked_seconds = parked_seconds
         self._fence = AssignmentFence()
         self._dead_letters = DeadLetters(settings, sink=sink.name)
         self.progress = Progress(sink.name)
         self._writer = SinkWriter(sink, database, self._dead_letters, on_written=self.progress.moved)
         self._kafka: AIOKafkaConsumer = None
         self._lag_measured_at = 0.0
+        self._parked: dict[TopicPartition, _Parked] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set, then leave the group."""
@@ -186,9 +199,25 @@ class Consumer:
             # The partition may really be another consumer's: the group gets time to revoke it.
             self._fence.close(tp, for_seconds=1.5 * self._session_seconds)
             return
+        except UnreadableError as error:
+            self._park(tp, position, error)
+            return
+        self._parked.pop(tp, None)
         self._fence.advance(tp, position)
         self.progress.written_up_to(position.topic, tp.partition, batch[-1].written_at)
         await self._mirror(tp, position)
+
+    def _park(self, tp: TopicPartition, position: Position, error: UnreadableError) -> None:
+        """Leave the partition where it is, and continue with the others."""
+        log.warning("partition_parked", topic=position.topic, partition=tp.partition, reason=error.detail)
+        metrics.consumer_events.labels(self._sink.name, "parked").inc()
+        self._parked[tp] = _Parked(position, reason=f"{position.topic} {tp.partition}: {error.detail}")
+        self._fence.close(tp, for_seconds=self._parked_seconds)
+
+    def _still_parked(self) -> dict[TopicPartition, Position]:
+        """Return the parked partitions that are still this consumer's."""
+        self._parked = {tp: parked for tp, parked in self._parked.items() if self._fence.is_assigned(tp)}
+        return {tp: parked.position for tp, parked in self._parked.items()}
 
     def _claim(self, tp: TopicPartition) -> Position:
         with self._database.transaction() as session:
@@ -208,8 +237,9 @@ class Consumer:
         """Ask Kafka for the ends of the partitions, once a second; this gives the lag, and shows that Kafka answers."""
         if time.monotonic() - self._lag_measured_at < _LAG_EVERY_SECONDS:
             return
-        open_now = self._fence.positions()
-        question = self._kafka.end_offsets(list(open_now)) if open_now else self._kafka.topics()
+        open_now, parked = self._fence.positions(), self._still_parked()
+        known = [*open_now, *(tp for tp in parked if tp not in open_now)]
+        question = self._kafka.end_offsets(known) if known else self._kafka.topics()
         try:
             ends = await asyncio.wait_for(question, _ANSWER_SECONDS)
         except (KafkaError, TimeoutError) as error:
@@ -217,11 +247,8 @@ class Consumer:
         self._lag_measured_at = (
             time.monotonic()
         )  # Not before: an iteration without an answer must not count as success.
-        lags = {
-            (position.topic, tp.partition): max(0, ends[tp] - (position.next_offset or 0))
-            for tp, position in open_now.items()
-        }
-        self.progress.lags(lags)
+        self.progress.parked([one.reason for one in self._parked.values()])
+        self.progress.lags(_lags(open_now, ends), parked=_lags(parked, ends))
 
     def _report(self, error: Exception) -> None:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | UnavailableError | KafkaError):
@@ -240,6 +267,15 @@ class Consumer:
             value=record.value,
             written_at=record.timestamp / 1000 if record.timestamp and record.timestamp > 0 else None,
         )
+
+
+def _lags(
+    positions: Mapping[TopicPartition, Position], ends: Mapping[TopicPartition, int]
+) -> dict[tuple[str, int], int]:
+    return {
+        (position.topic, tp.partition): max(0, ends[tp] - (position.next_offset or 0))
+        for tp, position in positions.items()
+    }
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """Sink writer: writes a batch and the sink's position in one transaction, and dead-letters bad records.
 
-A batch with bad data is written again record by record, so that the bad record alone goes to `events.dead_letter`.
+A batch with bad data is written again record by record, so that the bad record alone goes to `events.dead_letter`. One
+with a record that only a newer version reads is written up to that record.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from consumers.positions import Position
 from consumers.sink import Record, Sink
 from moneyflow.platform import clock
 from moneyflow.platform.database import Database
-from moneyflow.platform.errors import PoisonError
+from moneyflow.platform.errors import PoisonError, UnreadableError
 from moneyflow.platform.failpoints import declare, reach
 
 log = structlog.get_logger(__name__)
@@ -53,14 +54,17 @@ class SinkWriter:
 
         Raises:
             FenceLostError: another consumer has claimed the partition; nothing was written.
+            UnreadableError: a newer version reads the next record; those before it are written.
         """
         try:
             position = await asyncio.to_thread(self._commit, position, batch)
-        except _BAD_DATA as error:
+        except (*_BAD_DATA, UnreadableError) as error:
             if len(batch) > 1:
                 for record in batch:
                     position = await self.write(position, [record])
                 return position
+            if isinstance(error, UnreadableError):
+                raise
             position = await self._dead_letter(position, batch[0], error)
         self._on_written()
         return position

@@ -9,7 +9,7 @@ from moneyflow.platform.errors import (
     NotFoundError,
     PermanentError,
     PoisonError,
-    UnknownVersionError,
+    UnreadableError,
 )
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy
 from moneyflow.platform.jobs.store.claims import Claim
@@ -75,7 +75,7 @@ def decide(error: BaseException, claim: Claim, policy: RetryPolicy, breaker: Bre
         return _chosen(error.ending, claim)
     if isinstance(error, JobCancelledError):
         return End(outcome=Outcome.CANCELLED)
-    if isinstance(error, UnknownVersionError):
+    if isinstance(error, UnreadableError):
         return End(outcome=Outcome.PARKED, wait_seconds=_PARKED_SECONDS)
     if isinstance(error, (*PERMANENT, *policy.permanent)):
         return End(outcome=Outcome.FAILED)

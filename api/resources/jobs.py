@@ -1,16 +1,17 @@
 """`/v1/jobs/{id}`: the state of a job."""
 
-from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import falcon
 from psycopg.rows import DictRow
 
 from api.answers import send
 from api.paths import file_url, id_of
-from moneyflow.platform.clock import rfc3339
-from moneyflow.platform.database import Database
+from api.resources.batches import progress_of
+from moneyflow.platform.database import Database, Session
 from moneyflow.platform.http.answers import json_answer
+from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.store.status import job_status
 
 _TIMES = ("enqueued_at", "due_at", "started_at", "finished_at")
@@ -23,23 +24,34 @@ class Job:
         self._database = database
 
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """Return state, attempt, progress, times, and the result or the error; nothing of the payload."""
+        """Return state, attempt, progress, times, and the result or the error; nothing of the payload.
+
+        A job that waits for the end of its batch shows the batch's progress.
+        """
         parsed = id_of("job", job_id, found="the header Location of the answer that made it")
         with self._database.transaction() as session:
             status = job_status(session, parsed)
+            if status["waits_for"] == "batch":
+                status["progress"] = _progress_of_batch(session, parsed)
         send(request, response, json_answer(_shown(status)))
 
 
 def _shown(status: DictRow) -> dict[str, Any]:
     return {
-        "id": str(status["id"]),
+        "id": status["id"],
         "state": status["state"],
         "attempt": status["attempt"],
         "progress": status["progress"],
         "result": _linked(status["result"]),
         "error": _error(status),
-        **{name: _written(status[name]) for name in _TIMES},
+        **{name: status[name] for name in _TIMES},
     }
+
+
+def _progress_of_batch(session: Session, end_job_id: UUID) -> dict[str, Any] | None:
+    """Return the progress of the batch whose end the job waits for."""
+    batch_id = batches.of(session, end_job_id)
+    return progress_of(batches.status(session, batch_id)) if batch_id else None
 
 
 def _linked(result: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -55,9 +67,3 @@ def _error(status: DictRow) -> dict[str, str] | None:
     if status["error_class"] is None:
         return None
     return {"class": status["error_class"], "message": status["error_message"]}
-
-
-def _written(moment: datetime | None) -> str | None:
-    # SECURITY: to the second. Finer times would show which mail a sign-up led to, and so whether the address has an
-    # account.
-    return rfc3339(moment.replace(microsecond=0)) if moment else None

@@ -10,7 +10,6 @@ from api.answers import accepted, send
 from api.bodies import Body, parse, read_body
 from api.requests import idempotent
 from moneyflow.accounts import passwords, users
-from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.http.idempotency import IdempotencyKeys
@@ -73,5 +72,5 @@ class Activation:
         body = parse(read_body(request), Token)
         with self._database.transaction() as session:
             activation = users.activate(session, body.token)
-        shown = {"user_id": str(activation.user_id), "activated_at": rfc3339(activation.activated_at)}
+        shown = {"user_id": activation.user_id, "activated_at": activation.activated_at}
         send(request, response, json_answer(shown))

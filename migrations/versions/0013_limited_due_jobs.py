@@ -3,7 +3,7 @@
 from alembic import context, op
 
 revision = "0013"
-down_revision = "0005"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

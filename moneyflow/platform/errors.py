@@ -75,8 +75,14 @@ class PermanentError(MoneyFlowError):
     title = "Permanent error"
 
 
-class UnknownVersionError(MoneyFlowError):
-    """This process cannot read the stored version; the job or record is kept until a process that can is deployed."""
+class UnreadableError(MoneyFlowError):
+    """This process cannot read what is stored; the job or record is kept until a process that can is deployed."""
+
+    title = "Unreadable"
+
+
+class UnknownVersionError(UnreadableError):
+    """This process does not know the stored version; a newer process does."""
 
     title = "Unknown version"
 

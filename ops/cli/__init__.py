@@ -23,7 +23,7 @@ except ModuleNotFoundError as missing:
 _GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "queue", "schedules")}
 _GROUPS |= {name: f"{__name__}.{name}" for name in ("status", "workers")}
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
-    _GROUPS["new"] = "ops.dev.scaffold.commands"
+    _GROUPS |= {"contracts": "ops.dev.contracts.commands", "new": "ops.dev.scaffold.commands"}
 
 
 #: What an operator can do next, by what an error is about.

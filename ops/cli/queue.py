@@ -21,17 +21,20 @@ def group() -> None:
 
 @app.command()
 def status(*, as_json: AsJson = False) -> None:
-    """Count waiting, running and failed jobs by kind and priority, and list the paused kinds, by whom and why."""
+    """Count waiting, running and failed jobs by kind and priority; list paused kinds, and what no worker can read."""
     with reading_session("queue status") as session:
-        standing, paused = jobs_status.counts(session), control.paused(session)
+        standing, paused, parked = jobs_status.counts(session), control.paused(session), jobs_status.parked(session)
     if as_json:
-        print_json({"jobs": standing, "paused": paused})
+        print_json({"jobs": standing, "paused": paused, "parked": parked})
         return
     columns = ("kind", "priority", "state", "jobs", "of them blocked", "oldest overdue for")
     console().print(table(*columns, rows=[_row(row) for row in standing]))
     if paused:
         rows = [(k["kind"], k["paused_at"], k["paused_by"], k["pause_reason"], k["probe_at"]) for k in paused]
         console().print(table("paused", "since", "by", prose("why"), "next probe", rows=rows))
+    if parked:
+        rows = [(k["kind"], k["jobs"], k["oldest_enqueued_at"], k["reason"], k["oldest_id"]) for k in parked]
+        console().print(table("parked", "jobs", "since", prose("why"), "oldest", rows=rows))
 
 
 @app.command()

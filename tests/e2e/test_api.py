@@ -1,5 +1,6 @@
 """The HTTP interface as a frontend sees it, served by gunicorn on real servers."""
 
+import re
 import uuid
 from collections.abc import Iterator
 
@@ -8,8 +9,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.store import batches as store
 from moneyflow.settings import AllSettings
+from tests.support import jobs
+from tests.support.effects import LeaveEffect
 from tests.support.processes import Process, Processes
 from tests.support.servers import Fleet, fresh_environment
 
@@ -35,7 +41,7 @@ def api(running: Process, fleet: Fleet, settings: AllSettings) -> Iterator[httpx
     """Return a client of the running API, which has no users yet."""
     conninfo = make_conninfo(fleet.shared.postgres.superuser_conninfo(), dbname=settings.postgres_db)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("truncate users, jobs cascade")
+        connection.execute("truncate users, jobs, batches cascade")
     with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=15, trust_env=False) as client:
         yield client
 
@@ -80,6 +86,87 @@ def test_a_job_shows_its_progress_its_result_and_its_error_and_nothing_of_its_pa
     failed = shown(state="failed", error_class="UnavailableError", error_message="the server says: later")
     assert failed["error"] == {"class": "UnavailableError", "message": "the server says: later"}
     assert shown(error_class=None, state="succeeded", result='{"sent": true}')["result"] == {"sent": True}
+
+
+def _batch(database: Database, count: int) -> tuple[uuid.UUID, list[uuid.UUID], uuid.UUID]:
+    """Return a sealed batch, its members and its end job."""
+    with database.transaction() as session:
+        batch_id = batches.open(session, name="balances of May", on_end=Purge())
+        members = batches.add(session, batch_id, [LeaveEffect() for _ in range(count)])
+        batches.seal(session, batch_id)
+        end_job_id = batches.status(session, batch_id).end_job_id
+    assert end_job_id is not None
+    return batch_id, members, end_job_id
+
+
+def test_a_batch_shows_its_counts_and_its_progress_and_so_does_its_end_job(
+    api: httpx.Client, database: Database
+) -> None:
+    batch_id, members, end_job_id = _batch(database, 4)
+    jobs.change(database, members[0], state="succeeded")
+    jobs.change(database, members[1], state="failed")
+
+    batch = api.get(f"/v1/batches/{batch_id}")
+    end_job = api.get(f"/v1/jobs/{end_job_id}").json()
+
+    assert batch.status_code == 200
+    assert batch.json()["created_at"] is not None
+    assert {name: value for name, value in batch.json().items() if name != "created_at"} == {
+        "id": str(batch_id), "state": "open", "sealed": True, "counts": {"scheduled": 2, "succeeded": 1, "failed": 1},
+        "progress": {"done": 2, "total": 4, "note": None}, "end_job_id": str(end_job_id),
+        "ended_at": None,
+    }  # fmt: skip
+    assert (end_job["state"], end_job["progress"], end_job["due_at"]) == (
+        "scheduled", {"done": 2, "total": 4, "note": None}, None,
+    )  # fmt: skip
+    assert "balances" not in batch.text
+
+
+def test_a_batch_that_has_ended_keeps_its_counts_and_its_end_job_is_due(api: httpx.Client, database: Database) -> None:
+    batch_id, members, end_job_id = _batch(database, 2)
+    for member in members:
+        jobs.change(database, member, state="succeeded")
+    with database.transaction() as session:
+        ids = [row["id"] for row in session.fetch_all(store.QUERIES["lock_finished"], {"limit": 10})]
+        session.execute(store.QUERIES["end"], {"ids": ids})
+
+    batch, end_job = api.get(f"/v1/batches/{batch_id}").json(), api.get(f"/v1/jobs/{end_job_id}").json()
+
+    assert (batch["state"], batch["counts"], batch["progress"]["done"]) == ("ended", {"succeeded": 2}, 2)
+    assert batch["ended_at"] is not None
+    assert (end_job["state"], end_job["progress"]) == ("scheduled", None)
+    assert end_job["due_at"] is not None
+
+
+@pytest.mark.parametrize("found", [str(uuid.uuid4()), "one", "1", "%00"])
+def test_a_batch_that_there_is_not_is_not_found(api: httpx.Client, found: str) -> None:
+    answer = api.get(f"/v1/batches/{found}")
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_every_time_is_written_to_the_second_in_utc(api: httpx.Client, database: Database) -> None:
+    batch_id, members, end_job_id = _batch(database, 1)
+    with database.transaction() as session:
+        session.execute("update jobs set started_at = now(), finished_at = now()")
+        session.execute("update batches set ended_at = now()")
+    paths = [f"/v1/batches/{batch_id}", f"/v1/jobs/{members[0]}", f"/v1/jobs/{end_job_id}"]
+
+    texts = [text for path in paths for text in _texts(api.get(path).json())]
+
+    times = [text for text in texts if re.match(r"\d{4}-\d\d-\d\dT", text)]
+    assert len(times) == 9
+    assert [time for time in times if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time)] == []
 
 
 def test_a_known_and_an_unknown_address_get_the_same_answer(api: httpx.Client, database: Database) -> None:

@@ -160,6 +160,33 @@ def test_a_consumer_killed_between_a_dead_letter_and_its_position_loses_neither_
     assert [dead_letter.value for dead_letter in everything_in(topics, DEAD_LETTER)] == [b"no envelope"] * 2
 
 
+def test_a_record_that_only_a_newer_version_reads_holds_its_partition_alone_until_that_version_runs(
+    ready: AllSettings, processes: Processes
+) -> None:
+    keys = [str(number).encode() for number in range(30)]
+    produce(ready, USER_EVENTS, [(keys[0], b"any"), (keys[0], tally.NEWER), (keys[0], b"any")])
+    produce(ready, USER_EVENTS, [(key, b"any") for key in keys[1:]])
+    older = processes.consumer("tally", wait_ready=False)
+
+    eventually(lambda: older.says("/readyz", "a newer producer wrote it"), what="the partition is parked")
+    eventually(lambda: older.says("/metrics", 'outcome="parked",sink="tally"'), what="it is counted")
+    held = {(record.partition, record.offset) for record in everything_in(ready, USER_EVENTS) if record.key == keys[0]}
+    parked, first = max(held)[0], min(held)
+    others = {
+        (record.partition, record.offset)
+        for record in everything_in(ready, USER_EVENTS)
+        if record.partition != parked or record.offset <= first[1]
+    }
+    eventually(lambda: tally.tallied(ready).keys() == others, seconds=40, what="the others are written")
+    assert older.get("/healthz").status_code == 200
+    older.stop()
+    processes.consumer("tally", TALLY_IS_NEWER="1")
+
+    _until_written(ready, 32)
+    assert max(tally.tallied(ready).values()) == 1
+    assert everything_in(ready, DEAD_LETTER) == []
+
+
 def test_records_that_kafka_has_deleted_before_they_were_read_stop_the_partition_and_show_as_not_ready(
     ready: AllSettings, processes: Processes
 ) -> None:

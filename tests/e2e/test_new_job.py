@@ -54,6 +54,7 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
         _run(checkout, str(bin_folder / "ruff"), "check", "--no-cache", "."),
         _run(checkout, str(bin_folder / "mypy"), "--cache-dir", str(_ROOT / ".mypy_cache/of_new_jobs")),
         _run(checkout, str(bin_folder / "lint-imports"), "--no-cache"),
+        _run(checkout, sys.executable, "-m", "ops.cli", "contracts", "check"),
         _run(
             checkout, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
             *(f"tests/integration/test_{name}.py" for name in _NEW),
@@ -65,6 +66,7 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
         assert command.returncode == 0, command.stderr
     assert written == {
         *(f"{place}{name}.py" for place in _PLACES for name in _NEW),
+        *(f"tests/contracts/jobs/{name}.1.json" for name in _NEW),
         f"mail_templates/{_LONGEST}.jinja",
     }  # fmt: skip
     printed = "".join(command.stdout for command in (plain, mail, nightly, sale))

@@ -150,7 +150,7 @@ def test_a_message_survives_being_kept_as_json(queue: FailedQueue, queues: AllSe
         message.properties,
         message.fingerprint,
     )
-    assert again.headers == {"x-when": "2026-01-02T00:00:00.000000Z"}
+    assert again.headers == {"x-when": "2026-01-02T00:00:00Z"}
 
 
 def test_a_message_that_no_queue_takes_is_reported(

@@ -189,6 +189,22 @@ def test_a_pause_needs_a_reason_and_a_kind_that_is_there(environment: dict[str, 
     assert (unknown.returncode, "did you mean send_email?" in unknown.stderr) == (2, True)
 
 
+def test_what_no_worker_can_read_is_shown_with_its_reason_and_the_oldest_job(
+    environment: dict[str, str], database: Database
+) -> None:
+    first, second, _ = jobs.enqueue(database, *[_mail() for _ in range(3)])
+    for job_id in (first, second):
+        _set(database, "parked_reason = 'deploy version 2'", job_id)
+
+    (parked,) = moneyflow_json(environment, "queue", "status")["parked"]
+    printed = moneyflow(environment, "queue", "status").stdout
+
+    assert (parked["kind"], parked["reason"], parked["jobs"]) == ("send_email", "deploy version 2", 2)
+    assert parked["oldest_id"] == str(first)
+    assert "deploy version 2" in printed
+    assert str(first) in printed
+
+
 def test_how_all_jobs_stand_is_counted_by_kind_priority_and_state(
     environment: dict[str, str], database: Database
 ) -> None:

@@ -82,6 +82,7 @@ _ASKED_BY_ITSELF: dict[str, dict[str, Any]] = {
     "publish_again": {"newest": clock.now(), "limit": 1000},
     "places": {"names": ["smtp"], "concurrency": [1], "rate_limits": [1], "rate_seconds": [1.0]},
     "jobs_in_state": {},
+    "parked_by_kind": {},
     "oldest_due": {},
     "outbox_age": {},
 }  # fmt: skip
@@ -225,3 +226,14 @@ def test_due_jobs_of_a_paused_kind_count_under_a_limit_too(waits_for: str | None
 
     assert (oldest["kind"], oldest["is_paused"]) == ("limited_reach", True)
     assert bool(before) == (waits_for is None), "a job that waits for its limit alone is not late"
+
+
+def test_jobs_that_no_worker_can_read_are_counted_until_they_end(database: Database, ask: Ask) -> None:
+    parked, _ = _some(database, 2)
+    before = ask("parked_by_kind")
+
+    _set(database, "parked_reason = 'deploy version 2'", parked)
+    waiting = ask("parked_by_kind")
+    _set(database, "state = 'cancelled'", parked)
+
+    assert (before, waiting, ask("parked_by_kind")) == ([], [{"kind": "leave_effect", "jobs": 1}], [])

@@ -1,5 +1,6 @@
 """The worker's runtime on a real Postgres: outages are waited out, and no delivery is left without a verdict."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +12,13 @@ from uuid import UUID
 import pytest
 from psycopg import Connection, errors
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 from structlog.testing import capture_logs
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.store import claims as store
+from moneyflow.platform.jobs.store import status
 from moneyflow.settings import AllSettings
 from tests.support import effects, jobs
 from tests.support.effects import LeaveEffect
@@ -63,6 +66,11 @@ def worker(settings: AllSettings) -> Iterator[StoreWorker]:
     effects.create_table(settings)
     with store_worker(settings) as running:
         yield running
+
+
+def _set(database: Database, change: str, job_id: UUID) -> None:
+    with database.transaction() as session:
+        session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})
 
 
 def _running(settings: AllSettings, database: Database, connection: Any, **replaced: Any) -> Running:
@@ -215,9 +223,47 @@ def test_a_job_without_a_handler_or_of_another_version_is_parked_until_workers_k
     assert jobs.states(database, [unknown, newer]) == {"scheduled": 2}
     for job_id in (unknown, newer):
         row = jobs.job(database, job_id)
-        assert "deploy workers that" in row["parked_reason"]
+        assert re.search("deploy (workers|a version) that", row["parked_reason"])
         assert row["attempt"] == 0
         assert [(one["outcome"], one["attempt"]) for one in jobs.attempts(database, job_id)] == [("parked", 0)]
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ("""payload || '{"since": "a newer version"}'""", "since: Extra inputs are not permitted"),
+        ("""payload || '{"seconds": "many"}'""", "seconds: Input should be a valid number"),
+        ("""payload || '{"rank": null}'""", "rank: Input should be a valid integer"),
+    ],
+    ids=["an optional field added by a newer version", "another type", "null"],
+)
+def test_a_payload_that_does_not_fit_this_workers_contract_waits_and_runs_once_it_fits(
+    settings: AllSettings, database: Database, worker: StoreWorker, change: str, place: str
+) -> None:
+    (job_id,) = jobs.enqueue(database, LeaveEffect())
+    before = jobs.job(database, job_id)["payload"]
+    _set(database, f"payload = {change}", job_id)
+    running = _running(settings, database, RefusingConnection(worker))
+
+    for _ in range(5):  # More often than the job has attempts.
+        assert _run(running, job_id) is Verdict.ACK
+        row = jobs.job(database, job_id)
+        assert (row["state"], row["attempt"], row["error_class"]) == ("scheduled", 0, None)
+        assert place in row["parked_reason"]
+        _set(database, "due_at = now()", job_id)
+
+    assert [one["outcome"] for one in jobs.attempts(database, job_id)] == ["parked"]
+    with database.transaction() as session:
+        assert [(one["kind"], one["jobs"], one["oldest_id"]) for one in status.parked(session)] == [
+            ("leave_effect", 1, job_id)
+        ]
+        session.execute(
+            "update jobs set payload = %(payload)s where id = %(id)s", {"payload": Jsonb(before), "id": job_id}
+        )
+    assert _run(running, job_id) is Verdict.ACK
+    eventually(lambda: jobs.states(database, [job_id]) == {"succeeded": 1}, what="it ran")
+    with database.transaction() as session:
+        assert status.parked(session) == []
 
 
 def test_a_message_of_no_job_is_rejected_and_one_of_a_job_that_is_not_due_is_done_with(

@@ -12,7 +12,7 @@ from consumers.positions import Position
 from consumers.sink import Record, Sink
 from consumers.writer import SinkWriter
 from moneyflow.platform.database import Database, Session
-from moneyflow.platform.errors import FenceLostError, UnavailableError
+from moneyflow.platform.errors import FenceLostError, UnavailableError, UnknownVersionError, UnreadableError
 from moneyflow.settings import AllSettings
 
 
@@ -43,6 +43,22 @@ class CrashingSink:
     def write(self, session: Session, records: Sequence[Record]) -> int:
         self.sink.write(session, records)
         raise CrashError
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.sink, name)
+
+
+@dataclass
+class OlderSink:
+    """A sink whose version does not know the records from an offset on."""
+
+    sink: Sink
+    unknown_from: int
+
+    def write(self, session: Session, records: Sequence[Record]) -> int:
+        if records[-1].offset >= self.unknown_from:
+            raise UnknownVersionError("a newer producer wrote it")
+        return self.sink.write(session, records)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.sink, name)
@@ -135,6 +151,23 @@ class SinkConformance(ABC):
             asyncio.run(writer.write(self._claim(sink_database), [self.good(0), self.bad(1), self.good(2)]))
 
         assert self._state(sink_database) == ([0], 1)
+
+    def test_a_record_of_a_newer_version_is_neither_written_nor_dead_lettered_and_those_before_it_are_written(
+        self, sink_database: Database, dead_letters: DeadLetterList, writer: SinkWriter
+    ) -> None:
+        older: Sink = OlderSink(self.sink, unknown_from=3)  # type: ignore[assignment] # the rest is the sink's
+        records = [self.good(0), self.bad(1), self.good(2), self.good(3), self.good(4)]
+
+        with pytest.raises(UnreadableError):
+            asyncio.run(
+                SinkWriter(older, sink_database, dead_letters, on_written=lambda: None).write(
+                    self._claim(sink_database), records
+                )
+            )
+
+        assert (dead_letters.offsets, self._state(sink_database)) == ([1], ([0, 2], 3))
+        asyncio.run(writer.write(self._claim(sink_database), records[3:]))
+        assert self._state(sink_database) == ([0, 2, 3, 4], 5)
 
     def test_rows_without_their_position_are_not_there(self, sink_database: Database) -> None:
         position = self._claim(sink_database)

@@ -11,9 +11,13 @@ import structlog
 from consumers.sink import Record, sink
 from moneyflow.events.topics import USER_EVENTS
 from moneyflow.platform.database import Session
+from moneyflow.platform.errors import UnknownVersionError
 from moneyflow.settings import AllSettings
 
 log = structlog.get_logger(__name__)
+
+#: The value of a record that only a newer version of the sink reads.
+NEWER = b"newer"
 
 _TABLES = """
 create schema tally;
@@ -27,7 +31,7 @@ grant select, insert, update on all tables in schema tally to audit;
 
 @sink("tally")
 class TallySink:
-    """Counts; writes as slowly as TALLY_SECONDS says."""
+    """Counts; writes as slowly as TALLY_SECONDS says, and knows newer records only with TALLY_IS_NEWER."""
 
     name = "tally"
     role = "audit"
@@ -36,6 +40,8 @@ class TallySink:
 
     def write(self, session: Session, records: Sequence[Record]) -> int:
         for record in records:
+            if record.value == NEWER and "TALLY_IS_NEWER" not in os.environ:
+                raise UnknownVersionError("a newer producer wrote it: deploy a version that knows it, and it runs")
             session.execute(
                 "insert into records values (%(partition)s, %(offset)s)",
                 {"partition": record.partition, "offset": record.offset},

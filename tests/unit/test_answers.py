@@ -1,7 +1,12 @@
 """Answers: status, headers and JSON body as a value; 304 for what the client has; 412 for what it has not seen."""
 
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from uuid import UUID
+
 import falcon
 import falcon.testing
+import orjson
 import pytest
 
 from api.access import Access
@@ -20,6 +25,8 @@ from moneyflow.platform.errors import (
 )
 from moneyflow.platform.http import etags
 from moneyflow.platform.http.answers import Answer, json_answer
+
+_ROOT = Path(__file__).parents[2]
 
 
 class Thing:
@@ -104,3 +111,25 @@ def test_each_error_of_the_tree_has_its_status_and_says_no_more_than_it_may(erro
     assert (answer.status_code, answer.json["status"]) == (status, status)
     assert "secret" not in answer.text
     assert (answer.headers.get("retry-after") is not None) == (status == 503)
+
+
+def test_times_and_ids_are_written_in_one_form_wherever_they_are() -> None:
+    berlin = timezone(timedelta(hours=2))
+    value = {"at": datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC), "in": [datetime(2026, 7, 1, 2, tzinfo=berlin)]}
+
+    answer = json_answer({**value, "id": UUID(int=7), "ended_at": None})
+
+    assert orjson.loads(answer.body) == {
+        "at": "2026-01-02T03:04:05Z", "in": ["2026-07-01T00:00:00Z"], "id": str(UUID(int=7)), "ended_at": None,
+    }  # fmt: skip
+
+
+def test_an_answer_refuses_what_has_no_form() -> None:
+    with pytest.raises(TypeError, match="not JSON serializable: object"):
+        json_answer({"thing": object()})
+
+
+def test_no_resource_writes_a_time_on_its_own() -> None:
+    sources = {path: path.read_text(encoding="utf-8") for path in (_ROOT / "api").rglob("*.py")}
+
+    assert [path for path, source in sources.items() if "rfc3339" in source or "isoformat" in source] == []

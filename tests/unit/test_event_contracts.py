@@ -12,6 +12,8 @@ from cloudevents.core.v1.event import CloudEvent
 from moneyflow.events import Event, registry
 from moneyflow.events.topics import USER_EVENTS
 from moneyflow.events.user import UserActivated, UserCreated
+from moneyflow.platform.errors import PoisonError, UnknownVersionError, UnreadableError
+from moneyflow.platform.events import envelope
 from moneyflow.platform.events.contract import MAX_EVENT_BYTES
 from moneyflow.platform.events.topics import event_topics
 from moneyflow.platform.ids import new_id
@@ -91,6 +93,76 @@ def test_a_sequence_starts_at_one() -> None:
         UserActivated(sequence=0, user_id=uuid4(), activated_at=_TIME)
 
 
+def test_an_event_comes_back_from_its_envelope_as_it_was() -> None:
+    assert UserCreated.from_envelope(envelope.read(_envelope(_created()))) == _created()
+
+
+def test_data_of_an_older_version_is_upgraded_step_by_step() -> None:
+    old = envelope.read(_envelope(_created()))
+
+    class Greeted(
+        Event,
+        type="user.greeted",
+        topic=USER_EVENTS,
+        subject="user_id",
+        version=3,
+        upgrades={1: lambda data: {"user_id": data["user_id"]}, 2: lambda data: {**data, "language": "de"}},
+    ):
+        user_id: UUID
+        language: str
+
+    assert Greeted.from_envelope(old) == Greeted(sequence=3, user_id=UUID(int=7), language="de")
+
+
+def test_data_of_a_newer_producer_waits_for_a_newer_consumer() -> None:
+    newer = orjson.loads(_envelope(_created())) | {"dataschema": "/schemas/user.created/2"}
+
+    with pytest.raises(
+        UnknownVersionError, match=r"knows version 1 of user\.created, and what is stored has version 2"
+    ):
+        UserCreated.from_envelope(envelope.read(orjson.dumps(newer)))
+
+
+def test_a_field_that_is_not_known_here_waits_for_a_newer_consumer_too() -> None:
+    newer = orjson.loads(_envelope(_created()))
+    newer["data"]["language"] = "de"
+
+    with pytest.raises(UnknownVersionError, match="language: Extra inputs are not permitted; deploy a version"):
+        UserCreated.from_envelope(envelope.read(orjson.dumps(newer)))
+
+
+def test_an_upgrade_that_does_not_fit_waits_for_one_that_does() -> None:
+    old = envelope.read(_envelope(_created()))
+
+    class Greeted(Event, type="user.greeted", topic=USER_EVENTS, subject="user_id", version=2, upgrades={1: dict}):
+        user_id: UUID
+        language: str
+
+    with pytest.raises(UnreadableError, match=r"does not fit version 1 of user\.greeted: language: Field required"):
+        Greeted.from_envelope(old)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": {}},
+        {"data": None},
+        {"data": []},
+        {"dataschema": "/schemas/user.activated/1"},
+        {"dataschema": "/schemas/user.created/0"},
+        {"dataschema": "https://elsewhere.example/1"},
+        {"sequence": "0"},
+        {"sequence": "many"},
+    ],
+    ids=str,
+)
+def test_data_that_no_version_has_written_is_poison(change: dict[str, object]) -> None:
+    bad = orjson.loads(_envelope(_created())) | change
+
+    with pytest.raises(PoisonError):
+        UserCreated.from_envelope(envelope.read(orjson.dumps(bad)))
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -99,7 +171,8 @@ def test_a_sequence_starts_at_one() -> None:
         ({"topic": "events.dead_letter"}, "topic must be declared"),
         ({"subject": "id"}, "subject and key must be fields"),
         ({"key": "id"}, "subject and key must be fields"),
-        ({"version": 0}, "topic must be declared"),
+        ({"version": 0}, "version is at least 1"),
+        ({"version": 2}, "`upgrades` has a function from each earlier version"),
         ({"type": "User.Moved"}, "is taken or not of the form"),
         ({"type": "moved"}, "is taken or not of the form"),
         ({"type": "user.created"}, "is taken or not of the form"),

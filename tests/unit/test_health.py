@@ -31,6 +31,7 @@ _EXPORTED = {
             "jobs_in_state", "job_oldest_due_seconds", "jobs_failed_messages", "outbox_unpublished",
             "outbox_oldest_seconds", "relay_published_total", "relay_leader", "schedule_ticks_total", "kind_paused",
             "kind_paused_seconds", "limit_places", "purged_rows_total", "jobs_enqueued_total", "jobs_finished_total",
+            "jobs_parked",
         },
     ),
     "consumer": (

@@ -1,15 +1,17 @@
-"""A job's contract: what is wrong with it fails where it is declared, what is wrong with a payload fails for good."""
+"""A job's contract: what is wrong with it fails where it is declared; a payload that does not fit fails no job."""
 
 from statistics import mean
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import field_validator
 
 from moneyflow.jobs import Job, registry
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.platform.errors import InvalidInputError, PermanentError, UnknownVersionError
+from moneyflow.platform.errors import InvalidInputError, UnknownVersionError, UnreadableError
 from moneyflow.platform.jobs.policy import RetryPolicy
+from moneyflow.platform.payloads import Upgrade
 
 pytestmark = pytest.mark.usefixtures("contracts")
 
@@ -17,7 +19,9 @@ pytestmark = pytest.mark.usefixtures("contracts")
 def test_a_job_is_known_by_its_kind_with_the_options_it_was_declared_with() -> None:
     policy = RetryPolicy(attempts=2)
 
-    class Greet(Job, kind="greet", version=3, priority=7, retry=policy, time_limit_seconds=9):
+    steps: dict[int, Upgrade] = {1: dict, 2: dict}
+
+    class Greet(Job, kind="greet", version=3, upgrades=steps, priority=7, retry=policy, time_limit_seconds=9):
         name: str
 
     assert registry["greet"] is Greet
@@ -33,12 +37,26 @@ def test_an_unknown_option_fails_at_the_declaration() -> None:
             pass
 
 
-@pytest.mark.parametrize(
-    "options", [{"priority": -1}, {"priority": 11}, {"version": 0}, {"time_limit_seconds": 0}], ids=str
-)
+@pytest.mark.parametrize("options", [{"priority": -1}, {"priority": 11}, {"time_limit_seconds": 0}], ids=str)
 def test_a_number_out_of_range_fails_at_the_declaration(options: dict[str, int]) -> None:
     with pytest.raises(TypeError, match="priority is 0 to 10"):
         type("Greet", (Job,), {"__module__": __name__}, kind="greet", **options)
+
+
+@pytest.mark.parametrize(
+    ("version", "upgrades"),
+    [(0, {}), (2, {}), (3, {2: dict}), (3, {1: dict}), (2, {1: dict, 2: dict}), (1, {0: dict})],
+    ids=repr,
+)
+def test_a_version_without_an_upgrade_from_each_earlier_one_fails_at_the_declaration(
+    version: int, upgrades: dict[int, Upgrade]
+) -> None:
+    with pytest.raises(
+        TypeError, match="Greet: version is at least 1, and `upgrades` has a function from each earlier"
+    ):
+        type("Greet", (Job,), {"__module__": __name__}, kind="greet", version=version, upgrades=upgrades)
+
+    assert "greet" not in registry
 
 
 @pytest.mark.parametrize("kind", ["", "a", "Greet", "greet-them", "1greet", "greet.all", "g" * 64])
@@ -64,7 +82,7 @@ def test_a_payload_comes_back_as_it_was_stored() -> None:
 
 def test_a_payload_of_an_unknown_version_does_not_fail_the_job_and_the_error_says_what_to_do() -> None:
     with pytest.raises(
-        UnknownVersionError, match="knows version 1 of send_email, the job has version 2: deploy workers"
+        UnknownVersionError, match="knows version 1 of send_email, and what is stored has version 2: deploy"
     ):
         SendEmail.from_payload({"template": "welcome", "user_id": str(uuid4())}, 2)
 
@@ -78,9 +96,37 @@ def test_a_payload_of_an_unknown_version_does_not_fail_the_job_and_the_error_say
         ({"user_id": None}, "user_id"),
     ],
 )
-def test_a_payload_that_does_not_fit_fails_for_good_and_names_the_place(payload: dict[str, object], place: str) -> None:
-    with pytest.raises(PermanentError, match=f"payload of send_welcome does not fit its contract: .*{place}"):
+def test_a_payload_that_does_not_fit_waits_for_a_version_that_it_fits_and_names_the_place(
+    payload: dict[str, object], place: str
+) -> None:
+    with pytest.raises(UnreadableError, match=f"does not fit version 1 of send_welcome: .*{place}.*; deploy a version"):
         SendWelcome.from_payload(payload, 1)
+
+
+def _broken(_: dict[str, object]) -> dict[str, object]:
+    raise ZeroDivisionError("division by zero")
+
+
+@pytest.mark.parametrize("upgrade", [_broken, lambda payload: payload["gone"], lambda _: None], ids=repr)
+def test_an_upgrade_with_a_bug_waits_for_a_version_without_it(upgrade: Upgrade) -> None:
+    class Greet(Job, kind="greet", version=2, upgrades={1: upgrade}):
+        name: str
+
+    with pytest.raises(UnreadableError, match=r"version 1 of greet.*; deploy a version that"):
+        Greet.from_payload({"name": "Ada"}, 1)
+
+
+def test_a_validator_with_a_bug_waits_for_a_version_without_it() -> None:
+    class Greet(Job, kind="greet"):
+        name: str
+
+        @field_validator("name")
+        @classmethod
+        def known(cls, name: str) -> str:
+            raise LookupError(name)
+
+    with pytest.raises(UnreadableError, match="does not fit version 1 of greet: LookupError"):
+        Greet.from_payload({"name": "Ada"}, 1)
 
 
 def test_a_mail_that_a_person_waits_for_goes_before_the_others() -> None:

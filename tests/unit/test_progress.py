@@ -110,3 +110,21 @@ def test_the_lag_in_seconds_is_exported_as_it_is_at_the_moment() -> None:
     wall[0] += 42
 
     assert REGISTRY.get_sample_value("moneyflow_consumer_lag_seconds", {"sink": "of_this_test"}) == 42
+
+
+def test_a_parked_partition_is_alive_not_ready_and_shows_its_lag(progress: Progress, clock: list[float]) -> None:
+    progress.parked(["user.events 0: deploy version 2"])
+    progress.lags({("user.events", 1): 0}, parked={("user.events", 0): 7})
+    _iterate(progress, clock, 1000)
+
+    assert progress.is_alive() is None
+    assert progress.is_ready() == "user.events 0: deploy version 2"
+    lag = REGISTRY.get_sample_value(
+        "moneyflow_consumer_lag", {"sink": "audit", "topic": "user.events", "partition": "0"}
+    )
+    assert lag == 7
+
+    progress.parked([])
+    progress.lags({("user.events", 0): 0})
+
+    assert progress.is_ready() is None

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge
 
 jobs_in_state = Gauge("moneyflow_jobs_in_state", "Unfinished and failed jobs by state", ["job", "state"])
+jobs_parked = Gauge("moneyflow_jobs_parked", "Jobs that wait for a worker that can read them", ["job"])
 job_oldest_due_seconds = Gauge(
     "moneyflow_job_oldest_due_seconds",
     "Seconds for which the oldest job has been due; those of paused kinds count, those that wait for a limit do not",

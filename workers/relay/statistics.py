@@ -73,6 +73,7 @@ class Statistics:
         self._paused = Series(metrics.kind_paused, forget=True)
         self._paused_seconds = Series(metrics.kind_paused_seconds, forget=True)
         self._places = Series(metrics.limit_places, forget=True)
+        self._parked = Series(metrics.jobs_parked, forget=True)
 
     async def run_once(self) -> float:
         """Count once; return the seconds to wait before the next count."""
@@ -92,7 +93,7 @@ class Statistics:
 
     def clear(self) -> None:
         """Export nothing any more: the next leader counts."""
-        for series in (self._states, self._oldest, self._paused, self._paused_seconds, self._places):
+        for series in (self._states, self._oldest, self._paused, self._paused_seconds, self._places, self._parked):
             series.clear()
         for gauge in (metrics.outbox_unpublished, metrics.outbox_oldest_seconds):
             gauge.clear()
@@ -103,6 +104,8 @@ class Statistics:
             (row["kind"], row["state"]): row["jobs"] for row in await status.counts_by_state(self._connection)
         }
         self._states.show({(kind, state): 0 for kind in registry for state in _STATES} | counted)
+        parked = await status.parked_by_kind(self._connection)
+        self._parked.show({(kind,): jobs for kind, jobs in parked.items()})
         oldest = await status.oldest_due(self._connection)
         ages: Values = {(row["kind"], str(row["priority"])): row["seconds"] for row in oldest}
         self._oldest.show({(kind, str(contract.priority)): 0.0 for kind, contract in registry.items()} | ages)

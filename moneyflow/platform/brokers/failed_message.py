@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from moneyflow.platform.clock import rfc3339
+from moneyflow.platform.clock import rfc3339_to_the_second
 
 _FENCE, _DEATH = "x-fence", "x-death"
 #: Headers in which RabbitMQ recorded how it dead-lettered the message; they are not published again.
@@ -98,8 +98,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(content) for key, content in value.items()}
     if isinstance(value, list):
         return [_plain(content) for content in value]
-    if isinstance(value, datetime):
-        return rfc3339(value if value.tzinfo else value.replace(tzinfo=UTC))
+    if isinstance(value, datetime):  # AMQP's times have seconds.
+        return rfc3339_to_the_second(value if value.tzinfo else value.replace(tzinfo=UTC))
     if isinstance(value, bytes | bytearray):
         return value.decode("utf-8", "replace")
     return value if isinstance(value, str | int | float | bool | None) else str(value)

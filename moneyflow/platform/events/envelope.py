@@ -1,5 +1,6 @@
 """CloudEvents envelope as consumers read it: its attributes are checked, its data is not interpreted."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,9 @@ from moneyflow.platform.errors import PoisonError
 #: Characters of an attribute; a longer one fits into no index.
 _MAX_ATTRIBUTE = 255
 _REQUIRED = ("specversion", "id", "source", "type", "subject", "time")
+#: The version is the last part of an event's `dataschema`.
+_SCHEMA = re.compile(r"/schemas/(?P<type>[a-z._]{1,200})/(?P<version>[1-9][0-9]{0,4})")
+_SEQUENCE = re.compile(r"[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,9 @@ class Envelope:
     actor_id: str | None
     correlation_id: str | None
     data: Any
+    #: Of an event of ours; None for any other CloudEvent.
+    version: int | None = None
+    sequence: int | None = None
 
 
 def read(value: bytes | None) -> Envelope:
@@ -53,7 +60,15 @@ def read(value: bytes | None) -> Envelope:
         actor_id=_optional_text("actorid", event.get_extension("actorid")),
         correlation_id=_optional_text("correlationid", event.get_extension("correlationid")),
         data=event.get_data(),
+        version=_version(event.get_type(), event.get_dataschema()),
+        sequence=int(text) if _SEQUENCE.fullmatch(text := str(event.get_extension("sequence"))) else None,
     )
+
+
+def _version(type: object, schema: object) -> int | None:
+    """Return the version of the contract that the data was written by."""
+    found = _SCHEMA.fullmatch(str(schema))
+    return int(found["version"]) if found and found["type"] == type else None
 
 
 def _complete(attributes: dict[str, Any], data: Any) -> CloudEvent:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 import orjson
+
+from moneyflow.platform import clock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +23,18 @@ class Answer:
 def json_answer(
     value: Any, *, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None, etag: str | None = None
 ) -> Answer:
-    """Return an answer with a JSON body, and with an `ETag` where the client may update what it shows."""
+    """Return an answer with a JSON body, and with an `ETag` where the client may update what it shows.
+
+    Ids are written as text, and times as RFC 3339 in UTC to the second.
+    """
     tagged = {"ETag": etag} if etag else {}
-    return Answer(status=status, headers={**(headers or {}), **tagged}, body=orjson.dumps(value))
+    body = orjson.dumps(value, default=_written, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    return Answer(status=status, headers={**(headers or {}), **tagged}, body=body)
+
+
+def _written(value: object) -> object:
+    if isinstance(value, datetime):
+        # SECURITY: to the second. Finer times would show which mail a sign-up led to, and so whether the address has an
+        # account.
+        return clock.rfc3339_to_the_second(value)
+    raise TypeError

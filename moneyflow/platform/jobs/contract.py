@@ -1,27 +1,22 @@
 """Job contracts: a frozen payload with a kind, a version, a priority and the policies by which it runs."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from moneyflow.platform.errors import PermanentError, UnknownVersionError
 from moneyflow.platform.jobs.limits import Limit
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
+from moneyflow.platform.payloads import Payload, Upgrade
 
 PRIORITIES = range(11)
 _KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
 _DEFAULT_RETRY, _DEFAULT_UNIQUE, _DEFAULT_BREAKER = RetryPolicy(), Unique(), Breaker()
 
-#: Upgrades a payload to the next version.
-Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
-
 #: Declared contracts by kind; filled when their modules are imported.
 registry: dict[str, type["Job"]] = {}
 
 
-class Job(BaseModel):
+class Job(Payload):
     """Base of all job contracts.
 
     A subclass names its `kind`, and its fields are the payload; all other options have defaults::
@@ -31,20 +26,16 @@ class Job(BaseModel):
             user_id: UUID
 
     `priority` is 0 to 10, and 10 runs first. `time_limit_seconds` is how long an attempt may take. `upgrades` holds
-    the function that upgrades a payload to the next version, for each older version that may still be stored.
+    the function that upgrades a payload to the next version, for each earlier version.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: ClassVar[str]
-    version: ClassVar[int]
     priority: ClassVar[int]
     retry: ClassVar[RetryPolicy]
     time_limit_seconds: ClassVar[int]
     unique: ClassVar[Unique]
     limit: ClassVar[Limit | None]
     breaker: ClassVar[Breaker | None]
-    upgrades: ClassVar[Mapping[int, Upgrade]]
 
     def __init_subclass__(cls, **_: Any) -> None:
         """Let pydantic pass the class's options to `__pydantic_init_subclass__`, where the fields are known."""
@@ -68,15 +59,13 @@ class Job(BaseModel):
         if unknown:
             raise TypeError(f"{cls.__name__}: unknown option {', '.join(unknown)}")
         _check_kind(cls, kind)
-        if priority not in PRIORITIES or version < 1 or time_limit_seconds < 1:
-            raise TypeError(f"{cls.__name__}: priority is 0 to 10, version and time_limit_seconds at least 1")
-        upgrades = dict(upgrades or {})
-        if upgrades and sorted(upgrades) != list(range(min(upgrades), version)):
-            raise TypeError(f"{cls.__name__}: upgrades must lead step by step from an older version to {version}")
+        if priority not in PRIORITIES or time_limit_seconds < 1:
+            raise TypeError(f"{cls.__name__}: priority is 0 to 10, and time_limit_seconds at least 1")
         _check_limit(cls, limit)
-        cls.kind, cls.version, cls.priority = kind, version, priority
+        cls.declare_payload(kind, version=version, upgrades=upgrades)
+        cls.kind, cls.priority = kind, priority
         cls.retry, cls.time_limit_seconds, cls.unique = retry, time_limit_seconds, unique
-        cls.limit, cls.breaker, cls.upgrades = limit, breaker, upgrades
+        cls.limit, cls.breaker = limit, breaker
         registry[kind] = cls
 
     def unique_key(self) -> str | None:
@@ -90,36 +79,6 @@ class Job(BaseModel):
     def message_priority(self) -> int:
         """Return the priority of this job: the kind's, unless a subclass decides by the payload."""
         return self.priority
-
-    @classmethod
-    def reads(cls, version: int) -> bool:
-        """Return whether this contract can read a payload that was stored under `version`."""
-        return version == cls.version or version in cls.upgrades
-
-    @classmethod
-    def from_payload(cls, payload: dict[str, Any], version: int) -> Self:
-        """Read a payload that was stored under `version`, and upgrade it step by step.
-
-        Raises:
-            UnknownVersionError: this process cannot read that version; a newer one may.
-            PermanentError: the payload does not fit the contract.
-        """
-        if not cls.reads(version):
-            raise UnknownVersionError(
-                f"this worker knows version {cls.version} of {cls.kind}, the job has version {version}: "
-                "deploy workers that know it, and the job runs"
-            )
-        try:
-            for step in range(version, cls.version):
-                payload = cls.upgrades[step](payload)
-            return cls.model_validate(payload)
-        except ValidationError as error:
-            places = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise PermanentError(f"the payload of {cls.kind} does not fit its contract: {places}") from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise PermanentError(
-                f"the payload of {cls.kind}, version {version}, could not be upgraded to {cls.version}: {error!r}"
-            ) from error
 
 
 def limits() -> dict[str, Limit]:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import orjson
 import structlog
 
 from moneyflow.platform.database import Session
+from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import metrics
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.payloads import to_json
 from moneyflow.platform.queries import load_queries
 from moneyflow.platform.telemetry import origin
 from moneyflow.platform.telemetry.logs import in_lines
@@ -37,6 +38,7 @@ def enqueue(session: Session, job: Job, *, at: datetime | None = None, delay: ti
 
     Raises:
         ValueError: both `at` and `delay` are given, or `at` has no time zone.
+        InvalidInputError: a field of the payload would come back changed, or not at all; the text names it.
     """
     return enqueue_many(session, [job], at=at, delay=delay)[0]
 
@@ -111,7 +113,13 @@ def _release_expired(session: Session, keys: Sequence[str | None]) -> None:
 
 def _execute(session: Session, rows: Sequence[Mapping[str, Any]], shared: Mapping[str, Any]) -> dict[str, UUID]:
     """Insert the rows, and return the id of the job that holds each of their unique keys."""
-    found = session.fetch_all(_QUERIES["enqueue"], {**shared, "jobs": orjson.dumps(rows).decode()})
+    try:
+        document = to_json(rows, of="jobs")
+    except InvalidInputError:
+        for row in rows:
+            to_json(row, of=row["kind"])
+        raise
+    found = session.fetch_all(_QUERIES["enqueue"], {**shared, "jobs": document.decode()})
     return {row["unique_key"]: row["id"] for row in found if row["unique_key"] is not None}
 
 
@@ -140,7 +148,7 @@ def _row(job: Job, unique: Unique, **own: UUID | str | None) -> dict[str, Any]:
         "kind": job.kind,
         "version": job.version,
         "priority": job.message_priority(),
-        "payload": job.model_dump(mode="json"),
+        "payload": job.payload(),
         "unique_seconds": unique.for_seconds,
         "unique_while_unfinished": unique.while_unfinished,
         "limit_name": job.limit.name if job.limit else None,

@@ -3,16 +3,17 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from itertools import islice, takewhile
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSimError
 
 from moneyflow.platform import clock
 from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.cron import ticks_after
 from moneyflow.platform.suggestions import did_you_mean
 
 Overlap = Literal["skip", "allow"]
@@ -36,8 +37,8 @@ class Schedule:
         declare(Schedule(name="month_end", cron="0 6 1 * *", time_zone="Europe/Berlin", catch_up="latest",
                          job=lambda tick: CloseMonth(until=tick)))
 
-    `cron` has five fields, or six with the seconds first, and is read in `time_zone`. When clocks change, a tick in the
-    skipped hour comes right after it, a tick in the repeated hour comes once, and `* * * * *` ticks through both.
+    `cron` has five fields, or six with the seconds first, and is read in `time_zone`. When clocks change, a schedule of
+    every hour follows real time; any other ticks once for each time that it names (`cron.py` has the rule).
     `job` is the job of each tick, or a function that returns it for the tick's time in UTC.
 
     `overlap`: "skip" skips a tick while the job of the previous one is unfinished; "allow" does not.
@@ -103,16 +104,6 @@ class Schedule:
 
     def _wrong(self, option: str, problem: str) -> ValueError:
         return ValueError(f"schedule {self.name}: {option}: {problem}")
-
-
-def ticks_after(moment: datetime, *, cron: str, time_zone: str) -> Iterator[datetime]:
-    """Yield the ticks of a cron expression after `moment`, in UTC and in order, without end."""
-    last = moment.astimezone(UTC)
-    for local in CronSim(cron, moment.astimezone(ZoneInfo(time_zone))):
-        tick = local.astimezone(UTC)
-        if tick > last:  # A clock that was set back repeats an hour.
-            last = tick
-            yield tick
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ConflictError, NotFoundError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import metrics
+from moneyflow.platform.jobs.cron import ticks_after
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.policy import Unique
-from moneyflow.platform.jobs.schedules import Plan, Schedule, plan, registry, ticks_after
+from moneyflow.platform.jobs.schedules import Plan, Schedule, plan, registry
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.queries import load_queries
 from moneyflow.platform.suggestions import did_you_mean

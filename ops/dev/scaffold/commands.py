@@ -1,5 +1,6 @@
 """`moneyflow new`: write the files of a new part in a checkout."""
 
+import importlib
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from moneyflow.jobs import registry
 from moneyflow.platform.errors import ConflictError
 from ops.cli.output import AsJson, print_json
+from ops.dev.contracts import frozen
 from ops.dev.scaffold.job import NewJob, files_of, new_job, write
 
 app = typer.Typer(no_args_is_help=True, help="write the files of a new part")
@@ -35,7 +37,7 @@ def job(
     mail: Annotated[bool, typer.Option("--mail", help="it sends a mail: write a template too")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a job's contract, handler, test and, with --mail, template; they pass every check as they are.
+    """Write a job's contract, its frozen schema, handler, test and, with --mail, template; they pass every check.
 
     Writes nothing when the name is taken or not valid.
     """
@@ -48,12 +50,20 @@ def job(
     )  # fmt: skip
     files = files_of(new)
     write(_ROOT, files)
+    written = [*files, *_freeze(name)]
     if as_json:
-        print_json({"job": name, "files": list(files)})
+        print_json({"job": name, "files": written})
         return
-    for path in files:
+    for path in written:
         typer.echo(f"wrote {path}")
     typer.echo(_next_steps(new))
+
+
+def _freeze(name: str) -> list[str]:
+    """Freeze the contract that was written."""
+    importlib.invalidate_caches()
+    importlib.import_module(f"moneyflow.jobs.{name}")
+    return [str(path) for path in frozen.freeze(_ROOT, [registry[name]])]
 
 
 def _next_steps(job: NewJob) -> str:
@@ -66,7 +76,8 @@ def _next_steps(job: NewJob) -> str:
         start = f"  - its schedule, which the relay runs; now: moneyflow schedules run {name}"
     return f"""
 Next:
-  - its payload, priority and retries: moneyflow/jobs/{name}.py
+  - its payload, priority and retries: moneyflow/jobs/{name}.py, then
+      moneyflow contracts freeze --overwrite {name}
   - its handler: workers/jobs/{name}.py{words}
   - its test: tests/integration/test_{name}.py
 {start}

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Database, Session
-from moneyflow.platform.errors import InvalidInputError, PermanentError, UnknownVersionError
+from moneyflow.platform.errors import InvalidInputError, UnknownVersionError, UnreadableError
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.contract import registry
 from moneyflow.platform.jobs.failed import filters
@@ -151,7 +151,7 @@ def _unreadable(job: DictRow) -> Outcome | None:
         contract.from_payload(job["payload"], job["version"])
     except UnknownVersionError as error:
         return Outcome(result=_UNKNOWN_VERSION, detail=error.detail)
-    except PermanentError as error:
+    except UnreadableError as error:
         return Outcome(result=_INVALID_PAYLOAD, detail=error.detail)
     return None
 

@@ -79,6 +79,8 @@ class JobRow(SQLModel, table=True):
             "finished_at",
             postgresql_where=text("state = 'failed'"),
         ),
+        # Jobs that no worker can read.
+        Index("jobs_parked_idx", "kind", postgresql_where=text("parked_reason is not null")),
         # Jobs that wait in RabbitMQ.
         Index("jobs_queued_idx", "published_at", postgresql_where=text("state = 'queued'")),
         # Jobs that a worker holds. PERF: not by state: Postgres would then use this index for statements that end an
@@ -113,7 +115,7 @@ class JobRow(SQLModel, table=True):
     #: Its worker died while it held the job: it now runs alone, and its attempt is counted before it starts.
     quarantined: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     cancel_requested_at: datetime | None = moment(nullable=True)
-    #: Why no worker can run it now: its version or its kind is unknown to them.
+    #: Why no worker can run it now: its kind or version is unknown to them, or its payload does not fit their contract.
     parked_reason: str | None = Field(default=None, sa_type=Text)
     progress: dict[str, Any] | None = Field(sa_column=Column(JSONB, nullable=True))
     #: The error of the last failed attempt; `error_group` is the message without its variable parts, such as ids.

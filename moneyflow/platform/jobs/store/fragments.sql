@@ -65,6 +65,10 @@ least(
 -- What a job waits for before it can be published: a place under its limit, if it has one.
 case when limit_name is not null then 'limit' end
 
+-- fragment: shown_due_at
+-- When the job is due; an end job is due once its batch has ended, and so at no time yet.
+case when state = 'scheduled' and waits_for = 'batch' then null else due_at end
+
 -- fragment: shown_state
 -- The state as it is shown.
 case when state = 'scheduled' then <<scheduled_or_retrying>> else state end

@@ -25,7 +25,7 @@ class JobDetail:
 
 
 def job_status(session: Session, job_id: UUID) -> DictRow:
-    """Return id, state, attempt, times, progress, result and last error of a job, without its payload.
+    """Return id, state, attempt, times, progress, result, last error and `waits_for` of a job, without its payload.
 
     Raises:
         NotFoundError: there is no such job.
@@ -45,7 +45,7 @@ def job_detail(session: Session, job_id: UUID) -> JobDetail:
     job = session.fetch_one(QUERIES["job"], {"id": job_id})
     if job is None:
         raise NotFoundError(f"there is no job {job_id}", about="job")
-    job["state"] = job.pop("shown_state")
+    job["state"], job["due_at"] = job.pop("shown_state"), job.pop("shown_due_at")
     return JobDetail(
         job=job,
         attempts=session.fetch_all(QUERIES["attempts"], {"id": job_id}),
@@ -64,6 +64,17 @@ def counts(session: Session) -> list[DictRow]:
 async def counts_by_state(connection: AsyncConnection[DictRow]) -> list[DictRow]:
     """Return `kind`, `state` and the number of `jobs` of each unfinished state, and of failed jobs, that has any."""
     return await (await connection.execute(QUERIES["jobs_in_state"])).fetchall()
+
+
+def parked(session: Session) -> list[DictRow]:
+    """Return the jobs that no worker can read, by kind and reason: jobs, oldest_enqueued_at, oldest_id."""
+    return session.fetch_all(QUERIES["parked"])
+
+
+async def parked_by_kind(connection: AsyncConnection[DictRow]) -> dict[str, int]:
+    """Return the number of parked jobs of each kind that has any."""
+    rows = await (await connection.execute(QUERIES["parked_by_kind"])).fetchall()
+    return {row["kind"]: row["jobs"] for row in rows}
 
 
 async def oldest_due(connection: AsyncConnection[DictRow]) -> list[DictRow]:

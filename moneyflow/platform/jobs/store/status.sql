@@ -1,12 +1,12 @@
 -- name: job_status
 -- The status of a job.
-select id, <<shown_state>> as state, attempt, enqueued_at, due_at, started_at, finished_at, progress, result, error_class,
-    error_message
+select id, <<shown_state>> as state, attempt, enqueued_at, <<shown_due_at>> as due_at, started_at, finished_at, progress,
+    result, error_class, error_message, waits_for
 from jobs where id = %(id)s;
 
 -- name: job
 -- A job's whole row.
-select *, <<shown_state>> as shown_state from jobs where id = %(id)s;
+select *, <<shown_state>> as shown_state, <<shown_due_at>> as shown_due_at from jobs where id = %(id)s;
 
 -- name: attempts
 -- A job's attempts, the oldest first.
@@ -18,6 +18,14 @@ from job_attempts where job_id = %(id)s order by fence;
 select operation.id, verb, asked_by, reason, result, detail, done_at
 from operation_items item join operations operation on operation.id = item.operation_id
 where item.source in ('jobs', 'waiting_jobs') and item.item_id = %(id)s::text and item.result is not null order by done_at;
+
+-- name: find
+-- Jobs, the newest first, of one state and kind where given.
+select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, <<shown_due_at>> as due_at, started_at,
+    finished_at, waits_for, batch_id, parked_reason, error_class, error_message
+from jobs
+where (%(state)s::text is null or <<shown_state>> = %(state)s) and (%(kind)s::text is null or kind = %(kind)s)
+order by id desc limit %(limit)s;
 
 -- name: counts
 -- Counts of unfinished and failed jobs by kind, priority and state, and the seconds for which the oldest has been due. Each
@@ -42,6 +50,16 @@ from (
     select kind, priority, state, count(*), 0, null from jobs where state = 'failed' group by 1, 2, 3
 ) parts
 group by kind, priority, state order by kind, priority desc, state;
+
+-- name: parked
+-- Jobs that no worker could read when one last looked, by kind and reason, with the oldest of them.
+select kind, parked_reason as reason, count(*) as jobs, min(enqueued_at) as oldest_enqueued_at,
+    (array_agg(id order by id))[1] as oldest_id
+from jobs where parked_reason is not null and <<unfinished>> group by 1, 2 order by 1, 3 desc;
+
+-- name: parked_by_kind
+-- Counts of parked jobs.
+select kind, count(*) as jobs from jobs where parked_reason is not null and <<unfinished>> group by 1;
 
 -- name: jobs_in_state
 -- Counts of unfinished and failed jobs by kind and state. Each part reads its own index, as above.

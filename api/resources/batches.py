@@ -1,0 +1,45 @@
+"""`/v1/batches/{id}`: how far the jobs of a batch have come."""
+
+from typing import Any
+
+import falcon
+
+from api.answers import send
+from api.paths import id_of
+from moneyflow.platform.database import Database
+from moneyflow.platform.http.answers import json_answer
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.batches import Status
+
+
+class Batch:
+    """A batch that a request has left. Its id is the permission to read its state."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, batch_id: str) -> None:
+        """Return state, counts, progress, end job and times; nothing of its jobs."""
+        parsed = id_of("batch", batch_id, found="the answer that made it")
+        with self._database.transaction() as session:
+            status = batches.status(session, parsed)
+        send(request, response, json_answer(_shown(status)))
+
+
+def _shown(status: Status) -> dict[str, Any]:
+    # SECURITY: without name and reason of a cancel, which are for operators.
+    return {
+        "id": status.id,
+        "state": status.state,
+        "sealed": status.sealed,
+        "counts": status.counts,
+        "progress": progress_of(status),
+        "end_job_id": status.end_job_id,
+        "created_at": status.created_at,
+        "ended_at": status.ended_at,
+    }
+
+
+def progress_of(status: Status) -> dict[str, Any]:
+    """Return the progress of a batch in the form of a job's."""
+    return {"done": status.done, "total": status.total, "note": None}
