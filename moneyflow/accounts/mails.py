@@ -5,11 +5,15 @@ from pathlib import Path
 from uuid import UUID
 
 from moneyflow.accounts import tokens
+from moneyflow.accounts.names import has_link, is_plain
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail import Recipient
 from moneyflow.mails import Link, Mail
 from moneyflow.platform.database import Session
 from moneyflow.platform.queries import load_queries
+
+#: How a mail greets a person whose stored name has a link, from before such names were refused.
+_UNNAMED = "friend"
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -34,11 +38,13 @@ def compose(
     row = session.fetch_one(_QUERIES["recipient"], {"user_id": user_id})
     if row is None:
         return None
-    values: dict[str, str | int] = {"name": row["name"], "app_url": settings.app_url}
+    # A name that no header can carry stays: the mailer fails such a mail for good, with its reason.
+    name = "" if is_plain(row["name"]) and has_link(row["name"]) else row["name"]
+    values: dict[str, str | int] = {"name": name or _UNNAMED, "app_url": settings.app_url}
     if mail.link is not None:
         values["link"] = _url(session, settings, mail.link, user_id=user_id, job_id=job_id)
         values["hours"] = mail.link.hours
-    return ComposedMail(template=mail.name, to=Recipient(name=row["name"], address=row["email"]), values=values)
+    return ComposedMail(template=mail.name, to=Recipient(name=name, address=row["email"]), values=values)
 
 
 def _url(session: Session, settings: AccountSettings, link: Link, *, user_id: UUID, job_id: UUID) -> str:

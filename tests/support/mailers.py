@@ -80,15 +80,14 @@ def mailbox_outlet() -> Iterator[Outlet]:
 
     yield Outlet(
         make=make,
-        sent=lambda: [_caught(mail, mailbox.sender) for mailbox in made for mail in mailbox.sent],
+        sent=lambda: [_caught(mail) for mailbox in made for mail in mailbox.sent],
         refuse=lambda: refusals.append(PermanentError("550 no such mailbox")),
         defer=lambda: refusals.append(UnavailableError("451 busy, come back")),
     )
 
 
-def _caught(mail: SentMail, sender: Recipient) -> Caught:
+def _caught(mail: SentMail) -> Caught:
     """Return the mail as a server would have received it."""
-    raw = mail.message.as_bytes(policy=email.policy.SMTPUTF8)
-    message = BytesParser(_class=EmailMessage, policy=email.policy.SMTPUTF8).parsebytes(raw)
-    recipients = [address.addr_spec for address in mail.message["To"].addresses]
-    return Caught(sender.address, recipients, message, raw)
+    sent = mail.message
+    message = BytesParser(_class=EmailMessage, policy=email.policy.SMTPUTF8).parsebytes(sent.content)
+    return Caught(sent.sender.on_the_wire, [sent.recipient.on_the_wire], message, sent.content)

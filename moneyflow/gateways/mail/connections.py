@@ -4,11 +4,11 @@ import asyncio
 import threading
 import time
 from contextlib import suppress
-from email.message import EmailMessage
 
 import aiosmtplib
 import structlog
 
+from moneyflow.gateways.mail.message import BuiltMail
 from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.platform.errors import PermanentError, UnavailableError
 
@@ -38,14 +38,14 @@ class Connections:
         self._thread = threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True)
         self._thread.start()
 
-    def send(self, message: EmailMessage) -> None:
-        """Send one message.
+    def send(self, mail: BuiltMail) -> None:
+        """Send one mail.
 
         Raises:
             UnavailableError: the server does not answer, or defers the mail.
             PermanentError: the server refuses the mail or its recipient.
         """
-        future = asyncio.run_coroutine_threadsafe(self._send(message), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._send(mail), self._loop)
         try:
             future.result(timeout=_SEND_SECONDS)
         except TimeoutError as error:
@@ -67,10 +67,15 @@ class Connections:
         self._thread.join(timeout=5)
         self._loop.close()
 
-    async def _send(self, message: EmailMessage) -> None:
+    async def _send(self, mail: BuiltMail) -> None:
         client = await self._connected()
         try:
-            await client.send_message(message)
+            await client.sendmail(
+                mail.sender.on_the_wire,
+                mail.recipient.on_the_wire,
+                mail.content,
+                mail_options=["SMTPUTF8", "BODY=8BITMIME"] if mail.needs_smtputf8 else [],
+            )
         except aiosmtplib.SMTPException as error:
             await self._after_error(client, error)
         except OSError as error:

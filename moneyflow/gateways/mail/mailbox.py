@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
 from moneyflow.gateways.mail import Mailer, Recipient, Render
-from moneyflow.gateways.mail.message import build, counted
+from moneyflow.gateways.mail.message import BuiltMail, build
+from moneyflow.gateways.mail.metrics import counted
 from moneyflow.gateways.mail.settings import MailSettings
 
 _USUAL = MailSettings()
@@ -24,7 +24,7 @@ class SentMail:
     text: str
     html: str
     job_id: UUID
-    message: EmailMessage
+    message: BuiltMail
 
 
 @dataclass(kw_only=True)

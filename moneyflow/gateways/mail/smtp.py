@@ -6,7 +6,8 @@ from uuid import UUID
 
 from moneyflow.gateways.mail import Mailer, Recipient, Render
 from moneyflow.gateways.mail.connections import Connections
-from moneyflow.gateways.mail.message import build, counted
+from moneyflow.gateways.mail.message import build
+from moneyflow.gateways.mail.metrics import counted
 from moneyflow.gateways.mail.settings import MailSettings
 
 
