@@ -13,7 +13,7 @@ from typer.main import get_command
 
 from moneyflow.platform.errors import MoneyFlowError
 
-_GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "queue", "schedules")}
+_GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "mails", "queue", "schedules")}
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
     _GROUPS["new"] = "ops.dev.scaffold.commands"
 

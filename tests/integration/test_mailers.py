@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 import mail_templates
 from mail_templates import RenderedMail
-from moneyflow.gateways.mail import Recipient
+from moneyflow.gateways.mail import Bounce, Recipient
 from moneyflow.platform.errors import ConfigurationError, PermanentError, UnavailableError
 from moneyflow.platform.ids import new_id
 from tests.support.mail_headers import ATTACKS, BAD_ADDRESSES, GOOD_ADDRESSES, GOOD_NAMES, solid
@@ -30,10 +30,10 @@ def outlet(request: pytest.FixtureRequest) -> Iterator[Outlet]:
         yield made
 
 
-def _send(outlet: Outlet, *, job_id: UUID | None = None) -> None:
+def _send(outlet: Outlet, *, job_id: UUID | None = None) -> Bounce | None:
     """Send the mail `welcome` by a mailer of its own."""
     mailer = outlet.make(mail_templates.render, SENDER)
-    mailer.send("welcome", to=_ZOE, values=_VALUES, job_id=job_id or new_id())
+    return mailer.send("welcome", to=_ZOE, values=_VALUES, job_id=job_id or new_id())
 
 
 def _deliver(outlet: Outlet, to: Recipient, *, subject: str = "A subject", sender: Recipient = SENDER) -> Caught:
@@ -102,15 +102,27 @@ def test_a_mail_that_is_deferred_is_unavailable_and_the_next_is_sent(outlet: Out
 def test_a_mail_that_is_refused_is_a_permanent_error_and_the_next_is_sent(outlet: Outlet) -> None:
     outlet.refuse()
 
-    with pytest.raises(PermanentError, match="no such mailbox"):
+    with pytest.raises(PermanentError, match="we take no such mail"):
         _send(outlet)
     _send(outlet)
 
     assert len(outlet.sent()) == 1
 
 
+def test_a_refused_recipient_is_a_bounce_and_the_next_mail_is_sent(outlet: Outlet) -> None:
+    outlet.bounce()
+
+    bounce = _send(outlet)
+
+    assert bounce == Bounce(code=550, status="5.1.1", reason="5.1.1 <***@example.com>: no such mailbox")
+    assert (_send(outlet), len(outlet.sent())) == (None, 1)
+
+
 def test_every_mail_is_counted_by_its_outcome(outlet: Outlet) -> None:
-    before = [_counted(outcome) for outcome in ("sent", "refused", "later")]
+    outcomes = ("sent", "bounced", "refused", "later")
+    before = [_counted(outcome) for outcome in outcomes]
+    outlet.bounce()
+    _send(outlet)
     outlet.refuse()
     with pytest.raises(PermanentError):
         _send(outlet)
@@ -120,8 +132,8 @@ def test_every_mail_is_counted_by_its_outcome(outlet: Outlet) -> None:
 
     _send(outlet)
 
-    after = [_counted(outcome) for outcome in ("sent", "refused", "later")]
-    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]
+    after = [_counted(outcome) for outcome in outcomes]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1, 1]
 
 
 def test_many_threads_share_a_mailer(outlet: Outlet) -> None:
@@ -170,6 +182,23 @@ def test_an_address_of_any_script_is_reached(address: str, outlet: Outlet) -> No
     (to,) = _addresses(caught, "To")
     assert caught.recipients == [address]
     assert to.addr_spec == address
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("zoe@bücher.example", "zoe@xn--bcher-kva.example"),
+        ("zoe@例子.example", "zoe@xn--fsqu00a.example"),
+        ("ZOE@BÜCHER.Example", "ZOE@xn--bcher-kva.example"),
+        ("zoe@xn--bcher-kva.example", "zoe@xn--bcher-kva.example"),
+    ],
+)
+def test_a_domain_beyond_ascii_goes_out_in_ascii_form_to_every_server(given: str, sent: str, outlet: Outlet) -> None:
+    caught = _deliver(outlet, Recipient(name="Zoë", address=given))
+
+    (to,) = _addresses(caught, "To")
+    assert (caught.recipients, to.addr_spec) == ([sent], sent)
+    assert caught.raw.isascii()
 
 
 @pytest.mark.parametrize("subject", [*GOOD_NAMES[:-1], "§" * 500, "word " * 100])

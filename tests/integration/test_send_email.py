@@ -1,13 +1,21 @@
-"""`send_email`: what is stored about a person and cannot be in a mail, fails for good or is left out."""
+"""`send_email`: what is stored about a person and cannot be in a mail, and addresses that bounce."""
 
+import hashlib
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
+from psycopg.rows import DictRow
 
+from moneyflow import retention
+from moneyflow.gateways.mail import Bounce
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.settings import AllSettings
 from tests.support.mail_headers import ENCODED_WORDS, LINE_BREAKS
 from workers.testing import Mailbox, Ran, new_mailbox, run_jobs
 
@@ -58,3 +66,121 @@ def test_a_stored_name_with_a_link_is_left_out_of_the_mail(database: Database) -
     (mail,) = mailbox.sent
     assert (mail.to.name, "Hello friend," in mail.text) == ("", True)
     assert b"evil" not in mail.message.content
+
+
+_BOUNCE = Bounce(code=550, status="5.1.1", reason="5.1.1 no such mailbox")
+
+
+def _bounced(database: Database, user_id: UUID, bounce: Bounce = _BOUNCE) -> dict[str, Any] | None:
+    return _run(database, new_mailbox(bounce=bounce), user_id).result
+
+
+def _suppressions(database: Database) -> list[DictRow]:
+    with database.transaction() as session:
+        return session.fetch_all("select * from mail_suppressions order by bounced_at")
+
+
+def _counted(outcome: str) -> float:
+    labels = {"template": "activation", "outcome": outcome}
+    return REGISTRY.get_sample_value("moneyflow_emails_total", labels) or 0
+
+
+def test_a_bounce_is_the_result_of_a_mail_and_the_next_mail_is_not_sent(database: Database) -> None:
+    user_id = _stored(database)
+    mailbox, before = new_mailbox(bounce=_BOUNCE), (_counted("bounced"), _counted("suppressed"))
+
+    first = _run(database, mailbox, user_id)
+    mailbox.bounce = None
+    second = _run(database, mailbox, user_id)
+
+    assert (first.outcome, second.outcome, mailbox.sent) == ("succeeded", "succeeded", [])
+    assert first.result == {
+        "sent": False, "outcome": "bounced", "code": 550, "status": "5.1.1", "reason": "5.1.1 no such mailbox",
+    }  # fmt: skip
+    assert second.result is not None
+    assert (second.result["sent"], second.result["outcome"]) == (False, "suppressed")
+    assert (second.result["code"], second.result["status"]) == (550, "5.1.1")
+    assert (_counted("bounced") - before[0], _counted("suppressed") - before[1]) == (1, 1)
+
+
+def test_a_suppressed_mail_leaves_no_token_behind(database: Database) -> None:
+    user_id = _stored(database)
+    _bounced(database, user_id)
+    with database.transaction() as session:
+        session.execute("delete from user_tokens")
+
+    _run(database, new_mailbox(), user_id)
+
+    with database.transaction() as session:
+        assert session.fetch_all("select 1 from user_tokens") == []
+
+
+def test_a_suppression_ends_after_a_week_and_a_new_bounce_begins_another(database: Database) -> None:
+    user_id, mailbox = _stored(database), new_mailbox()
+    _bounced(database, user_id)
+    (row,) = _suppressions(database)
+    assert row["expires_at"] - row["bounced_at"] == pytest.approx(timedelta(days=7), abs=timedelta(minutes=1))
+    with database.transaction() as session:
+        session.execute("update mail_suppressions set expires_at = clock_timestamp()")
+
+    assert _run(database, mailbox, user_id).result == {"sent": True}
+    assert _bounced(database, user_id) is not None
+
+    (later,) = _suppressions(database)
+    assert later["expires_at"] > row["expires_at"]
+    suppressed = _run(database, mailbox, user_id).result
+    assert suppressed is not None
+    assert (suppressed["outcome"], len(mailbox.sent)) == ("suppressed", 1)
+
+
+def test_a_full_mailbox_bounces_and_the_next_mail_is_sent(database: Database) -> None:
+    user_id, mailbox = _stored(database), new_mailbox()
+    full = Bounce(code=552, status="5.2.2", reason="5.2.2 the mailbox is full", is_lasting=False)
+
+    result = _bounced(database, user_id, full)
+
+    assert result is not None
+    assert (result["outcome"], _suppressions(database)) == ("bounced", [])
+    assert _run(database, mailbox, user_id).result == {"sent": True}
+
+
+def test_a_suppression_is_of_one_address_whatever_its_case(database: Database) -> None:
+    bounced, other = _stored(database), _stored(database, email="other@mail.example")
+    _bounced(database, bounced)
+
+    def changed_to(email: str) -> dict[str, Any] | None:
+        with database.transaction() as session:
+            session.execute("update users set email = %(email)s where id = %(id)s", {"email": email, "id": bounced})
+        return _run(database, new_mailbox(), bounced).result
+
+    upper = changed_to("ZOE@Mail.Example")
+    assert upper is not None
+    assert upper["outcome"] == "suppressed"
+    assert changed_to("zoe.new@mail.example") == {"sent": True}
+    assert _run(database, new_mailbox(), other).result == {"sent": True}
+
+
+def test_a_suppression_holds_no_address_and_is_deleted_with_the_account(database: Database) -> None:
+    user_id = _stored(database)
+    _bounced(database, user_id)
+
+    (row,) = _suppressions(database)
+
+    assert "zoe@mail.example" not in str(row)
+    assert hashlib.sha256(b"zoe@mail.example").digest() != row["address_hash"]
+    with database.transaction() as session:
+        session.execute("delete from users where id = %(id)s", {"id": user_id})
+    assert _suppressions(database) == []
+
+
+def test_expired_suppressions_are_purged(settings: AllSettings, database: Database) -> None:
+    _bounced(database, _stored(database))
+    _bounced(database, _stored(database, email="other@mail.example"))
+    with database.transaction() as session:
+        session.execute("update mail_suppressions set expires_at = clock_timestamp() where bounced_at = "
+                        "(select max(bounced_at) from mail_suppressions)")  # fmt: skip
+
+    with database.transaction() as session:
+        deleted = retention.purge(session, settings, seconds=30)["mail_suppressions"]
+
+    assert (deleted, len(_suppressions(database))) == (1, 1)

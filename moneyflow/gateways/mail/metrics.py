@@ -1,24 +1,26 @@
 """Metrics of mails: how many, by template and outcome."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from prometheus_client import Counter
 
+from moneyflow.gateways.mail import Bounce
 from moneyflow.platform.errors import PermanentError
 
+#: The outcomes: sent, bounced, suppressed (not sent, because the address bounced lately), refused (its job fails for
+#: good), later (its job retries).
 emails = Counter("moneyflow_emails_total", "Mails by outcome", ["template", "outcome"])
 
 
-@contextmanager
-def counted(template: str) -> Iterator[None]:
-    """Count the mail that is sent in this block as sent, refused for good, or to be sent later."""
+def counted(template: str, send: Callable[[], Bounce | None]) -> Bounce | None:
+    """Send a mail, and count it by its outcome."""
     try:
-        yield
+        bounce = send()
     except PermanentError:
         emails.labels(template, "refused").inc()
         raise
     except Exception:
         emails.labels(template, "later").inc()
         raise
-    emails.labels(template, "sent").inc()
+    emails.labels(template, "bounced" if bounce else "sent").inc()
+    return bounce
