@@ -1,6 +1,7 @@
-"""`send_email`: what is stored about a person and cannot be in a mail, and addresses that bounce."""
+"""`send_email`: what cannot be in a mail, addresses that bounce, and templates that are not declared."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -9,13 +10,18 @@ import pytest
 from prometheus_client import REGISTRY
 from psycopg.rows import DictRow
 
-from moneyflow import retention
+import mail_templates
+from moneyflow import mails, retention
+from moneyflow.accounts.mails import compose
 from moneyflow.gateways.mail import Bounce
 from moneyflow.jobs.send_email import SendEmail
-from moneyflow.platform.database import Database
+from moneyflow.platform.database import Database, Session
+from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.enqueue import enqueue, enqueue_many
 from moneyflow.settings import AllSettings
+from tests.support.command_line import moneyflow
 from tests.support.mail_headers import ENCODED_WORDS, LINE_BREAKS
 from workers.testing import Mailbox, Ran, new_mailbox, run_jobs
 
@@ -184,3 +190,67 @@ def test_expired_suppressions_are_purged(settings: AllSettings, database: Databa
         deleted = retention.purge(session, settings, seconds=30)["mail_suppressions"]
 
     assert (deleted, len(_suppressions(database))) == (1, 1)
+
+
+def _wrong(user_id: UUID) -> SendEmail:
+    return SendEmail(template="activatoin", user_id=user_id)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda session, user_id: enqueue(session, _wrong(user_id)),
+        lambda session, user_id: enqueue(session, _wrong(user_id), delay=timedelta(days=1)),
+        lambda session, user_id: enqueue_many(session, [_wrong(user_id)], priority=3),
+        lambda session, user_id: enqueue_many(
+            session, [*[SendEmail(template="welcome", user_id=user_id) for _ in range(1200)], _wrong(user_id)]
+        ),
+        lambda session, user_id: batches.submit(session, [_wrong(user_id)], name="mails"),
+        lambda session, user_id: batches.submit(session, [], name="mails", on_end=_wrong(user_id)),
+    ],
+    ids=["one job", "a delayed job", "with a priority", "the last of many", "in a batch", "at the end of a batch"],
+)
+def test_a_template_that_is_not_declared_is_refused_when_its_job_is_enqueued(
+    leave: Callable[[Session, UUID], object], database: Database
+) -> None:
+    with database.transaction() as session:
+        with pytest.raises(InvalidInputError, match="template 'activatoin' is not a declared mail") as caught:
+            leave(session, new_id())
+
+        assert [pointer for pointer, _ in caught.value.errors] == ["/template"]
+        assert session.fetch_all("select 1 from jobs") == []
+
+
+def test_an_operator_who_names_no_declared_template_sees_the_field(environment: dict[str, str]) -> None:
+    refused = moneyflow(environment, "jobs", "enqueue", "send_email", f'{{"template": "x", "user_id": "{new_id()}"}}')
+
+    assert refused.returncode == 2
+    assert "template 'x' is not a declared mail" in refused.stderr
+
+
+def test_a_stored_template_that_this_version_does_not_declare_is_parked_and_good_mails_are_sent(
+    database: Database,
+) -> None:
+    mailbox, user_id = new_mailbox(), _stored(database)
+    with database.transaction() as session:
+        later = enqueue(session, SendEmail(template="activation", user_id=user_id))
+        session.execute('update jobs set payload = payload || \'{"template": "of_tomorrow"}\'')
+        good = enqueue(session, SendEmail(template="activation", user_id=user_id))
+
+        ran = {job.job_id: job.outcome for job in run_jobs(session, kinds=["send_email"], gateways=[mailbox])}
+
+    assert ran == {later: "parked", good: "succeeded"}
+    assert [mail.job_id for mail in mailbox.sent] == [good]
+
+
+@pytest.mark.parametrize("name", sorted(mails.registry))
+def test_every_declared_mail_is_rendered_from_the_values_that_it_is_sent_with(
+    name: str, settings: AllSettings, database: Database
+) -> None:
+    user_id = _stored(database)
+
+    with database.transaction() as session:
+        mail = compose(session, settings, mails.registry[name], user_id=user_id, job_id=new_id())
+
+    assert mail is not None
+    assert mail_templates.render(name, mail.values).subject

@@ -37,6 +37,7 @@ def enqueue(session: Session, job: Job, *, at: datetime | None = None, delay: ti
 
     Raises:
         ValueError: both `at` and `delay` are given, or `at` has no time zone.
+        InvalidInputError: the payload names what does not exist, such as a template; nothing is inserted.
     """
     return enqueue_many(session, [job], at=at, delay=delay)[0]
 
@@ -60,6 +61,8 @@ def enqueue_many(
     """
     if at is not None and (delay is not None or at.tzinfo is None):
         raise ValueError("give either `at`, with a time zone, or `delay`")
+    for job in jobs:
+        job.check_payload()
     asked_by = origin.current()
     shared = {
         "at": at,
