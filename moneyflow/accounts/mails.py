@@ -96,7 +96,7 @@ def _not_sent(outcome: str, code: int, status: str | None, reason: str) -> dict[
 
 def _since(suppression: DictRow) -> str:
     days = f"{suppression['bounced_at']:%Y-%m-%d} to {suppression['expires_at']:%Y-%m-%d}"
-    return f"the address bounced and is suppressed from {days}; `moneyflow mails release` ends that"
+    return f"the address bounced: no mail is sent to it from {days}, unless an operator releases it"
 
 
 def _url(session: Session, settings: AccountSettings, link: Link, *, user_id: UUID, job_id: UUID) -> str:

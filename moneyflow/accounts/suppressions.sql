@@ -1,8 +1,8 @@
 -- name: add
--- Suppress an address; a new bounce replaces the old one.
+-- Suppress an address, unless its account was deleted meanwhile; a new bounce replaces the old one.
 insert into mail_suppressions (address_hash, user_id, code, status, reason, expires_at)
-values (%(address_hash)s, %(user_id)s, %(code)s, %(status)s, %(reason)s,
-        clock_timestamp() + make_interval(days => %(days)s))
+select %(address_hash)s, id, %(code)s, %(status)s, %(reason)s, clock_timestamp() + make_interval(days => %(days)s)
+from users where id = %(user_id)s
 on conflict (address_hash) do update set
     user_id = excluded.user_id, code = excluded.code, status = excluded.status, reason = excluded.reason,
     bounced_at = clock_timestamp(), expires_at = excluded.expires_at;

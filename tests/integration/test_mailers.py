@@ -201,6 +201,14 @@ def test_a_domain_beyond_ascii_goes_out_in_ascii_form_to_every_server(given: str
     assert caught.raw.isascii()
 
 
+def test_a_senders_domain_beyond_ascii_goes_out_in_ascii_form_too(outlet: Outlet) -> None:
+    caught = _deliver(outlet, _ZOE, sender=Recipient(name="Money Flow", address="no-reply@größe.example"))
+
+    (from_,) = _addresses(caught, "From")
+    assert (caught.sender, from_.addr_spec) == ("no-reply@xn--gre-6ka8i.example",) * 2
+    assert str(caught.message["Message-ID"]).endswith("@xn--gre-6ka8i.example>")
+
+
 @pytest.mark.parametrize("subject", [*GOOD_NAMES[:-1], "§" * 500, "word " * 100])
 def test_a_subject_arrives_as_it_is(subject: str, outlet: Outlet) -> None:
     caught = _deliver(outlet, _ZOE, subject=subject)

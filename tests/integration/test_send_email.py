@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 
 import mail_templates
 from moneyflow import mails, retention
+from moneyflow.accounts import suppressions
 from moneyflow.accounts.mails import compose
 from moneyflow.gateways.mail import Bounce
 from moneyflow.jobs.send_email import SendEmail
@@ -176,6 +177,15 @@ def test_a_suppression_holds_no_address_and_is_deleted_with_the_account(database
     assert hashlib.sha256(b"zoe@mail.example").digest() != row["address_hash"]
     with database.transaction() as session:
         session.execute("delete from users where id = %(id)s", {"id": user_id})
+    assert _suppressions(database) == []
+
+
+def test_a_bounce_of_an_account_that_was_deleted_meanwhile_leaves_no_suppression(
+    settings: AllSettings, database: Database
+) -> None:
+    with database.transaction() as session:
+        suppressions.add(session, settings, _BOUNCE, user_id=new_id(), address="zoe@mail.example")
+
     assert _suppressions(database) == []
 
 
