@@ -14,6 +14,7 @@ from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.store.status import job_status
 
+_MAIL_OUTCOMES = frozenset({"bounced", "suppressed"})
 _TIMES = ("enqueued_at", "due_at", "started_at", "finished_at")
 
 
@@ -42,7 +43,7 @@ def _shown(status: DictRow) -> dict[str, Any]:
         "state": status["state"],
         "attempt": status["attempt"],
         "progress": status["progress"],
-        "result": _linked(status["result"]),
+        "result": _linked(_public(status["result"])),
         "error": _error(status),
         **{name: status[name] for name in _TIMES},
     }
@@ -52,6 +53,14 @@ def _progress_of_batch(session: Session, end_job_id: UUID) -> dict[str, Any] | N
     """Return the progress of the batch whose end the job waits for."""
     batch_id = batches.of(session, end_job_id)
     return progress_of(batches.status(session, batch_id)) if batch_id else None
+
+
+def _public(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return of a mail that bounced only that it was not sent.
+
+    SECURITY: a suppressed mail shows that the address has an account, and a reply shows what its mail server says.
+    """
+    return {"sent": False} if result and result.get("outcome") in _MAIL_OUTCOMES else result
 
 
 def _linked(result: dict[str, Any] | None) -> dict[str, Any] | None:

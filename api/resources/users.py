@@ -1,34 +1,26 @@
 """`/v1/users`: sign up and activate."""
 
-import unicodedata
 from typing import Annotated
 
 import falcon
-from pydantic import AfterValidator, EmailStr, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from api.answers import accepted, send
 from api.bodies import Body, parse, read_body
 from api.requests import idempotent
 from moneyflow.accounts import passwords, users
+from moneyflow.accounts.names import person_name
+from moneyflow.gateways.mail.addresses import LONGEST_ADDRESS, LONGEST_NAME, mail_address
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.http.idempotency import IdempotencyKeys
 
 
-def _plain_line(text: str) -> str:
-    """Refuse characters that could break a mail's header or a log line, and a name of spaces only."""
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
-        raise ValueError("must hold no control characters and no line breaks")
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
-
-
 class SignUp(Body):
     """The body of a sign-up."""
 
-    email: Annotated[EmailStr, Field(max_length=254)]
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_plain_line)]
+    email: Annotated[str, Field(max_length=LONGEST_ADDRESS), AfterValidator(lambda text: str(mail_address(text)))]
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(person_name)]
     #: NIST SP 800-63B: at least 8 characters, long passphrases welcome, no rules of composition.
     password: Annotated[SecretStr, Field(min_length=8, max_length=256)]
 

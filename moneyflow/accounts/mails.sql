@@ -1,3 +1,3 @@
 -- name: recipient
 -- The recipient of a mail.
-select name, email from users where id = %(user_id)s;
+select id, name, email from users where id = %(user_id)s;

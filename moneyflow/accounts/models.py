@@ -1,4 +1,4 @@
-"""Tables of users and of the single-use tokens in their mails."""
+"""Tables of users, of the single-use tokens in their mails, and of addresses that bounced."""
 
 from datetime import datetime
 from uuid import UUID
@@ -37,3 +37,18 @@ class UserToken(SQLModel, table=True):
     created_at: datetime = moment(default_now=True)
     expires_at: datetime = moment()
     used_at: datetime | None = moment(nullable=True)
+
+
+class MailSuppression(SQLModel, table=True):
+    """An address that bounced, as a keyed hash, and until when no mail is sent to it."""
+
+    __tablename__ = "mail_suppressions"
+
+    address_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True))
+    #: The mail server's reply: its code, its enhanced status code, and its text without addresses.
+    code: int
+    status: str | None = Field(sa_type=Text, default=None)
+    reason: str = Field(sa_type=Text)
+    bounced_at: datetime = moment(default_now=True)
+    expires_at: datetime = moment()

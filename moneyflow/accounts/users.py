@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 from moneyflow.accounts import people, tokens
+from moneyflow.accounts.names import check_person
 from moneyflow.events.user import UserActivated, UserCreated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
@@ -32,7 +33,11 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> U
 
     For an address that has an account nothing changes; its owner gets a mail that says so. SECURITY: the caller gets
     the same answer in both cases.
+
+    Raises:
+        InvalidInputError: the address or the name is not valid.
     """
+    email, name = check_person(email=email, name=name)
     user_id = new_id()
     row = session.fetch_one(
         _QUERIES["insert_user"], {"id": user_id, "email": email, "name": name, "password_hash": password_hash}

@@ -20,16 +20,23 @@ class SendEmail(
     template: str
     user_id: UUID
 
-    def message_priority(self) -> int:
-        """Return the mail's own priority.
+    def check_payload(self) -> None:
+        """Refuse a template that no declared mail has.
 
         Raises:
-            InvalidInputError: no such mail is declared; `enqueue` refuses the job.
+            InvalidInputError: `errors` names the field; `enqueue` inserts nothing.
         """
-        if self.template not in mails.registry:
-            declared = ", ".join(sorted(mails.registry))
-            raise InvalidInputError(
-                f"template {self.template!r} is not a declared mail; declare it in moneyflow/mails.py, or use one of "
-                f"{declared}"
-            )
-        return mails.registry[self.template].priority
+        self._mail()
+
+    def message_priority(self) -> int:
+        """Return the mail's own priority; raises as `check_payload` does."""
+        return self._mail().priority
+
+    def _mail(self) -> mails.Mail:
+        if self.template in mails.registry:
+            return mails.registry[self.template]
+        problem = (
+            f"{self.template!r} is not a declared mail; declare it in moneyflow/mails.py, or use one of "
+            f"{', '.join(sorted(mails.registry))}"
+        )
+        raise InvalidInputError(f"send_email: template {problem}", (("/template", problem),))

@@ -86,6 +86,9 @@ def test_a_job_shows_its_progress_its_result_and_its_error_and_nothing_of_its_pa
     failed = shown(state="failed", error_class="UnavailableError", error_message="the server says: later")
     assert failed["error"] == {"class": "UnavailableError", "message": "the server says: later"}
     assert shown(error_class=None, state="succeeded", result='{"sent": true}')["result"] == {"sent": True}
+    for outcome in ("bounced", "suppressed"):  # Else it would show whether the address has an account.
+        kept = f'{{"sent": false, "outcome": "{outcome}", "code": 550, "reason": "no such mailbox"}}'
+        assert shown(result=kept)["result"] == {"sent": False}
 
 
 def _batch(database: Database, count: int) -> tuple[uuid.UUID, list[uuid.UUID], uuid.UUID]:

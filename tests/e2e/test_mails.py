@@ -1,4 +1,4 @@
-"""Mails from a worker to a mail server: sent, retried, refused, and not sent when the account does not exist."""
+"""Mails from a worker to a mail server: sent, retried, bounced, and not sent when the account does not exist."""
 
 from uuid import UUID, uuid4
 
@@ -56,7 +56,7 @@ def test_a_mail_whose_worker_dies_before_it_is_marked_arrives_twice_with_one_id(
     assert len({mail["MessageID"] for mail in mails}) == 1
 
 
-def test_a_deferred_mail_is_retried_and_a_refused_one_is_a_dead_letter(
+def test_a_deferred_mail_is_retried_and_a_bounce_is_the_result_of_its_job(
     platform: AllSettings, database: Database, processes: Processes
 ) -> None:
     processes.relay(wait_ready=False)
@@ -65,14 +65,30 @@ def test_a_deferred_mail_is_retried_and_a_refused_one_is_a_dead_letter(
         _sign_up(database, domain) for domain in ("busy.example", "bounce.example")
     )
 
-    jobs.until_all(database, [bounced], "failed")
-    jobs.until_all(database, [busy], "succeeded")
+    jobs.until_all(database, [busy, bounced], "succeeded")
 
     assert [attempt["outcome"] for attempt in jobs.attempts(database, busy)] == ["retried", "retried", "succeeded"]
-    (only,) = jobs.attempts(database, bounced)
-    assert (only["outcome"], only["error_class"]) == ("failed", "PermanentError")
+    assert jobs.job(database, bounced)["result"] == {
+        "sent": False, "outcome": "bounced", "code": 550, "status": "5.1.1", "reason": "5.1.1 no such mailbox here",
+    }  # fmt: skip
     assert len(_mails_to(platform, busy_address)) == 1
     assert _mails_to(platform, bounced_address) == []
+
+
+def test_the_next_mail_to_an_address_that_bounced_is_suppressed(
+    platform: AllSettings, database: Database, processes: Processes
+) -> None:
+    processes.relay(wait_ready=False)
+    processes.worker()
+    bounced, address = _sign_up(database, "bounce.example")
+    jobs.until_all(database, [bounced], "succeeded")
+    with database.transaction() as session:
+        again = users.sign_up(session, email=address, name="Zoë", password_hash="")
+
+    jobs.until_all(database, [again], "succeeded")
+
+    result = jobs.job(database, again)["result"]
+    assert (result["sent"], result["outcome"], result["code"]) == (False, "suppressed", 550)
 
 
 def test_an_account_that_does_not_exist_gets_no_mail_and_the_result_says_so(

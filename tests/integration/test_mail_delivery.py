@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import mail_templates
-from moneyflow.gateways.mail import Mailer, Recipient, connections
+from moneyflow.gateways.mail import Bounce, Mailer, Recipient, connections
 from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.gateways.mail.smtp import SmtpMailer
 from moneyflow.platform.errors import PermanentError, UnavailableError
@@ -19,7 +19,7 @@ from tests.support.smtp import Mailhost, mailhost
 _TO = Recipient(name="Zoë", address="zoe@example.com")
 _VALUES = {"name": "Zoë", "app_url": "https://money.example"}
 
-Connect = Callable[[int], Mailer]
+Connect = Callable[..., Mailer]
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def connect() -> Iterator[Connect]:
     """Return a function that makes a mailer for a port of this machine."""
     mailers = []
 
-    def make(port: int) -> Mailer:
-        settings = load(MailSettings, {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": str(port)})
+    def make(port: int, **others: str) -> Mailer:
+        settings = load(MailSettings, {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": str(port)} | others)
         mailers.append(SmtpMailer(settings, mail_templates.render))
         return mailers[-1]
 
@@ -43,8 +43,9 @@ def host() -> Iterator[Mailhost]:
         yield running
 
 
-def _send(mailer: Mailer) -> None:
-    mailer.send("welcome", to=_TO, values=_VALUES, job_id=new_id())
+def _send(mailer: Mailer, *, address: str = _TO.address) -> Bounce | None:
+    to = Recipient(name="Zoë", address=address)
+    return mailer.send("welcome", to=to, values=_VALUES, job_id=new_id())
 
 
 def test_many_mails_go_over_one_connection(connect: Connect, host: Mailhost) -> None:
@@ -80,18 +81,100 @@ def test_a_4xx_means_later_and_the_connection_serves_the_next_mail(
     assert (len(host.caught), host.connections) == (1, 1)
 
 
-@pytest.mark.parametrize("stage", ["refuse_recipient", "refuse_data"])
-def test_a_5xx_means_never_and_the_connection_serves_the_next_mail(
-    stage: str, connect: Connect, host: Mailhost
+@pytest.mark.parametrize(
+    ("reply", "code", "status", "is_lasting"),
+    [
+        ("550 5.1.1 no such mailbox", 550, "5.1.1", True),
+        ("550 no such mailbox", 550, None, True),
+        ("551 user not local", 551, None, True),
+        ("553 5.1.3 not an address", 553, "5.1.3", True),
+        ("554 no", 554, None, True),
+        ("556 5.1.10 the domain takes no mail", 556, "5.1.10", True),
+        ("550 5.2.1 the mailbox is disabled", 550, "5.2.1", True),
+        ("552 5.2.2 the mailbox is full", 552, "5.2.2", False),
+        ("552 over quota", 552, None, False),
+    ],
+)
+def test_a_recipient_who_is_refused_for_good_is_a_bounce_and_the_connection_serves_the_next_mail(
+    reply: str, code: int, status: str | None, is_lasting: bool, connect: Connect, host: Mailhost
 ) -> None:
     mailer = connect(host.port)
-    getattr(host, stage).append("550 no such mailbox")
+    host.refuse_recipient.append(reply)
 
-    with pytest.raises(PermanentError, match="no such mailbox"):
+    bounce = _send(mailer)
+
+    assert bounce == Bounce(code=code, status=status, reason=reply.partition(" ")[2], is_lasting=is_lasting)
+    assert (_send(mailer), len(host.caught), host.connections) == (None, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("stage", "reply"),
+    [
+        ("refuse_data", "550 we take no such mail"),
+        ("refuse_data", "554 5.7.1 looks like spam"),
+        ("refuse_data", "552 5.3.4 too large"),
+        ("refuse_recipient", "550 5.7.1 your address is on a blocklist"),
+        ("refuse_recipient", "530 5.7.0 log in first"),
+        ("refuse_recipient", "503 bad sequence"),
+    ],
+)
+def test_a_5xx_about_the_mail_or_its_sender_means_never_and_the_connection_serves_the_next_mail(
+    stage: str, reply: str, connect: Connect, host: Mailhost
+) -> None:
+    mailer = connect(host.port)
+    getattr(host, stage).append(reply)
+
+    with pytest.raises(PermanentError, match=f"not its recipient: {reply}"):
         _send(mailer)
     _send(mailer)
 
     assert (len(host.caught), host.connections) == (1, 1)
+
+
+def test_a_server_that_refuses_the_recipient_after_the_text_is_a_bounce_too(connect: Connect, host: Mailhost) -> None:
+    host.refuse_data.append("550 5.1.1 no such mailbox")
+
+    assert _send(connect(host.port)) == Bounce(code=550, status="5.1.1", reason="5.1.1 no such mailbox")
+
+
+def test_the_reason_of_a_bounce_is_one_line_without_addresses(connect: Connect, host: Mailhost) -> None:
+    host.refuse_recipient.append("550-5.1.1 <zoe@example.com> is\r\n550 5.1.1 unknown \x07 here" + " x" * 500)
+
+    bounce = _send(connect(host.port))
+
+    assert bounce is not None
+    assert bounce.reason.startswith("5.1.1 <***@example.com> is 5.1.1 unknown here x x")
+    assert len(bounce.reason) <= 200
+
+
+def test_without_smtputf8_a_domain_beyond_ascii_is_reached_in_its_ascii_form(connect: Connect) -> None:
+    with mailhost(smtputf8=False) as host:
+        assert _send(connect(host.port), address="zoe@bücher.example") is None
+
+        assert [mail.recipients for mail in host.caught] == [["zoe@xn--bcher-kva.example"]]
+        assert host.caught[0].raw.isascii()
+
+
+def test_without_smtputf8_a_local_part_beyond_ascii_bounces_and_the_connection_serves_the_next_mail(
+    connect: Connect,
+) -> None:
+    with mailhost(smtputf8=False) as host:
+        mailer = connect(host.port)
+
+        bounce = _send(mailer, address="zoë@example.com")
+
+        assert bounce is not None
+        assert (bounce.code, bounce.status, bounce.is_lasting) == (553, "5.6.7", False)
+        assert "SMTPUTF8" in bounce.reason
+        assert (_send(mailer), len(host.caught), host.connections) == (None, 1, 1)
+
+
+def test_a_sender_who_needs_smtputf8_is_a_fault_of_the_configuration_and_means_later(connect: Connect) -> None:
+    with mailhost(smtputf8=False) as host:
+        mailer = connect(host.port, MAIL_FROM_ADDRESS="größe@money-flow.example")
+
+        with pytest.raises(UnavailableError, match="MAIL_FROM_ADDRESS"):
+            _send(mailer)
 
 
 def test_a_refused_sender_is_a_fault_of_the_configuration_and_means_later(connect: Connect, host: Mailhost) -> None:

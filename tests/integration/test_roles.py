@@ -24,7 +24,12 @@ _OF_THE_OWNER = [
     "copy (select 1) to program 'true'",
     "insert into alembic_version values ('x')",
 ]
-_PEOPLE = ["select * from users", "select * from user_tokens", "select * from idempotency_keys"]
+_PEOPLE = [
+    "select * from users",
+    "select * from user_tokens",
+    "select * from mail_suppressions",
+    "select * from idempotency_keys",
+]
 _NOT_OF_THE_RELAY = [
     *_PEOPLE,
     "delete from jobs",

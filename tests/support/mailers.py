@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 
-from moneyflow.gateways.mail import Mailer, Recipient, Render
+from moneyflow.gateways.mail import Bounce, Mailer, Recipient, Render
 from moneyflow.gateways.mail.mailbox import Mailbox, SentMail
 from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.gateways.mail.smtp import SmtpMailer
@@ -22,12 +22,13 @@ SENDER = Recipient(name="Money Flow", address="no-reply@money-flow.example")
 class Outlet:
     """One adapter under test.
 
-    `make` makes a mailer; `sent` returns the mails that were sent. `refuse` and `defer` make the next mail be refused
-    for good, or deferred.
+    `make` makes a mailer; `sent` returns the mails that were sent. `bounce`, `refuse` and `defer` make the recipient of
+    the next mail be refused for good, the mail itself be refused for good, or be deferred.
     """
 
     make: Callable[[Render, Recipient], Mailer]
     sent: Callable[[], list[Caught]]
+    bounce: Callable[[], None]
     refuse: Callable[[], None]
     defer: Callable[[], None]
 
@@ -45,7 +46,8 @@ def smtp_outlet() -> Iterator[Outlet]:
         yield Outlet(
             make=make,
             sent=lambda: list(host.caught),
-            refuse=lambda: host.refuse_recipient.append("550 no such mailbox"),
+            bounce=lambda: host.refuse_recipient.append("550 5.1.1 <zoe@example.com>: no such mailbox"),
+            refuse=lambda: host.refuse_data.append("554 5.6.0 we take no such mail"),
             defer=lambda: host.refuse_recipient.append("451 busy, come back"),
         )
         for mailer in made:
@@ -59,20 +61,22 @@ def _settings(host: Mailhost, sender: Recipient) -> MailSettings:
 
 @dataclass
 class _RefusingOnce(Mailbox):
-    """A mailbox whose error is raised for one mail."""
+    """A mailbox whose error or bounce is that of one mail."""
 
-    refusals: list[Exception] = field(default_factory=list)
+    refusals: list[Exception | Bounce] = field(default_factory=list)
 
-    def send(self, template: str, **mail: object) -> None:
-        self.error = self.refusals.pop(0) if self.refusals else None
-        super().send(template, **mail)  # type: ignore[arg-type]
+    def send(self, template: str, **mail: object) -> Bounce | None:
+        refusal = self.refusals.pop(0) if self.refusals else None
+        self.error = refusal if isinstance(refusal, Exception) else None
+        self.bounce = refusal if isinstance(refusal, Bounce) else None
+        return super().send(template, **mail)  # type: ignore[arg-type]
 
 
 @contextmanager
 def mailbox_outlet() -> Iterator[Outlet]:
     """Make the mailer of tests."""
     made: list[_RefusingOnce] = []
-    refusals: list[Exception] = []
+    refusals: list[Exception | Bounce] = []
 
     def make(render: Render, sender: Recipient) -> Mailer:
         made.append(_RefusingOnce(render=render, sender=sender, refusals=refusals))
@@ -80,15 +84,17 @@ def mailbox_outlet() -> Iterator[Outlet]:
 
     yield Outlet(
         make=make,
-        sent=lambda: [_caught(mail, mailbox.sender) for mailbox in made for mail in mailbox.sent],
-        refuse=lambda: refusals.append(PermanentError("550 no such mailbox")),
+        sent=lambda: [_caught(mail) for mailbox in made for mail in mailbox.sent],
+        bounce=lambda: refusals.append(
+            Bounce(code=550, status="5.1.1", reason="5.1.1 <***@example.com>: no such mailbox")
+        ),
+        refuse=lambda: refusals.append(PermanentError("554 5.6.0 we take no such mail")),
         defer=lambda: refusals.append(UnavailableError("451 busy, come back")),
     )
 
 
-def _caught(mail: SentMail, sender: Recipient) -> Caught:
+def _caught(mail: SentMail) -> Caught:
     """Return the mail as a server would have received it."""
-    raw = mail.message.as_bytes(policy=email.policy.SMTPUTF8)
-    message = BytesParser(_class=EmailMessage, policy=email.policy.SMTPUTF8).parsebytes(raw)
-    recipients = [address.addr_spec for address in mail.message["To"].addresses]
-    return Caught(sender.address, recipients, message, raw)
+    sent = mail.message
+    message = BytesParser(_class=EmailMessage, policy=email.policy.SMTPUTF8).parsebytes(sent.content)
+    return Caught(sent.sender.on_the_wire, [sent.recipient.on_the_wire], message, sent.content)

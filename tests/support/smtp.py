@@ -83,7 +83,12 @@ class Mailhost:
 
 @contextmanager
 def mailhost(
-    *, certificate: "Certificate | None" = None, starttls: bool = False, login: bool = False, port: int | None = None
+    *,
+    certificate: "Certificate | None" = None,
+    starttls: bool = False,
+    login: bool = False,
+    port: int | None = None,
+    smtputf8: bool = True,
 ) -> Iterator[Mailhost]:
     """Run an SMTP server in a thread of its own; with a certificate it speaks TLS, at once or after STARTTLS."""
     host = Mailhost(port or free_port())
@@ -94,7 +99,7 @@ def mailhost(
 
     def accept() -> SMTP:
         host.connections += 1
-        return SMTP(host, enable_SMTPUTF8=True, hostname="mailhost.test", loop=loop, **options)
+        return SMTP(host, enable_SMTPUTF8=smtputf8, hostname="mailhost.test", loop=loop, **options)
 
     async def listen() -> asyncio.Server:
         return await loop.create_server(accept, "127.0.0.1", host.port, ssl=None if starttls else context)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import workers.jobs  # noqa: F401 - importing it declares the handlers
 from moneyflow import mails
 from moneyflow.jobs import Job
 from moneyflow.jobs import registry as contracts
+from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.jobs.schedules import registry as schedules
 from workers import handlers
 
 _TESTS = Path(__file__).parent.parent
@@ -78,6 +81,14 @@ def test_every_declared_mail_has_its_template_and_every_template_is_declared() -
         pytest.fail(f"mail {name!r} is declared and has no template: add mail_templates/{name}.jinja")
     for name in set(mail_templates.names()) - mails.registry.keys():
         pytest.fail(f"mail_templates/{name}.jinja is not declared: add `declare(Mail({name!r}))` next to its job")
+
+
+def test_every_schedule_enqueues_a_job_whose_payload_is_accepted() -> None:
+    for name, schedule in schedules.items():
+        try:
+            schedule.job_at(datetime.now(UTC)).check_payload()
+        except InvalidInputError as error:
+            pytest.fail(f"schedule {name!r} would enqueue nothing at its ticks: {error}")
 
 
 def test_a_second_handler_of_a_job_is_refused() -> None:

@@ -137,8 +137,11 @@ def test_a_mail_that_a_person_waits_for_goes_before_the_others() -> None:
 def test_a_template_that_is_not_declared_is_refused_before_it_is_enqueued_and_named() -> None:
     job = SendEmail(template="activatoin", user_id=uuid4())
 
-    with pytest.raises(InvalidInputError, match=r"template 'activatoin' is not a declared mail; .* activation, "):
-        job.message_priority()
+    problem = r"template 'activatoin' is not a declared mail; .* activation, "
+    with pytest.raises(InvalidInputError, match=problem) as caught:
+        job.check_payload()
+
+    assert [pointer for pointer, _ in caught.value.errors] == ["/template"]
 
 
 def test_both_answers_to_a_sign_up_go_at_one_priority_so_that_the_wait_reveals_nothing() -> None:

@@ -10,12 +10,6 @@ from workers.handlers import Context, Result, handles
 
 @handles(SendEmail)
 def send_email(context: Context, job: SendEmail, mailer: Mailer, accounts: AccountSettings) -> Result:
-    """Send the mail, unless the account does not exist any more."""
-    declared = mail_named(job.template)
-    mail = mails.compose(context.session, accounts, declared, user_id=job.user_id, job_id=context.job_id)
-    if mail is None:
-        return {"sent": False, "reason": "the account does not exist any more"}
-    # The token's hash is committed before its link is sent, and no transaction is open during the call.
-    context.session.commit()
-    mailer.send(mail.template, to=mail.to, values=mail.values, job_id=context.job_id)
-    return {"sent": True}
+    """Send the mail, unless the account does not exist any more or its address bounced lately."""
+    mail = mail_named(job.template)
+    return mails.send(context.session, mailer, accounts, mail, user_id=job.user_id, job_id=context.job_id)

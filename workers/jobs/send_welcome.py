@@ -9,10 +9,5 @@ from workers.handlers import Context, Result, handles
 
 @handles(SendWelcome)
 def send_welcome(context: Context, job: SendWelcome, mailer: Mailer, accounts: AccountSettings) -> Result:
-    """Send the mail, unless the account does not exist any more."""
-    mail = mails.compose(context.session, accounts, WELCOME, user_id=job.user_id, job_id=context.job_id)
-    if mail is None:
-        return {"sent": False, "reason": "the account does not exist any more"}
-    context.session.commit()  # No transaction is open during the call to the mail server.
-    mailer.send(mail.template, to=mail.to, values=mail.values, job_id=context.job_id)
-    return {"sent": True}
+    """Send the mail, unless the account does not exist any more or its address bounced lately."""
+    return mails.send(context.session, mailer, accounts, WELCOME, user_id=job.user_id, job_id=context.job_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-__all__ = ["Mailer", "Recipient", "Render", "Rendered"]
+__all__ = ["Bounce", "Mailer", "Recipient", "Render", "Rendered"]
 
 
 class Rendered(Protocol):
@@ -34,15 +34,31 @@ class Recipient:
     address: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bounce:
+    """A hard bounce: the mail server takes no mail for this address. It is the mail's result, and not an error.
+
+    `code` and `status` are the reply's code and its enhanced status code, `reason` its text, with addresses masked. A
+    `is_lasting` bounce is expected of the next mail too; of a full mailbox it is not.
+    """
+
+    code: int
+    status: str | None
+    reason: str
+    is_lasting: bool = True
+
+
 class Mailer(Protocol):
     """Renders and sends mails; safe to use from several threads."""
 
-    def send(self, template: str, *, to: Recipient, values: Mapping[str, Any], job_id: UUID) -> None:
-        """Send one mail. Its Message-ID is derived from the job's id, so that two sends of one job are recognised.
+    def send(self, template: str, *, to: Recipient, values: Mapping[str, Any], job_id: UUID) -> Bounce | None:
+        """Send one mail; return None when the server took it, or the bounce when its recipient was refused for good.
+
+        Its Message-ID is derived from the job's id, so that two sends of one job are recognised.
 
         Raises:
             UnavailableError: the server does not answer, or defers the mail (4xx); retry later.
-            PermanentError: the server refuses the mail or its recipient (5xx), or its headers are invalid.
+            PermanentError: the server refuses the mail, and not its recipient (5xx), or its headers are invalid.
         """
         ...
 

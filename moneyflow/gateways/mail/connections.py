@@ -4,13 +4,14 @@ import asyncio
 import threading
 import time
 from contextlib import suppress
-from email.message import EmailMessage
 
 import aiosmtplib
 import structlog
 
+from moneyflow.gateways.mail import Bounce, replies
+from moneyflow.gateways.mail.message import BuiltMail
 from moneyflow.gateways.mail.settings import MailSettings
-from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.platform.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +25,6 @@ _CLOSE_SECONDS = 5.0
 _IDLE_SECONDS = 5.0
 #: Seconds that the loop still runs at the end: a transport that was aborted closes its socket in a later iteration.
 _LAST_ITERATIONS_SECONDS = 0.05
-_PERMANENT_FROM, _PERMANENT_TO = 500, 599
 
 
 class Connections:
@@ -38,16 +38,16 @@ class Connections:
         self._thread = threading.Thread(target=self._loop.run_forever, name="smtp", daemon=True)
         self._thread.start()
 
-    def send(self, message: EmailMessage) -> None:
-        """Send one message.
+    def send(self, mail: BuiltMail) -> Bounce | None:
+        """Send one mail; return the bounce when its recipient was refused for good.
 
         Raises:
             UnavailableError: the server does not answer, or defers the mail.
-            PermanentError: the server refuses the mail or its recipient.
+            PermanentError: the server refuses the mail, and not its recipient.
         """
-        future = asyncio.run_coroutine_threadsafe(self._send(message), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._send(mail), self._loop)
         try:
-            future.result(timeout=_SEND_SECONDS)
+            return future.result(timeout=_SEND_SECONDS)
         except TimeoutError as error:
             future.cancel()
             raise UnavailableError(
@@ -67,28 +67,24 @@ class Connections:
         self._thread.join(timeout=5)
         self._loop.close()
 
-    async def _send(self, message: EmailMessage) -> None:
+    async def _send(self, mail: BuiltMail) -> Bounce | None:
         client = await self._connected()
         try:
-            await client.send_message(message)
+            bounce = await _sent(client, mail)
+        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused) as error:
+            self._idle.append((client, time.monotonic()))  # After a refusal `sendmail` has reset the connection.
+            raise replies.error_of(error) from error
         except aiosmtplib.SMTPException as error:
-            await self._after_error(client, error)
+            _abort(client)
+            raise replies.error_of(error) from error
         except OSError as error:
             _abort(client)
             raise UnavailableError(f"the connection to the mail server broke: {error}; retry later") from error
-        except BaseException:  # A time-out, or a message that cannot be encoded: the connection may be mid-message.
+        except BaseException:  # A time-out: the connection may be mid-message.
             _abort(client)
             raise
-        else:
-            self._idle.append((client, time.monotonic()))
-
-    async def _after_error(self, client: aiosmtplib.SMTP, error: aiosmtplib.SMTPException) -> None:
-        """Keep the connection after a refusal, which `send_message` has reset; abort it after any other error."""
-        if isinstance(error, aiosmtplib.SMTPResponseException | aiosmtplib.SMTPRecipientsRefused):
-            self._idle.append((client, time.monotonic()))
-        else:
-            _abort(client)
-        raise _mapped(error) from error
+        self._idle.append((client, time.monotonic()))
+        return bounce
 
     async def _connected(self) -> aiosmtplib.SMTP:
         while self._idle:
@@ -132,29 +128,31 @@ class Connections:
         await asyncio.sleep(_LAST_ITERATIONS_SECONDS)
 
 
+async def _sent(client: aiosmtplib.SMTP, mail: BuiltMail) -> Bounce | None:
+    """Send the mail on this connection, and return its bounce; every other refusal is raised."""
+    try:
+        await client.sendmail(
+            mail.sender.on_the_wire,
+            mail.recipient.on_the_wire,
+            mail.content,
+            mail_options=["SMTPUTF8", "BODY=8BITMIME"] if mail.needs_smtputf8 else [],
+        )
+    except aiosmtplib.SMTPNotSupported as error:  # By the server's answer to EHLO; no mail was begun.
+        if mail.sender.needs_smtputf8:
+            problem = "it has no SMTPUTF8, which MAIL_FROM_ADDRESS needs; change that setting"
+            raise aiosmtplib.SMTPNotSupported(problem) from error
+        return replies.NO_SMTPUTF8
+    except aiosmtplib.SMTPException as error:
+        bounce = replies.bounce(error)
+        if bounce is None:
+            raise
+        return bounce
+    return None
+
+
 def _abort(client: aiosmtplib.SMTP) -> None:
     """Close the socket at once: a TLS shutdown would wait for the server, and outlive the loop."""
     transport = client.transport
     client.close()
     if isinstance(transport, asyncio.WriteTransport):
         transport.abort()
-
-
-def _mapped(error: aiosmtplib.SMTPException) -> PermanentError | UnavailableError:
-    """Return the error that says whether the same mail may be sent later.
-
-    A refused sender is a fault of the configuration and not of the mail: it is retried.
-    """
-    code, said = None, str(error)
-    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        refused = max(error.recipients, key=lambda recipient: recipient.code)
-        code, said = refused.code, f"{refused.code} {refused.message}"
-    elif isinstance(error, aiosmtplib.SMTPResponseException) and not isinstance(
-        error, aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPAuthenticationError
-    ):
-        code = error.code
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
-        return PermanentError(f"the mail server does not support such an address: {said}; correct the address")
-    if code is not None and _PERMANENT_FROM <= code <= _PERMANENT_TO:
-        return PermanentError(f"the mail server refused this mail: {said}; correct the address or the mail")
-    return UnavailableError(f"the mail server deferred this mail: {said}; retry later")

@@ -1,9 +1,10 @@
 """The mail gateway's settings."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
+from moneyflow.gateways.mail.addresses import check_name, mail_address
 from moneyflow.platform.settings import Section
 
 
@@ -19,8 +20,10 @@ class MailSettings(Section):
     mail_username: str = ""
     mail_password: SecretStr = SecretStr("")
     mail_encryption: Literal["none", "starttls", "tls"] = "none"
-    mail_from_address: str = "no-reply@money-flow.example"
-    mail_from_name: str = "Money Flow"
+    mail_from_address: Annotated[str, AfterValidator(lambda text: str(mail_address(text)))] = (
+        "no-reply@money-flow.example"
+    )
+    mail_from_name: Annotated[str, AfterValidator(check_name)] = "Money Flow"
 
 
 class MailCatcherSettings(Section):

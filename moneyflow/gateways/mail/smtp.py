@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from moneyflow.gateways.mail import Mailer, Recipient, Render
+from moneyflow.gateways.mail import Bounce, Mailer, Recipient, Render
 from moneyflow.gateways.mail.connections import Connections
-from moneyflow.gateways.mail.message import build, counted
+from moneyflow.gateways.mail.message import build
+from moneyflow.gateways.mail.metrics import counted
 from moneyflow.gateways.mail.settings import MailSettings
 
 
@@ -18,10 +19,14 @@ class SmtpMailer(Mailer):
         self._sender = Recipient(name=settings.mail_from_name, address=settings.mail_from_address)
         self._connections = Connections(settings)
 
-    def send(self, template: str, *, to: Recipient, values: Mapping[str, Any], job_id: UUID) -> None:
+    def send(self, template: str, *, to: Recipient, values: Mapping[str, Any], job_id: UUID) -> Bounce | None:
         """Render the mail and send it."""
-        with counted(template, job_id=job_id):
-            self._connections.send(build(self._render(template, values), sender=self._sender, to=to, job_id=job_id))
+
+        def send() -> Bounce | None:
+            mail = build(self._render(template, values), sender=self._sender, to=to, job_id=job_id)
+            return self._connections.send(mail)
+
+        return counted(template, send, job_id=job_id)
 
     def close(self) -> None:
         """Close the connections."""

@@ -68,6 +68,15 @@ class Job(Payload):
         cls.limit, cls.breaker = limit, breaker
         registry[kind] = cls
 
+    def check_payload(self) -> None:
+        """Refuse a payload that names what does not exist, such as a template: `enqueue` calls it first.
+
+        Not for what a newer version may declare when the job runs: a stored payload is read without it.
+
+        Raises:
+            InvalidInputError: `errors` names the field; nothing is inserted.
+        """
+
     def unique_key(self) -> str | None:
         """Return the unique key, by which a second enqueue returns the first job; None for no uniqueness."""
         return None

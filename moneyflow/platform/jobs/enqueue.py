@@ -38,7 +38,8 @@ def enqueue(session: Session, job: Job, *, at: datetime | None = None, delay: ti
 
     Raises:
         ValueError: both `at` and `delay` are given, or `at` has no time zone.
-        InvalidInputError: a field of the payload would come back changed, or not at all; the text names it.
+        InvalidInputError: a field of the payload would come back changed, or names what does not exist, such as a
+            template; the text names it, and nothing is inserted.
     """
     return enqueue_many(session, [job], at=at, delay=delay)[0]
 
@@ -62,6 +63,8 @@ def enqueue_many(
     """
     if at is not None and (delay is not None or at.tzinfo is None):
         raise ValueError("give either `at`, with a time zone, or `delay`")
+    for job in jobs:
+        job.check_payload()
     asked_by = origin.current()
     shared = {
         "at": at,

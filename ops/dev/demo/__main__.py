@@ -123,6 +123,7 @@ class Play:
             crowd=self._crowd,
             seen=self._watch.seen,
             failures=failures,
+            bounced=await asyncio.to_thread(self._watch.bounced),
             mail_jobs=await asyncio.to_thread(self._watch.mail_jobs),
             chains=await asyncio.to_thread(self._watch.chains),
             dead_letters=dead_letters,

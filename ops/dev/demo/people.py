@@ -9,7 +9,7 @@ _FILE = Path(__file__).with_suffix(".csv")
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """A row of the file; `expected` is accepted, refused, or `mail fails` for an address that always bounces."""
+    """A row of the file; `expected` is accepted, refused, or `bounces` for an address that the mail server refuses."""
 
     number: int
     name: str

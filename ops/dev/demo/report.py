@@ -27,22 +27,22 @@ class Expected:
 
     accepted: int
     accounts: int
-    failing: int
+    bouncing: int
 
     @classmethod
     def of(cls, people: Sequence[Person]) -> "Expected":
-        """Count one account for each address whatever its case, and one failure for each `mail fails`."""
+        """Count one account for each address whatever its case, and one bounce for each `bounces`."""
         accepted = [person for person in people if person.is_accepted()]
         return cls(
             accepted=len(accepted),
             accounts=len({person.email.lower() for person in accepted}),
-            failing=sum(person.expected == "mail fails" for person in accepted),
+            bouncing=sum(person.expected == "bounces" for person in accepted),
         )
 
     @property
     def activated(self) -> int:
         """Return how many people get a mail and follow its link."""
-        return self.accounts - self.failing
+        return self.accounts - self.bouncing
 
     @property
     def events(self) -> dict[str, int]:
@@ -58,6 +58,7 @@ class Outcome:
     crowd: Crowd
     seen: Seen
     failures: Sequence[DictRow]
+    bounced: Sequence[DictRow]
     mail_jobs: Sequence[DictRow]
     chains: Sequence[Chain]
     dead_letters: int
@@ -107,8 +108,10 @@ class Outcome:
         found = [*self.surprises, *(f"lost: {what}" for what in self.lost())]
         found += [f"doubled: {what}" for what in self.doubled()]
         found += [f"chain {c.topic} {c.partition}: {c.fault}" for c in self.chains if c.fault]
-        if len(self.failures) != self.expected.failing:
-            found.append(f"{len(self.failures)} jobs failed, not {self.expected.failing}")
+        if self.failures:
+            found.append(f"{len(self.failures)} jobs failed: {self.failures[0]['error_message']}")
+        if len(self.bounced) != self.expected.bouncing:
+            found.append(f"{len(self.bounced)} mails bounced, not {self.expected.bouncing}")
         if self.sent_twice > self.kills * MOST_SENT_TWICE_PER_KILL:
             found.append(f"{self.sent_twice} mails were sent twice by {self.kills} kills")
         found += [
@@ -135,7 +138,7 @@ class Outcome:
         table.add_row("refused (422)", str(refused), str(crowd.refused), "each with its field and reason")
         table.add_row("accounts", str(expected.accounts), str(seen.users), "one for each address, whatever its case")
         table.add_row("activated", str(expected.activated), str(seen.activated), "by the link in the mail")
-        mails = expected.accepted + expected.activated - expected.failing
+        mails = expected.accepted + expected.activated - expected.bouncing
         table.add_row("mails delivered", str(mails), str(len(seen.mails)), f"{self.sent_twice} sent twice")
         for kind, count in expected.events.items():
             table.add_row(f"events {kind}", str(count), str(events[kind]), "")
@@ -144,8 +147,9 @@ class Outcome:
         sound = sum(chain.fault is None for chain in self.chains)
         rows = sum(chain.rows for chain in self.chains)
         table.add_row("chains verified", str(len(self.chains)), str(sound), f"{rows} rows in all")
-        reasons = "\n".join(escape(f"{row['email']}: {row['error_message']}") for row in self.failures)
-        table.add_row("failed, on jobs_failed", str(expected.failing), str(self.dead_letters), reasons)
+        reasons = "\n".join(escape(f"{row['email']}: {row['reason']}") for row in self.bounced)
+        table.add_row("mails bounced", str(expected.bouncing), str(len(self.bounced)), reasons)
+        table.add_row("failed, on jobs_failed", "0", str(self.dead_letters), "")
         table.add_row("processes killed", "", str(self.kills), f"{self.lost_claims} of their jobs were rescued")
         table.add_row("lost", "0", str(len(self.lost())), "; ".join(self.lost()), style="bold")
         table.add_row("doubled", "0", str(len(self.doubled())), "; ".join(self.doubled()), style="bold")

@@ -90,13 +90,17 @@ class Watch:
         """Return the failed jobs with their errors."""
         return [row for row in self._ask(self._app, "failures") if row["kind"] in KINDS]
 
+    def bounced(self) -> list[DictRow]:
+        """Return the jobs whose mail was refused for good, with the replies."""
+        return [row for row in self._ask(self._app, "bounced") if row["kind"] in KINDS]
+
     def lost_claims(self) -> int:
         """Return the number of claims that a killed process lost."""
         claims: int = self._ask(self._app, "lost_claims")[0]["claims"]
         return claims
 
     def mail_jobs(self) -> list[DictRow]:
-        """Return the succeeded jobs, each of which has sent a mail."""
+        """Return the jobs that have sent a mail."""
         return [row for row in self._ask(self._app, "mail_jobs") if row["kind"] in KINDS]
 
     def chains(self) -> list[Chain]:

@@ -4,7 +4,14 @@ select kind, <<shown_state>> as state, count(*) as jobs from jobs where correlat
 
 -- name: mail_jobs
 -- The jobs of this play that have sent a mail; its Message-ID begins with the job's id.
-select id, kind, payload ->> 'template' as template from jobs where correlation_id like %(prefix)s and state = 'succeeded';
+select id, kind, payload ->> 'template' as template from jobs
+where correlation_id like %(prefix)s and state = 'succeeded' and result ->> 'sent' = 'true';
+
+-- name: bounced
+-- The jobs of this play whose mail bounced, with the address and the mail server's reply.
+select jobs.kind, users.email, jobs.result ->> 'reason' as reason
+from jobs join users on users.id = (jobs.payload ->> 'user_id')::uuid
+where jobs.correlation_id like %(prefix)s and jobs.result ->> 'outcome' in ('bounced', 'suppressed');
 
 -- name: failures
 -- The failed jobs of this play, with the address of their mail and their error.

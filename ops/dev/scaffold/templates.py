@@ -81,13 +81,8 @@ def $name(
     mailer: Mailer,
     accounts: AccountSettings,
 ) -> Result:
-    """Send the mail, unless the account does not exist any more."""
-    mail = mails.compose(context.session, accounts, MAIL, user_id=job.user_id, job_id=context.job_id)
-    if mail is None:
-        return {"sent": False, "reason": "the account does not exist any more"}
-    context.session.commit()  # No transaction is open during the call to the mail server.
-    mailer.send(mail.template, to=mail.to, values=mail.values, job_id=context.job_id)
-    return {"sent": True}
+    """Send the mail, unless the account does not exist any more or its address bounced lately."""
+    return mails.send(context.session, mailer, accounts, MAIL, user_id=job.user_id, job_id=context.job_id)
 ''')
 
 MAIL = Template("""\
