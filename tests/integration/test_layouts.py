@@ -83,7 +83,7 @@ def _printing(group: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     for name in group.list_commands(None):
         command = group.get_command(None, name)
         if hasattr(command, "list_commands"):
-            if name != "new":
+            if name not in {"contracts", "new"}:  # For developers: no tables.
                 yield from _printing(command, (*path, name))
         elif any("--json" in parameter.opts for parameter in command.params):
             yield " ".join((*path, name))

@@ -107,7 +107,9 @@ def _broken(_: dict[str, object]) -> dict[str, object]:
     raise ZeroDivisionError("division by zero")
 
 
-@pytest.mark.parametrize("upgrade", [_broken, lambda payload: payload["gone"], lambda _: None], ids=repr)
+@pytest.mark.parametrize(
+    "upgrade", [_broken, lambda payload: payload["gone"], lambda _: None], ids=["raises", "misses a field", "none"]
+)
 def test_an_upgrade_with_a_bug_waits_for_a_version_without_it(upgrade: Upgrade) -> None:
     class Greet(Job, kind="greet", version=2, upgrades={1: upgrade}):
         name: str

@@ -44,7 +44,7 @@ from locked where jobs.id = locked.id returning jobs.id;
 
 -- name: find
 -- The newest jobs that match a filter, in any state.
-select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, due_at, started_at, finished_at,
-    waits_for, batch_id, parked_reason, error_class, error_message
+select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, <<shown_due_at>> as due_at, started_at,
+    finished_at, waits_for, batch_id, parked_reason, error_class, error_message
 from jobs where /* matching */
 order by id desc limit %(limit)s;

@@ -19,14 +19,6 @@ select operation.id, verb, asked_by, reason, result, detail, done_at
 from operation_items item join operations operation on operation.id = item.operation_id
 where item.source in ('jobs', 'waiting_jobs') and item.item_id = %(id)s::text and item.result is not null order by done_at;
 
--- name: find
--- Jobs, the newest first, of one state and kind where given.
-select id, kind, <<shown_state>> as state, priority, attempt, max_attempts, enqueued_at, <<shown_due_at>> as due_at, started_at,
-    finished_at, waits_for, batch_id, parked_reason, error_class, error_message
-from jobs
-where (%(state)s::text is null or <<shown_state>> = %(state)s) and (%(kind)s::text is null or kind = %(kind)s)
-order by id desc limit %(limit)s;
-
 -- name: counts
 -- Counts of unfinished and failed jobs by kind, priority and state, and the seconds for which the oldest has been due. Each
 -- part reads its own index: a scan would read all finished jobs.
