@@ -11,9 +11,11 @@ import pytest
 import rich.cells
 from typer.main import get_command
 
+from moneyflow.accounts import suppressions
 from moneyflow.audit import log as audit
 from moneyflow.audit.log import Entry
 from moneyflow.events.user import UserActivated
+from moneyflow.gateways.mail import Bounce
 from moneyflow.platform.database import Database
 from moneyflow.platform.events import envelope
 from moneyflow.platform.ids import new_id
@@ -22,7 +24,7 @@ from moneyflow.platform.jobs.store import control
 from moneyflow.platform.telemetry.origin import Origin
 from moneyflow.settings import AllSettings
 from ops.cli import app
-from tests.support import jobs, rabbitmq_admin
+from tests.support import jobs, people, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.failures import Answer, fail_jobs, moneyflow
 from tests.support.servers import RealServers
@@ -73,7 +75,7 @@ _ARGUMENTS: Mapping[str, list[str]] = {
 #: Commands that print a line about what they did, and no table.
 _ACTS = {
     "batches cancel", "jobs enqueue", "queue pause", "queue resume", "schedules pause",
-    "schedules resume", "schedules run", "failed sweep",
+    "schedules resume", "schedules run", "failed sweep", "mails release",
 }  # fmt: skip
 _MORE = {"failed list of refused messages": ["failed", "list", "--refused"], "operations": ["failed", "operations"]}
 
@@ -114,6 +116,10 @@ def scene(environment: dict[str, str], queues: AllSettings, database: Database, 
         relay.execute(_SCHEDULE, {"kind": _KIND, "reason": _REASON})
     rabbitmq_admin.publish(servers, queues.rabbitmq_vhost, f'{{"half": "{"m" * 90}"}}', {}, exchange="jobs.dead")
     _audit(queues)
+    person = people.sign_up(database, name="Zoë")
+    with database.transaction() as session:
+        bounce = Bounce(code=550, status="5.1.1", reason=_MESSAGE)
+        suppressions.add(session, queues, bounce, user_id=person.user_id, address=person.email)
     replayed = moneyflow(environment, "failed", "replay", *operated, uuid4(), "--reason", _REASON, "--json")
     return Scene(failed=failed[0], waiting=retrying, batch=batch, operation=replayed.json["operation"]["id"])
 
