@@ -246,17 +246,26 @@ def is_outage(error: BaseException) -> bool:
     By the class of its SQLSTATE: 08 (connection), 57P (shutdown, crash, cannot connect now), 53300 (too many
     connections); an error of the connection itself has no SQLSTATE.
     """
-    if isinstance(error, PostgresDownError | InterfaceError):
+    if issubclass(type(error), PostgresDownError | InterfaceError):
         return True
-    if not isinstance(error, OperationalError):
-        return False
-    state = error.sqlstate
-    return state is None or state.startswith(("08", "57P")) or state == "53300"
+    state = _state(error)
+    return state is not None and (state == "" or state.startswith(("08", "57P")) or state == "53300")
+
+
+def _state(error: BaseException) -> str | None:
+    """Return the SQLSTATE of an operational error, empty where it has none; None of any other error."""
+    if not issubclass(type(error), OperationalError):  # `isinstance` would run code of the error's own.
+        return None
+    return getattr(error, "sqlstate", None) or ""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same statement may succeed when retried: an outage, a deadlock, a lock timeout."""
-    return is_outage(error) or isinstance(error, OperationalError)
+    """Return whether the same statement may succeed when retried: an outage, a deadlock, a lock timeout.
+
+    Class 54, a value that exceeds a limit of Postgres, is an operational error too, and stays one.
+    """
+    state = _state(error)
+    return is_outage(error) or (state is not None and not state.startswith("54"))
 
 
 def _call(callback: Callable[[], object]) -> None:

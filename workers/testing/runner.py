@@ -145,14 +145,18 @@ class _Runner:
         with working_for(origin, job_id=str(claim.id), job=claim.kind, attempt=claim.attempt):
             try:
                 self._execute(claim, handlers)
-            except FenceLostError as error:
-                return Ran(**known, outcome="fence_lost", error=error)
             except Exception as error:
                 if is_outage(error):
                     raise
-                return Ran(**known, outcome=self._completion.fail(claim, error), error=error)
+                return Ran(**known, outcome=self._failed(claim, error), error=error)
         row = self._session.fetch_one(_QUERIES["result"], {"id": claim.id})
         return Ran(**known, outcome="succeeded", result=row["result"] if row else None)
+
+    def _failed(self, claim: Claim, error: Exception) -> str:
+        try:
+            return self._completion.fail(claim, error)
+        except FenceLostError:
+            return "fence_lost"
 
     def _bound(self, kind: str) -> Handlers:
         """Return the kind's handler with its gateways; those of other kinds need none here."""
