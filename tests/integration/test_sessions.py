@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from moneyflow.platform.database import _TRUSTED_SECONDS, SESSION_OPTIONS, Database, Session, is_outage, is_transient
+from moneyflow.platform.connections import _TRUSTED_SECONDS
+from moneyflow.platform.database import SESSION_OPTIONS, Database, Session, is_outage, is_transient
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.settings import AllSettings, load_all
 from tests.support.processes import free_port

@@ -19,6 +19,7 @@ from workers.claims.claims import Claims
 from workers.claims.retry import PostgresRetry, StoppingError
 from workers.execution.completer import Completer, Pending
 from workers.execution.completion import Completion
+from workers.execution.reset import Baseline
 from workers.execution.transaction import execute
 from workers.handlers import Handlers
 
@@ -60,6 +61,7 @@ class Executor:
         self._retry = retry
         self._worker = worker
         self._hanging_seconds = hanging_seconds
+        self._baseline = Baseline()
         self.completer = Completer(completion.succeed_many, retry)
         #: By thread; each writes its own entry, and `overdue` reads a copy.
         self._running: dict[int, tuple[Claim, float]] = {}
@@ -153,7 +155,9 @@ class Executor:
         """Run the handler; return None when the completer writes the end."""
         report = partial(self._claims.report, claim)
         try:
-            success = execute(claim, self._database, self._handlers, report, worker=self._worker)
+            success = self._baseline.run(
+                lambda: execute(claim, self._database, self._handlers, report, worker=self._worker)
+            )
         except StoppingError as error:
             raise HandlerExitError("the handler raised what only a worker raises that stops") from error
         if success is None:

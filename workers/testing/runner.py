@@ -20,6 +20,8 @@ It differs from production in these points, whose tests need real processes (`te
 - Jobs run one by one, each at most once per call, however soon its next attempt is due. Limits and rates delay no job,
   time limits end none, no process dies, and no message is published or consumed.
 - Postgres's clock is not moved: with `until`, the delay of a job that a handler enqueues counts from now.
+- What a handler changes in its process is put back when its attempt ends, as in production. What it leaves in the
+  session, such as a `set` without `local`, stays there until the test's session ends.
 - An error that ends the process in a worker, such as `SystemExit`, or its connection, ends the test.
 """
 
@@ -41,6 +43,7 @@ from moneyflow.platform.telemetry.origin import Origin, working_for
 from workers import handlers as declared
 from workers.execution.completion import Completion
 from workers.execution.redaction import Redactor
+from workers.execution.reset import Baseline
 from workers.execution.transaction import execute
 from workers.handlers import Gateways, Handlers, bind
 from workers.testing.gateways import fake_gateways
@@ -120,6 +123,7 @@ class _Runner:
         self._session = session
         self._gateways = gateways
         self._inside = NestedDatabase(session)
+        self._baseline = Baseline()
         self._completion = Completion(self._inside, batches=self._inside, redactor=Redactor(Section()), worker=_NAME)
 
     def next(self, selection: Mapping[str, Any], ran: Sequence[UUID]) -> UUID | None:
@@ -166,7 +170,7 @@ class _Runner:
         def report(progress: dict[str, Any] | None) -> bool:
             return claims.report(self._session, claim, progress)
 
-        success = execute(claim, self._inside, handlers, report, worker=_NAME)
+        success = self._baseline.run(lambda: execute(claim, self._inside, handlers, report, worker=_NAME))
         if success is not None and claim.id not in self._completion.succeed_many([success]):
             raise FenceLostError(f"job {claim.id} was taken over, or is finished already")
         self._completion.succeeded(claim)
