@@ -60,7 +60,7 @@ class TextIsNoTextError(Exception):
 
 
 class ClassRaisesError(Exception):
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         raise RuntimeError("no class")
 

@@ -46,7 +46,7 @@ def _state() -> tuple[Any, ...]:
         getdefaulttimeout(),
         sys.stdout,
         sys.stderr,
-        pthread_sigmask(SIG_BLOCK, ()),  # type: ignore[arg-type]
+        pthread_sigmask(SIG_BLOCK, ()),
         getitimer(ITIMER_REAL)[0] > 0,
     )
 
