@@ -87,12 +87,16 @@ def handles(contract: type[J]) -> Callable[[Handler[J, P]], Handler[J, P]]:
         def send_email(context: Context, job: SendEmail, mailer: Mailer) -> Result: ...
 
     It may return a small dictionary or a `File` as the job's result, or another ending: `RetryIn`, `Snooze`, `Cancel`
-    or `Fail`.
+    or `Fail`. It is a plain function, which a thread of a worker calls.
+
+    Raises:
+        TypeError: no function that a worker can call: asynchronous, a generator, a class, or with other parameters.
     """
 
     def declare(handler: Handler[J, P]) -> Handler[J, P]:
         if contract.kind in registry:
             raise TypeError(f"{contract.kind} has a handler already: {registry[contract.kind]!r}")
+        _check(contract.kind, handler)
         _gateway_types(contract.kind, handler)
         registry[contract.kind] = handler
         return handler
@@ -130,6 +134,27 @@ def _bound(kind: str, handler: Callable[..., Result], gateways: Gateways) -> Cal
                 "to the gateways in workers/__main__.py, or to those of the test"
             )
     return partial(handler, **found) if found else handler
+
+
+def _check(kind: str, handler: Callable[..., Any]) -> None:
+    """Refuse what returns before it has run, or cannot be called with a context and a job."""
+    if isinstance(handler, type) or not callable(handler):
+        raise TypeError(f"handler {kind}: declare a function, not {handler!r}")
+    called = handler
+    while isinstance(called, partial):
+        called = called.func
+    for one in (called, type(called).__call__):
+        if inspect.iscoroutinefunction(one):
+            raise TypeError(
+                f"handler {kind} is `async def`, and workers call plain functions in threads: declare it with `def`, "
+                "and call async code in it by `asyncio.run(...)`"
+            )
+        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
+            raise TypeError(f"handler {kind} is a generator, so a call of it runs nothing: use no `yield` in it")
+    try:
+        inspect.signature(handler).bind_partial(None, None)
+    except TypeError:
+        raise TypeError(f"handler {kind}: its first two parameters are the context and the job") from None
 
 
 def _gateway_types(kind: str, handler: Callable[..., Result]) -> dict[str, type]:

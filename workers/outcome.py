@@ -1,8 +1,10 @@
 """Outcomes: the values that a handler returns instead of a result, and what an error means for its job."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from moneyflow.platform.durations import in_seconds
 from moneyflow.platform.errors import (
     InvalidInputError,
     JobCancelledError,
@@ -24,21 +26,40 @@ _DEFAULT_BREAKER = Breaker()
 #: Seconds until a job that no worker here can read is looked at again: workers that can may have been deployed.
 _PARKED_SECONDS = 60.0
 
+#: Seconds that a job waits at least after an attempt that does not count: with less it would run again without a pause.
+SHORTEST_SNOOZE_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class RetryIn:
-    """Retry after this many seconds; the attempt counts, and the last one fails the job."""
+    """Retry after this many seconds, or a timedelta; the attempt counts, and the last one fails the job."""
 
-    seconds: float
+    seconds: float | timedelta
     reason: str = "the handler asked for another attempt"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def wait_seconds(self) -> float:
+        """Return the wait in seconds."""
+        return in_seconds(self.seconds, of="RetryIn")
 
 
 @dataclass(frozen=True)
 class Snooze:
-    """Come again after this many seconds; the attempt does not count, however often."""
+    """Come again after this many seconds, or a timedelta, of at least one second; the attempt does not count."""
 
-    seconds: float
+    seconds: float | timedelta
     reason: str = "the handler has nothing to do yet"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def wait_seconds(self) -> float:
+        """Return the wait in seconds, at least one."""
+        return max(in_seconds(self.seconds, of="Snooze"), SHORTEST_SNOOZE_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -47,6 +68,9 @@ class Cancel:
 
     reason: str = "the handler found nothing to do"
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 @dataclass(frozen=True)
 class Fail:
@@ -54,11 +78,27 @@ class Fail:
 
     reason: str = "the handler gave up"
 
+    def __post_init__(self) -> None:
+        _check(self)
+
 
 Ending = RetryIn | Snooze | Cancel | Fail
 #: What a handler returns: nothing, a small dictionary or a file to be kept as the job's result, or another ending.
 #: What the handler wrote is kept when the job succeeds, and rolled back with every other ending.
 Result = dict[str, Any] | File | Ending | None
+
+
+def _check(ending: Ending) -> None:
+    """Refuse an ending where it is made, while its handler's line is in the traceback.
+
+    Raises:
+        TypeError: the wait is no duration, or the reason no text.
+        ValueError: the wait is negative, not finite, or longer than ten years.
+    """
+    if not isinstance(ending.reason, str):
+        raise TypeError(f"the reason of {type(ending).__name__} is a text, not a {type(ending.reason).__name__}")
+    if isinstance(ending, RetryIn | Snooze):
+        in_seconds(ending.seconds, of=type(ending).__name__)
 
 
 class EndedByHandlerError(Exception):
@@ -85,7 +125,8 @@ def decide(error: BaseException, claim: Claim, policy: RetryPolicy, breaker: Bre
 
 def _after_error(error: BaseException, claim: Claim, policy: RetryPolicy, *, is_outage: bool) -> dict[str, Any]:
     if (claim.is_probe and is_outage) or isinstance(error, policy.uncounted):
-        return {"outcome": Outcome.SNOOZED, "wait_seconds": policy.wait_seconds(claim.fence)}
+        shortest = 0 if claim.is_probe else SHORTEST_SNOOZE_SECONDS  # The breaker has a wait of its own.
+        return {"outcome": Outcome.SNOOZED, "wait_seconds": max(policy.wait_seconds(claim.fence), shortest)}
     if claim.attempt >= claim.max_attempts:
         return {"outcome": Outcome.FAILED}
     return {"outcome": Outcome.RETRIED, "wait_seconds": policy.wait_seconds(claim.attempt)}
@@ -93,10 +134,10 @@ def _after_error(error: BaseException, claim: Claim, policy: RetryPolicy, *, is_
 
 def _chosen(ending: Ending, claim: Claim) -> End:
     match ending:
-        case RetryIn(seconds) if claim.attempt < claim.max_attempts:
-            return End(outcome=Outcome.RETRIED, wait_seconds=seconds)
-        case Snooze(seconds):
-            return End(outcome=Outcome.SNOOZED, wait_seconds=seconds)
+        case RetryIn() if claim.attempt < claim.max_attempts:
+            return End(outcome=Outcome.RETRIED, wait_seconds=ending.wait_seconds)
+        case Snooze():
+            return End(outcome=Outcome.SNOOZED, wait_seconds=ending.wait_seconds)
         case Cancel():
             return End(outcome=Outcome.CANCELLED)
     return End(outcome=Outcome.FAILED)

@@ -5,9 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from moneyflow.platform.errors import JobCancelledError
+from moneyflow.platform.jobs.store.results import LARGEST_NUMBER
 
 #: Seconds between two reports of one job at most: each costs a statement.
 _EVERY_SECONDS = 1.0
+
+#: Characters of a note; what is longer is cut.
+_NOTE_LIMIT = 500
 
 #: Keeps the progress, when there is one, and returns whether the job was asked to cancel.
 Report = Callable[[dict[str, Any] | None], bool]
@@ -27,8 +31,12 @@ class Progress:
 
         Raises:
             JobCancelledError: the job was asked to cancel; let it through.
+            ValueError: a number is none that JSON has.
         """
-        self._unreported = {"done": done, "total": total, "note": note}
+        for name, number in (("done", done), ("total", 0 if total is None else total)):
+            if not isinstance(number, int | float) or not abs(number) <= LARGEST_NUMBER:
+                raise ValueError(f"progress: `{name}` is a finite number of at most 64 bits, not {number!r}")
+        self._unreported = {"done": done, "total": total, "note": note if note is None else _stored(note)}
         self.check()
 
     def check(self) -> None:
@@ -49,3 +57,9 @@ class Progress:
         if self._unreported is not None:
             unreported, self._unreported = self._unreported, None
             self._report(unreported)
+
+
+def _stored(note: str) -> str:
+    """Return the note as Postgres can store it, cut: it is for a glance."""
+    cut = note if len(note) <= _NOTE_LIMIT else f"{note[: _NOTE_LIMIT - 1]}…"
+    return cut.replace("\x00", "�").encode("utf-8", "replace").decode()

@@ -9,12 +9,13 @@ from typing import Any, Literal, LiteralString, Self
 from uuid import UUID
 
 import structlog
-from psycopg import Connection, Cursor, Error, InterfaceError, OperationalError
+from psycopg import Cursor, Error, InterfaceError, OperationalError
 from psycopg.errors import InFailedSqlTransaction
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from moneyflow.platform.connections import PooledConnection, check
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.platform.failpoints import declare, reach
 
@@ -27,9 +28,6 @@ _AFTER_COMMIT = declare("session.after_commit")
 STATEMENT_TIMEOUT_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 60
-
-#: Seconds after its last use within which a pooled connection is not checked.
-_TRUSTED_SECONDS = 0.2
 
 SESSION_OPTIONS = (
     f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s "
@@ -49,31 +47,16 @@ Notification = Literal["jobs", "events", "ready"]
 Notify = Callable[[Collection[Notification], Sequence[tuple[int, UUID]]], object]
 
 
-class _PooledConnection(Connection[DictRow]):
-    """Pooled connection: records when it was last returned to the pool, by this process's monotonic clock."""
-
-    used_at: float = 0.0
-
-
-def _check(connection: Connection[DictRow]) -> None:
-    """Raise when a connection broke while it was idle, as at a restart of Postgres; the pool then replaces it.
-
-    PERF: a connection that was just in use is not checked, because the check takes as long as a statement.
-    """
-    assert isinstance(connection, _PooledConnection)
-    if time.monotonic() - connection.used_at > _TRUSTED_SECONDS:
-        ConnectionPool.check_connection(connection)
-
-
 class Session:
     """Session: one transaction at a time, on a connection that the first statement takes from the pool."""
 
-    def __init__(self, pool: ConnectionPool[_PooledConnection], notify: Notify, *, autocommit: bool = False) -> None:
+    def __init__(self, pool: ConnectionPool[PooledConnection], notify: Notify, *, autocommit: bool = False) -> None:
         self._pool = pool
         self._autocommit = autocommit
         self._notify = notify
-        self._connection: _PooledConnection | None = None
+        self._connection: PooledConnection | None = None
         self._touched = False
+        self._is_ended = False
         self._after_commit: list[Callable[[], object]] = []
         self._notifications: set[Notification] = set()
         self._ready: list[tuple[int, UUID]] = []
@@ -90,6 +73,7 @@ class Session:
                 self.commit()
         finally:
             self.release()
+            self._is_ended = True
 
     def execute(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> Cursor[DictRow]:
         """Run one statement in the session's transaction."""
@@ -164,9 +148,17 @@ class Session:
                 connection.autocommit = False
             elif self._autocommit:
                 connection.close()  # It broke: the pool opens another.
+            if not connection.closed:
+                connection.reset()
             self._pool.putconn(connection)
 
-    def _connected(self) -> _PooledConnection:
+    def _check_open(self) -> None:
+        """Refuse a statement after the end of the block, such as a thread's that a handler left behind."""
+        if self._is_ended:
+            raise RuntimeError("this session has ended with its block; open another one by `database.transaction()`")
+
+    def _connected(self) -> PooledConnection:
+        self._check_open()
         if self._connection is None:
             try:
                 self._connection = self._pool.getconn()
@@ -200,13 +192,14 @@ class Database:
     ) -> None:
         self._notify = notify
         options = SESSION_OPTIONS + (f" -c search_path={schema}" if schema else "")
-        self._pool: ConnectionPool[_PooledConnection] = ConnectionPool(
+        self._pool: ConnectionPool[PooledConnection] = ConnectionPool(
             conninfo,
             min_size=min(2, size),
             max_size=size,
             timeout=timeout_seconds,
-            connection_class=_PooledConnection,
-            check=_check,
+            connection_class=PooledConnection,
+            check=check,
+            configure=PooledConnection.configured,
             kwargs={
                 "row_factory": dict_row,
                 "options": options + (f" {BY_KEYS}" if by_keys else ""),
@@ -246,17 +239,26 @@ def is_outage(error: BaseException) -> bool:
     By the class of its SQLSTATE: 08 (connection), 57P (shutdown, crash, cannot connect now), 53300 (too many
     connections); an error of the connection itself has no SQLSTATE.
     """
-    if isinstance(error, PostgresDownError | InterfaceError):
+    if issubclass(type(error), PostgresDownError | InterfaceError):
         return True
-    if not isinstance(error, OperationalError):
-        return False
-    state = error.sqlstate
-    return state is None or state.startswith(("08", "57P")) or state == "53300"
+    state = _state(error)
+    return state is not None and (state == "" or state.startswith(("08", "57P")) or state == "53300")
+
+
+def _state(error: BaseException) -> str | None:
+    """Return the SQLSTATE of an operational error, empty where it has none; None of any other error."""
+    if not issubclass(type(error), OperationalError):  # `isinstance` would run code of the error's own.
+        return None
+    return getattr(error, "sqlstate", None) or ""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same statement may succeed when retried: an outage, a deadlock, a lock timeout."""
-    return is_outage(error) or isinstance(error, OperationalError)
+    """Return whether the same statement may succeed when retried: an outage, a deadlock, a lock timeout.
+
+    Class 54, a value that exceeds a limit of Postgres, is an operational error too, and stays one.
+    """
+    state = _state(error)
+    return is_outage(error) or (state is not None and not state.startswith("54"))
 
 
 def _call(callback: Callable[[], object]) -> None:

@@ -3,15 +3,12 @@
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from psycopg import Connection, errors
-from psycopg.rows import DictRow
+from psycopg import errors
 from psycopg.types.json import Jsonb
 from structlog.testing import capture_logs
 
@@ -20,45 +17,13 @@ from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.store import claims as store
 from moneyflow.platform.jobs.store import status
 from moneyflow.settings import AllSettings
-from tests.support import effects, jobs
+from tests.support import effects, jobs, runtimes
 from tests.support.effects import LeaveEffect
 from tests.support.kinds import Flaky
+from tests.support.runtimes import RefusingConnection
 from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
-from workers import handlers
-from workers.claims.claims import Claims
-from workers.claims.retry import PostgresRetry
-from workers.execution.completion import Completion
-from workers.execution.executor import Executor
-from workers.execution.redaction import Redactor
-from workers.intake.claim_buffer import ClaimBuffer
-from workers.intake.delivery import Delivery, Verdict
-from workers.runtime import Runtime
-from workers.testing.gateways import fake_gateways
-
-
-class RefusingConnection:
-    """A worker's connection that refuses its first statements with the given errors."""
-
-    def __init__(self, worker: StoreWorker, *refusals: Exception) -> None:
-        self._worker = worker
-        self.refusals = list(refusals)
-
-    @contextmanager
-    def use(self) -> Iterator[tuple[Connection[DictRow], int]]:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        yield self._worker.connection, self._worker.number
-
-
-@dataclass(frozen=True)
-class Running:
-    """A runtime with its buffer; `woken` counts the releases of which the relay learned."""
-
-    runtime: Runtime
-    buffer: ClaimBuffer
-    claims: Claims
-    woken: list[None]
+from workers.intake.delivery import Verdict
 
 
 @pytest.fixture
@@ -73,49 +38,6 @@ def _set(database: Database, change: str, job_id: UUID) -> None:
         session.execute(f"update jobs set {change} where id = %(id)s", {"id": job_id})
 
 
-def _running(settings: AllSettings, database: Database, connection: Any, **replaced: Any) -> Running:
-    retry = PostgresRetry()
-    woken: list[None] = []
-    claims = Claims(connection, retry, released=lambda: woken.append(None))
-    completion = Completion(database, batches=database, redactor=Redactor(settings), worker="worker")
-    executor = Executor(
-        database=database,
-        claims=claims,
-        completion=completion,
-        handlers=handlers.bind(handlers.registry | replaced, fake_gateways()),
-        retry=retry,
-        worker="worker",
-    )
-    executor.completer.start()
-    buffer = ClaimBuffer(claims.claim)
-    return Running(Runtime(buffer=buffer, claims=claims, executor=executor, retry=retry), buffer, claims, woken)
-
-
-@dataclass
-class Delivered:
-    """A delivery and its verdicts."""
-
-    delivery: Delivery
-    verdicts: list[Verdict]
-
-    @property
-    def verdict(self) -> Verdict | None:
-        return self.verdicts[0] if self.verdicts else None
-
-
-def _deliver(running: Running, job_id: UUID, *, is_best_effort: bool = False) -> Delivered:
-    verdicts: list[Verdict] = []
-    delivery = Delivery(job_id=job_id, priority=5, settle=verdicts.append, is_best_effort=is_best_effort)
-    running.buffer.arrived(delivery)
-    return Delivered(delivery, verdicts)
-
-
-def _run(running: Running, job_id: UUID) -> Verdict | None:
-    delivered = _deliver(running, job_id)
-    running.runtime.run(delivered.delivery)
-    return delivered.verdict
-
-
 @pytest.mark.parametrize(
     "passing", [errors.DeadlockDetected, errors.LockNotAvailable, errors.QueryCanceled, errors.AdminShutdown]
 )
@@ -125,7 +47,7 @@ def test_a_claim_that_postgres_refuses_for_a_moment_is_made_again(
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     connection = RefusingConnection(worker, passing("not now"), passing("not now"))
 
-    verdict = _run(_running(settings, database, connection), job_id)
+    verdict = runtimes.run(runtimes.start(settings, database, connection), job_id)
 
     assert verdict is Verdict.ACK
     assert connection.refusals == []
@@ -140,27 +62,11 @@ def test_a_job_with_an_error_that_no_database_can_store_is_retried_like_any_othe
 
     (job_id,) = jobs.enqueue(database, LeaveEffect())
 
-    verdict = _run(_running(settings, database, RefusingConnection(worker), leave_effect=raises), job_id)
+    verdict = runtimes.run(runtimes.start(settings, database, RefusingConnection(worker), leave_effect=raises), job_id)
 
     assert verdict is Verdict.ACK
     assert jobs.job(database, job_id)["state"] == "retrying"
     assert jobs.attempts(database, job_id)[0]["error_message"] == "half a pair ?, a NUL �"
-
-
-def test_a_result_that_cannot_be_stored_fails_the_attempt_and_leaves_no_effect(
-    settings: AllSettings, database: Database, worker: StoreWorker
-) -> None:
-    def returns(context: Any, _: object) -> dict[str, Any]:
-        effects.leave_effect(context, LeaveEffect())
-        return {"text": "a NUL \x00"}
-
-    (job_id,) = jobs.enqueue(database, LeaveEffect())
-
-    verdict = _run(_running(settings, database, RefusingConnection(worker), leave_effect=returns), job_id)
-
-    assert verdict is Verdict.ACK
-    assert jobs.job(database, job_id)["state"] == "retrying"
-    assert jobs.effects(database, [job_id]) == {}
 
 
 def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
@@ -174,7 +80,7 @@ def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
     (job_id,) = jobs.enqueue(database, LeaveEffect())
 
     with capture_logs() as lines:
-        _run(_running(settings, database, RefusingConnection(worker), leave_effect=is_taken_over), job_id)
+        runtimes.run(runtimes.start(settings, database, RefusingConnection(worker), leave_effect=is_taken_over), job_id)
 
     assert "fence_lost" in {line["event"] for line in lines}
     assert jobs.effects(database, [job_id]) == {}
@@ -188,10 +94,10 @@ def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     replaced = {} if writes else {"leave_effect": lambda *_: None}
-    running = _running(settings, database, RefusingConnection(worker), **replaced)
+    running = runtimes.start(settings, database, RefusingConnection(worker), **replaced)
 
     with capture_logs() as lines:
-        _run(running, job_id)
+        runtimes.run(running, job_id)
         jobs.until_all(database, [job_id], "succeeded")
         eventually(lambda: lines, what="the line is written")
 
@@ -215,9 +121,9 @@ def test_a_job_without_a_handler_or_of_another_version_is_parked_until_workers_k
     with database.transaction() as session:
         session.execute("update jobs set kind = 'of_tomorrow' where id = %(id)s", {"id": unknown})
         session.execute("update jobs set version = 2 where id = %(id)s", {"id": newer})
-    running = _running(settings, database, RefusingConnection(worker))
+    running = runtimes.start(settings, database, RefusingConnection(worker))
 
-    verdicts = [_run(running, job_id) for job_id in (unknown, newer)]
+    verdicts = [runtimes.run(running, job_id) for job_id in (unknown, newer)]
 
     assert verdicts == [Verdict.ACK, Verdict.ACK]
     assert jobs.states(database, [unknown, newer]) == {"scheduled": 2}
@@ -243,10 +149,10 @@ def test_a_payload_that_does_not_fit_this_workers_contract_waits_and_runs_once_i
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     before = jobs.job(database, job_id)["payload"]
     _set(database, f"payload = {change}", job_id)
-    running = _running(settings, database, RefusingConnection(worker))
+    running = runtimes.start(settings, database, RefusingConnection(worker))
 
     for _ in range(5):  # More often than the job has attempts.
-        assert _run(running, job_id) is Verdict.ACK
+        assert runtimes.run(running, job_id) is Verdict.ACK
         row = jobs.job(database, job_id)
         assert (row["state"], row["attempt"], row["error_class"]) == ("scheduled", 0, None)
         assert place in row["parked_reason"]
@@ -260,7 +166,7 @@ def test_a_payload_that_does_not_fit_this_workers_contract_waits_and_runs_once_i
         session.execute(
             "update jobs set payload = %(payload)s where id = %(id)s", {"payload": Jsonb(before), "id": job_id}
         )
-    assert _run(running, job_id) is Verdict.ACK
+    assert runtimes.run(running, job_id) is Verdict.ACK
     eventually(lambda: jobs.states(database, [job_id]) == {"succeeded": 1}, what="it ran")
     with database.transaction() as session:
         assert status.parked(session) == []
@@ -272,10 +178,10 @@ def test_a_message_of_no_job_is_rejected_and_one_of_a_job_that_is_not_due_is_don
     (later,) = jobs.enqueue(database, LeaveEffect())
     with database.transaction() as session:
         session.execute("update jobs set due_at = now() + interval '1 hour'")
-    running = _running(settings, database, RefusingConnection(worker))
+    running = runtimes.start(settings, database, RefusingConnection(worker))
 
-    assert _run(running, new_id()) is Verdict.REJECT
-    assert _run(running, later) is Verdict.ACK
+    assert runtimes.run(running, new_id()) is Verdict.REJECT
+    assert runtimes.run(running, later) is Verdict.ACK
     assert jobs.states(database, [later]) == {"scheduled": 1}
 
 
@@ -284,10 +190,10 @@ def test_a_worker_that_stops_while_postgres_is_down_settles_nothing(
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     refusals = [errors.AdminShutdown("closed") for _ in range(99)]
-    running = _running(settings, database, RefusingConnection(worker, *refusals))
+    running = runtimes.start(settings, database, RefusingConnection(worker, *refusals))
     running.runtime.stop()
 
-    assert _run(running, job_id) is None
+    assert runtimes.run(running, job_id) is None
     assert jobs.states(database, [job_id]) == {"scheduled": 1}
 
 
@@ -296,8 +202,8 @@ def test_jobs_that_are_claimed_here_when_their_kind_pauses_itself_wait_and_meet_
 ) -> None:
     (tmp_path / "down").touch()
     ids = jobs.enqueue(database, *[Flaky(down=str(tmp_path / "down")) for _ in range(10)])
-    running = _running(settings, database, RefusingConnection(worker))
-    delivered = [_deliver(running, job_id) for job_id in ids]
+    running = runtimes.start(settings, database, RefusingConnection(worker))
+    delivered = [runtimes.deliver(running, job_id) for job_id in ids]
 
     for one in delivered:
         running.runtime.run(one.delivery)
@@ -311,10 +217,10 @@ def test_what_is_claimed_and_not_started_is_released_to_the_relay_and_what_is_un
     settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     first, second, third = jobs.enqueue(database, LeaveEffect(), LeaveEffect(), LeaveEffect())
-    running = _running(settings, database, RefusingConnection(worker))
-    in_hand, claimed = _deliver(running, first), _deliver(running, second)
+    running = runtimes.start(settings, database, RefusingConnection(worker))
+    in_hand, claimed = runtimes.deliver(running, first), runtimes.deliver(running, second)
     assert running.buffer.take(in_hand.delivery) is not None
-    unclaimed = _deliver(running, third)
+    unclaimed = runtimes.deliver(running, third)
 
     running.runtime.stop()
 
@@ -331,8 +237,8 @@ def test_claims_that_cannot_be_released_stay_unsettled_and_are_rescued(
 ) -> None:
     (first, second) = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
     connection = RefusingConnection(worker)
-    running = _running(settings, database, connection)
-    in_hand, claimed = _deliver(running, first), _deliver(running, second)
+    running = runtimes.start(settings, database, connection)
+    in_hand, claimed = runtimes.deliver(running, first), runtimes.deliver(running, second)
     assert running.buffer.take(in_hand.delivery) is not None
     connection.refusals = [errors.AdminShutdown("closed")]
 
@@ -346,8 +252,8 @@ def test_a_job_that_is_delivered_twice_runs_once(
     settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    running = _running(settings, database, RefusingConnection(worker))
-    ready, message = _deliver(running, job_id, is_best_effort=True), _deliver(running, job_id)
+    running = runtimes.start(settings, database, RefusingConnection(worker))
+    ready, message = runtimes.deliver(running, job_id, is_best_effort=True), runtimes.deliver(running, job_id)
 
     running.runtime.run(message.delivery)
     assert (message.verdict, jobs.job(database, job_id)["state"]) == (Verdict.ACK, "running"), "the first one has it"
@@ -362,16 +268,16 @@ def test_a_best_effort_delivery_waits_for_a_locked_row_and_is_dropped_when_its_j
     settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    running = _running(settings, database, RefusingConnection(worker))
+    running = runtimes.start(settings, database, RefusingConnection(worker))
     with database.transaction() as session:
         session.execute("select 1 from jobs where id = %(id)s for update", {"id": job_id})
-        ready = _deliver(running, job_id, is_best_effort=True)
+        ready = runtimes.deliver(running, job_id, is_best_effort=True)
         thread = threading.Thread(target=running.runtime.run, args=[ready.delivery])
         thread.start()
         eventually(lambda: running.buffer.busy() == 1, what="a thread waits for the row")
     thread.join(20)
 
-    late = _deliver(running, job_id, is_best_effort=True)
+    late = runtimes.deliver(running, job_id, is_best_effort=True)
     running.runtime.run(late.delivery)
 
     assert (ready.verdict, late.verdict) == (Verdict.ACK, None)
@@ -382,15 +288,15 @@ def test_a_second_message_of_a_job_whose_row_is_locked_keeps_no_second_thread(
     settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    running = _running(settings, database, RefusingConnection(worker))
-    first = _deliver(running, job_id)
+    running = runtimes.start(settings, database, RefusingConnection(worker))
+    first = runtimes.deliver(running, job_id)
     with database.transaction() as session:
         session.execute("select 1 from jobs where id = %(id)s for update", {"id": job_id})
         thread = threading.Thread(target=running.runtime.run, args=[first.delivery])
         thread.start()
         eventually(lambda: running.buffer.busy() == 1, what="a thread waits for the row")
 
-        assert _run(running, job_id) is Verdict.ACK
+        assert runtimes.run(running, job_id) is Verdict.ACK
         assert first.verdict is None
     thread.join(20)
 
@@ -402,7 +308,7 @@ def test_a_claim_whose_answer_was_lost_is_made_again_and_releases_no_other_job(
     settings: AllSettings, database: Database, worker: StoreWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier, unheard = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
-    running = _running(settings, database, RefusingConnection(worker))
+    running = runtimes.start(settings, database, RefusingConnection(worker))
     (held,) = running.claims.claim([earlier])
     claim = store.claim
     lost: list[None] = []
@@ -427,9 +333,9 @@ def test_a_claim_that_is_lost_before_its_attempt_starts_is_left_to_its_holder(
     settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     (job_id,) = jobs.enqueue(database, LeaveEffect())
-    running = _running(settings, database, RefusingConnection(worker))
-    delivered = _deliver(running, job_id)
-    other = _deliver(running, jobs.enqueue(database, LeaveEffect())[0])
+    running = runtimes.start(settings, database, RefusingConnection(worker))
+    delivered = runtimes.deliver(running, job_id)
+    other = runtimes.deliver(running, jobs.enqueue(database, LeaveEffect())[0])
     assert running.buffer.take(other.delivery) is not None  # It has claimed the first as well.
     with database.transaction() as session:
         session.execute("update jobs set fence = fence + 1")

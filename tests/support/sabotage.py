@@ -21,6 +21,7 @@ import tests.support.deeds
 import tests.support.effects  # their jobs are known to every process that a test starts
 import tests.support.kinds
 import tests.support.members
+import tests.support.neighbours
 import tests.support.tally
 from moneyflow.platform.jobs import schedules
 

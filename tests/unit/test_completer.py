@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from moneyflow.platform.errors import PostgresDownError
@@ -131,3 +131,19 @@ def test_what_cannot_be_written_before_the_worker_stops_calls_nothing_back_and_e
     assert recorded.committed == {}
     assert recorded.refused == {}
     assert completer.thread.is_alive()
+
+
+def test_a_callback_that_raises_keeps_no_other_job_of_its_batch_from_its_end() -> None:
+    recorded = Recorded()
+    first, broken, last = (recorded.finish() for _ in range(3))
+
+    def fails(_held: bool) -> None:
+        raise RuntimeError("a bug")
+
+    completer = Completer(_all_held, PostgresRetry())
+    for finish in (first, replace(broken, committed=fails), last):
+        completer.hand_over(finish)
+    completer.start()
+
+    assert completer.wait_until_written(10)
+    assert recorded.committed == {_id(first): True, _id(last): True}

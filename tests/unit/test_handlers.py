@@ -1,6 +1,7 @@
 """Handlers: each is given the gateways that it names by type, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -98,5 +99,54 @@ def test_a_parameter_that_names_no_type_is_refused_where_the_handler_is_declared
 
     with pytest.raises(TypeError, match="handler print_out: annotate the parameter `printer` with the type"):
         handles(contract)(print_out)
+
+    assert "print_out" not in registry
+
+
+async def _async(_context: Any, _job: Any) -> None:
+    """Run in an event loop, which a worker has not."""
+
+
+def _generator(_context: Any, _job: Any) -> Iterator[None]:
+    yield
+
+
+async def _async_generator(_context: Any, _job: Any) -> AsyncIterator[None]:
+    yield
+
+
+class _AsyncCallable:
+    """An object whose call returns a coroutine."""
+
+    async def __call__(self, _context: Any, _job: Any) -> None:
+        """Run in an event loop."""
+
+    def generate(self, _context: Any, _job: Any) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize(
+    ("handler", "instead"),
+    [
+        (_async, "`async def`.+declare it with `def`.+asyncio.run"),
+        (partial(_async), "`async def`"),
+        (partial(partial(_async, None), None), "`async def`"),
+        (_AsyncCallable(), "`async def`"),
+        (partial(_AsyncCallable()), "`async def`"),
+        (_generator, "use no `yield`"),
+        (_AsyncCallable().generate, "use no `yield`"),
+        (partial(_generator), "use no `yield`"),
+        (_async_generator, "use no `yield`"),
+        (_AsyncCallable, "declare a function"),
+        ("print_out", "declare a function"),
+        (lambda _context: None, "its first two parameters are the context and the job"),
+        (lambda *, context, job: None, "its first two parameters"),  # noqa: ARG005
+    ],
+)
+def test_what_returns_before_it_has_run_or_takes_no_job_is_refused_where_it_is_declared(
+    handler: Callable[..., Any], instead: str, contract: type[Job]
+) -> None:
+    with pytest.raises(TypeError, match=f"(?s)handler print_out.*{instead}"):
+        handles(contract)(handler)
 
     assert "print_out" not in registry

@@ -1,5 +1,7 @@
 """What an error means for a job, and how it is recorded: without secrets, cut, and storable."""
 
+import random
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -14,12 +16,13 @@ from moneyflow.platform.errors import (
     UnavailableError,
     UnknownVersionError,
 )
-from moneyflow.platform.jobs.policy import Breaker, RetryPolicy
+from moneyflow.platform.jobs.limits import Rate
+from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import End, Outcome
 from moneyflow.settings import load_all
 from workers.execution.redaction import Redactor, group
-from workers.outcome import Cancel, EndedByHandlerError, Ending, Fail, RetryIn, Snooze, decide
+from workers.outcome import SHORTEST_SNOOZE_SECONDS, Cancel, EndedByHandlerError, Ending, Fail, RetryIn, Snooze, decide
 
 _PASSWORD = "correct-horse-battery"
 _POLICY = RetryPolicy(attempts=3, base_seconds=1, cap_seconds=10)
@@ -91,6 +94,14 @@ def test_an_error_that_the_policy_calls_permanent_is_no_outage() -> None:
 )
 def test_an_ending_that_a_handler_returns_is_what_follows(ending: Ending, end: End) -> None:
     assert decide(EndedByHandlerError(ending), _claim(1), _POLICY) == end
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01, timedelta(0), timedelta(milliseconds=999)])
+def test_an_attempt_that_does_not_count_is_followed_by_a_wait_of_a_second_at_least(seconds: float | timedelta) -> None:
+    eager = RetryPolicy(base_seconds=0.001, cap_seconds=0.001, uncounted=(UnavailableError,))
+
+    assert decide(EndedByHandlerError(Snooze(seconds)), _claim(1), _POLICY).wait_seconds == SHORTEST_SNOOZE_SECONDS == 1
+    assert decide(UnavailableError("x"), _claim(1), eager).wait_seconds == SHORTEST_SNOOZE_SECONDS
 
 
 def test_another_attempt_that_a_handler_asks_for_is_one_of_those_it_has() -> None:
@@ -229,3 +240,25 @@ def test_an_error_whose_text_fails_is_recorded_all_the_same(redactor: Redactor) 
             raise RuntimeError("no words")
 
     assert redactor.failure(_raised(Mute())).error_class == "Mute"
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0, 0.0, 1e12])
+def test_a_policy_with_a_wait_that_cannot_be_is_refused_where_it_is_declared(wrong: float) -> None:
+    with pytest.raises(ValueError, match="attempts >= 1"):
+        RetryPolicy(base_seconds=wrong, cap_seconds=wrong)
+    with pytest.raises(ValueError, match="errors >= 1"):
+        Breaker(probe_seconds=wrong, longest_probe_seconds=wrong)
+    with pytest.raises(ValueError, match="for_seconds must be above 0"):
+        Unique(for_seconds=wrong)
+    with pytest.raises(ValueError, match="limit >= 1"):
+        Rate(limit=1, per_seconds=wrong)
+
+
+def test_a_handler_that_seeds_the_shared_generator_gives_no_two_jobs_the_same_wait() -> None:
+    policy = RetryPolicy(base_seconds=1000)
+    waits = set()
+    for _ in range(3):
+        random.seed(7)
+        waits.add(policy.wait_seconds(3))
+
+    assert len(waits) == 3

@@ -7,6 +7,7 @@ at once; this one writes what has gathered while it wrote the last batch, and th
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -85,10 +86,20 @@ class Completer:
             raise
         except Exception as error:  # noqa: BLE001 - one that cannot be stored must not keep the others from it
             if len(batch) == 1:
-                batch[0].refused(error)
+                _call(partial(batch[0].refused, error))
                 return
             for pending in batch:
                 self._write([pending])
             return
         for pending in batch:
-            pending.committed(pending.success.claim.id in held)
+            _call(partial(pending.committed, pending.success.claim.id in held))
+
+
+def _call(callback: Callable[[], None]) -> None:
+    """Call back; what one job's callback raises keeps no other job of the batch from its own."""
+    try:
+        callback()
+    except StoppingError:
+        raise
+    except Exception:
+        log.exception("unexpected_error", consequence="this job is rescued when its lease ends, unless it has ended")

@@ -1,17 +1,19 @@
 """Completion: writes how attempts end, each end from one value, and lets the breakers count them."""
 
+import traceback
 from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
 
 from moneyflow.platform import failpoints
-from moneyflow.platform.database import Database
+from moneyflow.platform.database import Database, is_transient
+from moneyflow.platform.errors import FenceLostError
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.policy import RetryPolicy
 from moneyflow.platform.jobs.store import completion as store
 from moneyflow.platform.jobs.store.claims import Claim
-from moneyflow.platform.jobs.store.completion import Outcome, Success
+from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Success
 from workers.execution.breaker import Breakers
 from workers.execution.redaction import Redactor
 from workers.outcome import decide
@@ -20,6 +22,14 @@ log = structlog.get_logger(__name__)
 
 _BEFORE_FAILURE = failpoints.declare("worker.before_failure")
 _FAILURE_WRITTEN = failpoints.declare("worker.failure_written")
+
+#: What is kept of an attempt whose own end cannot be written.
+_NOT_WRITTEN = Failure(
+    error_class="EndNotWrittenError",
+    message="the attempt failed, and its error could not be written as it was raised: "
+    "look for `end_not_written` in the worker's log",
+    group="the attempt failed, and its error could not be written as it was raised",
+)
 
 
 class Completion:
@@ -47,16 +57,47 @@ class Completion:
         """Return whether the job's kind paused itself after the claim."""
         return self._breakers.came_before_pause(claim)
 
-    def fail(self, claim: Claim, error: Exception) -> Outcome:
+    def fail(self, claim: Claim, error: BaseException) -> Outcome:
         """Write the end of an attempt that raised, and return its outcome.
+
+        When that end cannot be written, or not even be decided, and Postgres answers, a plain one is written: without
+        an end the job would run again when its lease ends, and its history would not say why.
 
         Raises:
             FenceLostError: another worker has taken the job over.
+            psycopg.OperationalError, PostgresDownError: an outage; call again.
         """
+        try:
+            end, failure = self._decided(claim, error)
+        except BaseException as unreadable:  # noqa: BLE001 - an error's text is code of its own, which may raise all
+            return self._end_plainly(claim, unreadable)
+        try:
+            return self._end(claim, end, failure)
+        except FenceLostError:
+            raise
+        except Exception as refused:
+            if is_transient(refused):
+                raise
+            return self._end_plainly(claim, refused)
+
+    def _decided(self, claim: Claim, error: BaseException) -> tuple[End, Failure]:
         contract = contracts.get(claim.kind)
         policy, breaker = (contract.retry, contract.breaker) if contract else (RetryPolicy(), None)
-        end = decide(error, claim, policy, breaker)
-        failure = self._redactor.failure(error)
+        return decide(error, claim, policy, breaker), self._redactor.failure(error)
+
+    def _end_plainly(self, claim: Claim, reason: BaseException) -> Outcome:
+        """Write the last resort: another attempt, if the job has one left, with a text that is always the same."""
+        if claim.attempt >= claim.max_attempts:
+            end = End(outcome=Outcome.FAILED)
+        else:
+            end = End(outcome=Outcome.RETRIED, wait_seconds=RetryPolicy().wait_seconds(claim.attempt))
+        outcome = self._end(claim, end, _NOT_WRITTEN)
+        # Only the lines of code: to show the values, among them the error, may raise again.
+        frames = "".join(traceback.format_tb(reason.__traceback__, limit=-3))
+        log.error("end_not_written", reason=type(reason).__qualname__, frames=frames, instead="a plain end was written")
+        return outcome
+
+    def _end(self, claim: Claim, end: End, failure: Failure) -> Outcome:
         failpoints.reach(_BEFORE_FAILURE)
         with self._database.transaction() as session:
             store.end(session, claim, end, failure, worker=self._worker)

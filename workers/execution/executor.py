@@ -19,6 +19,7 @@ from workers.claims.claims import Claims
 from workers.claims.retry import PostgresRetry, StoppingError
 from workers.execution.completer import Completer, Pending
 from workers.execution.completion import Completion
+from workers.execution.reset import Baseline
 from workers.execution.transaction import execute
 from workers.handlers import Handlers
 
@@ -60,6 +61,7 @@ class Executor:
         self._retry = retry
         self._worker = worker
         self._hanging_seconds = hanging_seconds
+        self._baseline = Baseline()
         self.completer = Completer(completion.succeed_many, retry)
         #: By thread; each writes its own entry, and `overdue` reads a copy.
         self._running: dict[int, tuple[Claim, float]] = {}
@@ -132,14 +134,14 @@ class Executor:
         for _ in range(_INTERRUPTIONS):
             try:
                 return self._execute(claim, done, started)
-            except (FenceLostError, StoppingError):
+            except StoppingError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
                 if not is_outage(error):
-                    return self._fail(claim, error)
+                    return self._fail(claim, error)  # A lost fence too: a handler may raise it and hold its job.
                 interrupted = error
             except BaseException as error:  # noqa: BLE001 - a handler may end its attempt, never a thread
-                wrapped = HandlerExitError(f"the handler raised {error!r}")
+                wrapped = HandlerExitError(f"the handler raised {_shown(error)}")
                 wrapped.__cause__ = error
                 return self._fail(claim, wrapped)
             is_held, was_down = self._claims.renew(claim)
@@ -152,7 +154,12 @@ class Executor:
     def _execute(self, claim: Claim, done: Done | None, started: float) -> Outcome | None:
         """Run the handler; return None when the completer writes the end."""
         report = partial(self._claims.report, claim)
-        success = execute(claim, self._database, self._handlers, report, worker=self._worker)
+        try:
+            success = self._baseline.run(
+                lambda: execute(claim, self._database, self._handlers, report, worker=self._worker)
+            )
+        except StoppingError as error:
+            raise HandlerExitError("the handler raised what only a worker raises that stops") from error
         if success is None:
             return Outcome.SUCCEEDED
         if done is not None:
@@ -187,7 +194,7 @@ class Executor:
 
         self.completer.hand_over(Pending(success=success, committed=committed, refused=refused))
 
-    def _fail(self, claim: Claim, error: Exception) -> Outcome:
+    def _fail(self, claim: Claim, error: BaseException) -> Outcome:
         return self._retry(partial(self._completion.fail, claim, error))
 
     def _succeeded(self, claim: Claim, seconds: float) -> None:
@@ -198,6 +205,13 @@ class Executor:
     def _lost(self, claim: Claim, detail: str) -> None:
         log.warning("fence_lost", detail=detail, **_line(claim))
         metrics.finished(claim.kind, "fence_lost").inc()
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except BaseException:  # noqa: BLE001 - the text of an error is code of its own
+        return type(error).__name__
 
 
 def _fields(claim: Claim) -> dict[str, object]:

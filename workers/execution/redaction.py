@@ -13,6 +13,7 @@ from workers.outcome import EndedByHandlerError
 _TRACEBACK_LIMIT = 8 * 1024
 _MESSAGE_LIMIT = 2 * 1024
 _GROUP_LIMIT = 200
+_CLASS_LIMIT = 200
 _SHORTEST_SECRET = 6
 _SECRET_LIKE = re.compile(
     r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|bearer)\W{1,4}(?:(?:basic|bearer) )?)"
@@ -40,7 +41,7 @@ class Redactor:
             return Failure(error_class=type(error.ending).__name__, message=message, group=group(message))
         lines = traceback.format_exception(error)
         return Failure(
-            error_class=type(error).__name__,
+            error_class=type(error).__name__[:_CLASS_LIMIT],
             message=message,
             group=group(message),
             traceback=_last_bytes(self._clean("".join(lines)), _TRACEBACK_LIMIT),

@@ -1,18 +1,18 @@
 """The attempt's transaction: the handler runs in it, and its effects and the end of its job commit together."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from moneyflow.platform import failpoints
-from moneyflow.platform.database import Database
+from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import PermanentError, UnknownVersionError
 from moneyflow.platform.jobs.contract import registry as contracts
-from moneyflow.platform.jobs.store import completion, files
+from moneyflow.platform.jobs.store import completion, files, results
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import Success
 from moneyflow.platform.jobs.store.files import File
+from moneyflow.platform.jobs.store.results import InvalidResultError
 from workers.handlers import Context, Handlers
 from workers.outcome import EndedByHandlerError, Ending
 from workers.progress import Progress, Report
@@ -20,9 +20,6 @@ from workers.progress import Progress, Report
 _BEFORE_HANDLER = failpoints.declare("worker.before_handler")
 _BEFORE_FINISH = failpoints.declare("worker.before_finish")
 _FINISHED = failpoints.declare("worker.finished")
-
-#: Bytes of a result's JSON: a result is for a glance, and what is larger belongs in a table or a file.
-MAX_RESULT_BYTES = 64 * 1024
 
 
 def execute(claim: Claim, database: Database, handlers: Handlers, report: Report, *, worker: str) -> Success | None:
@@ -41,8 +38,7 @@ def execute(claim: Claim, database: Database, handlers: Handlers, report: Report
             raise EndedByHandlerError(result)
         progress.flush()
         failpoints.reach(_BEFORE_FINISH)
-        stored = files.store(session, claim.id, result) if isinstance(result, File) else _checked(result)
-        success = Success(claim=claim, result=stored)
+        success = Success(claim=claim, result=_stored(session, claim, result))
         if session.is_untouched:
             return success
         completion.succeed(session, success, worker=worker)
@@ -61,10 +57,32 @@ def _handler(claim: Claim, handlers: Handlers) -> Callable[[Context], Any]:
     return lambda context: handler(context, payload)
 
 
-def _checked(result: dict[str, object] | None) -> dict[str, object] | None:
-    """Refuse a result that is too large to be kept with the job."""
-    if result is not None and len(orjson.dumps(result, default=str)) > MAX_RESULT_BYTES:
-        raise PermanentError(
-            f"the result takes more than {MAX_RESULT_BYTES} bytes: return a File, or a reference to where it is"
-        )
-    return result
+def _stored(session: Session, claim: Claim, result: object) -> dict[str, Any] | None:
+    """Return what is kept as the job's result; a file is stored.
+
+    Raises:
+        PermanentError: the handler returned something else, or what cannot be kept.
+    """
+    match result:
+        case None:
+            return None
+        case dict():
+            return results.in_json(result)
+        case File():
+            return files.store(session, claim.id, result)
+    raise InvalidResultError(f"the handler returned {_described(result)}. Nothing that it wrote is kept")
+
+
+def _described(returned: object) -> str:
+    """Return what a handler returned that is no result, and what to return in its place."""
+    if inspect.iscoroutine(returned) or inspect.isgenerator(returned):
+        returned.close()  # It never ran, and never will.
+    if inspect.isawaitable(returned):
+        return "a coroutine, so it never ran: declare it with `def`, and call async code by `asyncio.run(...)`"
+    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+        return "a generator, so it never ran: use no `yield` in a handler"
+    if isinstance(returned, type):
+        return f"the class {returned.__name__[:100]}: return a value, as in `return Fail('the account is closed')`"
+    if isinstance(returned, BaseException):
+        return f"the error {type(returned).__name__[:100]}: raise it"
+    return f"a value of type {type(returned).__name__[:100]}: return a dictionary, a File, an ending or None"

@@ -25,6 +25,7 @@ class NestedSession(Session):
     def __init__(self, outer: Session) -> None:
         self._outer = outer
         self._is_begun = False
+        self._is_ended = False
         self._forget()
 
     def execute(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> Cursor[DictRow]:
@@ -64,6 +65,7 @@ class NestedSession(Session):
         self._forget()
 
     def _begin(self) -> None:
+        self._check_open()
         if not self._is_begun:
             self._outer.execute("savepoint nested")
             self._is_begun = True

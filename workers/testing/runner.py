@@ -20,6 +20,8 @@ It differs from production in these points, whose tests need real processes (`te
 - Jobs run one by one, each at most once per call, however soon its next attempt is due. Limits and rates delay no job,
   time limits end none, no process dies, and no message is published or consumed.
 - Postgres's clock is not moved: with `until`, the delay of a job that a handler enqueues counts from now.
+- What a handler changes in its process is put back when its attempt ends, as in production. What it leaves in the
+  session, such as a `set` without `local`, stays there until the test's session ends.
 - An error that ends the process in a worker, such as `SystemExit`, or its connection, ends the test.
 """
 
@@ -41,6 +43,7 @@ from moneyflow.platform.telemetry.origin import Origin, working_for
 from workers import handlers as declared
 from workers.execution.completion import Completion
 from workers.execution.redaction import Redactor
+from workers.execution.reset import Baseline
 from workers.execution.transaction import execute
 from workers.handlers import Gateways, Handlers, bind
 from workers.testing.gateways import fake_gateways
@@ -120,6 +123,7 @@ class _Runner:
         self._session = session
         self._gateways = gateways
         self._inside = NestedDatabase(session)
+        self._baseline = Baseline()
         self._completion = Completion(self._inside, batches=self._inside, redactor=Redactor(Section()), worker=_NAME)
 
     def next(self, selection: Mapping[str, Any], ran: Sequence[UUID]) -> UUID | None:
@@ -145,14 +149,18 @@ class _Runner:
         with working_for(origin, job_id=str(claim.id), job=claim.kind, attempt=claim.attempt):
             try:
                 self._execute(claim, handlers)
-            except FenceLostError as error:
-                return Ran(**known, outcome="fence_lost", error=error)
             except Exception as error:
                 if is_outage(error):
                     raise
-                return Ran(**known, outcome=self._completion.fail(claim, error), error=error)
+                return Ran(**known, outcome=self._failed(claim, error), error=error)
         row = self._session.fetch_one(_QUERIES["result"], {"id": claim.id})
         return Ran(**known, outcome="succeeded", result=row["result"] if row else None)
+
+    def _failed(self, claim: Claim, error: Exception) -> str:
+        try:
+            return self._completion.fail(claim, error)
+        except FenceLostError:
+            return "fence_lost"
 
     def _bound(self, kind: str) -> Handlers:
         """Return the kind's handler with its gateways; those of other kinds need none here."""
@@ -162,7 +170,7 @@ class _Runner:
         def report(progress: dict[str, Any] | None) -> bool:
             return claims.report(self._session, claim, progress)
 
-        success = execute(claim, self._inside, handlers, report, worker=_NAME)
+        success = self._baseline.run(lambda: execute(claim, self._inside, handlers, report, worker=_NAME))
         if success is not None and claim.id not in self._completion.succeed_many([success]):
             raise FenceLostError(f"job {claim.id} was taken over, or is finished already")
         self._completion.succeeded(claim)

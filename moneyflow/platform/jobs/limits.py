@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from moneyflow.platform.durations import LONGEST_SECONDS
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
@@ -14,8 +16,8 @@ class Rate:
     per_seconds: float
 
     def __post_init__(self) -> None:
-        if self.limit < 1 or self.per_seconds <= 0:
-            raise ValueError(f"a rate needs limit >= 1 and per_seconds > 0, not {self}")
+        if self.limit < 1 or not 0 < self.per_seconds <= LONGEST_SECONDS:
+            raise ValueError(f"a rate needs limit >= 1 and 0 < per_seconds, at most ten years, not {self}")
 
 
 @dataclass(frozen=True, kw_only=True)

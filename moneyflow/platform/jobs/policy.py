@@ -3,7 +3,11 @@
 import random
 from dataclasses import dataclass
 
+from moneyflow.platform.durations import LONGEST_SECONDS
 from moneyflow.platform.errors import UnavailableError
+
+#: A generator of its own: a handler that seeds the shared one must not give all workers the same waits.
+_JITTER = random.Random()  # noqa: S311 - jitter, not a secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +26,15 @@ class RetryPolicy:
     uncounted: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.base_seconds <= 0 or self.cap_seconds < self.base_seconds:
-            raise ValueError(f"a retry policy needs attempts >= 1 and 0 < base_seconds <= cap_seconds, not {self}")
+        if self.attempts < 1 or not 0 < self.base_seconds <= self.cap_seconds <= LONGEST_SECONDS:
+            raise ValueError(
+                f"a retry policy needs attempts >= 1 and 0 < base_seconds <= cap_seconds, at most ten years, not {self}"
+            )
 
     def wait_seconds(self, attempt: int) -> float:
         """Return the seconds to wait after attempt number `attempt`, counted from 1, has failed."""
         ceiling = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 60))
-        return random.uniform(0, ceiling)  # noqa: S311 - jitter, not a secret
+        return _JITTER.uniform(0, ceiling)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +49,8 @@ class Unique:
     while_unfinished: bool = False
 
     def __post_init__(self) -> None:
-        if self.for_seconds is not None and self.for_seconds <= 0:
-            raise ValueError(f"for_seconds must be above 0, not {self.for_seconds}")
+        if self.for_seconds is not None and not 0 < self.for_seconds <= LONGEST_SECONDS:
+            raise ValueError(f"for_seconds must be above 0 and at most ten years, not {self.for_seconds}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +70,11 @@ class Breaker:
     outages: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.errors < 1 or self.probe_seconds <= 0 or self.longest_probe_seconds < self.probe_seconds:
-            raise ValueError(f"a breaker needs errors >= 1 and 0 < probe_seconds <= longest_probe_seconds, not {self}")
+        if self.errors < 1 or not 0 < self.probe_seconds <= self.longest_probe_seconds <= LONGEST_SECONDS:
+            raise ValueError(
+                "a breaker needs errors >= 1 and 0 < probe_seconds <= longest_probe_seconds, at most ten years, "
+                f"not {self}"
+            )
 
     def is_outage(self, error: BaseException) -> bool:
         """Return whether the error means that something outside is down, for this job and for all others."""

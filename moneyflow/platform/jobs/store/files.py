@@ -32,8 +32,12 @@ class File:
         """Check that the file can be stored and served.
 
         Raises:
-            PermanentError: its name, its type or its size does not fit; a retry would not change that.
+            PermanentError: its name, its type or its content does not fit; a retry would not change that.
         """
+        for field, wanted in (("name", str), ("content_type", str), ("content", bytes)):
+            if not isinstance(getattr(self, field), wanted):
+                given = type(getattr(self, field)).__name__
+                raise PermanentError(f"the file's {field} is of type {given}: give {wanted.__name__}")
         if not _NAME.fullmatch(self.name):
             raise PermanentError(f"the file's name {self.name!r} does not fit: give 1 to 255 characters without a path")
         if not _CONTENT_TYPE.fullmatch(self.content_type):
