@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 import rich.cells
+from psycopg.types.json import Jsonb
 from typer.main import get_command
 
 from moneyflow.accounts import suppressions
@@ -112,6 +113,11 @@ def scene(environment: dict[str, str], queues: AllSettings, database: Database, 
         )
         batch = batches.submit(session, [LeaveEffect() for _ in range(3)], name=_REASON)
         control.pause(session, _KIND, by="ada", reason=_REASON)
+        running = [{"id": str(retrying), "kind": _KIND, "attempt": 2, "seconds": 5.0}]
+        session.execute(
+            "insert into workers (name, lease_seconds, threads, running) values (%(name)s, 15, 4, %(running)s)",
+            {"name": "a-host-of-a-long-name.example:1234567", "running": Jsonb(running)},
+        )
     with psycopg.connect(queues.conninfo("relay", application_name="test"), autocommit=True) as relay:
         relay.execute(_SCHEDULE, {"kind": _KIND, "reason": _REASON})
     rabbitmq_admin.publish(servers, queues.rabbitmq_vhost, f'{{"half": "{"m" * 90}"}}', {}, exchange="jobs.dead")
