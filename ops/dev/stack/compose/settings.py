@@ -7,8 +7,9 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.settings import COMPOSE_ONLY, known_names
-from moneyflow.settings import AllSettings
+from moneyflow.settings import AllSettings, load_all
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import State
 from ops.dev.stack.ports import free_port, is_free
@@ -38,7 +39,7 @@ _SECRETS = {
 _DEFAULT_PREFIX = "172.28.0"
 _PREFIXES = (_DEFAULT_PREFIX, *(f"172.{n}.0" for n in (29, 30, 31, 27, 26, 25, 24)), *(f"10.{n}.0" for n in (90, 91)))
 _CATCHER_HOST, _CATCHER_PORT = "mailpit", "1025"
-_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
 
 def given_settings(dotenv: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -69,6 +70,18 @@ def resolve(
     values["BUILD_ENV"] = "dev"
     values["APP_URL"] = f"http://127.0.0.1:{values['APP_PORT']}"
     return values | dict(given) | _reachable(given, values["DEVNET_PREFIX"])
+
+
+def refuse_invalid(values: Mapping[str, str]) -> None:
+    """Refuse settings that a process would refuse at its start, and in production equal secrets, before it is built.
+
+    Raises:
+        StackError: with every problem.
+    """
+    try:
+        load_all(values, whole=True)
+    except ConfigurationError as error:
+        raise StackError(str(error)) from error
 
 
 def seen_from_host(values: Mapping[str, str]) -> dict[str, str]:
