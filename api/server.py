@@ -44,6 +44,7 @@ from typing import Any  # noqa: E402
 
 from gunicorn.systemd import sd_notify  # type: ignore[import-untyped]  # noqa: E402
 
+from api.drain import drain_before_stop  # noqa: E402
 from moneyflow.platform.settings import host_port  # noqa: E402
 from moneyflow.platform.telemetry.multiprocess import fold  # noqa: E402
 from moneyflow.platform.telemetry.start import listening, load_or_exit, or_exit  # noqa: E402
@@ -81,6 +82,11 @@ graceful_timeout = 25
 accesslog = None
 loglevel = "warning"
 control_socket_disable = True
+
+
+def when_ready(server: Any) -> None:
+    """Drain the sockets before they close."""
+    drain_before_stop(server)
 
 
 def post_worker_init(worker: Any) -> None:

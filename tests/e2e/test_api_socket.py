@@ -1,5 +1,6 @@
 """The API's socket stays open while its processes are replaced: no connection refused, none cut, no request lost."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from ops.dev.stack.home import State
 from tests.support.checkout import copy_of_checkout
-from tests.support.processes import free_port
+from tests.support.processes import Processes, free_port
 from tests.support.waiting import eventually
 
 #: Two keep their connection, and two open one for each request.
@@ -28,31 +29,41 @@ _CLIENTS = 4
 
 @dataclass
 class Clients:
-    """Clients that sign people up without a pause, and what they were answered."""
+    """Clients that sign people up without a pause, and what they were answered.
 
-    url: str
+    With several replicas they do what a balancer does: a request whose connection is refused goes to the next one.
+    """
+
+    replicas: list[str]
     accepted: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self, *, keeps: bool) -> None:
         """Sign up until stopped."""
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as client:
+        headers = {} if keeps else {"Connection": "close"}
+        turns = itertools.count()
+        with httpx.Client(timeout=60, trust_env=False, headers=headers) as client:
             while not self._stopping.is_set():
-                person = {
-                    "email": f"{uuid.uuid4().hex}@open.example",
-                    "name": "Ada",
-                    "password": "correct horse battery",
-                }
-                headers = {} if keeps else {"Connection": "close"}
+                email = f"{uuid.uuid4().hex}@open.example"
+                person = {"email": email, "name": "Ada", "password": "correct horse battery"}
                 try:
-                    answer = client.post("/v1/users", json=person, headers=headers)
+                    answer = self._post(client, person, next(turns))
                 except httpx.HTTPError as error:
                     self.refused.append(repr(error))
+                    continue
+                if answer.status_code == 202:
+                    self.accepted.append(email)
                 else:
-                    (self.accepted if answer.status_code == 202 else self.refused).append(
-                        person["email"] if answer.status_code == 202 else answer.text
-                    )
+                    self.refused.append(answer.text)
+
+    def _post(self, client: httpx.Client, person: dict[str, str], turn: int) -> httpx.Response:
+        first = turn % len(self.replicas)
+        *others, last = self.replicas[first:] + self.replicas[:first]
+        for replica in others:
+            with suppress(httpx.ConnectError):
+                return client.post(f"{replica}/v1/users", json=person)
+        return client.post(f"{last}/v1/users", json=person)
 
     def progress(self, more: int = 20) -> None:
         """Wait until that many more requests were answered, so that each part of a replacement is under load."""
@@ -134,7 +145,7 @@ def test_without_docker_reloads_restarts_and_new_settings_refuse_cut_and_lose_no
         eventually((checkout / ".stack").exists, what="the supervisor begins")
         state = State(checkout / ".stack")
         eventually(lambda: _is_ready(state.value("ports", "api")), seconds=90, what="the API is ready")
-        clients = Clients(f"http://127.0.0.1:{state.value('ports', 'api')}")
+        clients = Clients([f"http://127.0.0.1:{state.value('ports', 'api')}"])
         pids = []
 
         def replaced(by: Callable[[], object]) -> None:
@@ -167,7 +178,7 @@ def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_
     command = ("python", "-m", "gunicorn", "--config", "python:api.server")
     reloaded = start("ops.dev.stack.reload", sys.executable, *command[1:], APP_PORT=str(port))
     eventually(lambda: _is_ready(port), seconds=90, what="the API is ready")
-    clients = Clients(f"http://127.0.0.1:{port}")
+    clients = Clients([f"http://127.0.0.1:{port}"])
 
     def masters() -> set[int]:
         return {child.pid for child in psutil.Process(reloaded.pid).children()}
@@ -187,3 +198,50 @@ def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_
 
     assert clients.refused == []
     assert _unknown(database, clients.accepted) == set()
+
+
+@pytest.mark.timeout(600)
+def test_a_rolling_deploy_of_two_replicas_cuts_and_loses_nothing(
+    platform: AllSettings, processes: Processes, database: Database
+) -> None:
+    assert platform
+    replicas = [processes.api(), processes.api()]
+    clients = Clients([f"http://127.0.0.1:{replica.port}" for replica in replicas])
+
+    with clients.busy():
+        for _ in range(2):
+            for replica in replicas:
+                assert replica.stop(60) == 0
+                clients.progress()
+                replica.start()
+                clients.progress()
+
+    assert clients.refused == []
+    assert _unknown(database, clients.accepted) == set()
+
+
+@pytest.mark.timeout(600)
+def test_a_gunicorn_that_is_replaced_by_its_own_successor_refuses_cuts_and_loses_nothing(
+    platform: AllSettings, processes: Processes, database: Database
+) -> None:
+    assert platform
+    api = processes.api()
+    assert api.popen
+    master = psutil.Process(api.popen.pid)
+    clients = Clients([f"http://127.0.0.1:{api.port}"])
+
+    with clients.busy():
+        before = set(master.children())
+        api.signal(signal.SIGUSR2)
+        (successor,) = eventually(lambda: set(master.children()) - before, seconds=120, what="the successor runs")
+        eventually(successor.children, seconds=120, what="its processes run")
+        clients.progress()
+        api.stop(60)
+        clients.progress()
+        metrics = api.get("/metrics").text
+
+    psutil.Process(successor.pid).terminate()
+    psutil.wait_procs([successor], timeout=60)
+    assert clients.refused == []
+    assert _unknown(database, clients.accepted) == set()
+    assert "moneyflow_http_requests_total" in metrics
