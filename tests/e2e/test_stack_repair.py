@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ _IS = {
     "worker": "workers", "consumer": "consumers",
 }  # fmt: skip
 _ROW = re.compile(r"([\w-]+)\s+│\s*pid (\d+|-)(?:, (127\.0\.0\.1:\d+))?\s+│\s*(.*?)\s*│")
+_OF_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH | stat.S_IRGRP | stat.S_IWGRP
 #: A program that the checkout declares from now on.
 _NEW = '\n    _Declared("relay-3", "relay", ("-m", "workers.relay"), "RELAY_METRICS_PORT"),\n)\n'
 
@@ -92,6 +94,17 @@ def test_each_pid_that_is_shown_is_that_server_or_process_itself(stack: Stack) -
         process = psutil.Process(int(pid))
         assert _IS[name.partition("-")[0]] in f"{process.name()} {' '.join(process.cmdline())}", name
         assert status == "ready", name
+
+
+@pytest.mark.timeout(900)
+def test_what_the_stack_writes_is_for_its_owner_alone(stack: Stack) -> None:
+    home = (stack.checkout / ".stack").resolve()
+    found = [home.parent, home, *(path for path in home.rglob("*") if not path.is_symlink())]
+
+    open_to_others = [path for path in found if path.exists() and path.stat().st_mode & _OF_OTHERS]
+
+    assert {path.name for path in found} >= {"state.json", "logs", "supervisor.log", "definitions.json", "data"}
+    assert open_to_others == []
 
 
 @pytest.mark.timeout(900)

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ops.dev.stack.contract import StackError
 
@@ -69,6 +69,19 @@ def create_private(folder: Path) -> None:
         folder.chmod(mode & ~_NOT_PRIVATE)
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a file that its owner alone can read."""
+    with _private(path) as file:
+        file.write(text)
+
+
+def _private(path: Path) -> TextIO:
+    """Open a file for writing that its owner alone can read, also where it was there with other rights."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "w", encoding="utf-8")
+
+
 def refuse_foreign(folder: Path) -> None:
     """Refuse a folder that another user has made, or a link: secrets in it would be that user's to read and change.
 
@@ -112,8 +125,7 @@ class State:
             if value is None:
                 del part[name]
             fresh = self._path.with_suffix(".new")
-            fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
-            fresh.chmod(0o600)
+            write_private(fresh, json.dumps(content, indent=1))
             fresh.replace(self._path)
 
     def value(self, section: str, name: str) -> Any:
@@ -130,7 +142,7 @@ class State:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with (self.home / "state.lock").open("w") as lock:
+        with _private(self.home / "state.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -139,7 +151,7 @@ class State:
 def exclusively(home: Path) -> Iterator[None]:
     """Let one command at a time change the stack; the lock ends with the process."""
     create_private(home)
-    with (home / "command.lock").open("w") as lock:
+    with _private(home / "command.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

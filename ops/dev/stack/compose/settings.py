@@ -11,7 +11,7 @@ from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.settings import COMPOSE_ONLY, known_names
 from moneyflow.settings import AllSettings, load_all
 from ops.dev.stack.contract import StackError
-from ops.dev.stack.home import State
+from ops.dev.stack.home import State, write_private
 from ops.dev.stack.ports import free_port, is_free
 
 #: The published ports, and the preferred number of each.
@@ -104,9 +104,7 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
     """Write the variables for Compose, readable by their owner only."""
     lines = [f"{name}={_quoted(name, value)}\n" for name, value in sorted(values.items())]
     fresh = path.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.chmod(0o600)
-    fresh.write_text("".join(lines), encoding="utf-8")
+    write_private(fresh, "".join(lines))
     fresh.replace(path)
 
 

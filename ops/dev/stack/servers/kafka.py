@@ -11,6 +11,7 @@ from typing import ClassVar
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from ops.dev.stack.home import write_private
 from ops.dev.stack.packages import kafka_classpath
 from ops.dev.stack.ports import answers
 from ops.dev.stack.processes import UMASK, open_log
@@ -34,7 +35,7 @@ class Kafka(Server):
 
     def prepare(self) -> None:
         """Write the configuration, and format the log folder at the first start."""
-        (self.folder / "server.properties").write_text(self._configuration(), encoding="utf-8")
+        write_private(self.folder / "server.properties", self._configuration())
         if (self.folder / "data" / "meta.properties").exists():
             return
         with open_log(self.log) as output:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from ops.dev.stack.home import CHECKOUT, is_root
+from ops.dev.stack.home import CHECKOUT, is_root, write_private
 from ops.dev.stack.packages import postgres_binaries
 from ops.dev.stack.processes import UMASK, open_log
 from ops.dev.stack.servers.base import Server
@@ -51,7 +51,7 @@ class Postgres(Server):
         scratch = self.folder / "data.new"
         shutil.rmtree(scratch, ignore_errors=True)
         password_file = self.folder / "superuser"
-        password_file.write_text(self.state.secret("postgres"), encoding="utf-8")
+        write_private(password_file, self.state.secret("postgres"))
         self._own(password_file)
         self._run("initdb", "-D", str(scratch), "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8",
                   "--locale=C.UTF-8", f"--pwfile={password_file}")  # fmt: skip

@@ -12,6 +12,7 @@ import pika
 import pika.exceptions
 
 from ops.dev.stack.contract import NOT_RUNNING, Status
+from ops.dev.stack.home import write_private
 from ops.dev.stack.ports import answers
 from ops.dev.stack.processes import Identity, spawn, wait_until
 from ops.dev.stack.servers.base import Server
@@ -76,7 +77,7 @@ class RabbitMQ(Server):
             ("enabled_plugins", _PLUGINS),
             ("definitions.json", json.dumps(self._definitions())),
         ):
-            (self.folder / name).write_text(text, encoding="utf-8")
+            write_private(self.folder / name, text)
 
     def _start_epmd(self) -> None:
         if self.epmd() is not None:
