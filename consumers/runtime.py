@@ -218,7 +218,7 @@ class Consumer:
         try:
             ends = await asyncio.wait_for(question, _ANSWER_SECONDS)
         except (KafkaError, TimeoutError) as error:
-            raise UnavailableError(f"Kafka at {self._settings.kafka_bootstrap} does not answer: {error!r}") from error
+            raise UnavailableError(f"Kafka does not answer at {self._settings.kafka_bootstrap}: {error!r}") from error
         self._lag_measured_at = (
             time.monotonic()
         )  # Not before: an iteration without an answer must not count as success.

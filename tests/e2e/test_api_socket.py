@@ -38,6 +38,7 @@ class Clients:
     accepted: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
 
     def run(self, *, keeps: bool) -> None:
         """Sign up until stopped."""
@@ -73,17 +74,20 @@ class Clients:
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Send requests during the block."""
-        threads = [threading.Thread(target=self.run, kwargs={"keeps": bool(n % 2)}) for n in range(_CLIENTS)]
-        for thread in threads:
+        self._threads += [threading.Thread(target=self.run, kwargs={"keeps": bool(n % 2)}) for n in range(_CLIENTS)]
+        for thread in self._threads:
             thread.start()
         try:
             self.progress()
             yield
-            self.progress()
         finally:
-            self._stopping.set()
-            for thread in threads:
-                thread.join()
+            self.stop()
+
+    def stop(self) -> None:
+        """Wait for the last answers; safe to repeat."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
 
 
 def _unknown(database: Database, accepted: list[str]) -> set[str]:
@@ -91,6 +95,13 @@ def _unknown(database: Database, accepted: list[str]) -> set[str]:
     with database.transaction() as session:
         rows = session.fetch_all("select email from users")
     return set(accepted) - {row["email"] for row in rows}
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _is_ready(port: int | None) -> bool:
@@ -190,11 +201,11 @@ def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_
             eventually(lambda: masters().isdisjoint(before), seconds=120, what="the API is replaced")  # noqa: B023
             clients.progress()
         before = masters()
-        source = checkout / "api" / "answers.py"
+        source = checkout / "api" / "app.py"
         source.write_text(source.read_text(encoding="utf-8") + "\nimport nowhere\n", encoding="utf-8")
         eventually(lambda: "was not ready" in log.read_text(), seconds=120, what="the failed start is logged")
         clients.progress()
-        assert masters() == before
+        eventually(lambda: masters() == before, seconds=120, what="only the old process is left")
 
     assert clients.refused == []
     assert _unknown(database, clients.accepted) == set()
@@ -222,26 +233,29 @@ def test_a_rolling_deploy_of_two_replicas_cuts_and_loses_nothing(
 
 @pytest.mark.timeout(600)
 def test_a_gunicorn_that_is_replaced_by_its_own_successor_refuses_cuts_and_loses_nothing(
-    platform: AllSettings, processes: Processes, database: Database
+    start: Start, database: Database
 ) -> None:
-    assert platform
-    api = processes.api()
-    assert api.popen
-    master = psutil.Process(api.popen.pid)
-    clients = Clients([f"http://127.0.0.1:{api.port}"])
+    port = free_port()
+    master = psutil.Process(start("gunicorn", "--config", "python:api.server", APP_PORT=str(port)).pid)
+    eventually(lambda: _is_ready(port), seconds=90, what="the API is ready")
+    clients = Clients([f"http://127.0.0.1:{port}"])
 
     with clients.busy():
         before = set(master.children())
-        api.signal(signal.SIGUSR2)
+        master.send_signal(signal.SIGUSR2)
         (successor,) = eventually(lambda: set(master.children()) - before, seconds=120, what="the successor runs")
-        eventually(successor.children, seconds=120, what="its processes run")
-        clients.progress()
-        api.stop(60)
-        clients.progress()
-        metrics = api.get("/metrics").text
+        try:
+            eventually(successor.children, seconds=120, what="its processes run")
+            clients.progress()
+            master.terminate()
+            eventually(lambda: _has_ended(master), seconds=60, what="the old master has ended")
+            clients.progress()
+            metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=30)
+        finally:
+            clients.stop()
+            successor.terminate()
+            eventually(lambda: _has_ended(successor), seconds=60, what="the successor has ended")
 
-    psutil.Process(successor.pid).terminate()
-    psutil.wait_procs([successor], timeout=60)
     assert clients.refused == []
     assert _unknown(database, clients.accepted) == set()
-    assert "moneyflow_http_requests_total" in metrics
+    assert 'moneyflow_http_requests_total{method="POST",route="/v1/users",status="202"}' in metrics.text
