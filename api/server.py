@@ -44,7 +44,7 @@ from typing import Any  # noqa: E402
 
 from gunicorn.systemd import sd_notify  # type: ignore[import-untyped]  # noqa: E402
 
-from api.drain import drain_before_stop  # noqa: E402
+from moneyflow.platform.http.drain import drain_before_stop  # noqa: E402
 from moneyflow.platform.settings import host_port  # noqa: E402
 from moneyflow.platform.telemetry.multiprocess import fold  # noqa: E402
 from moneyflow.platform.telemetry.start import listening, load_or_exit, or_exit  # noqa: E402

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.drain import drain
+from moneyflow.platform.http.drain import drain
 from tests.support.waiting import eventually
 
 

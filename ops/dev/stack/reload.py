@@ -19,6 +19,7 @@ from pathlib import Path
 
 from watchfiles import watch
 
+from moneyflow.platform.http.drain import drain
 from moneyflow.platform.telemetry.start import load_or_exit
 from moneyflow.settings import ApiSettings
 from ops.dev.stack.home import CHECKOUT
@@ -121,6 +122,8 @@ class Reloaded:
             if changed:
                 log(f"reloading: {shown(changed)}")
                 self._reload()
+        if self._listener:
+            drain([self._listener])
         return self._stop()
 
     def _waits_for_a_change(self, code: int) -> bool:

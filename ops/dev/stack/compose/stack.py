@@ -25,8 +25,8 @@ from ops.dev.stack.home import CHECKOUT, State, create_home, create_private, exc
 from ops.dev.stack.processes import last_lines, open_log
 
 _KINDS = frozenset({"api", "worker", "relay", "consumer"})
-#: As without Docker: two workers and a standby relay, so that one may be killed at any time.
-_SCALE = ("--scale", "worker=2", "--scale", "relay=2")
+#: Two replicas of the API, two workers and a standby relay, so that one of each may be killed or replaced at any time.
+_SCALE = ("--scale", "api=2", "--scale", "worker=2", "--scale", "relay=2")
 
 
 class ComposeStack:
@@ -108,6 +108,20 @@ class ComposeStack:
         """Run `rabbitmqctl` in RabbitMQ's container and return its exit code."""
         command = self._command("exec", "-T", "rabbitmq", "rabbitmqctl", *arguments)
         return subprocess.run(command, cwd=CHECKOUT, env=self._environment(), check=False).returncode
+
+    def roll_api(self) -> None:
+        """Replace the API's containers, as a deployment of a new version does.
+
+        Raises:
+            StackError: the new containers did not become ready; the old ones still run.
+        """
+        done = subprocess.run(
+            [CHECKOUT / "ops" / "docker" / "roll-api.sh"],
+            cwd=CHECKOUT, capture_output=True, text=True, check=False,
+            env=self._environment() | {"COMPOSE": " ".join(self._command())},
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"the API was not replaced: {done.stderr.strip()}")
 
     def logs_hint(self) -> str:
         """Return the command that shows the application's log."""
