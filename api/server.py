@@ -91,7 +91,7 @@ def when_ready(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Notify the service manager, if there is one, that a process has loaded the application and takes requests."""
-    sd_notify("READY=1", worker.log)
+    sd_notify("READY=1\nSTATUS=the application is loaded", worker.log)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

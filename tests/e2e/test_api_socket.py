@@ -25,6 +25,8 @@ from tests.support.waiting import eventually
 
 #: Two keep their connection, and two open one for each request.
 _CLIENTS = 4
+#: As in the image.
+_GUNICORN = (str(Path(sys.executable).parent / "gunicorn"), "--config", "python:api.server")
 
 
 @dataclass
@@ -129,7 +131,7 @@ def start(checkout: Path, environment: dict[str, str], platform: AllSettings, tm
     def begin(*command: str, **settings: str) -> "subprocess.Popen[bytes]":
         with (tmp_path / "process.log").open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *command], cwd=checkout, stdout=output, stderr=output,
+                command, cwd=checkout, stdout=output, stderr=output,
                 env=os.environ | environment | settings | {"PYTHONPATH": str(checkout)},
             )  # fmt: skip
         started.append(process)
@@ -151,7 +153,7 @@ def _change(checkout: Path, number: int) -> None:
 def test_without_docker_reloads_restarts_and_new_settings_refuse_cut_and_lose_nothing(
     start: Start, checkout: Path, database: Database
 ) -> None:
-    supervisor = start("ops.dev.stack.supervisor")
+    supervisor = start(sys.executable, "-m", "ops.dev.stack.supervisor")
     try:
         eventually((checkout / ".stack").exists, what="the supervisor begins")
         state = State(checkout / ".stack")
@@ -186,8 +188,7 @@ def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_
     start: Start, checkout: Path, database: Database, tmp_path: Path
 ) -> None:
     port, log = free_port(), tmp_path / "process.log"
-    command = ("python", "-m", "gunicorn", "--config", "python:api.server")
-    reloaded = start("ops.dev.stack.reload", sys.executable, *command[1:], APP_PORT=str(port))
+    reloaded = start(sys.executable, "-m", "ops.dev.stack.reload", *_GUNICORN, APP_PORT=str(port))
     eventually(lambda: _is_ready(port), seconds=90, what="the API is ready")
     clients = Clients([f"http://127.0.0.1:{port}"])
 
@@ -236,7 +237,7 @@ def test_a_gunicorn_that_is_replaced_by_its_own_successor_refuses_cuts_and_loses
     start: Start, database: Database
 ) -> None:
     port = free_port()
-    master = psutil.Process(start("gunicorn", "--config", "python:api.server", APP_PORT=str(port)).pid)
+    master = psutil.Process(start(*_GUNICORN, APP_PORT=str(port)).pid)
     eventually(lambda: _is_ready(port), seconds=90, what="the API is ready")
     clients = Clients([f"http://127.0.0.1:{port}"])
 

@@ -18,7 +18,8 @@ _PERSON = {"email": "ada@down.example", "name": "Ada", "password": "correct hors
 
 
 def _lines(process: Process) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in process.log().splitlines() if line.startswith("{") and line.endswith("}")]
+    lines = process.log().splitlines() if process.log_path.exists() else []
+    return [orjson.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
 def _started(processes: Processes, kind: str, settings: dict[str, Any]) -> Process:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 #: Connections that wait for a process; the default of gunicorn.
 _BACKLOG = 2048
+#: What `api/server.py` notifies of. gunicorn itself notifies of READY=1 earlier, before its processes have loaded it.
+_LOADED = b"STATUS=the application is loaded"
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,7 +48,7 @@ class Readiness:
         """Return whether the process has notified that it is ready."""
         with suppress(BlockingIOError):
             while received := self._socket.recv(4096):
-                if b"READY=1" in received.splitlines():
+                if _LOADED in received.splitlines():
                     return True
         return False
 

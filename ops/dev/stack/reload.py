@@ -201,7 +201,7 @@ def main() -> int:
 
 def _listener_of(command: list[str]) -> socket.socket | None:
     """Return the API's socket when the command is the API."""
-    if "gunicorn" not in command:
+    if "gunicorn" not in {Path(part).name for part in command}:
         return None
     settings = load_or_exit(ApiSettings)
     return listen(settings.bind_host, settings.app_port)

@@ -77,7 +77,8 @@ class Check:
             try:
                 self._asked += sum(client.result() for client in clients)
             except httpx.HTTPError as error:
-                raise StackError(f"a request failed while the API was replaced: {error!r}") from error
+                log = self._stack.last_lines_of("nginx", "api")
+                raise StackError(f"a request failed while the API was replaced: {error!r}\n{log}") from error
         self._sign_ups("after the API was replaced under load")
 
     def _is_back(self, name: str | None) -> bool:

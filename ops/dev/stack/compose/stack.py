@@ -123,6 +123,10 @@ class ComposeStack:
         if done.returncode:
             raise StackError(f"the API was not replaced: {done.stderr.strip()}")
 
+    def last_lines_of(self, *services: str) -> str:
+        """Return the ends of the services' logs."""
+        return self._compose("logs", "--tail", "20", *services)
+
     def logs_hint(self) -> str:
         """Return the command that shows the application's log."""
         command = " ".join(self._command("logs", "--follow", "api", "worker", "relay"))
