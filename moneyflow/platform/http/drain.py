@@ -3,7 +3,8 @@
 When a listening socket closes, the kernel resets the connections that wait in its queue, also those whose request was
 sent. A balancer must not repeat such a request elsewhere: it may have been done. So the socket first drops new SYNs,
 without an answer; its processes take what waits; then it closes. A client whose SYN was dropped sends it again and is
-refused, which is safe to repeat elsewhere.
+refused, which is safe to repeat elsewhere. Some kernels let only root drop them; elsewhere the balancer has to stop
+sending before the API stops, as `ops/docker/roll-api.sh` does.
 """
 
 import ctypes
@@ -51,7 +52,7 @@ def drain_before_stop(server: Any) -> None:
 def drain(listeners: Sequence[socket.socket]) -> None:
     """Let no new connection in, and wait until the processes have taken those that wait."""
     for listener in listeners:
-        with suppress(OSError):  # Not Linux: it closes without.
+        with suppress(OSError):  # Not Linux, or not allowed: it closes without.
             _drop_new(listener)
     until = time.monotonic() + _LONGEST_SECONDS
     settled = time.monotonic() + _SETTLED_SECONDS
