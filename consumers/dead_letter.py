@@ -50,7 +50,8 @@ class DeadLetters:
             )
         except (KafkaError, OSError) as failure:
             await self.close()
-            raise UnavailableError(f"Kafka did not confirm a dead letter: {failure!r}") from failure
+            where = self._settings.kafka_bootstrap
+            raise UnavailableError(f"Kafka at {where} did not confirm a dead letter: {failure!r}") from failure
 
     async def close(self) -> None:
         """Close the producer."""

@@ -28,7 +28,7 @@ from consumers.progress import Progress
 from consumers.sink import Record, Sink
 from consumers.writer import SinkWriter
 from moneyflow.platform.database import Database
-from moneyflow.platform.errors import FenceLostError, UnavailableError, UnreadableError
+from moneyflow.platform.errors import FenceLostError, PostgresDownError, UnavailableError, UnreadableError
 from moneyflow.platform.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -125,8 +125,8 @@ class Consumer:
             try:
                 await self._kafka.start()
             except (KafkaError, OSError) as error:
-                self.progress.waiting_for(f"Kafka: {error!r}")
-                log.warning("kafka_join_failed", error=repr(error))
+                self.progress.waiting_for(f"Kafka at {self._settings.kafka_bootstrap}: {error!r}")
+                log.warning("kafka_join_failed", server=self._settings.kafka_bootstrap, error=repr(error))
                 await self._leave()
                 await _wait(stopping, 1.0)
             else:
@@ -231,7 +231,12 @@ class Consumer:
         try:
             await asyncio.wait_for(self._kafka.commit({tp: position.next_offset}), _MIRROR_SECONDS)
         except (KafkaError, IllegalStateError, TimeoutError) as error:
-            log.info("mirror_failed", error=repr(error), consequence="tools show too high a lag until the next batch")
+            log.info(
+                "mirror_failed",
+                server=self._settings.kafka_bootstrap,
+                error=repr(error),
+                consequence="tools show too high a lag until the next batch",
+            )
 
     async def _measure_lag(self) -> None:
         """Ask Kafka for the ends of the partitions, once a second; this gives the lag, and shows that Kafka answers."""
@@ -243,7 +248,7 @@ class Consumer:
         try:
             ends = await asyncio.wait_for(question, _ANSWER_SECONDS)
         except (KafkaError, TimeoutError) as error:
-            raise UnavailableError(f"Kafka does not answer: {error!r}") from error
+            raise UnavailableError(f"Kafka does not answer at {self._settings.kafka_bootstrap}: {error!r}") from error
         self._lag_measured_at = (
             time.monotonic()
         )  # Not before: an iteration without an answer must not count as success.
@@ -253,10 +258,20 @@ class Consumer:
     def _report(self, error: Exception) -> None:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | UnavailableError | KafkaError):
             self.progress.waiting_for(repr(error))
-            log.warning("consumer_paused", error=repr(error))
+            log.warning(
+                "consumer_paused",
+                server=self._server(error),
+                error=repr(error),
+                consequence="it waits, and loses nothing",
+            )
         else:
             self.progress.failing(repr(error))
             log.error("iteration_failed", exc_info=error)
+
+    def _server(self, error: Exception) -> str:
+        """Return the address of the server that the error is about."""
+        of_postgres = isinstance(error, psycopg.Error | PostgresDownError)
+        return self._database.server if of_postgres else self._settings.kafka_bootstrap
 
     def _record(self, record: ConsumerRecord) -> Record:
         return Record(

@@ -105,10 +105,12 @@ class AllSettings(ApiSettings, WorkerSettings, RelaySettings, ConsumerSettings, 
     postgres_roles: ClassVar[tuple[str, ...]] = ("app", "owner", "relay", "audit")
 
 
-def load_all(environment: Mapping[str, str] | None = None, dotenv: Path | None = None) -> AllSettings:
-    """Load every section, for tests and developers' tools.
+def load_all(
+    environment: Mapping[str, str] | None = None, dotenv: Path | None = None, *, whole: bool = False
+) -> AllSettings:
+    """Load every section, for tests and tools that see the whole `.env`; with `whole` equal secrets are found too.
 
     Raises:
         ConfigurationError: with every problem, one per line.
     """
-    return load(AllSettings, environment, dotenv)
+    return load(AllSettings, environment, dotenv, whole=whole)

@@ -70,7 +70,7 @@ def declare_queues(settings: RabbitmqSettings) -> None:
 
 def main() -> int:
     """Migrate all three servers; return 0 when all of it succeeded."""
-    settings = begin("migrate", MigrateSettings)
+    settings = begin("migrate", MigrateSettings, whole=True)
     upgrade_schema(settings)
     log.info("schema_migrated")
     declare_queues(settings)

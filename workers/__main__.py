@@ -56,7 +56,7 @@ class WorkerProcess:
         self.settings = settings
         self.stopping = threading.Event()
         self.name = process_name()
-        notifier, retry, credit = Notifier(settings), PostgresRetry(), Credit()
+        notifier, retry, credit = Notifier(settings), PostgresRetry(server=settings.postgres_address), Credit()
         self.database = Database(self._conninfo(""), size=settings.worker_threads + 1, notify=notifier)
         self.batches = Database(self._conninfo(" completer"), size=1, notify=notifier, by_keys=True)
         self.mailer = SmtpMailer(settings.only(MailSettings), mail_templates.render)
@@ -133,7 +133,7 @@ class WorkerProcess:
         for thread in self.worker.consumers.values():
             connection = getattr(thread.consumer, "connection", None)
             if connection is None or not connection.is_open:
-                return "no connection with RabbitMQ"
+                return f"no connection with RabbitMQ at {self.settings.rabbitmq_address}"
         return None
 
     def threads(self) -> list[threading.Thread]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 from psycopg import Cursor, Error, InterfaceError, OperationalError
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import InFailedSqlTransaction
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
@@ -18,6 +19,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from moneyflow.platform.connections import PooledConnection, check
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.platform.failpoints import declare, reach
+from moneyflow.platform.settings import host_port
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +30,9 @@ _AFTER_COMMIT = declare("session.after_commit")
 STATEMENT_TIMEOUT_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 60
+
+#: PostgreSQL's port where a connection string names none.
+_USUAL_PORT = 5432
 
 SESSION_OPTIONS = (
     f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s -c lock_timeout={LOCK_TIMEOUT_SECONDS}s "
@@ -45,6 +50,12 @@ BY_KEYS = (
 Notification = Literal["jobs", "events", "ready"]
 #: Sends the notifications of one commit, and the ids of the jobs that are ready, each with its priority.
 Notify = Callable[[Collection[Notification], Sequence[tuple[int, UUID]]], object]
+
+
+def server_of(conninfo: str) -> str:
+    """Return the address of the server that a connection string names, as host:port."""
+    parts = conninfo_to_dict(conninfo)
+    return host_port(str(parts.get("host", "localhost")), int(parts.get("port") or _USUAL_PORT))
 
 
 class Session:
@@ -163,8 +174,9 @@ class Session:
             try:
                 self._connection = self._pool.getconn()
             except PoolTimeout as error:
+                where = server_of(str(self._pool.conninfo))
                 raise PostgresDownError(
-                    "no connection to Postgres in time; check that it runs, and read its log"
+                    f"no connection to Postgres at {where} in time; check that it runs, and read its log"
                 ) from error
             if self._autocommit:
                 self._connection.autocommit = True
@@ -191,6 +203,7 @@ class Database:
         by_keys: bool = False,
     ) -> None:
         self._notify = notify
+        self.server = server_of(conninfo)
         options = SESSION_OPTIONS + (f" -c search_path={schema}" if schema else "")
         self._pool: ConnectionPool[PooledConnection] = ConnectionPool(
             conninfo,

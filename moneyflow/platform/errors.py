@@ -4,6 +4,7 @@ Each process maps the tree in one place: the API to an HTTP status (`api/problem
 (`workers/outcome.py`), a consumer to dead-letter or pause (`consumers/runtime.py`).
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -106,6 +107,10 @@ class FenceLostError(MoneyFlowError):
 
 
 class ConfigurationError(MoneyFlowError):
-    """Invalid settings; the text names each problem and what to do."""
+    """Invalid settings; the text, and each of the `problems`, names the variable and what to do."""
 
     title = "Configuration"
+
+    def __init__(self, detail: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.problems = tuple(problems) or (detail,)

@@ -29,6 +29,7 @@ from tests.support import jobs, people, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.failures import Answer, fail_jobs, moneyflow
 from tests.support.servers import RealServers
+from tests.support.store_worker import store_worker
 
 #: As long as a kind may be.
 _KIND = "a_kind_whose_name_has_forty_characters_x"
@@ -76,7 +77,7 @@ _ARGUMENTS: Mapping[str, list[str]] = {
 #: Commands that print a line about what they did, and no table.
 _ACTS = {
     "batches cancel", "jobs enqueue", "queue pause", "queue resume", "schedules pause",
-    "schedules resume", "schedules run", "failed sweep", "mails release",
+    "schedules resume", "schedules run", "failed sweep", "mails release", "doctor",
 }  # fmt: skip
 _MORE = {"failed list of refused messages": ["failed", "list", "--refused"], "operations": ["failed", "operations"]}
 
@@ -100,7 +101,9 @@ def _calls() -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def scene(environment: dict[str, str], queues: AllSettings, database: Database, servers: RealServers) -> Scene:
+def scene(
+    environment: dict[str, str], queues: AllSettings, database: Database, servers: RealServers
+) -> Iterator[Scene]:
     """Return failed and waiting jobs, a batch, an operation, a pause, a schedule, and a refused message."""
     failed = fail_jobs(database, 3, kind=_KIND, error_class="CertificateVerificationFailedError", message=_MESSAGE)
     operated = fail_jobs(database, 1, message=_MESSAGE)
@@ -113,11 +116,6 @@ def scene(environment: dict[str, str], queues: AllSettings, database: Database, 
         )
         batch = batches.submit(session, [LeaveEffect() for _ in range(3)], name=_REASON)
         control.pause(session, _KIND, by="ada", reason=_REASON)
-        running = [{"id": str(retrying), "kind": _KIND, "attempt": 2, "seconds": 5.0}]
-        session.execute(
-            "insert into workers (name, lease_seconds, threads, running) values (%(name)s, 15, 4, %(running)s)",
-            {"name": "a-host-of-a-long-name.example:1234567", "running": Jsonb(running)},
-        )
     with psycopg.connect(queues.conninfo("relay", application_name="test"), autocommit=True) as relay:
         relay.execute(_SCHEDULE, {"kind": _KIND, "reason": _REASON})
     rabbitmq_admin.publish(servers, queues.rabbitmq_vhost, f'{{"half": "{"m" * 90}"}}', {}, exchange="jobs.dead")
@@ -127,7 +125,14 @@ def scene(environment: dict[str, str], queues: AllSettings, database: Database, 
         bounce = Bounce(code=550, status="5.1.1", reason=_MESSAGE)
         suppressions.add(session, queues, bounce, user_id=person.user_id, address=person.email)
     replayed = moneyflow(environment, "failed", "replay", *operated, uuid4(), "--reason", _REASON, "--json")
-    return Scene(failed=failed[0], waiting=retrying, batch=batch, operation=replayed.json["operation"]["id"])
+    with store_worker(queues) as worker:
+        running = [{"id": str(retrying), "kind": _KIND, "attempt": 2, "seconds": 5.0}]
+        with database.transaction() as session:
+            session.execute(
+                "update workers set name = %(name)s, threads = 4, running = %(running)s where number = %(number)s",
+                {"name": "a-host-of-a-long-name:1234567", "running": Jsonb(running), "number": worker.number},
+            )
+        yield Scene(failed=failed[0], waiting=retrying, batch=batch, operation=replayed.json["operation"]["id"])
 
 
 def _audit(settings: AllSettings) -> None:

@@ -11,10 +11,12 @@ _LANES = {
     "tests/chaos/test_failpoints.py": BROKEN_SERVERS,
     "tests/chaos/test_storms.py": BROKEN_SERVERS,
     "tests/e2e/test_server_outages.py": BROKEN_SERVERS,
+    "tests/e2e/test_api_socket.py": SECOND_STACKS,
     "tests/e2e/test_benchmarks.py": SECOND_STACKS,
     "tests/e2e/test_new_job.py": SECOND_STACKS,
     "tests/e2e/test_reload.py": SECOND_STACKS,
     "tests/e2e/test_stack.py": SECOND_STACKS,
+    "tests/e2e/test_stack_repair.py": SECOND_STACKS,
 }
 #: Modules whose tests share what is started once for all of them.
 _SHARING = ("tests/unit/", "tests/e2e/test_api.py")

@@ -122,7 +122,8 @@ class Process:
 
     def get(self, path: str) -> httpx.Response:
         """Ask its health port."""
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, trust_env=False, verify=False)
+        host = "[::1]" if self.environment.get("BIND_HOST") == "::1" else "127.0.0.1"
+        return httpx.get(f"http://{host}:{self.port}{path}", timeout=10, trust_env=False, verify=False)
 
     def says(self, path: str, text: str) -> bool:
         """Say whether it answers, and with that text in it."""

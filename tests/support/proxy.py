@@ -37,9 +37,9 @@ class Proxies:
         self._thread.join(10)
         self._loop.close()
 
-    def to(self, target: Callable[[], int]) -> "Proxy":
-        """Listen on 127.0.0.1 and pass on to the port that `target` returns at that moment."""
-        proxy = Proxy(self._loop, target)
+    def to(self, target: Callable[[], int], *, host: str = "127.0.0.1") -> "Proxy":
+        """Listen on an address of this machine and pass on to the port that `target` returns at that moment."""
+        proxy = Proxy(self._loop, target, host=host)
         asyncio.run_coroutine_threadsafe(proxy.listen(), self._loop).result(10)
         self._proxies.append(proxy)
         return proxy
@@ -48,8 +48,9 @@ class Proxies:
 class Proxy:
     """One listening port; every method may be called from any thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, target: Callable[[], int]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, target: Callable[[], int], *, host: str) -> None:
         self.port = 0
+        self._host = host
         self._loop = loop
         self._target = target
         self._flowing = asyncio.Event()
@@ -62,7 +63,7 @@ class Proxy:
 
     async def listen(self) -> None:
         """Begin to take connections."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1")
+        self._server = await asyncio.start_server(self._connected, self._host)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:

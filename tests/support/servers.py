@@ -21,7 +21,7 @@ from rich.console import Console
 
 from moneyflow.settings import load_all
 from ops.dev.stack import packages
-from ops.dev.stack.home import CHECKOUT, State, stack_home
+from ops.dev.stack.home import CHECKOUT, State, create_home, create_private, stack_home
 from ops.dev.stack.processes import identify, spawn
 from ops.dev.stack.servers import Kafka, Mail, Postgres, RabbitMQ, Redis, Server
 from ops.dev.stack.servers.base import process_environment
@@ -60,6 +60,8 @@ class ProxiedKafka(QuickKafka):
     Its clients connect to the address that it advertises, so the listener after the proxy advertises the proxy's.
     """
 
+    ports = (*QuickKafka.ports, "proxied")
+
     def __init__(self, state: State, proxies: Proxies) -> None:
         super().__init__(state)
         self.proxy = proxies.to(lambda: self.port("proxied"))
@@ -84,7 +86,7 @@ class RealServers:
     """One set of servers, from any of the processes that share it; a server starts when it is first asked for."""
 
     def __init__(self, folder: Path, proxies: Proxies | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_private(folder)
         self.folder = folder
         self._state = state = State(folder)
         kafka = ProxiedKafka(state, proxies) if proxies else QuickKafka(state)
@@ -149,6 +151,7 @@ class RealServers:
             if chosen is None:
                 chosen = {"BUILD_ENV": "dev", "SECRET_KEY": "a key for tests, of more than 32 characters"}
                 for server in self._servers.values():
+                    server.choose_ports()
                     chosen |= server.settings()
                 chosen |= {"BIND_HOST": "127.0.0.1", "APP_URL": "https://money-flow.example"}
                 self._state.change("tests", "environment", chosen)
@@ -246,10 +249,10 @@ def begin_run(*, keep: bool) -> Path:
         if pid and identify(int(pid)) is None:
             end_run(left.parent)
     run = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_RUNS))
-    run.chmod(0o711)  # PostgreSQL's own user must pass through.
     (run / "pid").write_text(str(os.getpid()), encoding="ascii")
     os.environ[RUN] = str(run)
     if keep:
+        create_home()
         kept = RealServers(_kept_folder())
         kept.forget_environment()
         (run / "kept").symlink_to(kept.folder)

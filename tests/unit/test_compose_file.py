@@ -99,7 +99,7 @@ def test_every_setting_that_a_process_needs_has_a_value(tmp_path: Path) -> None:
     required = set(re.findall(r"\$\{([A-Z_]+):\?", _COMPOSE))
 
     assert required <= values.keys()
-    load_all(values | {"BUILD_ENV": "prod"})
+    load_all(values | {"BUILD_ENV": "prod", "APP_URL": "https://money-flow.example"}, whole=True)
 
 
 def test_a_taken_port_that_the_user_did_not_set_is_replaced(tmp_path: Path) -> None:

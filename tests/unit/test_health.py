@@ -62,10 +62,8 @@ def get() -> Iterator[Get]:
     server = serve_health(
         host="127.0.0.1", port=0, alive=[lambda: None], ready=[lambda: None, lambda: "Kafka is down", _broken]
     )
-    port = server.server_address[1]
-    yield lambda path: httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5, trust_env=False, verify=False)
-    server.shutdown()
-    server.server_close()
+    yield lambda path: httpx.get(f"http://127.0.0.1:{server.port}{path}", timeout=5, trust_env=False, verify=False)
+    server.close()
 
 
 def test_what_is_well_is_200_and_what_is_not_is_503_with_every_problem(get: Get) -> None:

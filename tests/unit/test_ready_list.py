@@ -26,6 +26,7 @@ class Ids:
     asked: list[tuple[int, int]] = field(default_factory=list)
     returned: list[tuple[int, UUID]] = field(default_factory=list)
     closed: bool = False
+    server: str = "127.0.0.1:6379"
 
     def take(self, priorities: Sequence[int], *, most: int, wait_seconds: float) -> list[tuple[int, UUID]]:
         assert wait_seconds > 0

@@ -1,8 +1,13 @@
 """Settings: a process loads its own alone; all problems are reported at once; secrets stay secret."""
 
+import base64
 import os
+import random
 import re
+import string
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -10,6 +15,7 @@ from pydantic import SecretStr
 from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.settings import Section, known_names
+from moneyflow.platform.settings.strength import weakness
 from moneyflow.settings import (
     AllSettings,
     ApiSettings,
@@ -22,9 +28,11 @@ from moneyflow.settings import (
     load,
     load_all,
 )
+from ops.dev.stack.home import CHECKOUT
 
 _KEY = "a secret key of more than 32 characters"
 _FIELDS = AllSettings.with_logins().model_fields
+_STRONG = ("k9#Vx2!mQ7pLw4", "Zr8^tB5&nJ1yHs6", "dG3*cF0(uWe_Xa")
 _SECRETS = sorted(name.upper() for name, field in _FIELDS.items() if field.annotation is SecretStr)
 
 
@@ -109,11 +117,120 @@ def test_production_names_every_default_secret_and_refuses_them_all() -> None:
 
 
 def test_production_takes_secrets_of_its_own() -> None:
-    secrets = dict.fromkeys(_SECRETS, "something that no other setting has, at length")
-
-    settings = load_all({**secrets, "BUILD_ENV": "prod"})
+    settings = load_all(_production(), whole=True)
 
     assert settings.build_env == "prod"
+
+
+def _production(**changed: str) -> dict[str, str]:
+    """Return settings that production takes, but for the changed ones."""
+    secrets = {name: f"{number}{''.join(_STRONG)}" for number, name in enumerate(_SECRETS)}
+    return {**secrets, "BUILD_ENV": "prod", "APP_URL": "https://money-flow.example", **changed}
+
+
+def _production_problems(kind: type[Section] = AllSettings, *, whole: bool = True, **changed: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(kind, _production(**changed), whole=whole)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "short", "a1B2c3D4e5F6g7H", "aaaaaaaaaaaaaaaaaaaaaaaa", "abcabcabcabcabcabcabcabc", "passwordpassword",
+        "P@ssw0rdP@ssw0rd", "12345678901234567890", "qwertyuiopasdfghjkl", "abcdefghijklmnopqrst", "postgres-password",
+        "Summer2024Summer2024", "money-flow-secret-key", "admin-admin-admin-1", "zyxwvutsrqponmlkjihg",
+    ],
+)  # fmt: skip
+def test_production_refuses_a_secret_that_is_short_or_easy_to_guess(weak: str) -> None:
+    (problem,) = _production_problems(POSTGRES_PASSWORD=weak)
+
+    assert problem.startswith("POSTGRES_PASSWORD ")
+    assert problem.endswith("which BUILD_ENV=prod refuses; set a random one (openssl rand -hex 24)")
+    assert weak not in problem
+
+
+def test_production_takes_every_random_secret() -> None:
+    dice = random.Random(1)
+    makers: tuple[Callable[[], str], ...] = (
+        lambda: dice.randbytes(16).hex(),
+        lambda: base64.urlsafe_b64encode(dice.randbytes(18)).decode(),
+        lambda: "".join(dice.choices(string.ascii_letters + string.digits, k=20)),
+        lambda: " ".join("".join(dice.choices(string.ascii_lowercase, k=5)) for _ in range(5)),
+    )
+
+    refused = [secret for _ in range(500) for make in makers if weakness(secret := make())]
+
+    assert refused == []
+
+
+@pytest.mark.parametrize("kind", [AuditVerifySettings, CliSettings, WorkerSettings, MigrateSettings, RelaySettings])
+def test_a_process_in_production_refuses_each_weak_secret_of_its_own(kind: type[Section]) -> None:
+    own = {name.upper() for name, field in kind.with_logins().model_fields.items() if field.annotation is SecretStr}
+    own -= {"MAIL_PASSWORD"}  # The mail provider gives it.
+    weak: dict[str, Any] = dict.fromkeys(own, "passwordpasswordpasswordpassword")
+
+    problems = _production_problems(kind, whole=False, **weak)
+
+    assert {problem.split()[0] for problem in problems} == own
+
+
+def test_production_refuses_links_by_http_and_a_mail_login_without_tls() -> None:
+    problems = _production_problems(APP_URL="http://money-flow.example", MAIL_USERNAME="me", MAIL_ENCRYPTION="none")
+
+    assert [problem.split()[0] for problem in problems] == ["APP_URL", "MAIL_ENCRYPTION"]
+    assert "set its https address" in problems[0]
+    assert "set starttls" in problems[1]
+
+
+def test_production_takes_a_mail_server_without_a_login_and_one_with_a_short_password_by_tls() -> None:
+    assert load_all(_production(MAIL_USERNAME="", MAIL_PASSWORD="", MAIL_ENCRYPTION="none"), whole=True)
+    assert load_all(_production(MAIL_USERNAME="me", MAIL_PASSWORD="short", MAIL_ENCRYPTION="tls"), whole=True)
+
+
+def test_equal_secrets_are_found_where_the_whole_file_is_seen() -> None:
+    same = "".join(_STRONG)
+    equal: dict[str, Any] = {"POSTGRES_RELAY_PASSWORD": same, "REDIS_PASSWORD": same, "GRAFANA_PASSWORD": same}
+
+    (problem,) = _production_problems(MigrateSettings, **equal)
+
+    assert problem.startswith("GRAFANA_PASSWORD, POSTGRES_RELAY_PASSWORD, REDIS_PASSWORD are equal")
+    assert "set a random one for each" in problem
+    assert same not in problem
+    assert load(MigrateSettings, _production(**equal))
+
+
+def test_a_command_that_sees_the_whole_file_checks_the_secrets_and_rules_of_every_process() -> None:
+    problems = _production_problems(
+        MigrateSettings,
+        APP_URL="http://x",
+        PGADMIN_DEFAULT_PASSWORD="change-me",
+        REDIS_PASSWORD="redis",
+        SECRET_KEY="a" * 40,
+    )
+
+    assert sorted(problem.split()[0].rstrip(":") for problem in problems) == [
+        "APP_URL", "PGADMIN_DEFAULT_PASSWORD", "REDIS_PASSWORD", "SECRET_KEY",
+    ]  # fmt: skip
+
+
+def test_the_example_in_production_has_every_problem_at_once_each_with_its_name(tmp_path: Path) -> None:
+    example = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
+    file = tmp_path / ".env"
+    file.write_text(example.replace("BUILD_ENV=dev", "BUILD_ENV=prod"), encoding="utf-8")
+    defaults = set(re.findall(r"^(\w+)=change-me", example, re.MULTILINE))
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(MigrateSettings, {}, file, whole=True)
+
+    problems = caught.value.problems
+    assert len(defaults) > 10
+    assert {problem.split(":")[0] for problem in problems if "a default secret" in problem} == defaults
+    assert any(problem.startswith("APP_URL") for problem in problems)
+
+
+def test_development_takes_what_production_refuses() -> None:
+    assert load_all({"SECRET_KEY": "a" * 32, "APP_URL": "http://localhost", "MAIL_USERNAME": "me"}, whole=True)
 
 
 @pytest.mark.parametrize("role", ["app", "owner", "relay", "audit"])

@@ -10,7 +10,7 @@ import structlog
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from moneyflow.platform.database import BY_KEYS, SESSION_OPTIONS, is_outage
+from moneyflow.platform.database import BY_KEYS, SESSION_OPTIONS, is_outage, server_of
 from moneyflow.platform.jobs.store import heartbeat
 
 log = structlog.get_logger(__name__)
@@ -28,6 +28,7 @@ class WorkerConnection:
     def __init__(self, conninfo: str, *, name: str, lease_seconds: float, threads: int | None = None) -> None:
         self.name = name
         self.lease_seconds = lease_seconds
+        self.server = server_of(conninfo)
         self._threads = threads
         self._conninfo = conninfo
         self._lock = threading.Lock()

@@ -61,6 +61,6 @@ class Heartbeat:
                 self.last_beat = time.monotonic()
                 pause = usual
             except psycopg.Error as error:
-                log.warning("heartbeat_failed", error=str(error))
+                log.warning("heartbeat_failed", server=self._connection.server, error=str(error))
                 pause = _AFTER_FAILURE_SECONDS
             self._each_beat()

@@ -22,9 +22,10 @@ class StoppingError(Exception):
 
 
 class PostgresRetry:
-    """Repeats an action while Postgres is down, or cannot do it now."""
+    """Repeats an action while Postgres is down, or cannot do it now; `server` is its host:port, for the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, server: str | None = None) -> None:
+        self._server = server
         self._stopping = threading.Event()
 
     def __call__(self, action: Callable[[], T]) -> T:
@@ -40,7 +41,7 @@ class PostgresRetry:
             except (psycopg.Error, PostgresDownError) as error:
                 if not is_transient(error):
                     raise
-                log.warning("postgres_unavailable", error=str(error), retry_in_seconds=wait)
+                log.warning("postgres_unavailable", server=self._server, error=str(error), retry_in_seconds=wait)
             self.pause(wait)
             wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 

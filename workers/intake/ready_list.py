@@ -28,6 +28,10 @@ _RETRY_SECONDS = 0.5
 class ReadyIds(Protocol):
     """The ready list: ids of jobs by priority."""
 
+    @property
+    def server(self) -> str:
+        """Return the address of its server as host:port, for the log."""
+
     def take(self, priorities: Sequence[int], *, most: int, wait_seconds: float) -> list[tuple[int, UUID]]:
         """Return up to `most` ids, each with its priority, of the first priority that has any."""
 
@@ -105,7 +109,12 @@ class ReadyListSource:
                 self.deliver_next()
             except redis.RedisError as error:
                 if not self._is_down:
-                    log.warning("ready_list_lost", error=str(error), consequence="jobs come by RabbitMQ alone")
+                    log.warning(
+                        "ready_list_lost",
+                        server=self._ready.server,
+                        error=str(error),
+                        consequence="jobs come by RabbitMQ alone",
+                    )
                 self._is_down = True
                 self._stopping.wait(self._retry_seconds)
             except Exception:

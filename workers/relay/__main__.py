@@ -93,7 +93,8 @@ class RelayProcess:
             except* psycopg.Error as group:
                 if not all(is_transient(error) for error in group.exceptions):
                     raise
-                log.warning("postgres_unavailable", error=str(group.exceptions[0]))
+                server, error = self.settings.postgres_address, str(group.exceptions[0])
+                log.warning("postgres_unavailable", server=server, error=error)
             self._loops = []
             self._move()
             await asyncio.sleep(_RECONNECT_SECONDS)
@@ -160,7 +161,12 @@ class RelayProcess:
                         if b"ready" in notified:
                             jobs.wake_after(READY_LIST_FIRST_SECONDS)
             except (redis.exceptions.RedisError, OSError) as error:
-                log.warning("wake_channel_lost", error=str(error), consequence="the relay polls until it is back")
+                log.warning(
+                    "wake_channel_lost",
+                    server=settings.redis_address,
+                    error=str(error),
+                    consequence="the relay polls until it is back",
+                )
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     def _conninfo(self, part: str) -> str:

@@ -62,7 +62,8 @@ class EventRelay:
             await self.close()
             self._refused |= dict.fromkeys(errors, time.monotonic() + _REFUSED_SECONDS) if confirmed else {}
             topic, error = next(iter(errors.items()))
-            raise UnavailableError(f"Kafka did not take all events, as of {topic}: {error!r}") from error
+            where = self._settings.kafka_bootstrap
+            raise UnavailableError(f"Kafka at {where} did not take all events, as of {topic}: {error!r}") from error
         return 0
 
     async def close(self) -> None:
@@ -72,7 +73,7 @@ class EventRelay:
             try:
                 await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
             except (TimeoutError, KafkaError) as error:
-                log.warning("producer_stop_failed", error=repr(error))
+                log.warning("producer_stop_failed", server=self._settings.kafka_bootstrap, error=repr(error))
 
     async def _send(self, rows: Sequence[DictRow]) -> tuple[list[int], dict[str, BaseException]]:
         """Send all in order; return the rows that Kafka confirmed, and the first error of each topic.

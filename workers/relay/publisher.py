@@ -15,6 +15,7 @@ from pika.spec import Basic
 from moneyflow.platform.brokers.job_message import Outgoing
 from moneyflow.platform.brokers.rabbitmq import declare_topology
 from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.settings import host_port
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,7 @@ class Publisher:
 
     def __init__(self, parameters: pika.ConnectionParameters) -> None:
         self._parameters = parameters
+        self._server = host_port(parameters.host, parameters.port)
         self._connection: AsyncioConnection | None = None
         self._channel: Channel | None = None
         self._confirms = _Confirms()
@@ -92,12 +94,12 @@ class Publisher:
                 if number % _SENT_TOGETHER == 0:
                     await asyncio.sleep(0)  # Else the first message would wait until the last is written.
         except pika.exceptions.AMQPError:
-            log.warning("publish_failed", exc_info=True)
+            log.warning("publish_failed", server=self._server, exc_info=True)
             self.close()
         try:
             await asyncio.wait_for(confirms.done.wait(), _CONFIRM_SECONDS)
         except TimeoutError:  # As through a memory alarm: RabbitMQ reads nothing that is published.
-            log.warning("confirms_missing", messages=confirms.left, seconds=_CONFIRM_SECONDS)
+            log.warning("confirms_missing", server=self._server, messages=confirms.left, seconds=_CONFIRM_SECONDS)
         results = [result is True for result in confirms.results]
         if not all(results):
             self.close()  # The next connection declares the topology again: it may have been deleted.
@@ -127,7 +129,7 @@ class Publisher:
         def fail(_: object, error: BaseException) -> None:
             confirms.abandon()
             if not opened.done():
-                opened.set_exception(UnavailableError(f"no connection with RabbitMQ: {error!r}"))
+                opened.set_exception(UnavailableError(f"no connection with RabbitMQ at {self._server}: {error!r}"))
 
         def confirming(channel: Channel) -> None:
             if not opened.done():
@@ -150,7 +152,7 @@ class Publisher:
             self._channel = await asyncio.wait_for(opened, _CONNECT_SECONDS)
         except TimeoutError as error:
             self.close()
-            raise UnavailableError("RabbitMQ does not answer") from error
+            raise UnavailableError(f"RabbitMQ at {self._server} does not answer") from error
 
 
 def _on_confirm(confirms: _Confirms) -> Callable[[Any], None]:

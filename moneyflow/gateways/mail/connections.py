@@ -51,7 +51,8 @@ class Connections:
         except TimeoutError as error:
             future.cancel()
             raise UnavailableError(
-                f"the mail server did not answer within {_SEND_SECONDS:.0f} seconds; retry later"
+                f"the mail server {self._settings.mail_address} did not answer within {_SEND_SECONDS:.0f} seconds; "
+                "retry later"
             ) from error
 
     def close(self) -> None:
@@ -79,7 +80,8 @@ class Connections:
             raise replies.error_of(error) from error
         except OSError as error:
             _abort(client)
-            raise UnavailableError(f"the connection to the mail server broke: {error}; retry later") from error
+            where = self._settings.mail_address
+            raise UnavailableError(f"the connection to the mail server {where} broke: {error}; retry later") from error
         except BaseException:  # A time-out: the connection may be mid-message.
             _abort(client)
             raise
@@ -115,7 +117,7 @@ class Connections:
         except (aiosmtplib.SMTPException, OSError) as error:
             # Even a 5xx: a wrong password or a full server is corrected by operators; the mail itself is valid.
             _abort(client)
-            where = f"{settings.mail_host}:{settings.mail_port}"
+            where = settings.mail_address
             raise UnavailableError(f"no connection to the mail server {where}: {error}; check MAIL_*") from error
         return client
 

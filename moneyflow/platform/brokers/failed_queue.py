@@ -57,6 +57,7 @@ class FailedQueue:
 
     def __init__(self, settings: RabbitmqSettings, *, busy_wait_seconds: float = _BUSY_WAIT_SECONDS) -> None:
         self._busy_wait_seconds = busy_wait_seconds
+        self._server = settings.rabbitmq_address
         self._reading = _connection(settings)
         self._publishing = _connection(settings)
         self._reader: Any = None
@@ -64,7 +65,7 @@ class FailedQueue:
         self._removed = 0
 
     def __enter__(self) -> Self:
-        with _translated_errors():
+        with _translated_errors(self._server):
             self._reading.connect()
         return self
 
@@ -86,7 +87,7 @@ class FailedQueue:
         While the block runs, messages that were read can be removed. All others are back on the queue after it.
         """
         received: deque[Any] = deque()
-        with _translated_errors():
+        with _translated_errors(self._server):
             total = self._consume(received)
         try:
             yield self._batches(received, total)
@@ -95,7 +96,7 @@ class FailedQueue:
 
     def remove(self, messages: Iterable[FailedMessage], *, and_all_before: bool = False) -> None:
         """Remove messages of the current pass; with `and_all_before` all that it has read, in one frame."""
-        with _translated_errors():
+        with _translated_errors(self._server):
             tags = [message.tag for message in messages]
             for tag in tags[-1:] if and_all_before else tags:
                 self._reader.basic_ack(tag, multiple=and_all_before)
@@ -117,7 +118,7 @@ class FailedQueue:
         def on_return(error: object, *_: object) -> None:
             returned.append(error)
 
-        with _translated_errors():
+        with _translated_errors(self._server):
             channel = self._publisher()
             channel.events["basic_return"] = {on_return}
             prepared = channel.prepare_message(message.body, **message.arguments())
@@ -160,7 +161,7 @@ class FailedQueue:
     def _batch(self, received: "deque[Any]", *, at_most: int) -> list[FailedMessage]:
         """Return the next messages; an empty batch when no more arrive."""
         batch: list[FailedMessage] = []
-        with _translated_errors():
+        with _translated_errors(self._server):
             self._reading.heartbeat_check()
             while len(batch) < min(_BATCH, at_most):
                 if not received:
@@ -182,7 +183,7 @@ class FailedQueue:
 
     def _ready_and_consumers(self) -> tuple[int, int]:
         """Return the queue's numbers of ready messages and of consumers."""
-        with _translated_errors():
+        with _translated_errors(self._server):
             channel = self._reading.channel()
             answer = channel.queue_declare(FAILED_QUEUE, passive=True)
             channel.close()
@@ -197,7 +198,8 @@ class FailedQueue:
 
 def _connection(settings: RabbitmqSettings) -> Any:
     return Connection(  # type: ignore[no-untyped-call]
-        hostname=settings.rabbitmq_host,
+        # kombu joins host and port by a colon, and takes the last one apart again.
+        hostname=f"[{settings.rabbitmq_host}]" if ":" in settings.rabbitmq_host else settings.rabbitmq_host,
         port=settings.rabbitmq_port,
         userid=settings.rabbitmq_user,
         password=settings.rabbitmq_password.get_secret_value(),
@@ -210,9 +212,11 @@ def _connection(settings: RabbitmqSettings) -> Any:
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
+def _translated_errors(server: str) -> Iterator[None]:
     """Raise kombu's errors as UnavailableError."""
     try:
         yield
     except _ERRORS as error:
-        raise UnavailableError(f"RabbitMQ did not answer as expected: {error or type(error).__name__}") from error
+        raise UnavailableError(
+            f"RabbitMQ at {server} did not answer as expected: {error or type(error).__name__}"
+        ) from error

@@ -60,7 +60,12 @@ class Notifier:
             else:
                 self._redis.publish(self._channel, " ".join(notifications))
         except redis.RedisError as error:
-            log.warning("notification_failed", error=str(error), consequence="the relay finds work by polling")
+            log.warning(
+                "notification_failed",
+                server=self._settings.redis_address,
+                error=str(error),
+                consequence="the relay finds work by polling",
+            )
             self._silent_until = now + _SILENT_SECONDS
 
     def check(self) -> str | None:

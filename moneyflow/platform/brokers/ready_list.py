@@ -23,6 +23,7 @@ class ReadyList:
 
     def __init__(self, settings: NotifierSettings, *, kept_milliseconds: int = KEPT_MILLISECONDS) -> None:
         self._kept_milliseconds = kept_milliseconds
+        self.server = settings.redis_address
         self._lists = [ready_list(settings, priority) for priority in range(HIGHEST_PRIORITY + 1)]
         self._priorities = {name.encode(): priority for priority, name in enumerate(self._lists)}
         self._redis = connect(settings, timeout_seconds=_TIMEOUT_SECONDS)

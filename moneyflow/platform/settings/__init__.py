@@ -6,7 +6,7 @@ reads. Nothing else in the code reads the environment.
 """
 
 from moneyflow.platform.settings.loading import COMPOSE_ONLY, load
-from moneyflow.platform.settings.section import CHANGE_ME, Section, known_names
+from moneyflow.platform.settings.section import CHANGE_ME, Host, Section, host_port, known_names
 from moneyflow.platform.settings.sections import (
     KafkaSettings,
     NotifierSettings,
@@ -20,6 +20,7 @@ from moneyflow.platform.settings.sections import (
 __all__ = [
     "CHANGE_ME",
     "COMPOSE_ONLY",
+    "Host",
     "KafkaSettings",
     "NotifierSettings",
     "PostgresSettings",
@@ -28,6 +29,7 @@ __all__ = [
     "RedisSettings",
     "RetentionSettings",
     "Section",
+    "host_port",
     "known_names",
     "load",
 ]

@@ -10,7 +10,15 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from moneyflow.platform.errors import ConfigurationError
-from moneyflow.platform.settings.section import CHANGE_ME, Section, SectionT, known_names
+from moneyflow.platform.settings import production
+from moneyflow.platform.settings.section import (
+    Section,
+    SectionT,
+    declared_sections,
+    given_by_others,
+    known_names,
+    known_secrets,
+)
 from moneyflow.platform.suggestions import nearest
 
 #: Names that only `docker-compose.yml` reads: addresses on its network, and logins of tools next to the application.
@@ -38,11 +46,13 @@ def load(
     dotenv: Path | None = None,
     *,
     roles: tuple[str, ...] = (),
+    whole: bool = False,
 ) -> SectionT:
     """Read the settings of one process: its own sections, and the logins of its Postgres roles and of `roles`.
 
     They are read from the environment over `.env`; an `environment` that is given is read over `dotenv`, if any. A name
-    is known when its section is imported: `moneyflow.settings` imports all.
+    is known when its section is imported: `moneyflow.settings` imports all. With `whole` BUILD_ENV=prod checks the
+    secrets of every process that are there, and that no two are equal: for commands that see the whole `.env`.
 
     Raises:
         ConfigurationError: with every problem, one per line, each with the variable's name and what to do.
@@ -59,24 +69,39 @@ def load(
         settings = kind.model_validate(values)
     except ValidationError as error:
         problems += [_problem(dict(found)) for found in error.errors()]
-    problems += _weak_secrets(kind, values) if given.get("BUILD_ENV") == "prod" else []
+    if given.get("BUILD_ENV") == "prod":
+        problems += _production_problems(kind, given, whole=whole, found="\n".join(problems))
     if problems or settings is None:
-        raise ConfigurationError("the settings are not valid:\n" + "\n".join(f"  - {line}" for line in problems))
+        text = "the settings are not valid:\n" + "\n".join(f"  - {line}" for line in problems)
+        raise ConfigurationError(text, problems)
     return settings
 
 
-def _weak_secrets(kind: type[Section], values: Mapping[str, str]) -> list[str]:
-    """Return one problem with the names of all default secrets, which BUILD_ENV=prod refuses."""
-    weak = [name.upper() for name in kind.model_fields if _is_weak(kind, name, values.get(name))]
-    return [f"{', '.join(sorted(weak))}: BUILD_ENV=prod refuses a default secret; set a random one"] if weak else []
+def _production_problems(kind: type[Section], given: Mapping[str, str], *, whole: bool, found: str) -> list[str]:
+    """Return what BUILD_ENV=prod refuses, without the variables that have a problem already."""
+    secrets = _secrets_of(kind, given)
+    if whole:
+        others = known_secrets() | {name for name in COMPOSE_ONLY if name.endswith("_PASSWORD")}
+        secrets |= {name: given[name] for name in others if given.get(name)}
+    unnamed = {name: value for name, value in secrets.items() if not re.search(rf"\b{name}\b", found)}
+    fields = {name.lower(): value for name, value in given.items()}
+    return [
+        *production.weak_secrets(unnamed, given_by_others=given_by_others()),
+        *(production.equal_secrets(secrets) if whole else ()),
+        *production.broken_rules(declared_sections() if whole else (kind,), fields),
+    ]
 
 
-def _is_weak(kind: type[Section], name: str, given: str | None) -> bool:
-    field = kind.model_fields[name]
-    if field.annotation is not SecretStr or name in kind.optional_secrets:
-        return False
-    default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else ""
-    return (given or default).startswith(CHANGE_ME)
+def _secrets_of(kind: type[Section], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of a process's secrets, with the defaults of those that are not given."""
+    secrets = {}
+    for name, field in kind.model_fields.items():
+        if field.annotation is SecretStr:
+            default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else ""
+            value = given.get(name.upper()) or default
+            if value or name not in kind.optional_secrets:
+                secrets[name.upper()] = value
+    return secrets
 
 
 def _problem(found: dict[str, Any]) -> str:

@@ -1,15 +1,23 @@
-"""The base of settings sections, the registry of their names, and the logins of Postgres roles."""
+"""The base of settings sections, the registry of their names, hosts, and the logins of Postgres roles."""
 
-from typing import Any, ClassVar, Self, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import SecretStr, create_model
+from pydantic import AfterValidator, SecretStr, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 #: The beginning of every default secret; BUILD_ENV=prod refuses it.
 CHANGE_ME = "change-me"
 
+#: A name or an address, of version 4 or 6; brackets around version 6 may be given and are removed.
+Host = Annotated[str, AfterValidator(lambda given: given[1:-1] if given[:1] + given[-1:] == "[]" else given)]
+
 #: The environment names of all sections and Postgres roles that are declared; filled as they are imported.
 _names: set[str] = set()
+#: Those of them that are secrets, and those that another system gives.
+_secrets: set[str] = set()
+_given_by_others: set[str] = set()
+_sections: list[type["Section"]] = []
 
 
 class Section(BaseSettings):
@@ -21,13 +29,23 @@ class Section(BaseSettings):
     postgres_roles: ClassVar[tuple[str, ...]] = ()
     #: Postgres roles of which the settings hold the user alone, such as those that migrations grant rights to.
     postgres_grantees: ClassVar[tuple[str, ...]] = ()
-    #: Secrets that may be empty, such as the password of a mail server that asks for no login.
+    #: Secrets that another system gives or does not, such as the password of a mail server. They may be empty.
     optional_secrets: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Register the section's names."""
-        _names.update(name.upper() for name in (*cls.model_fields, *_login_fields(cls)))
+        """Register the section and its names."""
+        fields = {name: field.annotation for name, field in cls.model_fields.items()}
+        fields |= {name: kind for name, (kind, _) in _login_fields(cls).items()}
+        _names.update(name.upper() for name in fields)
+        _secrets.update(name.upper() for name, kind in fields.items() if kind is SecretStr)
+        _given_by_others.update(name.upper() for name in cls.optional_secrets)
+        _sections.append(cls)
+
+    @classmethod
+    def production_problems(cls, values: Mapping[str, str]) -> list[str]:  # noqa: ARG003 - for the sections that override
+        """Return what BUILD_ENV=prod refuses in these values, by field; a section with such a rule overrides this."""
+        return []
 
     @classmethod
     def settings_customise_sources(
@@ -55,9 +73,29 @@ class Section(BaseSettings):
 SectionT = TypeVar("SectionT", bound=Section)
 
 
+def host_port(host: str, port: int) -> str:
+    """Return host:port as URLs and messages have it: an address of version 6 is in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def known_names() -> frozenset[str]:
     """Return the environment names of all declared sections."""
     return frozenset(_names)
+
+
+def known_secrets() -> frozenset[str]:
+    """Return the environment names of all declared secrets."""
+    return frozenset(_secrets)
+
+
+def given_by_others() -> frozenset[str]:
+    """Return the environment names of secrets that another system gives."""
+    return frozenset(_given_by_others)
+
+
+def declared_sections() -> tuple[type[Section], ...]:
+    """Return every section that is declared."""
+    return tuple(_sections)
 
 
 def user_field(role: str) -> str:

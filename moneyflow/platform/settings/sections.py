@@ -7,7 +7,7 @@ from psycopg.conninfo import make_conninfo
 from pydantic import Field, SecretStr
 
 from moneyflow.platform.errors import ConfigurationError
-from moneyflow.platform.settings.section import CHANGE_ME, Section, password_field, user_field
+from moneyflow.platform.settings.section import CHANGE_ME, Host, Section, host_port, password_field, user_field
 
 
 class ProcessSettings(Section):
@@ -15,15 +15,20 @@ class ProcessSettings(Section):
 
     build_env: Literal["dev", "prod"] = "dev"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    bind_host: str = "0.0.0.0"  # noqa: S104 - inside a container; the stack on a bare machine sets 127.0.0.1
+    bind_host: Host = "0.0.0.0"  # noqa: S104 - inside a container; the stack on a bare machine sets 127.0.0.1
 
 
 class PostgresSettings(Section):
     """PostgreSQL: its address; the logins are those of the process's roles."""
 
-    postgres_host: str = "localhost"
+    postgres_host: Host = "localhost"
     postgres_port: int = Field(default=5432, ge=1, le=65535)
     postgres_db: str = "money_flow"
+
+    @property
+    def postgres_address(self) -> str:
+        """PostgreSQL's address as host:port."""
+        return host_port(self.postgres_host, self.postgres_port)
 
     def user(self, role: str) -> str:
         """Return the user that connects as a role."""
@@ -64,17 +69,22 @@ class PostgresSettings(Section):
 class RabbitmqSettings(Section):
     """RabbitMQ: its address, login and virtual host."""
 
-    rabbitmq_host: str = "localhost"
+    rabbitmq_host: Host = "localhost"
     rabbitmq_port: int = Field(default=5672, ge=1, le=65535)
     rabbitmq_user: str = "app"
     rabbitmq_password: SecretStr = SecretStr(CHANGE_ME)
     rabbitmq_vhost: str = "money_flow"
 
+    @property
+    def rabbitmq_address(self) -> str:
+        """RabbitMQ's address as host:port."""
+        return host_port(self.rabbitmq_host, self.rabbitmq_port)
+
 
 class KafkaSettings(Section):
     """Kafka: its address, and how topics are named and created."""
 
-    kafka_host: str = "localhost"
+    kafka_host: Host = "localhost"
     kafka_port: int = Field(default=9092, ge=1, le=65535)
     kafka_num_partitions: int = Field(default=3, ge=1, le=1000)
     kafka_log_retention_hours: int = Field(default=168, ge=1)
@@ -83,17 +93,22 @@ class KafkaSettings(Section):
     @cached_property
     def kafka_bootstrap(self) -> str:
         """Kafka's address as host:port."""
-        return f"{self.kafka_host}:{self.kafka_port}"
+        return host_port(self.kafka_host, self.kafka_port)
 
 
 class RedisSettings(Section):
     """Redis: its address, login and database."""
 
-    redis_host: str = "localhost"
+    redis_host: Host = "localhost"
     redis_port: int = Field(default=6379, ge=1, le=65535)
     redis_user: str = "app"
     redis_password: SecretStr = SecretStr(CHANGE_ME)
     redis_db: int = Field(default=0, ge=0)
+
+    @property
+    def redis_address(self) -> str:
+        """Redis's address as host:port."""
+        return host_port(self.redis_host, self.redis_port)
 
 
 class NotifierSettings(RedisSettings, PostgresSettings):

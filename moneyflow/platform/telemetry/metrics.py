@@ -4,9 +4,13 @@ Each room declares its own in a module `metrics` (`moneyflow/platform/jobs/metri
 that a process exports what it knows and nothing else.
 """
 
+from pathlib import Path
+
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY
+
+from moneyflow.platform.telemetry import multiprocess
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -17,4 +21,5 @@ def metrics_text(multiprocess_directory: str | None) -> bytes:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=multiprocess_directory)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    with multiprocess.reading(Path(multiprocess_directory)):
+        return generate_latest(registry)

@@ -55,17 +55,18 @@ def listening(setting: str, *, host: str, port: int) -> Iterator[None]:
         ) from error
 
 
-def load_or_exit(kind: type[SectionT], *, roles: tuple[str, ...] = ()) -> SectionT:
+def load_or_exit(kind: type[SectionT], *, roles: tuple[str, ...] = (), whole: bool = False) -> SectionT:
     """Return a process's settings; an invalid configuration exits with 2 and every problem on standard error."""
-    return or_exit(lambda: load(kind, roles=roles))
+    return or_exit(lambda: load(kind, roles=roles, whole=whole))
 
 
-def begin(process: str, kind: type[P], *, roles: tuple[str, ...] = ()) -> P:
+def begin(process: str, kind: type[P], *, roles: tuple[str, ...] = (), whole: bool = False) -> P:
     """Return the settings of a process; from now on it logs and emits events under this name.
 
-    `roles` are the Postgres roles that the process needs beyond those of its settings.
+    `roles` are the Postgres roles that the process needs beyond those of its settings. With `whole` BUILD_ENV=prod
+    checks the secrets of every process.
     """
-    settings = load_or_exit(kind, roles=roles)
+    settings = load_or_exit(kind, roles=roles, whole=whole)
     configure_logging(process, level=settings.log_level)
     origin.set_process(process)
     return settings

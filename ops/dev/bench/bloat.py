@@ -149,7 +149,6 @@ def _server(console: Console) -> Iterator[AllSettings]:
     """Run a migrated PostgreSQL for the block, and delete it afterwards."""
     packages.ensure(console)
     home = Path(tempfile.mkdtemp(prefix="money-flow-bloat-", dir="/var/tmp"))
-    home.chmod(0o711)  # PostgreSQL's own user must pass through.
     server = Postgres(State(home))
     try:
         server.start()

@@ -45,7 +45,6 @@ _ROOT = Path(__file__).parents[3]
 def running_servers() -> Iterator[dict[str, str]]:
     """Run PostgreSQL and RabbitMQ for the block; yield the environment with their addresses."""
     folder = Path(tempfile.mkdtemp(prefix="money-flow-bench-replay-", dir="/var/tmp"))
-    folder.chmod(0o711)  # PostgreSQL's own user must pass through.
     servers = (Postgres(State(folder)), RabbitMQ(State(folder)))
     try:
         for server in servers:

@@ -99,7 +99,7 @@ def print_addresses(stack: Stack, console: Console) -> None:
     management = f"http://127.0.0.1:{found['RABBITMQ_MANAGEMENT_PORT']}"
     console.print(
         f"""
-  API              {found["APP_URL"]}  (health: /readyz, metrics: /metrics)
+  API              {found["APP_URL"]}  (health: /healthz)
   caught mails     {found["MAIL_CATCHER_URL"]}
   RabbitMQ         {management}  (login: RABBITMQ_… of `make env`)
   PostgreSQL       127.0.0.1:{found["POSTGRES_PORT"]}, database {found["POSTGRES_DB"]}

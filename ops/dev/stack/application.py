@@ -1,12 +1,14 @@
 """The application's processes on this machine: the command and the port of each."""
 
+import hashlib
+import json
+import signal
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ops.dev.stack.home import State
+from ops.dev.stack.home import CHECKOUT, State
 from ops.dev.stack.ports import kept_port
-from ops.dev.stack.processes import Identity
-
-_API_PORT = 9999
+from ops.dev.stack.processes import Identity, left_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,35 +20,78 @@ class Program:
     command: tuple[str, ...]
     port: int
     environment: dict[str, str] = field(default_factory=dict)
+    #: The supervisor opens its port and keeps it open; the process serves the socket that it inherits.
+    inherits_socket: bool = False
+
+    def digest(self, environment: Mapping[str, str]) -> str:
+        """Return what changes with the command, its environment or `.env`: the process is then started again."""
+        dotenv = CHECKOUT / ".env"
+        text = dotenv.read_text(encoding="utf-8") if dotenv.exists() else ""
+        parts = [self.command, sorted({**environment, **self.environment}.items()), text]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A program as it is declared, without the port that is chosen for it."""
+
+    name: str
+    kind: str
+    command: tuple[str, ...]
+    port_setting: str
+    preferred_port: int | None = None
+
+
+#: Two workers and a standby relay, so that one of each may be killed at any time.
+_DECLARED = (
+    _Declared("api", "api", ("-m", "gunicorn", "--config", "python:api.server"), "APP_PORT", 9999),
+    *(_Declared(f"relay-{n}", "relay", ("-m", "workers.relay"), "RELAY_METRICS_PORT") for n in (1, 2)),
+    *(_Declared(f"worker-{n}", "worker", ("-m", "workers"), "WORKER_METRICS_PORT") for n in (1, 2)),
+    _Declared("consumer-audit", "consumer", ("-m", "consumers", "audit"), "CONSUMER_METRICS_PORT"),
+)
 
 
 def programs(state: State) -> list[Program]:
-    """Return all processes: two workers and a standby relay, so that one of each may be killed at any time."""
-    api = _port(state, "api", preferred=_API_PORT)
+    """Return the processes that have a port; all of them have one once the stack was started."""
     return [
-        Program(name="api", kind="api", command=("-m", "gunicorn", "--config", "python:api.server"), port=api,
-                environment={"APP_PORT": str(api)}),
-        *(_python(state, f"relay-{n}", "relay", "workers.relay") for n in (1, 2)),
-        *(_python(state, f"worker-{n}", "worker", "workers") for n in (1, 2)),
-        _python(state, "consumer-audit", "consumer", "consumers", "audit"),
-    ]  # fmt: skip
+        Program(
+            name=one.name,
+            kind=one.kind,
+            command=one.command,
+            port=port,
+            environment={one.port_setting: str(port)},
+            inherits_socket=one.kind == "api",
+        )
+        for one in _DECLARED
+        if (port := state.value("ports", one.name)) is not None
+    ]
 
 
-def _python(state: State, name: str, kind: str, module: str, *arguments: str) -> Program:
-    port = _port(state, name)
-    return Program(
-        name=name,
-        kind=kind,
-        command=("-m", module, *arguments),
-        port=port,
-        environment={f"{kind.upper()}_METRICS_PORT": str(port)},
-    )
+def never_started(state: State) -> list[str]:
+    """Return the names of the processes that this checkout declares and its stack has never started."""
+    return [one.name for one in _DECLARED if state.value("ports", one.name) is None]
 
 
-def _port(state: State, name: str, *, preferred: int | None = None) -> int:
-    """Return the port that the running stack uses, or else a free one."""
+def choose_ports(state: State) -> None:
+    """Choose a port for each process that has none; while no supervisor runs, for each whose port is taken as well."""
     supervisor = state.value("pids", "supervisor")
-    kept: int | None = state.value("ports", name)
-    if kept is not None and supervisor and Identity(*supervisor).is_alive():
-        return kept
-    return kept_port(state, name, preferred=preferred)
+    runs = supervisor is not None and Identity(*supervisor).is_alive()
+    for one in _DECLARED:
+        if not runs:
+            end_left(state, one.name)
+        if not runs or state.value("ports", one.name) is None:
+            kept_port(state, one.name, preferred=one.preferred_port)
+
+
+def end_left(state: State, name: str) -> None:
+    """Kill a process that its supervisor left running, and what that has left, such as gunicorn's workers."""
+    kept = state.value("pids", name)
+    if kept is None:
+        return
+    main = Identity(*kept)
+    main.signal(signal.SIGKILL, group=True)
+    main.wait_gone(10)
+    for left in left_by(main):
+        left.signal(signal.SIGKILL)
+        left.wait_gone(10)
+    state.change("pids", name, None)

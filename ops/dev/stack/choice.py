@@ -6,7 +6,7 @@ from typing import Protocol
 from rich.console import Console
 
 from ops.dev.stack.contract import ProcessInfo, Status
-from ops.dev.stack.home import State, stack_home
+from ops.dev.stack.home import State, create_home, stack_home
 from ops.dev.stack.native import NativeStack
 
 #: The file in the stack's folder that has the settings of the running stack; see `ops/cli/checkout.py`.
@@ -40,7 +40,7 @@ def choose(console: Console, how: str = "auto") -> Stack:
 
 def remember(stack: Stack) -> None:
     """Keep the kind of a stack before it is started, so that a half-started one can be stopped."""
-    State(stack_home()).change("stack", "kind", "native" if isinstance(stack, NativeStack) else "docker")
+    State(create_home()).change("stack", "kind", "native" if isinstance(stack, NativeStack) else "docker")
 
 
 def start(stack: Stack) -> None:
@@ -62,7 +62,9 @@ def stop(stack: Stack) -> None:
 
 def forget_choice() -> None:
     """Let the next start choose again."""
-    State(stack_home()).change("stack", "kind", None)
+    home = stack_home()
+    if home.exists():
+        State(home).change("stack", "kind", None)
 
 
 def _engine_answers() -> bool:

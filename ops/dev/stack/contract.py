@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+#: What `make status` says of a server or process without a running process.
+NOT_RUNNING = "does not run; start it with `make up`"
+
 
 class StackError(Exception):
     """A stack could not be started, stopped or changed; the text says why and what to do."""

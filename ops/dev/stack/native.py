@@ -14,11 +14,11 @@ from rich.console import Console
 from moneyflow.platform.errors import ConfigurationError
 from moneyflow.settings import load_all
 from ops.dev.stack import packages
-from ops.dev.stack.application import Program, programs
-from ops.dev.stack.contract import ProcessInfo, StackError, Status
-from ops.dev.stack.home import CHECKOUT, State, exclusively, forget, stack_home
+from ops.dev.stack.application import Program, choose_ports, end_left, never_started, programs
+from ops.dev.stack.contract import NOT_RUNNING, ProcessInfo, StackError, Status
+from ops.dev.stack.home import CHECKOUT, State, create_home, create_private, exclusively, forget, stack_home
 from ops.dev.stack.processes import Identity, last_lines, spawn, stop, wait_until
-from ops.dev.stack.servers import RabbitMQ, Server, all_servers
+from ops.dev.stack.servers import RabbitMQ, all_servers
 from ops.dev.stack.servers.base import process_environment
 
 _READY_SECONDS = 60
@@ -35,27 +35,34 @@ class NativeStack:
         self._servers = all_servers(self._state)
 
     def up(self) -> None:
-        """Install missing packages, start everything, and wait until it is ready.
+        """Install missing packages, start what does not run or has changed, and wait until all of it is ready.
 
         Raises:
             StackError: a server or process did not start; the text has the end of its log.
         """
-        self._check_dotenv()
-        packages.ensure(self._console)
+        create_home()
         with exclusively(self._state.home):
+            for server in self._servers:
+                server.choose_ports()
+            choose_ports(self._state)
+            environment = self._chosen_environment()
+            self._check_dotenv(environment)
+            packages.ensure(self._console)
+            self._state.change("stack", "environment", environment)
             for server in self._servers:
                 server.start()
             for server in self._servers:
-                self._step(f"{server.name} on {self._where(server)}", server.wait_ready)
+                self._step(f"{server.name} on 127.0.0.1:{server.port()}", server.wait_ready)
             self._step("schema, queues, topics", self._migrate)
-            self._start_supervisor()
+            self._supervise()
             for program in programs(self._state):
                 self._step(f"{program.name} on 127.0.0.1:{program.port}", partial(self._wait_ready, program))
 
     def down(self) -> None:
         """Stop everything; the data stays."""
-        with exclusively(self._state.home):
-            self._stop()
+        if self._state.home.exists():
+            with exclusively(self._state.home):
+                self._stop()
 
     def reset(self) -> None:
         """Stop everything and delete the data."""
@@ -63,14 +70,15 @@ class NativeStack:
         forget(self._state.home)
 
     def environment(self) -> dict[str, str]:
-        """Return the settings of the application on this stack.
+        """Return the settings of the application on this stack, as the last start has chosen them; reads only.
 
         Raises:
             StackError: no server runs.
         """
-        if not any(server.identity() for server in self._servers):
+        kept: dict[str, str] | None = self._state.value("stack", "environment")
+        if kept is None or not any(server.identity() for server in self._servers):
             raise StackError("no server of this checkout runs; start the stack with `make up`")
-        return self._environment()
+        return kept
 
     def processes(self) -> list[ProcessInfo]:
         """Return the application's processes with their children, and the mail catcher and the supervisor."""
@@ -97,20 +105,19 @@ class NativeStack:
         return None
 
     def statuses(self) -> list[Status]:
-        """Return the status of every server and process."""
-        found = []
-        for server in self._servers:
-            identity = server.identity()
-            problem = None if identity and server.is_ready() else "does not answer" if identity else "does not run"
-            found.append(
-                Status(server.name, f"pid {identity.pid if identity else '-'}, {self._where(server)}", problem)
-            )
+        """Return the status of every server and process, with its pid and its port; reads only."""
+        if self._state.value("stack", "environment") is None:
+            raise StackError("this checkout has no stack; start it with `make up`")
+        found = [status for server in self._servers for status in server.statuses()]
+        supervisor = self._process("supervisor")
+        where = f"pid {supervisor.pid if supervisor else '-'}"
+        found.append(Status("supervisor", where, None if supervisor else NOT_RUNNING))
         for program in programs(self._state):
-            kept = self._state.value("pids", program.name)
-            alive = kept and Identity(*kept).is_alive()
-            problem = _not_ready(program.port) if alive else "does not run"
-            found.append(Status(program.name, f"pid {kept[0] if alive else '-'}, 127.0.0.1:{program.port}", problem))
-        return found
+            identity = self._process(program.name)
+            problem = _not_ready(program.port) if identity else NOT_RUNNING
+            where = f"pid {identity.pid if identity else '-'}, 127.0.0.1:{program.port}"
+            found.append(Status(program.name, where, problem))
+        return [*found, *(Status(name, "-", NOT_RUNNING) for name in never_started(self._state))]
 
     def rabbitmqctl(self, arguments: Sequence[str]) -> int:
         """Run `rabbitmqctl` on this stack's node and return its exit code."""
@@ -123,7 +130,13 @@ class NativeStack:
         """Return where the logs are."""
         return ".stack/logs/"
 
-    def _environment(self) -> dict[str, str]:
+    def _process(self, name: str) -> Identity | None:
+        """Return the identity of the supervisor or of a process of the application; None when it does not run."""
+        kept = self._state.value("pids", name)
+        identity = Identity(*kept) if kept else None
+        return identity if identity and identity.is_alive() else None
+
+    def _chosen_environment(self) -> dict[str, str]:
         found: dict[str, str] = {}
         for server in self._servers:
             found |= server.settings()
@@ -136,15 +149,16 @@ class NativeStack:
             "APP_URL": f"http://127.0.0.1:{api.port}",
         }
 
-    def _check_dotenv(self) -> None:
+    def _check_dotenv(self, ours: dict[str, str]) -> None:
         """Refuse an invalid `.env` before anything starts, and print the names that this stack does not use."""
         given = {name: value or "" for name, value in dotenv_values(CHECKOUT / ".env").items()}
-        ours = self._environment()
         unused = sorted(name for name in given.keys() & ours.keys() if given[name] != ours[name])
         if unused:
             self._console.print(f"ignored from .env, because this stack sets them itself: {', '.join(unused)}")
         try:
             load_all(ours, dotenv=CHECKOUT / ".env")
+            if given.get("BUILD_ENV") == "prod":  # For another stack: this one sets its own mode and secrets.
+                load_all(given, whole=True)
         except ConfigurationError as error:
             raise StackError(str(error)) from error
 
@@ -153,31 +167,46 @@ class NativeStack:
             act()
         self._console.print(f"[green]✓[/] {what}")
 
-    def _where(self, server: Server) -> str:
-        return f"127.0.0.1:{server.port()}"
-
     def _migrate(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "ops.migrate"],
-            env=process_environment() | self._environment(), cwd=CHECKOUT, capture_output=True, text=True, check=False,
+            env=process_environment() | self.environment(), cwd=CHECKOUT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise StackError(f"the migration failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 
-    def _start_supervisor(self) -> None:
-        kept = self._state.value("pids", "supervisor")
-        if kept and Identity(*kept).is_alive():
-            return
-        identity = spawn(
-            [sys.executable, "-m", "ops.dev.stack.supervisor"],
-            environment=process_environment() | self._environment(),
-            log=self._state.home / "logs" / "supervisor.log",
-            folder=CHECKOUT,
-        )
-        self._state.change("pids", "supervisor", (identity.pid, identity.started))
+    def _supervise(self) -> None:
+        """Start the supervisor, or have it start and replace the processes that are new or have changed."""
+        running = self._process("supervisor")
+        if running is None:
+            create_private(self._state.home / "logs")
+            identity = spawn(
+                [sys.executable, "-m", "ops.dev.stack.supervisor"],
+                environment=process_environment() | self.environment(),
+                log=self._state.home / "logs" / "supervisor.log",
+                folder=CHECKOUT,
+            )
+            self._state.change("pids", "supervisor", (identity.pid, identity.started))
+        elif not self._supervises_the_declared():
+            running.signal(signal.SIGHUP)
+
+    def _supervises_the_declared(self) -> bool:
+        """Return whether the supervisor keeps the declared programs, as they are declared now, and no others."""
+        declared = programs(self._state)
+        kept = self._state.read().get("digests", {})
+        return kept.keys() == {program.name for program in declared} and all(map(self._is_current, declared))
+
+    def _is_current(self, program: Program) -> bool:
+        """Return whether the process was started as the program is declared now, and with these settings."""
+        kept: str | None = self._state.value("digests", program.name)
+        return kept == program.digest(self.environment())
+
+    def _is_up(self, program: Program) -> bool:
+        runs = self._process(program.name) is not None
+        return runs and self._is_current(program) and _not_ready(program.port) is None
 
     def _wait_ready(self, program: Program) -> None:
-        if not wait_until(lambda: _not_ready(program.port) is None, seconds=_READY_SECONDS):
+        if not wait_until(lambda: self._is_up(program), seconds=_READY_SECONDS):
             log = self._state.home / "logs" / f"{program.name}.log"
             raise StackError(
                 f"{program.name} was not ready within {_READY_SECONDS} seconds; the end of its log ({log}):\n"
@@ -189,10 +218,10 @@ class NativeStack:
         if kept:
             stop(Identity(*kept), seconds=_STOP_SECONDS)
             self._state.change("pids", "supervisor", None)
-        for program in programs(self._state):  # The children of a killed supervisor are dead as well.
-            self._state.change("pids", program.name, None)
+        for program in programs(self._state):
+            end_left(self._state, program.name)
         for server in reversed(self._servers):
-            if server.identity():
+            if any(status.problem != NOT_RUNNING for status in server.statuses()):
                 self._step(f"{server.name} stopped", server.stop)
 
 

@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _SET_PARENT_DEATH_SIGNAL = 1
-_START_TIME_FIELD = 19  # Of /proc/PID/stat, counted after the name; see proc(5).
+_START_TIME_FIELD, _SESSION_FIELD = 19, 3  # Of /proc/PID/stat, counted after the name; see proc(5).
+#: What a stack's process writes is for its owner alone.
+UMASK = 0o077
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,33 @@ def identify(pid: int) -> Identity | None:
 
 def processes_in(folder: Path) -> list[Identity]:
     """Return the processes whose working folder is `folder` or below it, as far as this user may see them."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                inside = (entry / "cwd").readlink().is_relative_to(folder)
-            except OSError:
-                continue
-            identity = identify(int(entry.name)) if inside else None
-            if identity:
-                found.append(identity)
-    return found
+
+    def is_inside(entry: Path) -> bool:
+        try:
+            return (entry / "cwd").readlink().is_relative_to(folder)
+        except OSError:
+            return False
+
+    return _processes(is_inside)
+
+
+def left_by(ended: Identity) -> list[Identity]:
+    """Return what a process that was spawned here and has ended has left in its session, such as gunicorn's workers."""
+    if _start_time(ended.pid) is not None:
+        return []  # It runs, or its pid is another process's, which the kernel allows once the session is empty.
+    return _processes(lambda entry: _stat_field(int(entry.name), _SESSION_FIELD) == ended.pid)
+
+
+def _processes(condition: Callable[[Path], bool]) -> list[Identity]:
+    """Return the other processes whose folder in /proc fulfils the condition."""
+    entries = (entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and int(entry.name) != os.getpid())
+    found = (identify(int(entry.name)) for entry in entries if condition(entry))
+    return [identity for identity in found if identity]
+
+
+def open_log(log: Path) -> BinaryIO:
+    """Open a log for appending, readable by its owner alone."""
+    return os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab")
 
 
 def spawn(
@@ -72,12 +91,14 @@ def spawn(
     folder: Path,
     user: str | None = None,
     dies_with_parent: bool = False,
+    sockets: Sequence[int] = (),
 ) -> Identity:
-    """Start a process in a session of its own with its output in `log`.
+    """Start a process in a session of its own with its output in `log`; what it writes is for its owner alone.
 
-    With `dies_with_parent` the kernel kills it when the thread that started it ends, even by SIGKILL.
+    With `dies_with_parent` the kernel kills it when the thread that started it ends, even by SIGKILL. It inherits the
+    file descriptors of `sockets`.
     """
-    with log.open("ab") as output:
+    with open_log(log) as output:
         process = subprocess.Popen(
             list(command),
             env=dict(environment),
@@ -89,6 +110,8 @@ def spawn(
             user=user,
             group=user,
             extra_groups=[] if user else None,
+            umask=UMASK,
+            pass_fds=sockets,
             preexec_fn=_die_with_parent if dies_with_parent else None,  # noqa: PLW1509 - one prctl, no locks
         )
     identity = identify(process.pid)
@@ -138,9 +161,14 @@ def _reap(pid: int) -> None:
 
 
 def _start_time(pid: int) -> int | None:
+    return _stat_field(pid, _START_TIME_FIELD)
+
+
+def _stat_field(pid: int, field: int) -> int | None:
+    """Return a number of /proc/PID/stat; None for a process that has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[_START_TIME_FIELD])
+    return None if fields[0] in "ZX" else int(fields[field])

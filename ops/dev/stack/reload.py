@@ -1,13 +1,17 @@
 """`python -m ops.dev.stack.reload COMMAND…`: run a command, and restart it cleanly when the product's source changes.
 
 For development only. A change that cannot be read, such as a syntax error, restarts nothing: it is logged, the process
-continues with its old source, and the next change is awaited.
+continues with its old source, and the next change is awaited. The port of the API stays open: this process listens on
+it, and the API's next process is ready before the one before it stops.
 """
 
+import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +19,11 @@ from pathlib import Path
 
 from watchfiles import watch
 
+from moneyflow.platform.http.drain import drain
+from moneyflow.platform.telemetry.start import load_or_exit
+from moneyflow.settings import ApiSettings
 from ops.dev.stack.home import CHECKOUT
+from ops.dev.stack.listening import Readiness, bound_to, listen
 
 _FOLDERS = ("api", "consumers", "mail_templates", "moneyflow", "workers")
 #: Seconds after a reload within which an end counts as caused by the change.
@@ -91,10 +99,11 @@ _READERS: Mapping[str, Callable[[Path], None]] = {
 
 
 class Reloaded:
-    """A command that is restarted with each change."""
+    """A command that is restarted with each change; with a listener, one that serves this socket."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], listener: socket.socket | None = None) -> None:
         self._command = command
+        self._listener = listener
         self._changes = Changes()
         self._stopping = threading.Event()
         self._reloaded_at: float | None = None
@@ -112,9 +121,9 @@ class Reloaded:
             changed = self._changes.to_take_up()
             if changed:
                 log(f"reloading: {shown(changed)}")
-                self._stop()
-                self._reloaded_at = time.monotonic()
-                self._start()
+                self._reload()
+        if self._listener:
+            drain([self._listener])
         return self._stop()
 
     def _waits_for_a_change(self, code: int) -> bool:
@@ -125,8 +134,39 @@ class Reloaded:
         log(f"ended with {code} right after the reload; the reason is above. It starts again with the next change.")
         return True
 
-    def _start(self) -> None:
-        self._process = subprocess.Popen(self._command)
+    def _reload(self) -> None:
+        if self._listener and self._process:
+            self._replace(self._process)
+            return
+        self._stop()
+        self._reloaded_at = time.monotonic()
+        self._start()
+
+    def _replace(self, old: "subprocess.Popen[bytes]") -> None:
+        """Start the next process, and stop the one before it once the next one is ready."""
+        with tempfile.TemporaryDirectory() as folder:
+            readiness = Readiness(Path(folder) / "ready")
+            self._start(readiness.environment)
+            new, until = self._process, time.monotonic() + STOP_SECONDS
+            assert new
+            while not (ready := readiness.has_come()) and new.poll() is None and time.monotonic() < until:
+                time.sleep(_POLL_SECONDS)
+            readiness.close()
+        if ready:
+            self._process = old
+            self._stop()
+            self._process = new
+            return
+        log("the new process was not ready; the reason is above. The process continues with its old source.")
+        self._stop()
+        self._process = old
+
+    def _start(self, environment: Mapping[str, str] | None = None) -> None:
+        inherited = (self._listener.fileno(),) if self._listener else ()
+        bound = bound_to(self._listener) if self._listener else ()
+        self._process = subprocess.Popen(
+            [*self._command, *bound], env={**os.environ, **(environment or {})}, pass_fds=inherited
+        )
 
     def _stop(self) -> int:
         """Stop the command as a deployment does, and wait for its end."""
@@ -156,7 +196,15 @@ def main() -> int:
     if len(sys.argv) == 1:
         sys.stderr.write("usage: python -m ops.dev.stack.reload COMMAND…\n")
         return 2
-    return Reloaded(sys.argv[1:]).run()
+    return Reloaded(sys.argv[1:], _listener_of(sys.argv[1:])).run()
+
+
+def _listener_of(command: list[str]) -> socket.socket | None:
+    """Return the API's socket when the command is the API."""
+    if "gunicorn" not in {Path(part).name for part in command}:
+        return None
+    settings = load_or_exit(ApiSettings)
+    return listen(settings.bind_host, settings.app_port)
 
 
 if __name__ == "__main__":

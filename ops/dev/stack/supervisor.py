@@ -1,104 +1,116 @@
 """`python -m ops.dev.stack.supervisor`: keep the application's processes running on this machine.
 
-A process that ends is started again, after a pause that grows while it keeps ending. With BUILD_ENV=dev a change of the
-product's source restarts all of them as a deployment does. When the supervisor is killed the kernel kills its children;
-when it is asked to stop, it stops them.
+A process that ends is started again. With BUILD_ENV=dev a change of the product's source restarts all of them as a
+deployment does. When the supervisor is killed the kernel kills its children; when it is asked to stop, it stops them.
+At SIGHUP it replaces itself by the checkout's current supervisor, which keeps the processes and the API's socket, and
+starts, replaces and stops what differs from the declared programs and their settings.
 """
 
+import json
 import os
 import signal
+import socket
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from moneyflow.platform.settings import ProcessSettings
 from moneyflow.settings import load
-from ops.dev.stack.application import Program, programs
-from ops.dev.stack.home import CHECKOUT, State, stack_home
-from ops.dev.stack.processes import Identity, spawn, stop
+from ops.dev.stack.application import Program, choose_ports, programs
+from ops.dev.stack.home import CHECKOUT, State, create_home, create_private
+from ops.dev.stack.kept import Kept, log
+from ops.dev.stack.listening import listen
+from ops.dev.stack.processes import Identity, identify, stop
 
 if TYPE_CHECKING:
     from ops.dev.stack.reload import Changes
 
-_LONGEST_PAUSE_SECONDS = 10.0
-#: Seconds that a process has run after which it is started again without a pause.
-_SETTLED_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30.0
-#: Seconds that a process has to finish its work before a reload.
-_RELOAD_SECONDS = 60.0
+#: In the environment of a supervisor that replaced another one: the name of each program with a socket, and the socket.
+_SOCKETS = "SUPERVISOR_SOCKETS"
 
 
-class _Kept:
-    """A program and its current process."""
+class Supervisor:
+    """All programs of the application, and the sockets that they serve."""
 
-    def __init__(self, program: Program, state: State) -> None:
-        self.program = program
-        self.identity: Identity | None = None
+    def __init__(self, state: State) -> None:
+        self.stopping = threading.Event()
+        self.replacing = threading.Event()
         self._state = state
-        self._started = 0.0
-        self._pause = 0.0
-        self._reload_until: float | None = None
+        environment = state.value("stack", "environment") or {}
+        inherited: dict[str, int] = json.loads(os.environ.pop(_SOCKETS, "{}"))
+        self._kept = [Kept(one, state, environment, _listener(one, inherited)) for one in programs(state)]
+        self._stop_removed()
+        for one in self._kept:
+            one.adopt()
 
-    def reload(self) -> None:
-        """Stop the process, which finishes its work, and start it again with the current source."""
-        self._pause = self._started = 0.0
-        if self.identity:
-            self._reload_until = time.monotonic() + _RELOAD_SECONDS
-            self.identity.signal(signal.SIGTERM)
+    def run(self, changes: "Changes | None") -> None:
+        """Keep the programs running until asked to stop."""
+        while not self.stopping.wait(_POLL_SECONDS):
+            _reap()
+            changed = changes.to_take_up() if changes else set()
+            if changed:
+                log(f"reloading: {', '.join(sorted(str(file.relative_to(CHECKOUT)) for file in changed))}")
+                for one in self._kept:
+                    one.reload()
+            for one in self._kept:
+                one.look()
+            if self.replacing.is_set() and not any(one.retiring() for one in self._kept):
+                self._replace()
+        self._stop_all()
 
-    def look(self) -> None:
-        """Start the process when it does not run and its pause has ended."""
-        now = time.monotonic()
-        if self.identity and self.identity.is_alive():
-            if self._reload_until and now > self._reload_until:
-                self.identity.signal(signal.SIGKILL)
-            return
-        if self.identity and not self._reload_until:
-            lived = now - self._started
-            self._pause = 0.0 if lived > _SETTLED_SECONDS else min(max(self._pause * 2, 0.5), _LONGEST_PAUSE_SECONDS)
-            _log(f"{self.program.name} ended after {lived:.1f} s; it starts again in {self._pause} s")
-            self.identity = None
-            self._started = now + self._pause
-        if self._reload_until or now >= self._started:
-            self._start()
+    def _replace(self) -> None:
+        """Become the checkout's current supervisor, with the same pid and children."""
+        for one in self._kept:
+            one.give_up_successor()
+        sockets = {one.program.name: one.listener.fileno() for one in self._kept if one.listener}
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until the next supervisor handles it.
+        log("replaced by the checkout's current supervisor")
+        command = [sys.executable, "-m", "ops.dev.stack.supervisor"]
+        os.execve(sys.executable, command, {**os.environ, _SOCKETS: json.dumps(sockets)})  # noqa: S606 - without a shell
 
-    def _start(self) -> None:
-        identity = spawn(
-            [sys.executable, *self.program.command],
-            environment={**os.environ, **self.program.environment},
-            log=self._state.home / "logs" / f"{self.program.name}.log",
-            folder=CHECKOUT,
-            dies_with_parent=True,
-        )
-        self.identity, self._started, self._reload_until = identity, time.monotonic(), None
-        self._state.change("pids", self.program.name, (identity.pid, identity.started))
+    def _stop_removed(self) -> None:
+        """Stop the processes of programs that the checkout no longer declares."""
+        for name in self._state.read().get("digests", {}).keys() - {one.program.name for one in self._kept}:
+            kept = self._state.value("pids", name)
+            if kept:
+                stop(Identity(*kept), seconds=_STOP_SECONDS)
+            for section in ("pids", "digests", "ports"):
+                self._state.change(section, name, None)
+
+    def _stop_all(self) -> None:
+        running = [identity for one in self._kept for identity in one.all()]
+        for identity in running:
+            identity.signal(signal.SIGTERM)
+        for identity in running:
+            stop(identity, seconds=_STOP_SECONDS)
 
 
 def main() -> int:
     """Supervise until SIGTERM."""
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    state = State(stack_home())
-    (state.home / "logs").mkdir(exist_ok=True)
-    kept = [_Kept(program, state) for program in programs(state)]
-    changes = _changes()
-    while not stopping.wait(_POLL_SECONDS):
-        _reap()
-        changed = changes.to_take_up() if changes else set()
-        if changed:
-            _log(f"reloading: {', '.join(sorted(str(file.relative_to(CHECKOUT)) for file in changed))}")
-            for one in kept:
-                one.reload()
-        for one in kept:
-            one.look()
-    running = [one.identity for one in kept if one.identity]
-    for identity in running:
-        identity.signal(signal.SIGTERM)
-    for identity in running:
-        stop(identity, seconds=_STOP_SECONDS)
+    state = State(create_home())
+    create_private(state.home / "logs")
+    choose_ports(state)
+    itself = identify(os.getpid())
+    assert itself
+    state.change("pids", "supervisor", (itself.pid, itself.started))
+    supervisor = Supervisor(state)
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.stopping.set())
+    signal.signal(signal.SIGHUP, lambda *_: supervisor.replacing.set())
+    supervisor.run(_changes())
     return 0
+
+
+def _listener(program: Program, inherited: dict[str, int]) -> socket.socket | None:
+    """Return the program's socket, from the supervisor before this one where it has opened it."""
+    if not program.inherits_socket:
+        return None
+    if program.name in inherited:
+        kept = socket.socket(fileno=inherited[program.name])
+        kept.set_inheritable(True)
+        return kept
+    return listen("127.0.0.1", program.port)
 
 
 def _changes() -> "Changes | None":
@@ -117,10 +129,6 @@ def _reap() -> None:
             pass
     except ChildProcessError:
         return
-
-
-def _log(text: str) -> None:
-    print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,13 @@ if docker info >/dev/null 2>&1; then exec "$@"; fi
 [ "$(id -u)" = 0 ] || { echo "no Docker engine answers, and only root can start one; repeat as root" >&2; exit 1; }
 folder=${CHECK_FOLDER:-/var/tmp/money-flow-engine}
 run=$folder/run
+# Programs in it run as root, so only root may have made it.
+mkdir -m 700 "$folder" 2>/dev/null || true
+if [ -L "$folder" ] || [ "$(stat -c %u "$folder")" != 0 ]; then
+    echo "$folder is a link or belongs to another user, and its programs would run as root; remove it and repeat" >&2
+    exit 1
+fi
+chmod 700 "$folder"
 mkdir -p "$folder/bin" "$run"
 export DOCKER_HOST=unix://$run/docker.sock PATH=$folder/bin:$PATH
 

@@ -62,6 +62,7 @@ build python "$(image_of app)"
 build postgres "$(image_of postgres)"
 build redis "$(image_of redis)"
 build rabbitmq "$(image_of rabbitmq)"
+build nginx "$(image_of nginx)"
 kafka "$(image_of kafka)"
 mailpit "$(sed -n 's/^ *image: \(axllent.*\)/\1/p' "$compose")"
 docker image ls

@@ -158,7 +158,6 @@ def new_testbed(console: Console) -> Iterator[Testbed]:
     """Install missing packages and start the servers; they end with the block, however it ends."""
     packages.ensure(console)
     folder = Path(tempfile.mkdtemp(prefix="money-flow-bench-", dir="/var/tmp"))
-    folder.chmod(0o711)  # PostgreSQL's own user must pass through.
     testbed = Testbed(folder)
     # A run that is killed does not reach the end of this block: the guardian cleans up in its place.
     guardian = subprocess.Popen([sys.executable, "-m", "ops.dev.stack.guardian", str(os.getpid()), str(folder)])

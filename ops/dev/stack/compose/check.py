@@ -2,8 +2,11 @@
 
 import sys
 import tempfile
+import threading
 import time
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +40,7 @@ class Check:
             name = self._stack.kill(kind)
             self._until(partial(self._is_back, name), f"{name} is back after a kill")
             self._sign_ups(f"after the kill of {name}")
+        self._roll()
         self._stack.down()
         self._stack.up()
         self._asked = 0  # The mail catcher keeps its mails in memory.
@@ -45,17 +49,37 @@ class Check:
     def _sign_ups(self, when: str) -> None:
         found = self._stack.environment()
         api = f"http://127.0.0.1:{found['APP_PORT']}"
-        self._until(lambda: _get(f"{api}/readyz").is_success, "the API is ready")
+        self._until(lambda: _get(f"{api}/healthz").is_success, "the API answers")
         for _ in range(10):
-            person = {
-                "email": f"{time.time_ns()}@example.org",
-                "password": "a long enough password",
-                "name": "A. Person",
-            }
-            httpx.post(f"{api}/v1/users", json=person, timeout=10, trust_env=False).raise_for_status()
+            _sign_up(api)
         self._asked += 10
         messages = f"{found['MAIL_CATCHER_URL']}/api/v1/messages"
         self._until(lambda: _get(messages).json()["total"] >= self._asked, f"ten sign-ups, ten mails: {when}")
+
+    def _roll(self) -> None:
+        """Replace the API's containers while a client signs people up: no request fails, and every one has its mail."""
+        api = f"http://127.0.0.1:{self._stack.environment()['APP_PORT']}"
+        ended = threading.Event()
+
+        def sign_up_until_ended() -> int:
+            count = 0
+            while not ended.is_set():
+                _sign_up(api)
+                count += 1
+            return count
+
+        with ThreadPoolExecutor() as pool:
+            clients = [pool.submit(sign_up_until_ended) for _ in range(2)]
+            try:
+                self._stack.roll_api()
+            finally:
+                ended.set()
+            try:
+                self._asked += sum(client.result() for client in clients)
+            except httpx.HTTPError as error:
+                log = self._stack.last_lines_of("nginx", "api")
+                raise StackError(f"a request failed while the API was replaced: {error!r}\n{log}") from error
+        self._sign_ups("after the API was replaced under load")
 
     def _is_back(self, name: str | None) -> bool:
         found = [found for found in containers(self._stack.project) if found.name == f"{self._stack.project}-{name}"]
@@ -73,6 +97,12 @@ class Check:
                 raise StackError(f"this did not happen within {_SECONDS:.0f} seconds: {what}")
             time.sleep(0.5)
         self._console.print(f"[green]✓[/] {what}")
+
+
+def _sign_up(api: str) -> None:
+    email = f"{uuid.uuid4().hex}@example.org"
+    person = {"email": email, "password": "a long enough password", "name": "A. Person"}
+    httpx.post(f"{api}/v1/users", json=person, timeout=30, trust_env=False).raise_for_status()
 
 
 def _get(url: str) -> httpx.Response:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.settings import COMPOSE_ONLY, known_names
-from moneyflow.settings import AllSettings
+from moneyflow.settings import AllSettings, load_all
 from ops.dev.stack.contract import StackError
-from ops.dev.stack.home import State
+from ops.dev.stack.home import State, write_private
 from ops.dev.stack.ports import free_port, is_free
 
 #: The published ports, and the preferred number of each.
@@ -38,7 +39,7 @@ _SECRETS = {
 _DEFAULT_PREFIX = "172.28.0"
 _PREFIXES = (_DEFAULT_PREFIX, *(f"172.{n}.0" for n in (29, 30, 31, 27, 26, 25, 24)), *(f"10.{n}.0" for n in (90, 91)))
 _CATCHER_HOST, _CATCHER_PORT = "mailpit", "1025"
-_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
 
 def given_settings(dotenv: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -71,6 +72,18 @@ def resolve(
     return values | dict(given) | _reachable(given, values["DEVNET_PREFIX"])
 
 
+def refuse_invalid(values: Mapping[str, str]) -> None:
+    """Refuse settings that a process would refuse at its start, and in production equal secrets, before it is built.
+
+    Raises:
+        StackError: with every problem.
+    """
+    try:
+        load_all(values, whole=True)
+    except ConfigurationError as error:
+        raise StackError(str(error)) from error
+
+
 def seen_from_host(values: Mapping[str, str]) -> dict[str, str]:
     """Return the settings for a program on this machine: the published ports instead of the names in the network."""
     defaults = {
@@ -91,9 +104,7 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
     """Write the variables for Compose, readable by their owner only."""
     lines = [f"{name}={_quoted(name, value)}\n" for name, value in sorted(values.items())]
     fresh = path.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.chmod(0o600)
-    fresh.write_text("".join(lines), encoding="utf-8")
+    write_private(fresh, "".join(lines))
     fresh.replace(path)
 
 

@@ -18,15 +18,15 @@ from ops.dev.stack.compose.engine import (  # fmt: skip
     kill_inside,
     largest_process,
 )
-from ops.dev.stack.compose.settings import given_settings, resolve, seen_from_host, write_env_file
+from ops.dev.stack.compose.settings import given_settings, refuse_invalid, resolve, seen_from_host, write_env_file
 from ops.dev.stack.compose.watch import Watch
 from ops.dev.stack.contract import ProcessInfo, StackError, Status
-from ops.dev.stack.home import CHECKOUT, State, exclusively, forget, stack_home
-from ops.dev.stack.processes import last_lines
+from ops.dev.stack.home import CHECKOUT, State, create_home, create_private, exclusively, forget, stack_home
+from ops.dev.stack.processes import last_lines, open_log
 
 _KINDS = frozenset({"api", "worker", "relay", "consumer"})
-#: As without Docker: two workers and a standby relay, so that one may be killed at any time.
-_SCALE = ("--scale", "worker=2", "--scale", "relay=2")
+#: Two replicas of the API, two workers and a standby relay, so that one of each may be killed or replaced at any time.
+_SCALE = ("--scale", "api=2", "--scale", "worker=2", "--scale", "relay=2")
 
 
 class ComposeStack:
@@ -46,9 +46,10 @@ class ComposeStack:
         Raises:
             StackError: a service failed; the text has the end of its log. The other services are stopped.
         """
+        self._create_home()
         with exclusively(self._home):
             self._choose_settings()
-            self._log.parent.mkdir(exist_ok=True)
+            create_private(self._log.parent)
             self._log.unlink(missing_ok=True)
             self._build()
             try:
@@ -59,11 +60,13 @@ class ComposeStack:
 
     def down(self) -> None:
         """Stop everything; the data stays."""
+        self._create_home()
         with exclusively(self._home):
             self._remove()
 
     def reset(self) -> None:
         """Stop everything and delete the data."""
+        self._create_home()
         with exclusively(self._home):
             self._remove("--volumes")
         forget(self._home)
@@ -106,10 +109,32 @@ class ComposeStack:
         command = self._command("exec", "-T", "rabbitmq", "rabbitmqctl", *arguments)
         return subprocess.run(command, cwd=CHECKOUT, env=self._environment(), check=False).returncode
 
+    def roll_api(self) -> None:
+        """Replace the API's containers, as a deployment of a new version does.
+
+        Raises:
+            StackError: the new containers did not become ready; the old ones still run.
+        """
+        done = subprocess.run(
+            [CHECKOUT / "ops" / "docker" / "roll-api.sh"],
+            cwd=CHECKOUT, capture_output=True, text=True, check=False,
+            env=self._environment() | {"COMPOSE": " ".join(self._command())},
+        )  # fmt: skip
+        if done.returncode:
+            raise StackError(f"the API was not replaced: {done.stderr.strip()}")
+
+    def last_lines_of(self, *services: str) -> str:
+        """Return the ends of the services' logs."""
+        return self._compose("logs", "--tail", "20", *services)
+
     def logs_hint(self) -> str:
         """Return the command that shows the application's log."""
         command = " ".join(self._command("logs", "--follow", "api", "worker", "relay"))
         return f"cd {CHECKOUT} && {command}"
+
+    def _create_home(self) -> None:
+        if not self._home.exists():
+            create_home()
 
     def _choose_settings(self) -> None:
         given = given_settings(CHECKOUT / ".env")
@@ -122,6 +147,7 @@ class ComposeStack:
             published={port for container in there for port in container.ports},
             taken=foreign_networks(self.project),
         )
+        refuse_invalid(values)
         self._state.change("compose", "settings", values)
         # Names that configure Compose itself: with them the file is all that a manual command needs.
         steering = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_PROFILES": "dev", "ENV_FILE": str(self._env_file)}
@@ -135,7 +161,7 @@ class ComposeStack:
 
     def _build(self) -> None:
         what = "building the images"
-        with self._console.status(f"{what} …"), self._log.open("ab") as output:
+        with self._console.status(f"{what} …"), open_log(self._log) as output:
             done = subprocess.run(
                 self._command("build"), cwd=CHECKOUT, env=self._environment(),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
@@ -147,7 +173,7 @@ class ComposeStack:
     def _start(self) -> None:
         watch = Watch(self.project, self._console, self._compose("config", "--services").split())
         command = self._command("up", "--detach", "--no-build", "--remove-orphans", *_SCALE)
-        with self._log.open("ab") as output, self._console.status("starting …"):
+        with open_log(self._log) as output, self._console.status("starting …"):
             starting = subprocess.Popen(
                 command, cwd=CHECKOUT, env=self._environment(),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,

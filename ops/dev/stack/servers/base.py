@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from ops.dev.stack.contract import StackError
-from ops.dev.stack.home import State
+from ops.dev.stack.contract import NOT_RUNNING, StackError, Status
+from ops.dev.stack.home import State, create_private
 from ops.dev.stack.ports import kept_port
 from ops.dev.stack.processes import Identity, last_lines, processes_in, spawn, stop, wait_until
 
@@ -23,6 +23,8 @@ class Server(ABC):
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     start_seconds: ClassVar[float] = 90
+    #: The names of its ports; the one that its clients use has none.
+    ports: ClassVar[tuple[str, ...]] = ("",)
 
     def __init__(self, state: State) -> None:
         self.state = state
@@ -67,11 +69,9 @@ class Server(ABC):
         self._ran_before = self.identity() is not None
         if self._ran_before:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.log.parent.mkdir(exist_ok=True)
-        for stray in processes_in(self.folder):  # Of a start that was killed before it kept the pid.
-            stray.signal(signal.SIGKILL)
-            stray.wait_gone(10)
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        create_private(self.log.parent)
+        self.choose_ports()
         self.prepare()
         identity = spawn(
             self.command(), environment=self.environment(), log=self.log, folder=self.folder, user=self.user()
@@ -111,10 +111,38 @@ class Server(ABC):
             identity.wait_gone(10)
         self.state.change("pids", self.name, None)
 
+    def statuses(self) -> list[Status]:
+        """Return its status, with the pid of the process that is the server; reads only."""
+        kept: int | None = self.state.value("ports", self._key(""))
+        identity = self.identity()
+        problem = None if identity and kept and self.is_ready() else "does not answer" if identity else NOT_RUNNING
+        return [Status(self.name, f"pid {identity.pid if identity else '-'}, 127.0.0.1:{kept or '-'}", problem)]
+
+    def choose_ports(self) -> None:
+        """Choose its ports while it does not run: those of its last start, or others where another program has them."""
+        runs = self.identity() is not None
+        if not runs:
+            self._end_strays()
+        for name in self.ports:
+            if not runs or self.state.value("ports", self._key(name)) is None:
+                kept_port(self.state, self._key(name))
+
     def port(self, name: str = "") -> int:
-        """Return one of its ports; while it runs, the one that it uses."""
-        key = f"{self.name}{name and '_'}{name}"
-        if self.identity():
-            kept: int = self.state.value("ports", key)
-            return kept
-        return kept_port(self.state, key)
+        """Return one of its ports, as `choose_ports` has chosen it.
+
+        Raises:
+            StackError: none is chosen, because the server was never started.
+        """
+        kept: int | None = self.state.value("ports", self._key(name))
+        if kept is None:
+            raise StackError(f"{self.name} has never been started here; start it with `make up`")
+        return kept
+
+    def _end_strays(self) -> None:
+        """Kill what a killed server, or a start that was killed before it kept the pid, has left running."""
+        for stray in processes_in(self.folder):
+            stray.signal(signal.SIGKILL)
+            stray.wait_gone(10)
+
+    def _key(self, name: str) -> str:
+        return f"{self.name}{name and '_'}{name}"

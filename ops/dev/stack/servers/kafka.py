@@ -6,12 +6,15 @@ import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from ops.dev.stack.home import write_private
 from ops.dev.stack.packages import kafka_classpath
 from ops.dev.stack.ports import answers
+from ops.dev.stack.processes import UMASK, open_log
 from ops.dev.stack.servers.base import Server
 
 
@@ -19,6 +22,7 @@ class Kafka(Server):
     """A Kafka of one node."""
 
     name = "kafka"
+    ports: ClassVar[tuple[str, ...]] = ("", "controller")
 
     def command(self) -> Sequence[str]:
         """Run Kafka's main class."""
@@ -31,14 +35,14 @@ class Kafka(Server):
 
     def prepare(self) -> None:
         """Write the configuration, and format the log folder at the first start."""
-        (self.folder / "server.properties").write_text(self._configuration(), encoding="utf-8")
+        write_private(self.folder / "server.properties", self._configuration())
         if (self.folder / "data" / "meta.properties").exists():
             return
-        with self.log.open("ab") as output:
+        with open_log(self.log) as output:
             subprocess.run(
                 [*self._java("-Xmx128m"), "kafka.tools.StorageTool", "format", f"--cluster-id={_new_cluster_id()}",
                  "-c", str(self.folder / "server.properties"), "--ignore-formatted"],
-                check=True, env=dict(self.environment()), stdout=output, stderr=output, cwd=self.folder,
+                check=True, env=dict(self.environment()), stdout=output, stderr=output, cwd=self.folder, umask=UMASK,
             )  # fmt: skip
 
     def is_ready(self) -> bool:

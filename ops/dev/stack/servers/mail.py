@@ -12,6 +12,7 @@ class Mail(Server):
     """An SMTP server that keeps its mails and sends none."""
 
     name = "mail"
+    ports = ("", "web")
 
     def command(self) -> Sequence[str]:
         """Run the stack's own catcher, which has Mailpit's API."""

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from ops.dev.stack.home import CHECKOUT, is_root
+from ops.dev.stack.home import CHECKOUT, is_root, write_private
 from ops.dev.stack.packages import postgres_binaries
+from ops.dev.stack.processes import UMASK, open_log
 from ops.dev.stack.servers.base import Server
 
 _DATABASE = "money_flow"
@@ -42,13 +44,14 @@ class Postgres(Server):
     def prepare(self) -> None:
         """Create the cluster in a scratch folder and rename it, so that a crash leaves no half of it."""
         self._own(self.folder)
+        self._let_pass(self.folder.parent)
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # Of this stack, and its process has ended.
         if self._data.exists():
             return
         scratch = self.folder / "data.new"
         shutil.rmtree(scratch, ignore_errors=True)
         password_file = self.folder / "superuser"
-        password_file.write_text(self.state.secret("postgres"), encoding="utf-8")
+        write_private(password_file, self.state.secret("postgres"))
         self._own(password_file)
         self._run("initdb", "-D", str(scratch), "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8",
                   "--locale=C.UTF-8", f"--pwfile={password_file}")  # fmt: skip
@@ -101,9 +104,17 @@ class Postgres(Server):
             shutil.chown(path, pwd.getpwnam("postgres").pw_uid)
         path.chmod(0o700)
 
+    def _let_pass(self, folder: Path) -> None:
+        """Let the group of root's PostgreSQL pass the private folders above its own."""
+        mode = folder.stat().st_mode
+        if is_root() and not mode & stat.S_IXOTH:
+            shutil.chown(folder, group=pwd.getpwnam("postgres").pw_gid)
+            folder.chmod(stat.S_IMODE(mode) | stat.S_IXGRP)
+            self._let_pass(folder.parent)
+
     def _run(self, program: str, *arguments: str) -> None:
         user = self.user()
-        with self.log.open("ab") as output:
+        with open_log(self.log) as output:
             subprocess.run([str(postgres_binaries() / program), *arguments], check=True, stdout=output, stderr=output,
-                           user=user, group=user, extra_groups=[] if user else None, cwd=self.folder,
+                           user=user, group=user, extra_groups=[] if user else None, cwd=self.folder, umask=UMASK,
                            env=dict(self.environment()))  # fmt: skip

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 import pika
 import pika.exceptions
 
+from ops.dev.stack.contract import NOT_RUNNING, Status
+from ops.dev.stack.home import write_private
 from ops.dev.stack.ports import answers
 from ops.dev.stack.processes import Identity, spawn, wait_until
 from ops.dev.stack.servers.base import Server
@@ -25,6 +27,7 @@ class RabbitMQ(Server):
     """A RabbitMQ with management, Prometheus and shovel."""
 
     name = "rabbitmq"
+    ports = ("", "management", "prometheus", "dist", "epmd")
 
     def command(self) -> Sequence[str]:
         """Run the program itself; Debian's wrapper in /usr/sbin changes the user."""
@@ -34,6 +37,9 @@ class RabbitMQ(Server):
         """Return the environment that separates this node from other nodes of the machine."""
         return {
             **super().environment(),
+            # The script then becomes the node, which stops by SIGTERM. Without it the script would wait for the node,
+            # and the pid of what was started would not be that of RabbitMQ.
+            "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_NODENAME": f"{self._node}@localhost",
             "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
@@ -50,20 +56,38 @@ class RabbitMQ(Server):
 
     def prepare(self) -> None:
         """Write configuration and definitions, and start the node's own epmd."""
+        self._write_configuration()
+        self._start_epmd()
+
+    def start(self) -> None:
+        """Start the node, and its epmd also next to a node that runs."""
+        super().start()
+        self._start_epmd()
+
+    def statuses(self) -> list[Status]:
+        """Return the status of the node and of its epmd, without which `rabbitmqctl` does not find the node."""
+        epmd, kept = self.epmd(), self.state.value("ports", self._key("epmd"))
+        where = f"pid {epmd.pid if epmd else '-'}, 127.0.0.1:{kept or '-'}"
+        return [*super().statuses(), Status("epmd", where, None if epmd else NOT_RUNNING)]
+
+    def _write_configuration(self) -> None:
         for name, text in (
             ("rabbitmq.conf", self._configuration()),
             ("advanced.config", "[].\n"),
             ("enabled_plugins", _PLUGINS),
             ("definitions.json", json.dumps(self._definitions())),
         ):
-            (self.folder / name).write_text(text, encoding="utf-8")
-        if self._epmd() is None:
-            epmd = spawn(
-                ["epmd", "-port", str(self.port("epmd")), "-address", "127.0.0.1"],
-                environment=super().environment(), log=self.log, folder=self.folder,
-            )  # fmt: skip
-            self.state.change("pids", "epmd", (epmd.pid, epmd.started))
-            wait_until(lambda: answers(self.port("epmd")), seconds=5)
+            write_private(self.folder / name, text)
+
+    def _start_epmd(self) -> None:
+        if self.epmd() is not None:
+            return
+        epmd = spawn(
+            ["epmd", "-port", str(self.port("epmd")), "-address", "127.0.0.1"],
+            environment=super().environment(), log=self.log, folder=self.folder,
+        )  # fmt: skip
+        self.state.change("pids", "epmd", (epmd.pid, epmd.started))
+        wait_until(lambda: answers(self.port("epmd")), seconds=5)
 
     def is_ready(self) -> bool:
         """Return whether the application can connect."""
@@ -105,24 +129,18 @@ class RabbitMQ(Server):
         command = [_CONTROL, *arguments]
         return subprocess.run(command, env=dict(self.environment()), cwd=self.folder, check=False).returncode
 
-    def port(self, name: str = "") -> int:
-        """Return one of its ports; epmd runs before the node, and keeps its port then."""
-        if name == "epmd" and self._epmd():
-            kept: int = self.state.value("ports", "rabbitmq_epmd")
-            return kept
-        return super().port(name)
-
     @property
     def _node(self) -> str:
         return "money_flow_" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
 
-    def _epmd(self) -> Identity | None:
+    def epmd(self) -> Identity | None:
+        """Return the identity of its epmd, by which its command line finds it; None when that does not run."""
         kept = self.state.value("pids", "epmd")
         identity = Identity(*kept) if kept else None
         return identity if identity and identity.is_alive() else None
 
     def _end_epmd(self) -> None:
-        epmd = self._epmd()
+        epmd = self.epmd()
         if epmd:
             epmd.signal(signal.SIGTERM)
             epmd.wait_gone(5)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import redis
 
-from ops.dev.stack.home import CHECKOUT
+from ops.dev.stack.home import CHECKOUT, write_private
 from ops.dev.stack.servers.base import Server
 
 _USER = "app"
@@ -25,11 +25,9 @@ class Redis(Server):
 
     def prepare(self) -> None:
         """Write the ACL."""
-        acl = self.folder / "users.acl"
         rules = _ACL.read_text(encoding="utf-8")
         rules = rules.replace("@USER@", _USER).replace("@PASSWORD@", f">{self.state.secret('redis')}")
-        acl.write_text(rules, encoding="utf-8")
-        acl.chmod(0o600)
+        write_private(self.folder / "users.acl", rules)
 
     def is_ready(self) -> bool:
         """Return whether a ping by the ACL's user succeeds."""

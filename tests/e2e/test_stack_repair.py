@@ -1,0 +1,162 @@
+"""A running stack of its own: what `make status` shows is true, reading changes nothing, and `make up` repairs it."""
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ops.dev.stack.processes import identify
+from tests.support.checkout import copy_of_checkout
+from tests.support.waiting import eventually
+
+_SERVERS = {"postgres", "rabbitmq", "epmd", "kafka", "redis", "mail"}
+_PROGRAMS = {"api", "relay-1", "relay-2", "worker-1", "worker-2", "consumer-audit"}
+#: One of each kind; each start of the commands takes seconds.
+_KILLED = sorted(_SERVERS | {"supervisor", "api", "relay-1", "worker-1", "consumer-audit"})
+#: By which the process of each pid is known: its program's name, or a word of its command line.
+_IS = {
+    "postgres": "postgres", "rabbitmq": "beam.smp", "epmd": "epmd", "kafka": "kafka.Kafka", "redis": "redis-server",
+    "mail": "mail_catcher", "supervisor": "ops.dev.stack.supervisor", "api": "gunicorn", "relay": "workers.relay",
+    "worker": "workers", "consumer": "consumers",
+}  # fmt: skip
+_ROW = re.compile(r"([\w-]+)\s+│\s*pid (\d+|-)(?:, (127\.0\.0\.1:\d+))?\s+│\s*(.*?)\s*│")
+_OF_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH | stat.S_IRGRP | stat.S_IWGRP
+#: A program that the checkout declares from now on.
+_NEW = '\n    _Declared("relay-3", "relay", ("-m", "workers.relay"), "RELAY_METRICS_PORT"),\n)\n'
+
+
+class Stack:
+    """The commands of a checkout."""
+
+    def __init__(self, checkout: Path) -> None:
+        self.checkout = checkout
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the stack on a terminal of 80 columns."""
+        return subprocess.run(
+            [sys.executable, "-m", "ops.dev.stack", *arguments],
+            cwd=self.checkout, capture_output=True, text=True, check=False, timeout=360,
+            env={**os.environ, "COLUMNS": "80"},
+        )  # fmt: skip
+
+    def up(self) -> None:
+        """Start or repair everything."""
+        done = self.run("up", "--with", "native")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def rows(self) -> dict[str, tuple[str, str, str]]:
+        """Return pid, address and status of each server and process, as they are shown."""
+        shown = self.run("status").stdout
+        rows = {name: (pid, where, status) for name, pid, where, status in _ROW.findall(shown)}
+        assert rows.keys() >= _SERVERS | _PROGRAMS | {"supervisor"}, shown
+        return rows
+
+    def environment(self) -> str:
+        """Return what `make env` prints."""
+        return self.run("env").stdout
+
+    def kill(self, pid: str) -> None:
+        """Kill a process, and wait until it has ended."""
+        identity = identify(int(pid))
+        assert identity
+        os.kill(identity.pid, signal.SIGKILL)
+        assert identity.wait_gone(20)
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Start a second stack on this machine; it is stopped with the last test, and its data deleted."""
+    stack = Stack(copy_of_checkout(tmp_path_factory.mktemp("repair") / "checkout"))
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.run("reset")
+
+
+def _files(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    """Return the files that commands of the stack write, with their content."""
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.timeout(900)
+def test_each_pid_that_is_shown_is_that_server_or_process_itself(stack: Stack) -> None:
+    rows = stack.rows()
+
+    for name, (pid, _, status) in rows.items():
+        process = psutil.Process(int(pid))
+        assert _IS[name.partition("-")[0]] in f"{process.name()} {' '.join(process.cmdline())}", name
+        assert status == "ready", name
+
+
+@pytest.mark.timeout(900)
+def test_what_the_stack_writes_is_for_its_owner_alone(stack: Stack) -> None:
+    home = (stack.checkout / ".stack").resolve()
+    found = [home.parent, home, *(path for path in home.rglob("*") if not path.is_symlink())]
+
+    open_to_others = [path for path in found if path.exists() and path.stat().st_mode & _OF_OTHERS]
+
+    assert {path.name for path in found} >= {"state.json", "logs", "supervisor.log", "definitions.json", "data"}
+    assert open_to_others == []
+
+
+@pytest.mark.timeout(900)
+def test_reading_writes_nothing_whatever_is_dead(stack: Stack) -> None:
+    home = (stack.checkout / ".stack").resolve()
+    environment, rows = stack.environment(), stack.rows()
+    stack.kill(rows["redis"][0])
+    before = _files(home)
+
+    dead, still = stack.rows(), stack.environment()
+
+    assert dead["redis"][:2] == ("-", rows["redis"][1])
+    assert dead["redis"][2].startswith("does not run")
+    assert still == environment
+    assert _files(home) == before
+    stack.up()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", _KILLED)
+def test_a_killed_server_or_process_is_shown_and_repaired_by_make_up_and_nothing_moves(stack: Stack, name: str) -> None:
+    before = stack.rows()
+
+    stack.kill(before[name][0])
+    if name in _SERVERS | {"supervisor"}:
+        assert stack.rows()[name][0] == "-"
+    stack.up()
+
+    after = stack.rows()
+    assert {shown: row for shown, row in after.items() if row[2] != "ready"} == {}
+    assert after[name][0] != before[name][0]
+    assert {shown: row[1] for shown, row in after.items()} == {shown: row[1] for shown, row in before.items()}
+    untouched = _SERVERS - {name, "epmd"}
+    assert {one: after[one][0] for one in untouched} == {one: before[one][0] for one in untouched}
+
+
+@pytest.mark.timeout(900)
+def test_a_program_that_is_new_in_the_checkout_is_started_and_no_other_process_ends(stack: Stack) -> None:
+    before = stack.rows()
+    declared = stack.checkout / "ops" / "dev" / "stack" / "application.py"
+    source = declared.read_text(encoding="utf-8")
+
+    declared.write_text(source.replace("\n)\n\n\ndef programs", _NEW + "\n\ndef programs"), encoding="utf-8")
+    shown = stack.run("status").stdout
+    stack.up()
+    after = stack.rows()
+    declared.write_text(source, encoding="utf-8")
+    stack.up()
+
+    assert "relay-3" in shown
+    assert after["relay-3"][2] == "ready"
+    kept = before.keys() - {"relay-3"}
+    assert {name: after[name][0] for name in kept} == {name: before[name][0] for name in kept}
+    assert "relay-3" not in stack.rows(), "a program that is no longer declared is stopped"
+    eventually(lambda: identify(int(after["relay-3"][0])) is None, what="its process has ended")
