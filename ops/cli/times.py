@@ -1,14 +1,14 @@
 """Times, spans and rates as an operator writes them: `2026-01-31T03:00Z`, `90s`, `50/s`."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 from moneyflow.platform import clock
 from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.patterns import Pattern
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
-_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
+_SPAN = Pattern(r"(\d+(?:\.\d+)?)\s*([smhd])", longest=40)
+_RATE = Pattern(r"(\d+(?:\.\d+)?)(?:/([smh]))?", longest=40)
 
 #: What `moment_or_ago` reads, for the help of options.
 WHEN = "a time such as 2026-01-31T03:00Z, or how long ago: 90s, 30m, 2h, 7d"

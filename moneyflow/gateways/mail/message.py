@@ -1,6 +1,5 @@
 """The MIME message of a mail, built in one way by every adapter, and the count of mails by outcome."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.errors import MessageError
@@ -13,8 +12,11 @@ from moneyflow.gateways.mail import Recipient, Rendered, metrics
 from moneyflow.platform import clock
 from moneyflow.platform.errors import PermanentError
 from moneyflow.platform.ids import made_at
+from moneyflow.platform.patterns import Pattern
 
-_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
+#: Characters of an address (RFC 5321), and of the longest name that an account may have, many times over.
+_LONGEST_ADDRESS, _LONGEST_NAME = 254, 2_000
+_BEYOND_ASCII = Pattern(r"[^\x00-\x7f]", longest=_LONGEST_ADDRESS)
 
 
 def build(rendered: Rendered, *, sender: Recipient, to: Recipient, job_id: UUID) -> EmailMessage:
@@ -59,6 +61,8 @@ def counted(template: str, *, job_id: UUID) -> Iterator[None]:
 
 def _address(of: Recipient) -> Address:
     """Return a name with its address; `Address` itself parses no local part beyond ASCII, which RFC 6531 allows."""
+    if len(of.address) > _LONGEST_ADDRESS or len(of.name) > _LONGEST_NAME:
+        raise ValueError(f"an address has at most {_LONGEST_ADDRESS} characters, and a name {_LONGEST_NAME}")
     local, _, domain = of.address.rpartition("@")
     if local.isascii():
         return Address(of.name, addr_spec=of.address)

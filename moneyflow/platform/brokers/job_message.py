@@ -4,7 +4,6 @@ The body is Dramatiq's JSON with the job's id as its only argument. Only the rel
 workers consume them.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +17,12 @@ from moneyflow.platform.brokers.rabbitmq import DEAD_EXCHANGE, HIGHEST_PRIORITY,
 from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.ids import parse_id
+from moneyflow.platform.patterns import Pattern
 
 #: Header of a dead letter: the fence of the failure that it describes, so that it replays the job at most once.
 FENCE_HEADER = "x-fence"
 
-_KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
+_KIND = Pattern(r"[a-z][a-z0-9_]{1,62}", longest=63)
 _FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
 
 

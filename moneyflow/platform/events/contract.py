@@ -1,6 +1,5 @@
 """Event contract: the base class of every event, and the CloudEvents envelope that it is sent in."""
 
-import re
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -10,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from moneyflow.platform import clock
 from moneyflow.platform.events.topics import event_topics
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.telemetry.origin import Origin
 
-_TYPE = re.compile(r"[a-z]+(\.[a-z_]+)+")
+_TYPE = Pattern(r"[a-z]+(\.[a-z_]+)+", longest=100)
 
 #: Bytes of the largest envelope: with its headers it fits into a record of Kafka's `message.max.bytes` (1 MiB).
 MAX_EVENT_BYTES = 900_000

@@ -1,6 +1,5 @@
 """Job contracts: a frozen payload with a kind, a version, a priority and the policies by which it runs."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -9,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from moneyflow.platform.errors import PermanentError, UnknownVersionError
 from moneyflow.platform.jobs.limits import Limit
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
+from moneyflow.platform.patterns import Pattern
 
 PRIORITIES = range(11)
-_KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
+_KIND = Pattern(r"[a-z][a-z0-9_]{1,62}", longest=63)
 _DEFAULT_RETRY, _DEFAULT_UNIQUE, _DEFAULT_BREAKER = RetryPolicy(), Unique(), Breaker()
 
 #: Upgrades a payload to the next version.

@@ -1,9 +1,10 @@
 """Limits: how many jobs run at once, in all and per key, and how many start in a window of time."""
 
-import re
 from dataclasses import dataclass
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+from moneyflow.platform.patterns import Pattern
+
+_NAME = Pattern(r"[a-z][a-z0-9_]{0,62}", longest=63)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """Cron schedules: declared next to the contract of the job that they enqueue."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from cronsim import CronSim, CronSimError
 
 from moneyflow.platform import clock
 from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.suggestions import did_you_mean
 
 Overlap = Literal["skip", "allow"]
@@ -22,7 +22,7 @@ CatchUp = Literal["none", "latest", "all"]
 CATCH_UP_LIMIT = 1000
 #: Ticks that one plan reads at most; more than are caught up, so that each plan advances the schedule.
 _MOST_TICKS = 10_000
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NAME = Pattern(r"[a-z][a-z0-9_]{0,62}", longest=63)
 
 #: Declared schedules by name; filled when the contracts are imported.
 registry: dict[str, "Schedule"] = {}

@@ -1,7 +1,6 @@
 """Loading: read a process's settings from the environment or `.env`, and report every problem at once."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from moneyflow.platform.errors import ConfigurationError
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.settings.section import CHANGE_ME, Section, SectionT, known_names
 from moneyflow.platform.suggestions import nearest
 
@@ -28,7 +28,7 @@ COMPOSE_ONLY = frozenset(
 #: the environment is full of others' names.
 _LIKE_IN_FILE, _LIKE_IN_ENVIRONMENT = 0.6, 0.88
 #: The login of a Postgres role that this code does not declare, such as another version's sink.
-_LOGIN = re.compile(r"POSTGRES_([A-Z0-9_]+)_(?:USER|PASSWORD)")
+_LOGIN = Pattern(r"POSTGRES_([A-Z0-9_]+)_(?:USER|PASSWORD)", longest=100)
 _LIKE_AS_ROLE = 0.75
 
 
