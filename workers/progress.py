@@ -9,8 +9,17 @@ from moneyflow.platform.errors import JobCancelledError
 #: Seconds between two reports of one job at most: each costs a statement.
 _EVERY_SECONDS = 1.0
 
+#: Readers of JSON in other languages keep integers exactly up to here.
+_LARGEST = 2**53
+#: Characters of a note; more are cut off.
+_LONGEST_NOTE = 1_000
 #: Keeps the progress, when there is one, and returns whether the job was asked to cancel.
 Report = Callable[[dict[str, Any] | None], bool]
+
+
+def _text(note: object) -> str:
+    """Return a note as Postgres stores it: short, without NUL and without half of a surrogate pair."""
+    return str(note)[:_LONGEST_NOTE].replace("\x00", "�").encode("utf-8", "replace").decode()
 
 
 class Progress:
@@ -27,8 +36,12 @@ class Progress:
 
         Raises:
             JobCancelledError: the job was asked to cancel; let it through.
+            ValueError: `done` or `total` is no number that JSON has; names it.
         """
-        self._unreported = {"done": done, "total": total, "note": note}
+        for name, number in (("done", done), ("total", total)):
+            if number is not None and not abs(number) <= _LARGEST:
+                raise ValueError(f"progress: {name}: {number!r} is not a number up to {_LARGEST}; give another unit")
+        self._unreported = {"done": done, "total": total, "note": None if note is None else _text(note)}
         self.check()
 
     def check(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from moneyflow.platform.bounds import EARLIEST, LATEST
 from moneyflow.platform.errors import PoisonError
 
 #: Characters of an attribute; a longer one fits into no index.
@@ -44,6 +45,8 @@ def read(value: bytes | None) -> Envelope:
     time, subject = event.get_time(), event.get_subject()
     if time is None or time.tzinfo is None:
         raise PoisonError("the attribute time has no time zone")
+    if not EARLIEST <= time < LATEST:
+        raise PoisonError(f"the attribute time is not between {EARLIEST.year} and {LATEST.year - 1}")
     return Envelope(
         id=_text("id", event.get_id()),
         source=_text("source", event.get_source()),

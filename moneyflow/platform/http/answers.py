@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-import orjson
+from moneyflow.platform.json_text import dumps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,4 +22,4 @@ def json_answer(
 ) -> Answer:
     """Return an answer with a JSON body, and with an `ETag` where the client may update what it shows."""
     tagged = {"ETag": etag} if etag else {}
-    return Answer(status=status, headers={**(headers or {}), **tagged}, body=orjson.dumps(value))
+    return Answer(status=status, headers={**(headers or {}), **tagged}, body=dumps(value))

@@ -5,12 +5,15 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from moneyflow.platform.bounds import LONGEST_WAIT_SECONDS, is_count, is_wait
 from moneyflow.platform.errors import PermanentError, UnknownVersionError
 from moneyflow.platform.jobs.limits import Limit
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
 from moneyflow.platform.patterns import Pattern
 
 PRIORITIES = range(11)
+#: What Postgres's smallint holds.
+_VERSIONS = range(1, 2**15)
 _KIND = Pattern(r"[a-z][a-z0-9_]{1,62}", longest=63)
 _DEFAULT_RETRY, _DEFAULT_UNIQUE, _DEFAULT_BREAKER = RetryPolicy(), Unique(), Breaker()
 
@@ -68,8 +71,10 @@ class Job(BaseModel):
         if unknown:
             raise TypeError(f"{cls.__name__}: unknown option {', '.join(unknown)}")
         _check_kind(cls, kind)
-        if priority not in PRIORITIES or version < 1 or time_limit_seconds < 1:
-            raise TypeError(f"{cls.__name__}: priority is 0 to 10, version and time_limit_seconds at least 1")
+        if priority not in PRIORITIES or version not in _VERSIONS:
+            raise TypeError(f"{cls.__name__}: priority is 0 to 10, version {_VERSIONS[0]} to {_VERSIONS[-1]}")
+        if not (is_count(time_limit_seconds) and is_wait(time_limit_seconds)):
+            raise TypeError(f"{cls.__name__}: time_limit_seconds is a whole number, 1 to {LONGEST_WAIT_SECONDS:.0f}")
         upgrades = dict(upgrades or {})
         if upgrades and sorted(upgrades) != list(range(min(upgrades), version)):
             raise TypeError(f"{cls.__name__}: upgrades must lead step by step from an older version to {version}")

@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 
+from moneyflow.platform.bounds import is_count, is_wait
 from moneyflow.platform.errors import UnavailableError
 
 
@@ -22,8 +23,11 @@ class RetryPolicy:
     uncounted: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.base_seconds <= 0 or self.cap_seconds < self.base_seconds:
-            raise ValueError(f"a retry policy needs attempts >= 1 and 0 < base_seconds <= cap_seconds, not {self}")
+        seconds = (self.base_seconds, self.cap_seconds)
+        if not (is_count(self.attempts) and all(map(is_wait, seconds)) and self.base_seconds <= self.cap_seconds):
+            raise ValueError(
+                f"a retry policy needs attempts >= 1 and 0 < base_seconds <= cap_seconds <= 100 years, not {self}"
+            )
 
     def wait_seconds(self, attempt: int) -> float:
         """Return the seconds to wait after attempt number `attempt`, counted from 1, has failed."""
@@ -43,8 +47,8 @@ class Unique:
     while_unfinished: bool = False
 
     def __post_init__(self) -> None:
-        if self.for_seconds is not None and self.for_seconds <= 0:
-            raise ValueError(f"for_seconds must be above 0, not {self.for_seconds}")
+        if self.for_seconds is not None and not is_wait(self.for_seconds):
+            raise ValueError(f"for_seconds must be above 0 and at most 100 years, not {self.for_seconds}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +68,11 @@ class Breaker:
     outages: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.errors < 1 or self.probe_seconds <= 0 or self.longest_probe_seconds < self.probe_seconds:
-            raise ValueError(f"a breaker needs errors >= 1 and 0 < probe_seconds <= longest_probe_seconds, not {self}")
+        seconds = (self.probe_seconds, self.longest_probe_seconds)
+        if not (is_count(self.errors) and all(map(is_wait, seconds)) and seconds[0] <= seconds[1]):
+            raise ValueError(
+                f"a breaker needs errors >= 1 and 0 < probe_seconds <= longest_probe_seconds <= 100 years, not {self}"
+            )
 
     def is_outage(self, error: BaseException) -> bool:
         """Return whether the error means that something outside is down, for this job and for all others."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSim, CronSimError
 
 from moneyflow.platform import clock
+from moneyflow.platform.bounds import is_wait
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.suggestions import did_you_mean
@@ -63,8 +64,8 @@ class Schedule:
         self._check_choice("catch_up", self.catch_up, get_args(CatchUp))
         if self.catch_up == "all" and self.overlap == "skip":
             raise self._wrong("catch_up", "'all' needs overlap='allow', or all but the first would be skipped")
-        if self.on_time_seconds <= 0:
-            raise self._wrong("on_time_seconds", f"must be above 0, not {self.on_time_seconds}")
+        if not is_wait(self.on_time_seconds):
+            raise self._wrong("on_time_seconds", f"must be above 0 and at most 100 years, not {self.on_time_seconds}")
         self._check_time_zone()
         first = self._first_tick()
         if not isinstance(self.job_at(first), Job):
