@@ -7,7 +7,8 @@ import orjson
 
 #: How deep the writer goes.
 _DEEPEST = 200
-_INTEGERS = range(-(2**63), 2**64)
+#: What 64 bits hold, signed or not.
+_LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 def dumps(value: object, *, default: Callable[[Any], Any] | None = None, option: int | None = None) -> bytes:
@@ -29,6 +30,6 @@ def _writable(value: object, depth: int) -> object:
         return {_writable(key, depth): _writable(content, depth - 1) for key, content in value.items()}
     if isinstance(value, list):
         return [_writable(content, depth - 1) for content in value]
-    if isinstance(value, int) and value not in _INTEGERS:
+    if isinstance(value, int) and not _LEAST <= value <= _MOST:
         return str(value)
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
