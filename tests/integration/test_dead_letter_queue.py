@@ -12,7 +12,7 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.errors import BusyError, UnavailableError
 from moneyflow.platform.jobs.failed import refused_messages
 from moneyflow.platform.jobs.failed.dead_letters import job_id, sweep
-from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.filters import Filter
 from moneyflow.settings import AllSettings
 from tests.support import rabbitmq_admin, unreadable_headers
 from tests.support.failures import deliver_dead_letters, fail_jobs

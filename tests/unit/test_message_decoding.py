@@ -17,7 +17,7 @@ from moneyflow.platform.brokers.failed_message import FailedMessage, fence_of
 from moneyflow.platform.brokers.job_message import decode, encode, priority_of
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.failed.groups import Filter
+from moneyflow.platform.jobs.failed.filters import Filter
 from moneyflow.platform.jobs.failed.refused_messages import Refused, groups_of
 from tests.support import unreadable_headers
 
