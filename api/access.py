@@ -1,6 +1,5 @@
 """Access middleware: the request id, one log line and the metrics of every request."""
 
-import re
 import time
 from contextlib import ExitStack
 
@@ -9,11 +8,12 @@ import structlog
 
 from moneyflow.platform.http import metrics
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.telemetry.origin import Origin, child_traceparent, working_for
 
 log = structlog.get_logger(__name__)
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_REQUEST_ID = Pattern(r"[A-Za-z0-9._:-]{1,128}", longest=128)
 #: Bytes that are read of a refused body; sixteen times the largest body that is taken.
 _DRAINED_BYTES = 1024 * 1024
 #: Probed every few seconds: counted, not logged.

@@ -5,16 +5,21 @@ from collections.abc import Callable
 from typing import Any
 
 from moneyflow.platform.errors import JobCancelledError
-from moneyflow.platform.jobs.store.results import LARGEST_NUMBER
 
 #: Seconds between two reports of one job at most: each costs a statement.
 _EVERY_SECONDS = 1.0
 
-#: Characters of a note; what is longer is cut.
-_NOTE_LIMIT = 500
-
+#: Readers of JSON in other languages keep integers exactly up to here.
+_LARGEST = 2**53
+#: Characters of a note; more are cut off.
+_LONGEST_NOTE = 1_000
 #: Keeps the progress, when there is one, and returns whether the job was asked to cancel.
 Report = Callable[[dict[str, Any] | None], bool]
+
+
+def _text(note: object) -> str:
+    """Return a note as Postgres stores it: short, without NUL and without half of a surrogate pair."""
+    return str(note)[:_LONGEST_NOTE].replace("\x00", "�").encode("utf-8", "replace").decode()
 
 
 class Progress:
@@ -31,12 +36,12 @@ class Progress:
 
         Raises:
             JobCancelledError: the job was asked to cancel; let it through.
-            ValueError: a number is none that JSON has.
+            ValueError: `done` or `total` is no number that JSON has; names it.
         """
-        for name, number in (("done", done), ("total", 0 if total is None else total)):
-            if not isinstance(number, int | float) or not abs(number) <= LARGEST_NUMBER:
-                raise ValueError(f"progress: `{name}` is a finite number of at most 64 bits, not {number!r}")
-        self._unreported = {"done": done, "total": total, "note": note if note is None else _stored(note)}
+        for name, number in (("done", done), ("total", total)):
+            if number is not None and not abs(number) <= _LARGEST:
+                raise ValueError(f"progress: {name}: {number!r} is not a number up to {_LARGEST}; give another unit")
+        self._unreported = {"done": done, "total": total, "note": None if note is None else _text(note)}
         self.check()
 
     def check(self) -> None:
@@ -57,9 +62,3 @@ class Progress:
         if self._unreported is not None:
             unreported, self._unreported = self._unreported, None
             self._report(unreported)
-
-
-def _stored(note: str) -> str:
-    """Return the note as Postgres can store it, cut: it is for a glance."""
-    cut = note if len(note) <= _NOTE_LIMIT else f"{note[: _NOTE_LIMIT - 1]}…"
-    return cut.replace("\x00", "�").encode("utf-8", "replace").decode()

@@ -4,14 +4,14 @@ SECURITY: a person who signs up chooses both the name and the address, so the fi
 address whose owner asked for nothing. A name that a mail program would show as a link is refused.
 """
 
-import re
 import unicodedata
 
 from moneyflow.gateways.mail.addresses import check_name, mail_address
 from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.patterns import Pattern
 
 #: What mail programs turn into links: a scheme, an address, and a domain, by its dot in any script before two letters.
-_LINK = re.compile(r"\w:\S|://|\S@\S|[^\s.。][.。][^\W\d_]{2}")
+_LINK = Pattern(r"\w:\S|://|\S@\S|[^\s.。][.。][^\W\d_]{2}", longest=1_000)
 
 
 def person_name(text: str) -> str:

@@ -4,7 +4,6 @@ Settings, roles, temporary tables, session locks, LISTEN and prepared statements
 statements leave nothing, so each is looked at once by its text, and only a session that ran another is discarded.
 """
 
-import re
 import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -16,40 +15,41 @@ from psycopg.copy import Writer
 from psycopg.rows import DictRow
 from psycopg_pool import ConnectionPool
 
+from moneyflow.platform.patterns import IGNORE_CASE, Pattern
+
 #: Seconds after its last use within which a pooled connection is not checked.
 _TRUSTED_SECONDS = 0.2
-#: Characters of a statement that is remembered; longer ones are made for one use.
-_REMEMBERED_LENGTH = 20_000
+#: Characters of a statement that is looked at; a longer one counts as one that leaves something.
+_LONGEST_STATEMENT = 20_000
 
 _BLANK = r"(?:\s|--[^\n]*+|/\*(?:[^*]|\*(?!/))*+\*/)*+"
 #: Statements that leave nothing once their transaction has ended.
-_PLAIN = re.compile(
-    rf"{_BLANK}(?:select|insert|update|delete|merge|with|values|copy|notify|lock|savepoint|release|rollback\s++to"
+_PLAIN = Pattern(
+    rf"\A{_BLANK}(?:select|insert|update|delete|merge|with|values|copy|notify|lock|savepoint|release|rollback\s++to"
     r"|set\s++(?:local|transaction|constraints))\b",
-    re.IGNORECASE,
+    longest=_LONGEST_STATEMENT,
+    flags=IGNORE_CASE,
 )
 #: A setting that ends with its transaction.
-_LOCAL_SETTING = re.compile(r"set_config\s*+\([^()]*,\s*+true\s*+\)", re.IGNORECASE)
+_LOCAL_SETTING = Pattern(r"set_config\s*+\([^()]*,\s*+true\s*+\)", longest=_LONGEST_STATEMENT, flags=IGNORE_CASE)
 #: What leaves something in a plain statement: a function, a temporary table, a second statement in the same text.
-_LEAVES_STATE = re.compile(
+_LEAVES_STATE = Pattern(
     r"\b(?:set_(?:config|limit)|setseed|pg_(?:try_)?advisory_(?:lock|unlock)|dblink)"
     r"|\binto\s++(?:temp|temporary|\"?pg_temp\w*+)\b|\bu&\"|;\s*+\S",
-    re.IGNORECASE,
+    longest=_LONGEST_STATEMENT,
+    flags=IGNORE_CASE,
 )
 
 
 def leaves_state(query: Query) -> bool:
     """Return whether a statement may leave something on its session that outlives its transaction."""
-    if not isinstance(query, str):
-        return True
-    return _remembered(query) if len(query) <= _REMEMBERED_LENGTH else _leaves_state(query)
+    return not isinstance(query, str) or len(query) > _LONGEST_STATEMENT or _leaves_state(query)
 
 
+@lru_cache(maxsize=2048)
 def _leaves_state(query: str) -> bool:
-    return _PLAIN.match(query) is None or _LEAVES_STATE.search(_LOCAL_SETTING.sub("", query)) is not None
+    return _PLAIN.search(query) is None or _LEAVES_STATE.search(_LOCAL_SETTING.sub("", query)) is not None
 
-
-_remembered = lru_cache(maxsize=2048)(_leaves_state)
 
 #: What DISCARD ALL does, but for the statements that psycopg has prepared and will use again; and a seed by the clock.
 _DISCARD = """

@@ -16,12 +16,15 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from moneyflow.platform import loaders
 from moneyflow.platform.connections import PooledConnection, check
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.platform.failpoints import declare, reach
 from moneyflow.platform.settings import host_port
 
 log = structlog.get_logger(__name__)
+
+loaders.install()
 
 _BEFORE_COMMIT = declare("session.before_commit")
 _AFTER_COMMIT = declare("session.after_commit")

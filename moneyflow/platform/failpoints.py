@@ -7,11 +7,12 @@ Each point is declared next to the code that reaches it::
     failpoints.reach(_COMMITTED)
 """
 
-import re
 from collections.abc import Callable
 
+from moneyflow.platform.patterns import Pattern
+
 #: The name of a point: the process that reaches it, then what was just done, or what comes, with `before_`.
-_NAME = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*")
+_NAME = Pattern(r"[a-z]+\.[a-z]+(_[a-z]+)*", longest=100)
 
 #: Declared points in the order of their declaration; filled when the modules that reach them are imported.
 _points: dict[str, None] = {}

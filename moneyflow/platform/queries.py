@@ -1,15 +1,20 @@
 """Named queries: SQL in `.sql` files next to the code that runs it, and arrays as parameters of it."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import LiteralString, cast
 from uuid import UUID
 
-_BLOCK = re.compile(
-    r"^-- (name|fragment): (\w+)\n((?:-- [^\n]*\n)+)(.*?)(?=^-- (?:name|fragment): |\Z)", re.MULTILINE | re.DOTALL
+from moneyflow.platform.patterns import DOT_ALL, MULTILINE, Match, Pattern
+
+#: Characters of the longest `.sql` file or statement.
+_LONGEST = 100_000
+_BLOCK = Pattern(
+    r"^-- (name|fragment): (\w+)\n((?:-- [^\n]*\n)+)(.*?)(?=^-- (?:name|fragment): |\Z)",
+    longest=_LONGEST,
+    flags=MULTILINE | DOT_ALL,
 )
-_FRAGMENT = re.compile(r"<<(\w+)>>")
+_FRAGMENT = Pattern(r"<<(\w+)>>", longest=_LONGEST)
 
 
 def load_queries(path: Path, *, fragments: Path | None = None) -> Mapping[str, LiteralString]:
@@ -41,14 +46,14 @@ def array(values: Iterable[UUID | int]) -> str:
 
 def _blocks(path: Path, kind: str) -> dict[str, str]:
     text = path.read_text(encoding="utf-8")
-    blocks = {name: sql.strip() for found, name, _, sql in _BLOCK.findall(text) if found == kind}
-    if len(blocks) != len(re.findall(r"-- (?:name|fragment):", text)):
+    blocks = {found[2]: found[4].strip() for found in _BLOCK.finditer(text) if found[1] == kind}
+    if len(blocks) != text.count("-- name:") + text.count("-- fragment:"):
         raise ValueError(f"{path.name}: each query needs a unique name and a line of description above it")
     return blocks
 
 
 def _expand(path: Path, sql: str, fragments: Mapping[str, str]) -> str:
-    def fragment(found: re.Match[str]) -> str:
+    def fragment(found: Match) -> str:
         if found[1] not in fragments:
             raise ValueError(f"{path.name}: there is no fragment {found[1]}; there are {', '.join(sorted(fragments))}")
         return _expand(path, fragments[found[1]], fragments)

@@ -1,7 +1,6 @@
 """The filter options of the commands on many jobs: `--kind`, `--error`, `--group`, `--person`, `--since`, …."""
 
 import inspect
-import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_type_hints
 from uuid import UUID
@@ -13,10 +12,11 @@ from moneyflow.platform.errors import InvalidInputError, NotFoundError
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.contract import PRIORITIES
 from moneyflow.platform.jobs.failed.filters import Filter
+from moneyflow.platform.patterns import Pattern
 from ops.cli.servers import opened
 from ops.cli.times import WHEN, moment_or_ago
 
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_RANGE = Pattern(r"(\d{1,2})(?:-(\d{1,2}))?", longest=5)
 
 
 def filter_from(

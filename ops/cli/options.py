@@ -22,7 +22,10 @@ Rate = Annotated[
 ]
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="ids of jobs; else filters as below, or --all")]
 CanarySeconds = Annotated[
-    float, typer.Option("--canary-timeout", metavar="SECONDS", help="a canary that takes longer has failed")
+    float,
+    typer.Option(
+        "--canary-timeout", min=0, max=604_800, metavar="SECONDS", help="a canary that takes longer has failed"
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask, and run no canary first, when there are more than 20")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would happen, and change nothing")]

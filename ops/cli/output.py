@@ -10,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from moneyflow.platform.json_text import dumps
 from ops.cli.tables import Column, Listing, plain, prose, shown
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def fixed(name: str) -> Column:
 def print_json(value: object) -> None:
     """Print one JSON object; ids, times and byte strings as text."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
-    sys.stdout.buffer.write(orjson.dumps(value, default=_as_text, option=options) + b"\n")
+    sys.stdout.buffer.write(dumps(value, default=_as_text, option=options) + b"\n")
     sys.stdout.buffer.flush()
 
 

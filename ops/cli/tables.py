@@ -11,8 +11,11 @@ from datetime import datetime
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-#: Characters that a terminal may obey, escaped.
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+#: Characters of one text that are printed for people; `--json` prints all of it.
+_LONGEST_CELL = 16 * 1024
+#: Characters that a terminal may obey or cannot print, escaped.
+_CODES = (*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000))
+_CONTROL = {code: f"\\x{code:02x}" for code in _CODES if chr(code) not in "\t\n"}
 #: Columns of characters between two cells, before the cells below a line, and for prose that is still readable.
 _GAP, _INDENT, _PROSE = 2, 2, 24
 #: A longer word is none that an operator copies, such as a traceback's path, and may be broken.
@@ -33,8 +36,10 @@ def prose(name: str) -> Column:
 
 
 def plain(text: str, *, style: str = "") -> Text:
-    """Return untrusted text as it is: without markup, and with control characters escaped."""
-    return Text(text.translate(_CONTROL), style=style)
+    """Return untrusted text as it is: without markup, with control characters escaped, and cut when it is long."""
+    left_out = len(text) - _LONGEST_CELL
+    note = f"… ({left_out} more characters; see them with --json)" if left_out > 0 else ""
+    return Text(text[:_LONGEST_CELL].translate(_CONTROL) + note, style=style)
 
 
 def shown(value: object) -> str:

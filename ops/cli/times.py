@@ -1,15 +1,18 @@
 """Times, spans and rates as an operator writes them: `2026-01-31T03:00Z`, `90s`, `50/s`."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 from moneyflow.platform import clock
+from moneyflow.platform.bounds import LONGEST_WAIT, check_delay, check_moment
 from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.patterns import Pattern
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
-_RATE = re.compile(r"(\d+(?:\.\d+)?)(?:/([smh]))?")
+_SPAN = Pattern(r"(\d+(?:\.\d+)?)\s*([smhd])", longest=40)
+_RATE = Pattern(r"(\d+(?:\.\d+)?)(?:/([smh]))?", longest=40)
 
+#: Items per second; any faster is the same as no rate.
+_SLOWEST, _FASTEST = 1 / 3600, 1e6
 #: What `moment_or_ago` reads, for the help of options.
 WHEN = "a time such as 2026-01-31T03:00Z, or how long ago: 90s, 30m, 2h, 7d"
 
@@ -24,9 +27,11 @@ def span(text: str, *, option: str) -> timedelta:
     if found is None:
         raise InvalidInputError(f"{option}: give a number and one of s, m, h and d, such as 10m, not {text!r}")
     try:
-        return timedelta(seconds=float(found[1]) * _UNIT_SECONDS[found[2]])
+        given = timedelta(seconds=float(found[1]) * _UNIT_SECONDS[found[2]])
     except OverflowError as error:
-        raise InvalidInputError(f"{option}: {text} is too long") from error
+        raise InvalidInputError(f"{option}: {text} is too long; give at most {LONGEST_WAIT.days}d") from error
+    check_delay(given, name=option)
+    return given
 
 
 def moment(text: str, *, option: str) -> datetime:
@@ -41,6 +46,7 @@ def moment(text: str, *, option: str) -> datetime:
         raise InvalidInputError(f"{option}: {text!r} is not a time; write it like 2026-01-31T09:00:00Z") from error
     if read.tzinfo is None:
         raise InvalidInputError(f"{option}: {text} has no time zone; end it with Z or +01:00")
+    check_moment(read, name=option)
     return read
 
 
@@ -56,7 +62,9 @@ def moment_or_ago(text: str, *, option: str) -> datetime:
         read = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError, InvalidInputError) as error:
         raise InvalidInputError(f"{option} {text}: give {WHEN}") from error
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    aware = read if read.tzinfo else read.replace(tzinfo=UTC)
+    check_moment(aware, name=option)
+    return aware
 
 
 def rate_per_second(text: str, *, option: str) -> float:
@@ -67,6 +75,8 @@ def rate_per_second(text: str, *, option: str) -> float:
     """
     found = _RATE.fullmatch(text.strip())
     rate = float(found[1]) / _UNIT_SECONDS[found[2] or "s"] if found else 0
-    if rate <= 0:
-        raise InvalidInputError(f"{option} {text}: give a number above 0 such as 50/s, 600/m or 1000/h")
+    if not _SLOWEST <= rate <= _FASTEST:
+        raise InvalidInputError(
+            f"{option} {text}: give a number above 0 such as 50/s, 600/m or 1000/h, and at least 1/h"
+        )
     return rate

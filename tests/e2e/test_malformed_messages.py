@@ -10,7 +10,7 @@ from moneyflow.platform.brokers.job_message import encode
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.settings import AllSettings
-from tests.support import jobs, rabbitmq_admin
+from tests.support import jobs, rabbitmq_admin, unreadable_headers
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
 from tests.support.servers import RealServers
@@ -53,3 +53,39 @@ def test_a_malformed_message_is_rejected_and_the_good_jobs_after_it_run(
     assert (death["queue"], death["reason"]) == ("jobs", "rejected")
     assert worker.get("/healthz").status_code == 200
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+def test_messages_whose_headers_no_client_could_read_are_rejected_and_the_good_jobs_run(
+    platform: AllSettings, database: Database, processes: Processes
+) -> None:
+    fields = list(unreadable_headers.TAKEN.values())
+    for field in fields:
+        unreadable_headers.publish(platform, "jobs", b"forged", field)
+    processes.relay(wait_ready=False)
+    worker = processes.worker()
+
+    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, ids, "succeeded")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == len(fields), what="all of them are rejected")
+
+    assert worker.get("/healthz").status_code == 200
+    assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.parametrize("fence", [True, 2**63 - 1, -1, "1", [1], {"a": 1}, 1.5])
+def test_a_forged_fence_replays_nothing_and_the_good_jobs_run(
+    fence: object, platform: AllSettings, database: Database, processes: Processes, servers: RealServers
+) -> None:
+    (failed,) = jobs.enqueue(database, LeaveEffect())
+    jobs.change(database, failed, state="failed")
+    body = encode(failed, "leave_effect", timestamp_milliseconds=1).decode()
+    forged = {"headers": {"x-fence": fence, "x-attempts": fence, "x-death": fence, "x-error-class": fence}}
+    assert rabbitmq_admin.publish(servers, platform.rabbitmq_vhost, body, forged)
+    processes.relay(wait_ready=False)
+    processes.worker()
+
+    ids = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
+    jobs.until_all(database, ids, "succeeded")
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 0, what="the forged message is acked")
+
+    assert jobs.job(database, failed)["state"] == "failed"

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
 from moneyflow.platform.brokers.failed_message import FailedMessage
 from moneyflow.platform.brokers.failed_queue import FailedQueue
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import BusyError, UnavailableError
+from moneyflow.platform.jobs.failed import refused_messages
 from moneyflow.platform.jobs.failed.dead_letters import job_id, sweep
+from moneyflow.platform.jobs.failed.filters import Filter
 from moneyflow.settings import AllSettings
-from tests.support import rabbitmq_admin
+from tests.support import rabbitmq_admin, unreadable_headers
 from tests.support.failures import deliver_dead_letters, fail_jobs
 from tests.support.kombu_connection import kombu_connection
 from tests.support.servers import RealServers
@@ -197,3 +200,25 @@ def test_a_sweep_removes_stale_dead_letters_and_nothing_else(
     assert (swept.removed, swept.left, swept.refused) == (3, 2, 2)
     assert (again.removed, again.left, again.refused) == (0, 2, 2)
     assert [job_id(dead_letter) for dead_letter in _all(queue)] == [ids[3], ids[4], ids[5], None]
+
+
+@pytest.mark.parametrize("field", unreadable_headers.TAKEN.values(), ids=unreadable_headers.TAKEN)
+def test_a_message_whose_headers_no_client_could_read_is_read_swept_past_moved_and_restored(
+    field: bytes, queue: FailedQueue, queues: AllSettings, database: Database
+) -> None:
+    unreadable_headers.publish(queues, "jobs_failed", b"forged", field)
+    _write(queues, b"good")
+
+    forged, good = _all(queue)
+    swept = sweep(database, queue)
+    found = refused_messages.find(database, queue, Filter())
+    kept = FailedMessage.from_json(orjson.loads(orjson.dumps(forged.as_json())))
+    with queue.browse() as batches:
+        queue.move_to_jobs(next(batches)[0])
+    queue.put_back(kept)
+
+    assert (forged.body, good.body, forged.fence) == (b"forged", b"good", None)
+    assert (swept.removed, swept.refused) == (0, 2)
+    assert [one.message.body for one in found] == [b"forged", b"good"]
+    assert [one.body for one in _all(queue)] == [b"good", b"forged"]
+    assert rabbitmq_admin.ready(queues, "jobs") == 1

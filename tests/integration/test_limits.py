@@ -14,6 +14,7 @@ from moneyflow.platform.jobs.store import claims, completion
 from moneyflow.platform.jobs.store.completion import End, Failure, Outcome, Success
 from moneyflow.settings import AllSettings
 from tests.support import jobs
+from tests.support.effects import LeaveEffect
 from tests.support.kinds import Placed, Rated
 from tests.support.relay_queries import QUERIES
 from tests.support.store_worker import StoreWorker, store_worker
@@ -151,5 +152,12 @@ def test_a_limit_that_only_another_version_knows_is_named(database: Database, re
     assert [row["name"] for row in rows] == ["test_places"]
 
 
-def test_where_no_limit_is_declared_and_no_job_waits_for_one_none_is_unknown(relay: Connection[DictRow]) -> None:
-    assert relay.execute(QUERIES["unknown_limits"], {"names": []}).fetchall() == []
+@pytest.mark.parametrize("names", [[], ["test_rate"], ["test_places", "test_rate"]], ids=str)
+def test_where_no_job_waits_for_a_limit_none_is_unknown(names: list[str], relay: Connection[DictRow]) -> None:
+    assert relay.execute(QUERIES["unknown_limits"], {"names": names}).fetchall() == []
+
+
+def test_a_job_of_a_declared_limit_makes_no_limit_unknown(database: Database, relay: Connection[DictRow]) -> None:
+    jobs.enqueue(database, Placed(), Rated(), LeaveEffect())
+
+    assert relay.execute(QUERIES["unknown_limits"], {"names": ["test_places", "test_rate"]}).fetchall() == []

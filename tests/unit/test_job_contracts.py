@@ -39,7 +39,7 @@ def test_an_unknown_option_fails_at_the_declaration() -> None:
 
 @pytest.mark.parametrize("options", [{"priority": -1}, {"priority": 11}, {"time_limit_seconds": 0}], ids=str)
 def test_a_number_out_of_range_fails_at_the_declaration(options: dict[str, int]) -> None:
-    with pytest.raises(TypeError, match="priority is 0 to 10"):
+    with pytest.raises(TypeError, match=next(iter(options))):
         type("Greet", (Job,), {"__module__": __name__}, kind="greet", **options)
 
 

@@ -34,3 +34,23 @@ def test_numbers_flags_and_nothing_stay_and_the_original_is_not_changed() -> Non
 
     assert shown == {**payload, "who": f"{MASK}@b.example"}
     assert payload["who"] == "a@b.example"
+
+
+def test_what_is_too_long_or_too_deep_to_be_read_is_cut_with_a_note() -> None:
+    deep: object = "x"
+    for _ in range(200):
+        deep = [deep]
+
+    shown = masked({"text": "a" * 40_000, "list": list(range(10_000))})
+
+    assert shown["text"] == "a" * 32_768 + "… (7232 more characters)"
+    assert shown["list"][-1] == f"… ({10_000 - len(shown['list']) + 1} more)"
+    assert "too deep to be shown" in str(masked(deep))
+    assert masked({"k" * 1_000: "x"}) == {"k" * 1_000: MASK}
+
+
+def test_a_secret_at_the_cut_of_a_long_text_is_masked_whole() -> None:
+    for before in range(32_768 - 12, 32_769):
+        shown = masked("." * (before - 1) + " hunter22.hunter22@mail.example" + "." * 40_000)
+
+        assert "hu" not in shown

@@ -1,14 +1,25 @@
 """What a worker reads off the queue: nothing in it is trusted but the job's id."""
 
+import json
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import orjson
 import pika
 import pytest
+from amqp import serialization
 
-from moneyflow.platform.brokers.job_message import decode, encode, fence_of, priority_of
+from moneyflow.platform.brokers import amqp_decoding
+from moneyflow.platform.brokers.failed_message import FailedMessage, fence_of
+from moneyflow.platform.brokers.job_message import decode, encode, priority_of
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.failed.filters import Filter
+from moneyflow.platform.jobs.failed.refused_messages import Refused, groups_of
+from tests.support import unreadable_headers
 
 _ID = UUID("01934567-89ab-7cde-8f01-23456789abcd")
 
@@ -25,10 +36,71 @@ def test_a_message_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize(
     ("headers", "fence"),
-    [(None, None), ({}, None), ({"x-fence": 3}, 3), ({"x-fence": "3"}, None), ({"x-fence": True}, None)],
-)
-def test_a_fence_is_a_whole_number_or_none(headers: dict[str, object] | None, fence: int | None) -> None:
+    [
+        (None, None), ({}, None), ([], None), ({"x-fence": 3}, 3), ({"x-fence": 2**63 - 1}, 2**63 - 1),
+        ({"x-fence": pika.compat.long(2**62)}, 2**62),
+        *[({"x-fence": forged}, None) for forged in (True, False, "3", 3.0, -1, 2**63, None, [3], {"x": 3}, b"3")],
+    ],
+)  # fmt: skip
+def test_a_fence_is_a_number_that_postgres_can_hold_or_none(headers: Any, fence: int | None) -> None:
     assert fence_of(headers) == fence
+    assert type(fence_of(headers)) is type(fence)  # And not of pika's own class of integers.
+
+
+#: Values of any header, as a client may send them and RabbitMQ takes them.
+_FORGED: dict[str, Any] = {
+    "boolean": True, "large": 2**63 - 1, "negative": -1, "float": 1.5, "nan": math.nan, "infinity": -math.inf,
+    "null": None, "bytes": b"\xff\x00", "text": "x" * 10_000, "nul": "a\x00b", "half": "a\ud800",
+    "list": [1, "x", None], "table": {"a": {"b": [True]}}, "decimal": Decimal("1.5"), "empty": {},
+    "time": datetime.max,  # noqa: DTZ901 - as py-amqp reads it
+}  # fmt: skip
+_HEADERS = (
+    "x-fence", "x-death", "x-attempts", "x-error-class", "x-error-message", "x-error-traceback", "x-failed-at",
+    "x-worker", "traceparent", "x-first-death-queue",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("forged", _FORGED.values(), ids=_FORGED)
+@pytest.mark.parametrize("header", _HEADERS)
+def test_a_forged_header_of_any_type_is_read_shown_and_kept(header: str, forged: Any) -> None:
+    for value in (forged, [forged], [{"time": forged, "count": forged, "reason": forged}], {"time": forged}):
+        message = FailedMessage(tag=1, body=b"{}", headers={header: value})
+
+        assert message.fence is None or header == "x-fence"
+        assert message.moment is None or isinstance(message.moment, datetime)
+        kept = json.dumps(message.as_json(), allow_nan=False)
+        assert "\\u0000" not in kept
+        assert "\\ud800" not in kept
+        assert FailedMessage.from_json(json.loads(kept)).body == b"{}"
+
+
+@pytest.mark.parametrize("forged", [*_FORGED.values(), 2**70], ids=[*_FORGED, "huge"])
+@pytest.mark.parametrize("name", ["message_id", "type", "timestamp", "priority", "content_type"])
+def test_a_forged_property_of_any_type_is_read_and_shown(name: str, forged: Any) -> None:
+    refused = Refused(
+        message=FailedMessage(tag=1, body=b'{"actor_name": ["x"]}', properties={name: forged}), error_class="x", why="x"
+    )
+
+    assert len(refused.message.fingerprint) == 12
+    assert isinstance(refused.kind, str)
+    refused.matches(Filter(kinds=("x",), priorities=(1,), since=datetime(2020, 1, 1, tzinfo=UTC)))
+    groups_of([refused])
+    json.dumps(refused.message.as_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("field", unreadable_headers.FIELDS.values(), ids=unreadable_headers.FIELDS)
+def test_headers_that_no_client_could_read_break_no_connection(field: bytes) -> None:
+    amqp_decoding.install_for_kombu()
+    properties = unreadable_headers.properties(field)
+
+    by_pika = pika.BasicProperties()
+    by_pika.decode(properties)
+    by_kombu, end = serialization.PROPERTY_CLASSES[60](properties, 0)
+
+    assert end == len(properties)
+    assert by_pika.headers is not None
+    assert by_kombu["type"] == "\\xff\\xfe"
+    assert fence_of(by_pika.headers) is fence_of(by_kombu["application_headers"]) is None
 
 
 def test_a_message_is_dramatiqs_json_whose_only_argument_is_the_jobs_id() -> None:

@@ -208,11 +208,15 @@ def test_the_cause_is_kept_and_redacted_too(redactor: Redactor) -> None:
 
 
 def test_a_long_traceback_keeps_its_end_within_eight_kibibytes(redactor: Redactor) -> None:
-    failure = redactor.failure(_raised(ValueError("€" * 10_000 + "the end")))
+    error: Exception = ValueError("€" * 10_000)
+    for number in range(20):
+        error = _raised(ValueError(f"{'€' * 1_000}, cause {number}"), error)
+
+    failure = redactor.failure(error)
 
     assert failure.traceback is not None
     assert len(failure.traceback.encode()) <= 8 * 1024
-    assert failure.traceback.rstrip().endswith("€the end")
+    assert failure.traceback.rstrip().endswith("€, cause 19")
 
 
 def test_a_long_message_is_cut(redactor: Redactor) -> None:
@@ -223,6 +227,48 @@ def test_a_secret_at_the_cut_is_not_half_shown(redactor: Redactor) -> None:
     failure = redactor.failure(ValueError("x" * 2040 + _PASSWORD))
 
     assert failure.message == "x" * 2040 + "***"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _PASSWORD,
+        "k" * 40,
+        "ada.lovelace.the.first@mail.example",
+        "password=s3cr3t-s3cr3t-s3cr3t",
+        "Authorization: Bearer " + "s3cr3t" * 500,
+        "amqp://app:s3cr3ts3cr3t@broker:5672/x",
+        "amqp://app:" + "s3cr3t" * 500 + "@broker:5672/x",
+    ],
+    ids=["password", "key", "address", "named value", "long token", "URL", "long URL"],
+)
+def test_no_part_of_a_secret_is_shown_wherever_the_text_is_cut(redactor: Redactor, text: str) -> None:
+    for before in (*range(2048 - min(len(text), 60), 2050), 10_000):
+        failure = redactor.failure(_raised(ValueError("." * before + " " + text + " end")))
+
+        for stored in (failure.message, failure.traceback or ""):
+            shown = stored.rpartition("..")[2]
+            assert not {"corr", "orse", "kkkk", "love", "s3cr"} & {shown[n : n + 4] for n in range(len(shown))}
+
+
+def test_a_secret_that_a_note_a_cause_or_a_group_has_is_redacted(redactor: Redactor) -> None:
+    error = ExceptionGroup("both", [ValueError("token=s3cr3t"), OSError("password=s3cr3t")])
+    error.add_note("secret: s3cr3t")
+
+    failure = redactor.failure(_raised(error, KeyError("api_key=s3cr3t")))
+
+    assert "s3cr3t" not in (failure.traceback or "")
+    assert (failure.traceback or "").count("***") == 4
+
+
+def test_the_lines_of_a_key_are_secrets_too() -> None:
+    key = "-----BEGIN-----\nMIIBfirst\nMIIBsecond\n"
+
+    failure = Redactor(load_all({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": key})).failure(
+        _raised(ValueError("at line 3: MIIBsecond"))
+    )
+
+    assert failure.message == "at line 3: ***"
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b"], ids=["NUL", "a lone surrogate"])

@@ -46,7 +46,7 @@ def _ticks(after: str, count: int, **options: Any) -> list[str]:
         ({"overlap": "never"}, "overlap: must be one of skip, allow, not 'never'"),
         ({"catch_up": "some"}, "catch_up: must be one of none, latest, all, not 'some'"),
         ({"catch_up": "all", "overlap": "skip"}, "catch_up: 'all' needs overlap='allow'"),
-        ({"on_time_seconds": 0}, "on_time_seconds: must be above 0, not 0"),
+        ({"on_time_seconds": 0}, "on_time_seconds: must be above 0 and at most 100 years, not 0"),
         ({"job": lambda _: "sweep"}, "job: must be a job or return one, not 'sweep'"),
     ],
     ids=lambda value: value if isinstance(value, str) else ",".join(value),

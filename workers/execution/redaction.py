@@ -1,13 +1,12 @@
 """Redaction: an error as text that may be stored and sent, without secrets and mail addresses, and cut."""
 
-import re
-import traceback
-
 from pydantic import SecretStr
 
 from moneyflow.platform.jobs.store.completion import Failure
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.settings import Section
-from moneyflow.platform.telemetry.masking import MASK, masked_text
+from moneyflow.platform.telemetry import tracebacks
+from moneyflow.platform.telemetry.masking import masked_text
 from workers.outcome import EndedByHandlerError
 
 _TRACEBACK_LIMIT = 8 * 1024
@@ -15,15 +14,12 @@ _MESSAGE_LIMIT = 2 * 1024
 _GROUP_LIMIT = 200
 _CLASS_LIMIT = 200
 _SHORTEST_SECRET = 6
-_SECRET_LIKE = re.compile(
-    r"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization|bearer)\W{1,4}(?:(?:basic|bearer) )?)"
-    r"([^\s'\",;)]+)"
-)
 #: What differs from job to job in messages that say the same: what is quoted, ids, numbers. A short quoted word, as
 #: the name of a field, is what the message says: it stays.
-_DIFFERS = re.compile(
+_DIFFERS = Pattern(
     r"(?<!\w)(?P<word>\"[A-Za-z_]{1,24}\"|'[A-Za-z_]{1,24}')|\"[^\"]*\"|(?<!\w)'[^']*'|"
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|0x[0-9a-fA-F]+|\d+(?:[.:]\d+)*"
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|0x[0-9a-fA-F]+|\d+(?:[.:]\d+)*",
+    longest=_MESSAGE_LIMIT,
 )
 
 
@@ -31,40 +27,33 @@ class Redactor:
     """Replaces this process's secrets in the text of errors."""
 
     def __init__(self, settings: Section) -> None:
-        values = (value.get_secret_value() for _, value in settings if isinstance(value, SecretStr))
-        self._secrets = sorted((v for v in values if len(v) >= _SHORTEST_SECRET), key=len, reverse=True)
+        values = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
+        # A traceback may hold one line of a key alone.
+        parts = {part for value in values for part in (value, *value.splitlines())}
+        self._secrets = [part for part in parts if len(part) >= _SHORTEST_SECRET]
 
     def failure(self, error: BaseException) -> Failure:
         """Return the error's class, message, group and traceback, redacted and cut."""
-        message = self._clean(_text(error))[:_MESSAGE_LIMIT]
+        message = self._head(tracebacks.text_of(error), _MESSAGE_LIMIT)
         if isinstance(error, EndedByHandlerError):
             return Failure(error_class=type(error.ending).__name__, message=message, group=group(message))
-        lines = traceback.format_exception(error)
         return Failure(
             error_class=type(error).__name__[:_CLASS_LIMIT],
             message=message,
             group=group(message),
-            traceback=_last_bytes(self._clean("".join(lines)), _TRACEBACK_LIMIT),
+            traceback=_last_bytes(tracebacks.formatted(error, cut=self._head), _TRACEBACK_LIMIT),
         )
 
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        text = _SECRET_LIKE.sub(rf"\1{MASK}", masked_text(text))
+    def _head(self, text: str, limit: int) -> str:
+        """Return the beginning of a text, cut before it is redacted."""
+        redacted = masked_text(text, limit=limit, secrets=self._secrets)[:limit]
         # Postgres's text and AMQP's headers take neither NUL nor half of a surrogate pair.
-        return text.replace("\x00", "�").encode("utf-8", "replace").decode()
+        return redacted.replace("\x00", "�").encode("utf-8", "replace").decode()
 
 
 def group(message: str) -> str:
     """Return the message without what differs from job to job, so that failures of one cause are counted together."""
     return _DIFFERS.sub(lambda found: found["word"] or "…", message)[:_GROUP_LIMIT]
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an error without text must not hide that the job failed
-        return "(the error has no text)"
 
 
 def _last_bytes(text: str, limit: int) -> str:

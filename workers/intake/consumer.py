@@ -18,7 +18,9 @@ from dramatiq.brokers.rabbitmq import _RabbitmqConsumer
 from dramatiq.errors import ConnectionClosed
 
 from moneyflow.platform import failpoints
-from moneyflow.platform.brokers.job_message import decode, fence_of, priority_of
+from moneyflow.platform.brokers import amqp_decoding
+from moneyflow.platform.brokers.failed_message import fence_of
+from moneyflow.platform.brokers.job_message import decode, priority_of
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.jobs.contract import PRIORITIES
@@ -29,6 +31,8 @@ from workers.intake.delivery import Delivery, Verdict
 from workers.intake.prefetch import Credit, PrefetchPolicy
 
 log = structlog.get_logger(__name__)
+
+amqp_decoding.install_for_pika()
 
 _ACKED = failpoints.declare("worker.acked")
 

@@ -5,16 +5,16 @@ before 3.11.10, 3.12.5 and 3.13 writes the line breaks that come out of them.
 """
 
 import base64
-import re
 from collections.abc import Sequence
+
+from moneyflow.platform.patterns import Pattern
 
 #: Characters of a line before it is folded; one word may be longer, as names and addresses are shorter than the 998
 #: characters that RFC 5322 allows.
 _LINE = 78
 #: Bytes of text in an encoded word: 52 characters of base64, so that it fits a line with any name of a header.
 _WORD_BYTES = 39
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_VISIBLE = re.compile(r"[\x20-\x7e]*")
+_ATOMS = Pattern(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", longest=1_000)
 
 
 def text_header(name: str, text: str) -> bytes:
@@ -40,7 +40,7 @@ def _phrase(text: str) -> Sequence[str]:
 
 def _is_plain(text: str) -> bool:
     """Return whether every reader shows the text as it is: visible ASCII without encoded words and spaces around."""
-    return _VISIBLE.fullmatch(text) is not None and "=?" not in text and text == text.strip()
+    return text.isascii() and text.isprintable() and "=?" not in text and text == text.strip()
 
 
 def _encoded_words(text: str) -> list[str]:

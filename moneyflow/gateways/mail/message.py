@@ -1,7 +1,6 @@
 """The MIME message of a mail, built in one way by every adapter, and read once more before it is sent."""
 
 import quopri
-import re
 import secrets
 from dataclasses import dataclass
 from email.utils import format_datetime
@@ -13,8 +12,6 @@ from moneyflow.gateways.mail.headers import address_header, text_header
 from moneyflow.gateways.mail.reading import check_message
 from moneyflow.platform import clock
 from moneyflow.platform.errors import PermanentError
-
-_LINE_BREAK = re.compile(r"\r\n|\r")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +60,7 @@ def build(rendered: Rendered, *, sender: Recipient, to: Recipient, job_id: UUID)
 
 def _encoded(text: str) -> bytes:
     try:
-        return _LINE_BREAK.sub("\n", text).encode()
+        return text.replace("\r\n", "\n").replace("\r", "\n").encode()
     except UnicodeEncodeError as error:
         raise PermanentError(f"the mail's text cannot be encoded: {error.reason}; correct its values") from error
 

@@ -3,7 +3,6 @@
 SECURITY: the reader shares nothing with what wrote the message: it splits bytes and decodes no header.
 """
 
-import re
 from collections.abc import Mapping
 from email import policy
 from email.message import Message
@@ -11,14 +10,14 @@ from email.parser import BytesParser
 from typing import Any
 
 from moneyflow.platform.errors import PermanentError
+from moneyflow.platform.patterns import Pattern
 
 _HEADERS = [
     "Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
 ]  # fmt: skip
 _PART_HEADERS = ["Content-Type", "Content-Transfer-Encoding"]
-_BARE_LINE_BREAK = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 #: One address, alone or in angle brackets after a display name: atoms, encoded words, or one quoted string.
-_ONE_ADDRESS = re.compile(r'(?:(?:"(?:[^"\\]|\\.)*"\s+|[^"<>()@,;:\\]+\s)(?=<))?<?([^\s<>"(),;:]+)>?')
+_ONE_ADDRESS = Pattern(r'(?:(?:"(?:[^"\\]|\\.)*"\s+|[^"<>()@,;:\\]+\s)(?=<))?<?([^\s<>"(),;:]+)>?', longest=2_000)
 #: Bytes of the longest line that a server has to take, by RFC 5322.
 _LONGEST_LINE = 998
 
@@ -35,7 +34,8 @@ def check_message(content: bytes, *, sender: str, recipient: str, texts: Mapping
 
 
 def _fault(content: bytes, *, sender: str, recipient: str, texts: Mapping[str, bytes]) -> str | None:
-    if _BARE_LINE_BREAK.search(content) or b"\x00" in content:
+    lines = content.replace(b"\r\n", b"")
+    if any(character in lines for character in (b"\r", b"\n", b"\x00")):
         return "a bare line break or a NUL"
     if max(map(len, content.split(b"\r\n"))) > _LONGEST_LINE:
         return f"a line of more than {_LONGEST_LINE} bytes"

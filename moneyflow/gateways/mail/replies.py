@@ -4,19 +4,18 @@ A refused recipient is a bounce: nothing that an operator or a retry could mend.
 sender, of a command or of the text is no bounce: the address may be good.
 """
 
-import re
-
 import aiosmtplib
 
 from moneyflow.gateways.mail import Bounce
 from moneyflow.platform.errors import PermanentError, UnavailableError
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.telemetry.masking import masked_text
 
 _PERMANENT = range(500, 600)
 #: Replies to RCPT about the session or a command, and not about the recipient: unknown command, bad sequence, login.
 _OF_THE_SESSION = frozenset({500, 502, 503, 504, 530, 534, 535, 538, 555})
 #: An enhanced status code (RFC 3463), which begins the text of a reply.
-_STATUS = re.compile(r"5\.\d{1,3}\.\d{1,3}(?!\S)")
+_STATUS = Pattern(r"\A5\.\d{1,3}\.\d{1,3}(?!\S)", longest=100)
 _POLICY = "5.7."
 #: Of these a later mail may reach the same address: the mailbox is full, or the mail too large for it.
 _FULL = frozenset({"5.2.2", "5.2.3", "5.3.4"})
@@ -38,7 +37,7 @@ NO_SMTPUTF8 = Bounce(
 def bounce(error: aiosmtplib.SMTPException) -> Bounce | None:
     """Return the hard bounce that a reply is, or None."""
     code, text = _reply(error)
-    status = found[0] if (found := _STATUS.match(text)) else None
+    status = found[0] if (found := _STATUS.search(text)) else None
     if code not in _PERMANENT or code in _OF_THE_SESSION or (status or "").startswith(_POLICY):
         return None
     is_of_the_recipient = (status or "").startswith(_OF_THE_RECIPIENT)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +10,11 @@ from typing import Any, Self
 
 from moneyflow.platform.clock import rfc3339_to_the_second
 
-_FENCE, _DEATH = "x-fence", "x-death"
+#: Header of a dead letter: the fence of the failure that it describes, so that it replays the job at most once.
+FENCE_HEADER = "x-fence"
+_DEATH = "x-death"
+#: The first number that is no fence, because Postgres cannot hold it.
+_PAST_FENCES = 2**63
 #: Headers in which RabbitMQ recorded how it dead-lettered the message; they are not published again.
 _DEATH_HEADERS = (_DEATH, "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
                   "x-last-death-exchange", "x-last-death-queue", "x-last-death-reason")  # fmt: skip
@@ -31,13 +36,12 @@ class FailedMessage:
     @property
     def fence(self) -> int | None:
         """The fence of the failure that a dead letter describes; None when the relay did not write the message."""
-        fence = self.headers.get(_FENCE)
-        return fence if isinstance(fence, int) and not isinstance(fence, bool) else None
+        return fence_of(self.headers)
 
     @property
     def fingerprint(self) -> str:
         """A short name; messages of the same bytes and the same id share it."""
-        name = str(self.properties.get("message_id", "")).encode()
+        name = str(self.properties.get("message_id", "")).encode("utf-8", "backslashreplace")
         return hashlib.sha256(len(name).to_bytes(4, "big") + name + self.body).hexdigest()[:12]
 
     @property
@@ -50,7 +54,7 @@ class FailedMessage:
     def moment(self) -> datetime | None:
         """When RabbitMQ dead-lettered it, else when it was published."""
         found = self.death.get("time") or self.properties.get("timestamp")
-        if isinstance(found, int):
+        if isinstance(found, int) and not isinstance(found, bool):
             with suppress(ValueError, OverflowError, OSError):
                 return datetime.fromtimestamp(found, UTC)
             return None
@@ -92,14 +96,29 @@ class FailedMessage:
         return {name: value for name, value in self.headers.items() if name not in _DEATH_HEADERS}
 
 
+def fence_of(headers: Any) -> int | None:
+    """Return the fence in a dead letter's headers; None when the relay did not write the message."""
+    fence = headers.get(FENCE_HEADER) if isinstance(headers, dict) else None
+    # A boolean is an integer to Python, and not to Postgres; pika's integers are of a class of its own.
+    if not isinstance(fence, int) or isinstance(fence, bool) or not 0 <= fence < _PAST_FENCES:
+        return None
+    return int(fence)
+
+
 def _plain(value: Any) -> Any:
-    """Return a header's value as JSON can hold it."""
+    """Return a header's value as JSON, and Postgres's jsonb, can hold it."""
     if isinstance(value, dict):
-        return {str(key): _plain(content) for key, content in value.items()}
+        return {_text(str(key)): _plain(content) for key, content in value.items()}
     if isinstance(value, list):
         return [_plain(content) for content in value]
     if isinstance(value, datetime):  # AMQP's times have seconds.
         return rfc3339_to_the_second(value if value.tzinfo else value.replace(tzinfo=UTC))
     if isinstance(value, bytes | bytearray):
-        return value.decode("utf-8", "replace")
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+        return _text(value.decode("utf-8", "replace"))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if isinstance(value, int | bool | None) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    return text.replace("\x00", "�").encode("utf-8", "replace").decode()

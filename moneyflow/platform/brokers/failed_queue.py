@@ -15,10 +15,13 @@ from kombu.connection import Connection
 from kombu.exceptions import ChannelError, OperationalError
 from kombu.transport.pyamqp import Transport
 
+from moneyflow.platform.brokers import amqp_decoding
 from moneyflow.platform.brokers.failed_message import FailedMessage
 from moneyflow.platform.brokers.rabbitmq import DEAD_EXCHANGE, FAILED_QUEUE, JOBS_EXCHANGE, JOBS_QUEUE
 from moneyflow.platform.errors import BusyError, UnavailableError
 from moneyflow.platform.settings import RabbitmqSettings
+
+amqp_decoding.install_for_kombu()
 
 #: Messages that one batch of a pass holds.
 _BATCH = 1000

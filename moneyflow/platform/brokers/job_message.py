@@ -4,7 +4,6 @@ The body is Dramatiq's JSON with the job's id as its only argument. Only the rel
 workers consume them.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,15 +13,14 @@ from uuid import UUID
 import orjson
 import pika
 
+from moneyflow.platform.brokers.failed_message import FENCE_HEADER
 from moneyflow.platform.brokers.rabbitmq import DEAD_EXCHANGE, HIGHEST_PRIORITY, JOBS_EXCHANGE, JOBS_QUEUE
 from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.ids import parse_id
+from moneyflow.platform.patterns import Pattern
 
-#: Header of a dead letter: the fence of the failure that it describes, so that it replays the job at most once.
-FENCE_HEADER = "x-fence"
-
-_KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
+_KIND = Pattern(r"[a-z][a-z0-9_]{1,62}", longest=63)
 _FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
 
 
@@ -55,12 +53,6 @@ def dead_letter_message(dead_letter: Mapping[str, Any]) -> Outgoing:
     }
     properties = _properties(dead_letter, **headers)
     return Outgoing(exchange=DEAD_EXCHANGE, routing_key=JOBS_QUEUE, body=_body(dead_letter), properties=properties)
-
-
-def fence_of(headers: Mapping[str, Any] | None) -> int | None:
-    """Return the fence in a dead letter's headers; None when the relay did not publish the message."""
-    fence = (headers or {}).get(FENCE_HEADER)
-    return fence if isinstance(fence, int) and not isinstance(fence, bool) else None
 
 
 def encode(job_id: UUID, kind: str, *, timestamp_milliseconds: int) -> bytes:

@@ -1,6 +1,5 @@
 """Event contract: the base class of every event, and the CloudEvents envelope that it is sent in."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -12,10 +11,11 @@ from moneyflow.platform import clock
 from moneyflow.platform.errors import PoisonError, UnknownVersionError, UnreadableError
 from moneyflow.platform.events.envelope import Envelope
 from moneyflow.platform.events.topics import event_topics
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.payloads import Payload, Upgrade, to_json
 from moneyflow.platform.telemetry.origin import Origin
 
-_TYPE = re.compile(r"[a-z]+(\.[a-z_]+)+")
+_TYPE = Pattern(r"[a-z]+(\.[a-z_]+)+", longest=100)
 
 #: Bytes of the largest envelope: with its headers it fits into a record of Kafka's `message.max.bytes` (1 MiB).
 MAX_EVENT_BYTES = 900_000

@@ -1,6 +1,5 @@
 """CloudEvents envelope as consumers read it: its attributes are checked, its data is not interpreted."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +8,16 @@ from typing import Any
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from moneyflow.platform.bounds import EARLIEST, LATEST
 from moneyflow.platform.errors import PoisonError
+from moneyflow.platform.patterns import Pattern
 
 #: Characters of an attribute; a longer one fits into no index.
 _MAX_ATTRIBUTE = 255
 _REQUIRED = ("specversion", "id", "source", "type", "subject", "time")
 #: The version is the last part of an event's `dataschema`.
-_SCHEMA = re.compile(r"/schemas/(?P<type>[a-z._]{1,200})/(?P<version>[1-9][0-9]{0,4})")
-_SEQUENCE = re.compile(r"[1-9][0-9]{0,17}")
+_SCHEMA = Pattern(r"/schemas/(?P<type>[a-z._]{1,200})/(?P<version>[1-9][0-9]{0,4})", longest=300)
+_SEQUENCE = Pattern(r"[1-9][0-9]{0,17}", longest=18)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,8 @@ def read(value: bytes | None) -> Envelope:
     time, subject = event.get_time(), event.get_subject()
     if time is None or time.tzinfo is None:
         raise PoisonError("the attribute time has no time zone")
+    if not EARLIEST <= time < LATEST:
+        raise PoisonError(f"the attribute time is not between {EARLIEST.year} and {LATEST.year - 1}")
     return Envelope(
         id=_text("id", event.get_id()),
         source=_text("source", event.get_source()),

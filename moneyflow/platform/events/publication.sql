@@ -10,5 +10,6 @@ delete from outbox_events where sequence = any(%(sequences)s);
 
 -- name: age
 -- The number of events that wait for the relay, and the age of the oldest one in seconds.
-select count(*) as rows, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float as seconds
+select count(*) as rows,
+    coalesce(extract(epoch from clock_timestamp()) - extract(epoch from min(created_at)), 0)::float as seconds
 from outbox_events;

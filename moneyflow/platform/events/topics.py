@@ -1,8 +1,8 @@
 """Topic registry: each Kafka topic is declared next to its events, and `migrate` creates all of them."""
 
-import re
+from moneyflow.platform.patterns import Pattern
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+_NAME = Pattern(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+", longest=249)
 
 #: Names of the declared event topics, in the order of their declaration; filled when the contracts are imported.
 _event_topics: dict[str, None] = {}

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from moneyflow.platform import clock
+from moneyflow.platform.json_text import dumps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ def json_answer(
     Ids are written as text, and times as RFC 3339 in UTC to the second.
     """
     tagged = {"ETag": etag} if etag else {}
-    body = orjson.dumps(value, default=_written, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    body = dumps(value, default=_written, option=orjson.OPT_PASSTHROUGH_DATETIME)
     return Answer(status=status, headers={**(headers or {}), **tagged}, body=body)
 
 

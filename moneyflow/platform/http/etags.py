@@ -1,10 +1,9 @@
 """Entity tags (RFC 9110): conditional reads with `If-None-Match`, conditional updates with `If-Match`."""
 
-import re
-
 from moneyflow.platform.errors import PreconditionFailedError
+from moneyflow.platform.patterns import Pattern
 
-_TAG = re.compile(r'(W/)?"([^"]*)"')
+_TAG = Pattern(r'(W/)?"([^"]*)"', longest=8192)
 
 
 def version_etag(version: int) -> str:
@@ -16,7 +15,7 @@ def is_listed(etag: str, *, if_none_match: str | None) -> bool:
     """Return whether the client has this state already; weak comparison, as RFC 9110 demands for `If-None-Match`."""
     if if_none_match is None:
         return False
-    return if_none_match.strip() == "*" or _opaque(etag) in {tag for _, tag in _TAG.findall(if_none_match)}
+    return if_none_match.strip() == "*" or _opaque(etag) in {tag[2] for tag in _TAG.finditer(if_none_match)}
 
 
 def require_match(etag: str, *, if_match: str | None) -> None:
@@ -27,7 +26,7 @@ def require_match(etag: str, *, if_match: str | None) -> None:
     """
     if if_match is None:
         raise PreconditionFailedError("send the ETag of your last read in the header If-Match")
-    strong = {tag for weak, tag in _TAG.findall(if_match) if not weak}
+    strong = {tag[2] for tag in _TAG.finditer(if_match) if not tag[1]}
     if if_match.strip() != "*" and _opaque(etag) not in strong:
         raise PreconditionFailedError("it has changed since your last read; read it again and repeat your change")
 

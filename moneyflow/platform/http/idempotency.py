@@ -12,7 +12,6 @@ In the transaction of the request's effects::
 
 import hashlib
 import hmac
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +20,11 @@ from psycopg.types.json import Jsonb
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ConflictError, InvalidInputError
 from moneyflow.platform.http.answers import Answer
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEY = Pattern(r"[\x21-\x7e]{1,255}", longest=255)
 
 
 @dataclass(frozen=True, kw_only=True)

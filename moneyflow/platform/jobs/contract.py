@@ -1,15 +1,18 @@
 """Job contracts: a frozen payload with a kind, a version, a priority and the policies by which it runs."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from moneyflow.platform.bounds import LONGEST_WAIT_SECONDS, is_count, is_wait
 from moneyflow.platform.jobs.limits import Limit
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.payloads import Payload, Upgrade
 
 PRIORITIES = range(11)
-_KIND = re.compile(r"[a-z][a-z0-9_]{1,62}")
+#: What Postgres's smallint holds.
+_VERSIONS = range(1, 2**15)
+_KIND = Pattern(r"[a-z][a-z0-9_]{1,62}", longest=63)
 _DEFAULT_RETRY, _DEFAULT_UNIQUE, _DEFAULT_BREAKER = RetryPolicy(), Unique(), Breaker()
 
 #: Declared contracts by kind; filled when their modules are imported.
@@ -59,8 +62,10 @@ class Job(Payload):
         if unknown:
             raise TypeError(f"{cls.__name__}: unknown option {', '.join(unknown)}")
         _check_kind(cls, kind)
-        if priority not in PRIORITIES or time_limit_seconds < 1:
-            raise TypeError(f"{cls.__name__}: priority is 0 to 10, and time_limit_seconds at least 1")
+        if priority not in PRIORITIES or version not in _VERSIONS:
+            raise TypeError(f"{cls.__name__}: priority is 0 to 10, version {_VERSIONS[0]} to {_VERSIONS[-1]}")
+        if not (is_count(time_limit_seconds) and is_wait(time_limit_seconds)):
+            raise TypeError(f"{cls.__name__}: time_limit_seconds is a whole number, 1 to {LONGEST_WAIT_SECONDS:.0f}")
         _check_limit(cls, limit)
         cls.declare_payload(kind, version=version, upgrades=upgrades)
         cls.kind, cls.priority = kind, priority

@@ -10,11 +10,12 @@ from uuid import UUID
 
 import structlog
 
+from moneyflow.platform import bounds
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import metrics
-from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.jobs.contract import PRIORITIES, Job
 from moneyflow.platform.jobs.policy import Unique
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.payloads import to_json
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
+#: Characters of a key; four bytes each fit into an entry of an index.
+_LONGEST_KEY = 600
 #: Jobs that one statement inserts.
 _ROWS_A_STATEMENT = 1000
 
@@ -39,7 +42,8 @@ def enqueue(session: Session, job: Job, *, at: datetime | None = None, delay: ti
     Raises:
         ValueError: both `at` and `delay` are given, or `at` has no time zone.
         InvalidInputError: a field of the payload would come back changed, or names what does not exist, such as a
-            template; the text names it, and nothing is inserted.
+            template; or the job is due before 1970 or in more than 100 years; or its priority or a key does not fit.
+            The text names it, and nothing is inserted.
     """
     return enqueue_many(session, [job], at=at, delay=delay)[0]
 
@@ -65,10 +69,16 @@ def enqueue_many(
         raise ValueError("give either `at`, with a time zone, or `delay`")
     for job in jobs:
         job.check_payload()
+    if at is not None:
+        bounds.check_due(at)
+    if delay is not None:
+        bounds.check_delay(delay)
+    if priority is not None:
+        _check_priority(priority)
     asked_by = origin.current()
     shared = {
         "at": at,
-        "delay_seconds": delay.total_seconds() if delay else 0.0,
+        "delay_seconds": max(delay.total_seconds(), 0.0) if delay else 0.0,
         "batch_id": batch_id,
         "waits_for": "batch" if waits_for_batch else None,
         "priority": priority,
@@ -146,6 +156,9 @@ def _ready(inserted: Iterable[tuple[Job, UUID]], shared: Mapping[str, Any]) -> l
 
 def _row(job: Job, unique: Unique, **own: UUID | str | None) -> dict[str, Any]:
     """Return a job as the statement reads it; `own` holds the fields that its contract does not have."""
+    _check_priority(job.message_priority())
+    for name, key in (("unique_key", own["unique_key"]), ("limit_key", job.limit_key())):
+        _check_key(name, key)
     return {
         **own,
         "kind": job.kind,
@@ -159,6 +172,27 @@ def _row(job: Job, unique: Unique, **own: UUID | str | None) -> dict[str, Any]:
         "max_attempts": job.retry.attempts,
         "time_limit_seconds": job.time_limit_seconds,
     }
+
+
+def _check_priority(priority: int) -> None:
+    if isinstance(priority, bool) or priority not in PRIORITIES:
+        raise InvalidInputError(f"priority: {priority!r} is not a whole number from 0 to 10, where 10 is first")
+
+
+def _check_key(name: str, key: object) -> None:
+    """Check that Postgres can index a key: longer ones would fail there, with an error that names no field."""
+    if key is None:
+        return
+    if not isinstance(key, str) or len(key) > _LONGEST_KEY or "\0" in key or not _is_utf8(key):
+        raise InvalidInputError(f"{name}: give at most {_LONGEST_KEY} characters without NUL, or a hash of it")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _report(kinds: Mapping[str, int], ids: Sequence[UUID]) -> None:

@@ -1,11 +1,11 @@
 """Limits: how many jobs run at once, in all and per key, and how many start in a window of time."""
 
-import re
 from dataclasses import dataclass
 
-from moneyflow.platform.durations import LONGEST_SECONDS
+from moneyflow.platform.bounds import is_count, is_wait
+from moneyflow.platform.patterns import Pattern
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NAME = Pattern(r"[a-z][a-z0-9_]{0,62}", longest=63)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +16,8 @@ class Rate:
     per_seconds: float
 
     def __post_init__(self) -> None:
-        if self.limit < 1 or not 0 < self.per_seconds <= LONGEST_SECONDS:
-            raise ValueError(f"a rate needs limit >= 1 and 0 < per_seconds, at most ten years, not {self}")
+        if not (is_count(self.limit) and is_wait(self.per_seconds)):
+            raise ValueError(f"a rate needs limit >= 1 and per_seconds above 0 and at most 100 years, not {self}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,5 +40,6 @@ class Limit:
         if not _NAME.fullmatch(self.name):
             raise ValueError(f"the name of a limit is of the form smtp_provider, not {self.name!r}")
         sizes = (self.concurrency, self.concurrency_per_key)
-        if any(size is not None and size < 1 for size in sizes) or (sizes == (None, None) and self.rate is None):
+        is_wrong = any(size is not None and not is_count(size) for size in sizes)
+        if is_wrong or (sizes == (None, None) and self.rate is None):
             raise ValueError(f"limit {self.name}: give concurrency, concurrency_per_key (1 or more) or a rate")

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from moneyflow.platform.durations import LONGEST_SECONDS
+from moneyflow.platform.bounds import is_count, is_wait
 from moneyflow.platform.errors import UnavailableError
 
 #: A generator of its own: a handler that seeds the shared one must not give all workers the same waits.
@@ -26,9 +26,10 @@ class RetryPolicy:
     uncounted: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or not 0 < self.base_seconds <= self.cap_seconds <= LONGEST_SECONDS:
+        seconds = (self.base_seconds, self.cap_seconds)
+        if not (is_count(self.attempts) and all(map(is_wait, seconds)) and self.base_seconds <= self.cap_seconds):
             raise ValueError(
-                f"a retry policy needs attempts >= 1 and 0 < base_seconds <= cap_seconds, at most ten years, not {self}"
+                f"a retry policy needs attempts >= 1 and 0 < base_seconds <= cap_seconds <= 100 years, not {self}"
             )
 
     def wait_seconds(self, attempt: int) -> float:
@@ -49,8 +50,8 @@ class Unique:
     while_unfinished: bool = False
 
     def __post_init__(self) -> None:
-        if self.for_seconds is not None and not 0 < self.for_seconds <= LONGEST_SECONDS:
-            raise ValueError(f"for_seconds must be above 0 and at most ten years, not {self.for_seconds}")
+        if self.for_seconds is not None and not is_wait(self.for_seconds):
+            raise ValueError(f"for_seconds must be above 0 and at most 100 years, not {self.for_seconds}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +71,10 @@ class Breaker:
     outages: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.errors < 1 or not 0 < self.probe_seconds <= self.longest_probe_seconds <= LONGEST_SECONDS:
+        seconds = (self.probe_seconds, self.longest_probe_seconds)
+        if not (is_count(self.errors) and all(map(is_wait, seconds)) and seconds[0] <= seconds[1]):
             raise ValueError(
-                "a breaker needs errors >= 1 and 0 < probe_seconds <= longest_probe_seconds, at most ten years, "
-                f"not {self}"
+                f"a breaker needs errors >= 1 and 0 < probe_seconds <= longest_probe_seconds <= 100 years, not {self}"
             )
 
     def is_outage(self, error: BaseException) -> bool:

@@ -1,6 +1,5 @@
 """Cron schedules: declared next to the contract of the job that they enqueue."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +11,10 @@ from zoneinfo import ZoneInfo, available_timezones
 from cronsim import CronSimError
 
 from moneyflow.platform import clock
+from moneyflow.platform.bounds import is_wait
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.cron import ticks_after
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.suggestions import did_you_mean
 
 Overlap = Literal["skip", "allow"]
@@ -23,7 +24,7 @@ CatchUp = Literal["none", "latest", "all"]
 CATCH_UP_LIMIT = 1000
 #: Ticks that one plan reads at most; more than are caught up, so that each plan advances the schedule.
 _MOST_TICKS = 10_000
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NAME = Pattern(r"[a-z][a-z0-9_]{0,62}", longest=63)
 
 #: Declared schedules by name; filled when the contracts are imported.
 registry: dict[str, "Schedule"] = {}
@@ -64,8 +65,8 @@ class Schedule:
         self._check_choice("catch_up", self.catch_up, get_args(CatchUp))
         if self.catch_up == "all" and self.overlap == "skip":
             raise self._wrong("catch_up", "'all' needs overlap='allow', or all but the first would be skipped")
-        if self.on_time_seconds <= 0:
-            raise self._wrong("on_time_seconds", f"must be above 0, not {self.on_time_seconds}")
+        if not is_wait(self.on_time_seconds):
+            raise self._wrong("on_time_seconds", f"must be above 0 and at most 100 years, not {self.on_time_seconds}")
         self._check_time_zone()
         first = self._first_tick()
         if not isinstance(self.job_at(first), Job):

@@ -22,7 +22,7 @@ returning name;
 -- name: due
 -- The schedules that tick now, and the seconds until the next tick; nulls when no schedule has one.
 select array_agg(name order by next_tick_at) filter (where next_tick_at <= clock_timestamp()) as names,
-    extract(epoch from min(next_tick_at) - clock_timestamp())::float as wait_seconds
+    (extract(epoch from min(next_tick_at)) - extract(epoch from clock_timestamp()))::float as wait_seconds
 from schedules where paused_at is null and removed_at is null;
 
 -- name: tick_of

@@ -1,7 +1,6 @@
 """Loading: read a process's settings from the environment or `.env`, and report every problem at once."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from moneyflow.platform.errors import ConfigurationError
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.settings import production
 from moneyflow.platform.settings.section import (
     Section,
@@ -36,7 +36,7 @@ COMPOSE_ONLY = frozenset(
 #: the environment is full of others' names.
 _LIKE_IN_FILE, _LIKE_IN_ENVIRONMENT = 0.6, 0.88
 #: The login of a Postgres role that this code does not declare, such as another version's sink.
-_LOGIN = re.compile(r"POSTGRES_([A-Z0-9_]+)_(?:USER|PASSWORD)")
+_LOGIN = Pattern(r"POSTGRES_([A-Z0-9_]+)_(?:USER|PASSWORD)", longest=100)
 _LIKE_AS_ROLE = 0.75
 
 
@@ -83,7 +83,8 @@ def _production_problems(kind: type[Section], given: Mapping[str, str], *, whole
     if whole:
         others = known_secrets() | {name for name in COMPOSE_ONLY if name.endswith("_PASSWORD")}
         secrets |= {name: given[name] for name in others if given.get(name)}
-    unnamed = {name: value for name, value in secrets.items() if not re.search(rf"\b{name}\b", found)}
+    named = set("".join(c if c.isalnum() or c == "_" else " " for c in found).split())
+    unnamed = {name: value for name, value in secrets.items() if name not in named}
     fields = {name.lower(): value for name, value in given.items()}
     return [
         *production.weak_secrets(unnamed, given_by_others=given_by_others()),

@@ -87,7 +87,7 @@ class KafkaSettings(Section):
     kafka_host: Host = "localhost"
     kafka_port: int = Field(default=9092, ge=1, le=65535)
     kafka_num_partitions: int = Field(default=3, ge=1, le=1000)
-    kafka_log_retention_hours: int = Field(default=168, ge=1)
+    kafka_log_retention_hours: int = Field(default=168, ge=1, le=876_000)
     kafka_topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]*$")
 
     @cached_property

@@ -1,7 +1,8 @@
 """Strength of a secret: a low estimate of how many bits an attacker has to guess."""
 
 import math
-import re
+
+from moneyflow.platform.patterns import Pattern
 
 #: Characters that a secret has at least.
 SHORTEST = 16
@@ -11,9 +12,10 @@ _FEWEST_BITS = 48
 _SEQUENCE = 3
 _ROWS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm")
 #: Words that are tried first, by people and by programs.
-_WORDS = re.compile(
+_WORDS = Pattern(
     "password|passphrase|secret|change|default|admin|root|user|login|letmein|welcome|master|dragon|monkey|token|key"
-    "|test|example|sample|dev|prod|money|flow|app|owner|relay|audit|postgres|rabbitmq|guest|redis|kafka|grafana|pgadmin|mail"
+    "|test|example|sample|dev|prod|money|flow|app|owner|relay|audit|postgres|rabbitmq|guest|redis|kafka|grafana|pgadmin|mail",
+    longest=10_000,
 )
 _LEET = str.maketrans("@4301$57!", "aaeoisstl")
 

@@ -1,7 +1,7 @@
 -- name: workers
 -- Workers that hold their lock, and those whose jobs are not rescued yet.
 select name, started_at, heartbeat_at, threads, coalesce(running, '[]') as running,
-    extract(epoch from clock_timestamp() - heartbeat_at)::float as silent_seconds,
+    (extract(epoch from clock_timestamp()) - extract(epoch from heartbeat_at))::float as silent_seconds,
     number in (select number from live_workers) as is_alive
 from workers
 where number in (select worker from jobs where worker is not null)
@@ -28,15 +28,15 @@ where datname = current_database() and application_name like 'api %' order by na
 -- name: pauses
 -- Paused kinds, the longest pause first.
 select kind, paused_by as by, pause_reason as reason, probe_at,
-    extract(epoch from clock_timestamp() - paused_at)::float as seconds
+    (extract(epoch from clock_timestamp()) - extract(epoch from paused_at))::float as seconds
 from job_kinds where paused_at is not null order by paused_at;
 
 -- name: schedules
 -- Declared schedules, the next tick first.
-select name, next_tick_at, paused_by, extract(epoch from clock_timestamp() - next_tick_at)::float as late_seconds
+select name, next_tick_at, paused_by, (extract(epoch from clock_timestamp()) - extract(epoch from next_tick_at))::float as late_seconds
 from schedules where removed_at is null order by next_tick_at;
 
 -- name: unpublished
 -- What waits for the relay besides jobs.
-select kind, rows, coalesce(extract(epoch from clock_timestamp() - oldest_at), 0)::float as seconds from unpublished;
+select kind, rows, coalesce((extract(epoch from clock_timestamp()) - extract(epoch from oldest_at)), 0)::float as seconds from unpublished;
 

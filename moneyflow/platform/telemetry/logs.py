@@ -8,6 +8,7 @@ from typing import TypeVar
 import orjson
 import structlog
 
+from moneyflow.platform.telemetry import tracebacks
 from moneyflow.platform.telemetry.origin import add_to_line
 from moneyflow.platform.telemetry.repeats import REPEATED, LibraryLines, Repeats
 
@@ -25,7 +26,7 @@ def configure_logging(process: str, *, level: str = "info") -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(process),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_traceback),
     ]
     structlog.configure(
         processors=[structlog.processors.add_log_level, repeats, *shared, _with_summaries(repeats)],
@@ -77,6 +78,10 @@ def _named(process: str) -> structlog.types.Processor:
         return event
 
     return add
+
+
+def _traceback(exc_info: structlog.typing.ExcInfo) -> str:
+    return tracebacks.formatted(exc_info[1]).rstrip()
 
 
 def _serialize(value: object, **_: object) -> bytes:

@@ -1,7 +1,6 @@
 """Origin: the request that caused the current work; carried to every log line, job and event of it."""
 
 import os
-import re
 import secrets
 import socket
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,9 @@ from dataclasses import dataclass
 
 import structlog
 
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+from moneyflow.platform.patterns import Pattern
+
+_TRACEPARENT = Pattern(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", longest=55)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,6 @@
 """Crowd: the people's requests: they sign up through the API, twelve at once, and follow the link in their mail."""
 
 import asyncio
-import re
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -10,10 +9,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from moneyflow.platform.patterns import Pattern
 from ops.dev.demo.people import Person
 
 _AT_ONCE = 12
-_TOKEN = re.compile(r"#token=([A-Za-z0-9_-]+)")
+_TOKEN = Pattern(r"#token=([A-Za-z0-9_-]+)", longest=100_000)
 #: Attempts of a request while the API is down; they share one `Idempotency-Key`, as those of every client should.
 _ATTEMPTS = 20
 

@@ -1,7 +1,6 @@
 """The files of a new job: contract, handler, test and, with a mail, its template; they pass every check as written."""
 
 import keyword
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,10 +9,11 @@ from pathlib import Path
 from cronsim import CronSim, CronSimError
 
 from moneyflow.platform.errors import ConflictError, InvalidInputError
+from moneyflow.platform.patterns import Pattern
 from ops.dev.scaffold import templates
 from ops.dev.scaffold.payload import Field, call, fields_of, imports
 
-_NAME = re.compile(r"(?=.{2})[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_NAME = Pattern(r"(?=.{2})[a-z][a-z0-9]*(_[a-z0-9]+)*", longest=100)
 #: Characters; a line of a file may hold the name or the words twice, and 120 characters at most.
 _LONGEST_NAME, _LONGEST_WORDS = 40, 60
 #: Names that the written files use themselves, as they are or as a class's name.

@@ -24,6 +24,8 @@ from moneyflow.platform.jobs.failed.groups import REFUSED, Group
 if TYPE_CHECKING:  # PERF: kombu takes longer to import than most commands take to run.
     from moneyflow.platform.brokers.failed_queue import FailedQueue
 
+#: Characters of a claimed kind that are shown; no kind is longer.
+_KIND_CHARACTERS = 63
 #: Characters of a body that a group shows as its sample.
 _SAMPLE_CHARACTERS = 200
 
@@ -39,7 +41,8 @@ class Refused:
     @property
     def kind(self) -> str:
         """The job kind that the message claims."""
-        return str(self.message.properties.get("type") or "") or body(self.message).get("actor_name") or "-"
+        claimed = self.message.properties.get("type") or body(self.message).get("actor_name")
+        return claimed[:_KIND_CHARACTERS] if isinstance(claimed, str) and claimed else "-"
 
     @property
     def group(self) -> str:

@@ -14,7 +14,7 @@ update jobs set state = 'running', fence = fence + 1, worker = %(worker)s, start
 from claimable where jobs.id = claimable.id
 returning jobs.id, kind, version, priority, payload, attempt + 1 as attempt, max_attempts, fence, correlation_id,
     traceparent, time_limit_seconds, jobs.limit_name, jobs.id in <<probes>> as is_probe,
-    extract(epoch from clock_timestamp() - due_at)::float as wait_seconds;
+    (extract(epoch from clock_timestamp()) - extract(epoch from due_at))::float as wait_seconds;
 
 -- name: claim_quarantined
 -- Take one job whose worker died while it held it, and count the attempt before it starts. The claim that was lost is
@@ -40,7 +40,7 @@ update jobs set state = 'running', quarantined = true, attempt = jobs.attempt + 
 from found where jobs.id = found.id
 returning jobs.id, kind, version, priority, payload, jobs.attempt, max_attempts, jobs.fence, correlation_id,
     traceparent, time_limit_seconds, jobs.limit_name, jobs.id in <<probes>> as is_probe,
-    extract(epoch from clock_timestamp() - due_at)::float as wait_seconds;
+    (extract(epoch from clock_timestamp()) - extract(epoch from due_at))::float as wait_seconds;
 
 -- name: standing
 -- What a worker is to do with the message of a job that `claim` did not return.

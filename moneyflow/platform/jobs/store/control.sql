@@ -49,7 +49,7 @@ select kind, paused_at, paused_by, pause_reason, probe_at from job_kinds where p
 
 -- name: paused_seconds
 -- Paused kinds, by whom, and the seconds since then.
-select kind, paused_by, extract(epoch from clock_timestamp() - paused_at)::float as seconds
+select kind, paused_by, (extract(epoch from clock_timestamp()) - extract(epoch from paused_at))::float as seconds
 from job_kinds where paused_at is not null;
 
 -- name: choose_probes

@@ -1,7 +1,6 @@
 """Result files of jobs, in Postgres, so that a file exists exactly when its job has succeeded."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,15 @@ from uuid import UUID
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import NotFoundError, PermanentError
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.patterns import ASCII, Pattern
 from moneyflow.platform.queries import load_queries
 
 #: Bytes; worker and API hold a whole file in memory.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
-_NAME = re.compile(r"[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,255}")
-_CONTENT_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}(; ?[\w-]{1,50}=[\w.-]{1,50})*", re.ASCII)
+_NAME = Pattern(r"[^/\\\x00-\x1f\x7f\ud800-\udfff]{1,255}", longest=255)
+_CONTENT_TYPE = Pattern(r"[\w.+-]{1,100}/[\w.+-]{1,100}(; ?[\w-]{1,50}=[\w.-]{1,50}){0,5}", longest=730, flags=ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)

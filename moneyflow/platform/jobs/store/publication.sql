@@ -31,7 +31,7 @@ with recursive kinds (kind) as (
             order by jobs.kind limit 1)
     from kinds where kinds.kind is not null
 )
-select extract(epoch from min(next.due_at) - statement_timestamp())::float as seconds
+select (extract(epoch from min(next.due_at)) - extract(epoch from statement_timestamp()))::float as seconds
 from kinds, generate_series(10, 0, -1) as level (priority), lateral (
     select due_at from jobs
     where <<publishable>> and jobs.kind = kinds.kind

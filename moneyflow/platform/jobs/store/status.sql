@@ -23,7 +23,7 @@ where item.source in ('jobs', 'waiting_jobs') and item.item_id = %(id)s::text an
 -- Counts of unfinished and failed jobs by kind, priority and state, and the seconds for which the oldest has been due. Each
 -- part reads its own index: a scan would read all finished jobs.
 select kind, priority, state, sum(jobs)::bigint as jobs, sum(blocked)::bigint as blocked,
-    extract(epoch from clock_timestamp() - min(oldest_due_at))::float as oldest_due_seconds
+    (extract(epoch from clock_timestamp()) - extract(epoch from min(oldest_due_at)))::float as oldest_due_seconds
 from (
     select kind, priority, <<scheduled_or_retrying>> as state, count(*) as jobs, 0 as blocked,
         min(due_at) filter (where due_at <= statement_timestamp()) as oldest_due_at
@@ -94,15 +94,16 @@ with recursive kinds (kind) as (
     union all
     select kind, priority, due_at from jobs where state = 'queued'
 )
-select kind, priority, extract(epoch from clock_timestamp() - min(due_at))::float as seconds,
+select kind, priority, (extract(epoch from clock_timestamp()) - extract(epoch from min(due_at)))::float as seconds,
     kind in <<paused_kinds>> as is_paused
 from due where due_at <= clock_timestamp() group by kind, priority;
 
 -- name: outbox_age
 -- Rows that the relay has to publish, and the age of the oldest in seconds.
 select 'job' as kind, count(*) as rows,
-    coalesce(extract(epoch from clock_timestamp() - min(due_at)), 0)::float as seconds
+    coalesce(extract(epoch from clock_timestamp()) - extract(epoch from min(due_at)), 0)::float as seconds
 from jobs where <<publishable>> and due_at <= clock_timestamp() and kind not in <<paused_kinds>>
 union all
-select 'dead_letter', count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float
+select 'dead_letter', count(*),
+    coalesce(extract(epoch from clock_timestamp()) - extract(epoch from min(created_at)), 0)::float
 from job_dead_letters;

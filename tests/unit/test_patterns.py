@@ -1,0 +1,253 @@
+"""Text from outside is read by bounded patterns alone: a megabyte of any shape takes less than 50 ms."""
+
+import ast
+import importlib
+import itertools
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+
+from api import access
+from moneyflow.gateways.mail import Recipient
+from moneyflow.gateways.mail.message import build
+from moneyflow.platform import suggestions
+from moneyflow.platform.brokers import job_message
+from moneyflow.platform.errors import MoneyFlowError
+from moneyflow.platform.events import envelope
+from moneyflow.platform.http import etags
+from moneyflow.platform.http.idempotency import IdempotencyKeys
+from moneyflow.platform.ids import new_id, parse_id
+from moneyflow.platform.jobs import limits
+from moneyflow.platform.jobs.store.files import File
+from moneyflow.platform.patterns import Pattern
+from moneyflow.platform.telemetry import masking, origin, tracebacks
+from moneyflow.settings import load_all
+from ops.cli import filters, tables, times
+from workers.execution.redaction import Redactor, group
+
+_ROOT = Path(__file__).parents[2]
+_PACKAGES = ("moneyflow", "api", "workers", "consumers", "mail_templates", "ops")
+_SIZE = 1_000_000
+#: Seconds of the processor for a megabyte; of several runs the best.
+_BOUND_SECONDS = 0.05
+_RUNS = 5
+#: A text grows step by step, so that a pattern that needs quadratic time or worse is found and does not hang.
+_SIZES = (16, 20, 24, 28, 32, 64, 256, 1024, 4096, 16_384, 65_536, 262_144, _SIZE)
+
+#: What is repeated to a megabyte, before an end that few patterns match.
+_UNITS = (
+    "a", "A", "1", "=", "@", "a@", "a@b.", "a.b@", ".", "-", "_", "\n", " ", "\t", "'", '"', "\"'", "''", "f", "0x",
+    "01234567-", "deadbeef", "http://", "://a:", "://a:b@", "a:", "password=", "token", "secret: ", "bearer ", "api_",
+    "é", "😀", "\u0663", "\x00", "\ud800", "{", "[", "\\", 'W/"a",', "1.", "1:", ";a=b", "/", "((", "<<a>>",
+    "-- name: a\n-- b\n", "a, ",
+)  # fmt: skip
+_END = "!"
+
+
+_EVENT = {"specversion": "1.0", "id": "1", "source": "/x", "type": "x.y", "subject": "1", "data": {}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rendered:
+    subject: str
+    text: str
+    html: str
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _error(text: str) -> Exception:
+    error = ExceptionGroup(text, [ValueError(text), KeyError(text)])
+    error.__cause__ = OSError(text)
+    error.add_note(text)
+    return error
+
+
+def _mail(text: str) -> object:
+    rendered, sender = _Rendered(subject="x", text="x", html="x"), Recipient(name="", address="a@b.example")
+    return build(rendered, sender=sender, to=Recipient(name=text, address=text), job_id=new_id())
+
+
+_REDACTOR = Redactor(
+    load_all({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": "-----BEGIN KEY-----\n" + "MIIBsecretkey\n" * 20})
+)
+_MANY_KEYS = [{f"key_{number}": "text"} for number in range(50_000)]
+_KEYS = IdempotencyKeys(secret_key="k" * 40)
+
+#: What reads text from outside, by the module that declares patterns.
+_READERS: dict[str, list[Callable[[str], object]]] = {
+    "api.access": [access._REQUEST_ID.fullmatch],
+    "moneyflow.platform.brokers.job_message": [
+        lambda text: job_message.decode(text.encode("utf-8", "replace")),
+        lambda text: job_message.decode(job_message.encode(new_id(), _encodable(text), timestamp_milliseconds=1)),
+    ],
+    "moneyflow.platform.http.etags": [
+        lambda text: etags.is_listed('"1"', if_none_match=text),
+        lambda text: etags.require_match('"1"', if_match=text),
+    ],
+    "moneyflow.platform.http.idempotency": [lambda text: _KEYS.request(key=text, scope="x", content=b"")],
+    "moneyflow.platform.jobs.limits": [lambda text: limits.Limit(name=text, concurrency=1)],
+    "moneyflow.platform.jobs.store.files": [
+        lambda text: File(name=text, content=b"").check(),
+        lambda text: File(name="a", content=b"", content_type=text).check(),
+    ],
+    "moneyflow.gateways.mail.message": [_mail],
+    "moneyflow.platform.telemetry.masking": [
+        masking.masked_text,
+        masking.masked,
+        lambda text: masking.masked({text: text, "list": [text, [text]]}),
+        lambda text: masking.masked(list(text)),
+        lambda text: masking.masked(text.split("a", 100_000)),
+        lambda text: masking.masked([*_MANY_KEYS, text]),
+        lambda text: masking.masked([[[_MANY_KEYS, text]], text]),
+    ],
+    "moneyflow.platform.telemetry.origin": [origin.child_traceparent],
+    "ops.cli.times": [
+        lambda text: times.span(text, option="--x"),
+        lambda text: times.moment(text, option="--x"),
+        lambda text: times.moment_or_ago(text, option="--x"),
+        lambda text: times.rate_per_second(text, option="--x"),
+    ],
+    "ops.cli.filters": [lambda text: filters.filter_from(priority=[text])],
+    "workers.execution.redaction": [
+        group,
+        lambda text: _REDACTOR.failure(ValueError(text)),
+        lambda text: _REDACTOR.failure(_error(text)),
+        lambda text: tracebacks.formatted(_error(text)),
+    ],
+}
+#: What reads text from outside without a pattern.
+_OTHER_READERS: list[Callable[[str], object]] = [
+    parse_id,
+    tables.plain,
+    lambda text: suggestions.nearest(text, ("send_email", "process_payment")),
+    lambda text: envelope.read(text.encode("utf-8", "replace")),
+    lambda text: envelope.read(orjson.dumps({**_EVENT, "time": _encodable(text)})),
+]
+#: Modules whose patterns read the text of this repository and of its operators alone.
+_OWN_TEXT = {
+    "moneyflow.platform.events.contract", "moneyflow.platform.events.topics", "moneyflow.platform.failpoints",
+    "moneyflow.platform.jobs.contract", "moneyflow.platform.jobs.schedules", "moneyflow.platform.queries",
+    "moneyflow.platform.settings.loading", "ops.dev.demo.crowd", "ops.dev.scaffold.job",
+}  # fmt: skip
+
+
+def _sources() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the modules of the product, each with its name."""
+    for package in _PACKAGES:
+        for path in (_ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(_ROOT).with_suffix("").parts).removesuffix(".__init__")
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _made() -> dict[str, int]:
+    """Return how many patterns each module makes, where it makes any."""
+    calls = Counter(
+        name
+        for name, module in _sources()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Pattern"
+    )
+    return dict(calls)
+
+
+def _declared() -> dict[str, list[Pattern]]:
+    """Return the patterns that are constants, by their modules."""
+    constants = {name: vars(importlib.import_module(name)).values() for name in _made()}
+    return {name: [value for value in values if isinstance(value, Pattern)] for name, values in constants.items()}
+
+
+_PATTERNS = [(name, pattern) for name, patterns in _declared().items() for pattern in patterns]
+
+
+def _all(pattern: Pattern) -> Callable[[str], object]:
+    return lambda text: list(pattern.finditer(text))
+
+
+def _seconds(read: Callable[[str], object], text: str) -> float:
+    """Return the seconds that a read of the text takes, the best of several runs where the first is over the bound."""
+    best = float("inf")
+    for _ in range(_RUNS):
+        started = time.thread_time()
+        with suppress(MoneyFlowError, ValueError):  # That it refuses the text is an answer.
+            read(text)
+        best = min(best, time.thread_time() - started)
+        if best < _BOUND_SECONDS:
+            break
+    return best
+
+
+def _too_slow(read: Callable[[str], object], units: Iterable[str] = _UNITS) -> list[str]:
+    """Return the shapes of which a megabyte, or less of it, takes too long."""
+    found = []
+    for unit in units:
+        for size in _SIZES:
+            seconds = _seconds(read, unit * (size // len(unit)) + _END)
+            if seconds >= _BOUND_SECONDS:
+                found.append(f"{size} characters of {unit!r} take {seconds:.3f} s")
+                break
+    return found
+
+
+@pytest.mark.parametrize("pattern", [pattern for _, pattern in _PATTERNS], ids=repr)
+def test_every_pattern_reads_a_megabyte_of_any_shape_in_fifty_milliseconds(pattern: Pattern) -> None:
+    own = {unit for unit in re.findall(r"[A-Za-z]+|[^A-Za-z\\]", pattern.expression) if unit not in _UNITS}
+
+    for read in (
+        pattern.fullmatch,
+        pattern.search,
+        lambda text: pattern.sub("", text),
+        lambda text: list(pattern.finditer(text)),
+    ):
+        assert _too_slow(read, (*_UNITS, *own)) == []
+
+
+@pytest.mark.parametrize("read", [*itertools.chain.from_iterable(_READERS.values()), *_OTHER_READERS])
+def test_what_reads_text_from_outside_reads_a_megabyte_of_any_shape_in_fifty_milliseconds(
+    read: Callable[[str], object],
+) -> None:
+    assert _too_slow(read) == []
+
+
+@pytest.mark.parametrize("expression", [r"[^ ]+@", r"(a|aa)+b", r"\s+\n", r'"[^@]*@'], ids=repr)
+def test_a_pattern_that_needs_quadratic_time_or_more_is_found(expression: str) -> None:
+    slow = Pattern(expression, longest=_SIZE)
+
+    assert _too_slow(slow.search, ("a", " ", '"')) != []
+
+
+def test_no_module_reads_text_by_other_patterns() -> None:
+    for name, module in _sources():
+        imports = [node for node in ast.walk(module) if isinstance(node, ast.Import)]
+        imported = {alias.name for node in imports for alias in node.names}
+        imported |= {node.module or "" for node in ast.walk(module) if isinstance(node, ast.ImportFrom)}
+
+        assert not imported & {"re", "regex", "fnmatch"} or name == "moneyflow.platform.patterns", name
+
+
+def test_every_pattern_is_a_constant_of_its_module_where_the_tests_above_find_it() -> None:
+    assert {name: len(patterns) for name, patterns in _declared().items()} == _made()
+    assert len(_PATTERNS) > 20
+
+
+def test_every_module_with_patterns_is_listed_with_what_reads_by_them() -> None:
+    assert set(_made()) == {*_READERS, *_OWN_TEXT}
+
+
+def test_no_query_reads_text_by_a_pattern() -> None:
+    files = [path for package in _PACKAGES for path in (_ROOT / package).rglob("*.sql")]
+    pattern = re.compile(r"\bregexp_|\bsimilar\s+to\b|!?~\*?\s|\bsubstring\([^)]*\bfrom\s+'", re.IGNORECASE)
+
+    assert len(files) > 20
+    for path in files:
+        code = "\n".join(line.partition("--")[0] for line in path.read_text(encoding="utf-8").splitlines())
+        assert pattern.search(code) is None, path
