@@ -11,7 +11,7 @@ from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.settings import AllSettings
 from tests.support import jobs
-from tests.support.neighbours import MISBEHAVIOURS, BadNeighbour, Neighbour
+from tests.support.neighbours import MISBEHAVIOURS, BadNeighbour, GoodNeighbour
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
@@ -22,7 +22,7 @@ _WAITS = """
 select percentile_cont(0.99) within group (order by extract(epoch from a.started_at - j.enqueued_at)) as p99,
        count(*) as jobs
 from jobs j join job_attempts a on a.job_id = j.id
-where j.id = any(%(ids)s) and j.kind = 'neighbour'
+where j.id = any(%(ids)s) and j.kind = 'good_neighbour'
 """
 
 
@@ -34,7 +34,7 @@ def _mixed(count: int, seed: int, *, misbehaves: bool) -> tuple[list[Job], dict[
         ways += drawn.sample(list(MISBEHAVIOURS), len(MISBEHAVIOURS))
     how = {position: ways[position // 10] for position in range(0, count, 10)}
     mixed: list[Job] = [
-        BadNeighbour(how=how[position] if misbehaves else "sleep") if position in how else Neighbour()
+        BadNeighbour(how=how[position] if misbehaves else "sleep") if position in how else GoodNeighbour()
         for position in range(count)
     ]
     return mixed, how

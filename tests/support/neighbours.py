@@ -21,7 +21,7 @@ from workers.handlers import Context, Fail, Result, RetryIn, Snooze, handles
 _ONCE = RetryPolicy(attempts=1)
 
 
-class Neighbour(Job, kind="neighbour", retry=_ONCE, time_limit_seconds=60, breaker=None):
+class GoodNeighbour(Job, kind="good_neighbour", retry=_ONCE, time_limit_seconds=60, breaker=None):
     """Work for five milliseconds, and check that the attempt started clean."""
 
 
@@ -123,8 +123,8 @@ select current_setting('timezone') as zone, current_setting('statement_timeout')
 """
 
 
-@handles(Neighbour)
-def neighbour(context: Context, _job: Neighbour) -> Result:
+@handles(GoodNeighbour)
+def good_neighbour(context: Context, _job: GoodNeighbour) -> Result:
     found = context.session.fetch_one(_STATE)
     time.sleep(0.005)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())

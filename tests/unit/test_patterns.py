@@ -13,12 +13,15 @@ from pathlib import Path
 
 import orjson
 import pytest
+from aiosmtplib import SMTPDataError
 
 from api import access
-from moneyflow.gateways.mail import Recipient
+from moneyflow.accounts.names import check_person
+from moneyflow.gateways.mail import Recipient, replies
 from moneyflow.gateways.mail.message import build
 from moneyflow.platform import suggestions
 from moneyflow.platform.brokers import job_message
+from moneyflow.platform.connections import leaves_state
 from moneyflow.platform.errors import MoneyFlowError
 from moneyflow.platform.events import envelope
 from moneyflow.platform.http import etags
@@ -101,6 +104,19 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
         lambda text: File(name="a", content=b"", content_type=text).check(),
     ],
     "moneyflow.gateways.mail.message": [_mail],
+    "moneyflow.gateways.mail.headers": [_mail],
+    "moneyflow.gateways.mail.reading": [_mail],
+    "moneyflow.gateways.mail.replies": [
+        lambda text: replies.bounce(SMTPDataError(550, text)),
+        lambda text: replies.error_of(SMTPDataError(550, text)),
+    ],
+    "moneyflow.accounts.names": [lambda text: check_person(email="a@b.example", name=text)],
+    "moneyflow.platform.connections": [leaves_state],
+    "moneyflow.platform.events.envelope": [
+        lambda text: envelope.read(
+            orjson.dumps({**_EVENT, "dataschema": _encodable(text), "sequence": "1" * len(text)})
+        ),
+    ],
     "moneyflow.platform.telemetry.masking": [
         masking.masked_text,
         masking.masked,
@@ -137,7 +153,7 @@ _OTHER_READERS: list[Callable[[str], object]] = [
 _OWN_TEXT = {
     "moneyflow.platform.events.contract", "moneyflow.platform.events.topics", "moneyflow.platform.failpoints",
     "moneyflow.platform.jobs.contract", "moneyflow.platform.jobs.schedules", "moneyflow.platform.queries",
-    "moneyflow.platform.settings.loading", "ops.dev.demo.crowd", "ops.dev.scaffold.job",
+    "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength", "ops.dev.demo.crowd", "ops.dev.scaffold.job",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from moneyflow.platform.payloads import Payload, Upgrade
 
 PRIORITIES = range(11)
 #: What Postgres's smallint holds.
-_VERSIONS = range(1, 2**15)
+_LAST_VERSION = 2**15 - 1
 _KIND = Pattern(r"[a-z][a-z0-9_]{1,62}", longest=63)
 _DEFAULT_RETRY, _DEFAULT_UNIQUE, _DEFAULT_BREAKER = RetryPolicy(), Unique(), Breaker()
 
@@ -62,8 +62,8 @@ class Job(Payload):
         if unknown:
             raise TypeError(f"{cls.__name__}: unknown option {', '.join(unknown)}")
         _check_kind(cls, kind)
-        if priority not in PRIORITIES or version not in _VERSIONS:
-            raise TypeError(f"{cls.__name__}: priority is 0 to 10, version {_VERSIONS[0]} to {_VERSIONS[-1]}")
+        if priority not in PRIORITIES or not isinstance(version, int) or version > _LAST_VERSION:
+            raise TypeError(f"{cls.__name__}: priority is 0 to 10, and version at most {_LAST_VERSION}")
         if not (is_count(time_limit_seconds) and is_wait(time_limit_seconds)):
             raise TypeError(f"{cls.__name__}: time_limit_seconds is a whole number, 1 to {LONGEST_WAIT_SECONDS:.0f}")
         _check_limit(cls, limit)
