@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import structlog
 from psycopg import errors
 from psycopg.types.json import Jsonb
 from structlog.testing import capture_logs
@@ -23,6 +24,7 @@ from tests.support.kinds import Flaky
 from tests.support.runtimes import RefusingConnection
 from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
+from workers.execution import executor
 from workers.intake.delivery import Verdict
 
 
@@ -90,8 +92,11 @@ def test_a_job_that_was_taken_over_while_it_ran_leaves_no_effect_and_no_end(
 
 @pytest.mark.parametrize("writes", [True, False])
 def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
-    writes: bool, settings: AllSettings, database: Database, worker: StoreWorker
+    writes: bool, settings: AllSettings, database: Database, worker: StoreWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A test before this one may have configured logs as a process does, which binds the logger and its level for good.
+    structlog.reset_defaults()
+    monkeypatch.setattr(executor, "log", structlog.get_logger())
     (job_id,) = jobs.enqueue(database, LeaveEffect())
     replaced = {} if writes else {"leave_effect": lambda *_: None}
     running = runtimes.start(settings, database, RefusingConnection(worker), **replaced)
