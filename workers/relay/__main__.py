@@ -14,6 +14,7 @@ import redis.asyncio
 import redis.exceptions
 import structlog
 
+import moneyflow.jobs  # noqa: F401 - declares the schedules and the limits that the leader looks after
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.platform.brokers.redis import channel
 from moneyflow.platform.database import Database, is_transient
