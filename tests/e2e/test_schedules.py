@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support import jobs
-from tests.support.processes import Processes
+from tests.support.processes import Processes, free_port
 from tests.support.waiting import eventually
 
 _KEY = re.compile(r"schedule:each_second:(.*)Z")
@@ -73,3 +73,16 @@ def test_a_relay_that_is_killed_around_the_commit_of_a_tick_leaves_all_of_it_or_
     assert row["last_tick_at"] == left[-1]
     assert row["next_tick_at"] == left[-1] + timedelta(seconds=1)
     assert _are_gapless(_ticks(database))
+
+
+def test_the_relay_as_it_is_deployed_declares_the_schedules_of_the_product(
+    platform: AllSettings, database: Database, processes: Processes
+) -> None:
+    processes.plain("-m", "workers.relay", RELAY_METRICS_PORT=str(free_port()))
+
+    eventually(lambda: _names(database) == ["purge"], what="its schedules are declared")
+
+
+def _names(database: Database) -> list[str]:
+    with database.transaction() as session:
+        return [row["name"] for row in session.fetch_all("select name from schedules order by name")]
