@@ -3,16 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import LiteralString
-from uuid import UUID
 
 from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Database, Session
-from moneyflow.platform.errors import InvalidInputError, UnknownVersionError, UnreadableError
-from moneyflow.platform.ids import parse_id
+from moneyflow.platform.errors import UnknownVersionError, UnreadableError
 from moneyflow.platform.jobs.contract import registry
-from moneyflow.platform.jobs.failed import filters
-from moneyflow.platform.jobs.failed.filters import DeadState, Filter, filtered
+from moneyflow.platform.jobs.failed import filters, job_items
+from moneyflow.platform.jobs.failed.filters import DeadState, filtered
 from moneyflow.platform.jobs.failed.sources import (
     ALREADY_DONE,
     NOT_FOUND,
@@ -41,7 +39,6 @@ _VERBS = {
 _UNKNOWN_KIND, _UNKNOWN_VERSION = "unknown kind", "unknown version"
 _INVALID_PAYLOAD = "invalid payload"
 _ACTED_MEANWHILE = Outcome(result=ALREADY_DONE, detail="another operator acted on it first")
-_ENDED = frozenset({"succeeded", "failed", "cancelled", "discarded"})
 
 
 class FailedJobs:
@@ -57,10 +54,10 @@ class FailedJobs:
         """Return the query that freezes the jobs of ids, of another operation's discard, or of a filter."""
         selection = order.selection
         if selection.ids:
-            return Frozen(query=_QUERIES["by_id"], parameters={"ids": [job_id(text) for text in selection.ids]})
+            return Frozen(query=_QUERIES["by_id"], parameters={"ids": list(map(job_items.job_id, selection.ids))})
         if selection.operation:
             return Frozen(query=_QUERIES["discarded"], parameters={"origin": selection.operation})
-        chosen = selection.criteria if isinstance(selection.criteria, Filter) else Filter()
+        chosen = job_items.filter_of(order)
         state = from_state(order.verb)
         with self._database.transaction() as session:
             filters.check(session, chosen, state=state)
@@ -68,41 +65,18 @@ class FailedJobs:
 
     def judge(self, session: Session, verb: str, items: Sequence[Item]) -> Mapping[int, Outcome]:
         """Return why a job cannot be acted on: unknown, in another state, failed again, or unreadable to workers."""
-        ids = [UUID(item.item_id) for item in items]
-        rows = {row["id"]: row for row in session.fetch_all(_QUERIES["jobs"], {"ids": ids})} if ids else {}
-        judged = {item.position: _judged(verb, item, rows.get(UUID(item.item_id))) for item in items}
-        return {position: outcome for position, outcome in judged.items() if outcome is not None}
+        return job_items.judge(session, _QUERIES["jobs"], verb, items, by=_judged)
 
     def act(self, session: Session, chunk: Chunk) -> Mapping[int, Outcome]:
         """Change the jobs whose fence is still the frozen one."""
         if chunk.verb != DISCARD:
             session.notify_after_commit()
-        parameters = {
-            "ids": [UUID(item.item_id) for item in chunk.items],
-            "fences": [int(item.guard or 0) for item in chunk.items],
-            "start": chunk.due_from,
-            "gap_seconds": chunk.gap_seconds,
-        }
-        changed = {str(row["id"]) for row in session.fetch_all(_act_query(chunk.verb), parameters)}
         done = Outcome(result=_VERBS[chunk.verb].result)
-        return {item.position: done if item.item_id in changed else _ACTED_MEANWHILE for item in chunk.items}
+        return job_items.act(session, _act_query(chunk.verb), chunk, done=done, otherwise=_ACTED_MEANWHILE)
 
     def verify(self, session: Session, item_ids: Iterable[str]) -> list[Verification]:
         """Return the jobs' states and last errors."""
-        return verifications(session, item_ids)
-
-
-def job_id(text: str) -> UUID:
-    parsed = parse_id(text)
-    if parsed is None:
-        raise InvalidInputError(f"{text} is not the id of a job", about="job")
-    return parsed
-
-
-def verifications(session: Session, item_ids: Iterable[str]) -> list[Verification]:
-    """Return the states and last errors of jobs, in the order of their ids."""
-    ids = [UUID(text) for text in item_ids]
-    return [_verification(row) for row in session.fetch_all(_QUERIES["verifications"], {"ids": ids})]
+        return job_items.verifications(session, item_ids)
 
 
 def from_state(verb: str) -> DeadState:
@@ -154,13 +128,3 @@ def _unreadable(job: DictRow) -> Outcome | None:
     except UnreadableError as error:
         return Outcome(result=_INVALID_PAYLOAD, detail=error.detail)
     return None
-
-
-def _verification(row: DictRow) -> Verification:
-    return Verification(
-        item_id=str(row["id"]),
-        state=row["state"],
-        has_succeeded=row["state"] == "succeeded" if row["state"] in _ENDED else None,
-        error_class=row["error_class"],
-        error_message=row["error_message"],
-    )

@@ -20,11 +20,6 @@ from operation_items where operation_id = %(origin)s and source = 'jobs' and res
 -- The jobs of items, as they are now.
 select id, state, fence, kind, version, payload from jobs where id = any(%(ids)s::uuid[]);
 
--- name: verifications
--- How jobs have ended by now, in the order of the ids.
-select jobs.id, state, error_class, error_message
-from unnest(%(ids)s::uuid[]) with ordinality as asked (id, position) join jobs using (id) order by asked.position;
-
 -- name: replay
 -- Start failed jobs again, due one gap after the other. Their former attempts stay in the history and no longer count;
 -- a job under a limit waits for its place as a new one does.

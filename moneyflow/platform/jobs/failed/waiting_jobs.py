@@ -7,8 +7,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Database, Session
-from moneyflow.platform.jobs.failed import filters
-from moneyflow.platform.jobs.failed.failed_jobs import job_id, verifications
+from moneyflow.platform.jobs.failed import filters, job_items
 from moneyflow.platform.jobs.failed.filters import Filter, filtered
 from moneyflow.platform.jobs.failed.sources import (
     ALREADY_DONE,
@@ -30,6 +29,7 @@ _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 WAITING_JOBS = "waiting_jobs"
 CANCEL, RUN_NOW = "cancel", "run-now"
 _CANCELLED, _ASKED, _DUE = "cancelled", "asked to stop", "due now"
+_STARTED = Outcome(result=ALREADY_DONE, detail="it has started since")
 _UNFINISHED = frozenset({"scheduled", "queued", "running"})
 
 
@@ -57,36 +57,27 @@ class WaitingJobs:
         """Return the query that freezes the jobs of ids, or the unfinished ones of a filter."""
         selection = order.selection
         if selection.ids:
-            return Frozen(query=_QUERIES["by_id"], parameters={"ids": [job_id(text) for text in selection.ids]})
-        chosen = selection.criteria if isinstance(selection.criteria, Filter) else Filter()
+            return Frozen(query=_QUERIES["by_id"], parameters={"ids": list(map(job_items.job_id, selection.ids))})
+        chosen = job_items.filter_of(order)
         with self._database.transaction() as session:
             filters.check(session, chosen)
         return Frozen(query=filtered(_QUERIES["matching"], moment="enqueued_at"), parameters=chosen.parameters())
 
     def judge(self, session: Session, verb: str, items: Sequence[Item]) -> Mapping[int, Outcome]:
         """Return why a job cannot be acted on: unknown, ended, asked already, or due already."""
-        ids = [UUID(item.item_id) for item in items]
-        rows = {row["id"]: row for row in session.fetch_all(_QUERIES["jobs"], {"ids": ids})} if ids else {}
-        judged = {item.position: _judged(verb, item, rows.get(UUID(item.item_id))) for item in items}
-        return {position: outcome for position, outcome in judged.items() if outcome is not None}
+        return job_items.judge(session, _QUERIES["jobs"], verb, items, by=_judged)
 
     def act(self, session: Session, chunk: Chunk) -> Mapping[int, Outcome]:
         """Cancel the jobs that are still unfinished, or make those due that have not started since the freeze."""
-        ids = [UUID(item.item_id) for item in chunk.items]
         if chunk.verb == CANCEL:
-            ends = control.cancel_many(session, ids)
+            ends = control.cancel_many(session, [UUID(item.item_id) for item in chunk.items])
             return {item.position: _cancelled(ends.get(UUID(item.item_id))) for item in chunk.items}
         session.notify_after_commit()
-        fences = [int(item.guard or 0) for item in chunk.items]
-        parameters = {"ids": ids, "fences": fences, "start": chunk.due_from, "gap_seconds": chunk.gap_seconds}
-        due = {str(row["id"]) for row in session.fetch_all(_QUERIES["run_now"], parameters)}
-        started = Outcome(result=ALREADY_DONE, detail="it has started since")
-        done = Outcome(result=_DUE)
-        return {item.position: done if item.item_id in due else started for item in chunk.items}
+        return job_items.act(session, _QUERIES["run_now"], chunk, done=Outcome(result=_DUE), otherwise=_STARTED)
 
     def verify(self, session: Session, item_ids: Iterable[str]) -> list[Verification]:
         """Return the jobs' states and last errors."""
-        return verifications(session, item_ids)
+        return job_items.verifications(session, item_ids)
 
 
 def find(session: Session, chosen: Filter, *, limit: int) -> list[DictRow]:
