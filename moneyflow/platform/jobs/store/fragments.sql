@@ -10,6 +10,16 @@ state in ('scheduled', 'queued')
 -- A job that waits for nothing but its due time.
 state = 'scheduled' and waits_for is null
 
+-- fragment: kinds_that_wait
+-- The recursive query `kinds` of all kinds with a publishable job. PERF: one index lookup for each, however many jobs it has.
+kinds (kind) as (
+    (select kind from jobs where <<publishable>> order by kind limit 1)
+    union all
+    select (select jobs.kind from jobs where <<publishable>> and jobs.kind > kinds.kind
+            order by jobs.kind limit 1)
+    from kinds where kinds.kind is not null
+)
+
 -- fragment: waiting_for_limit
 -- A job that waits for a place under its limit.
 state = 'scheduled' and waits_for = 'limit'

@@ -1,13 +1,7 @@
 -- name: due_jobs
 -- Due jobs, the highest priority first. PERF: one index lookup for each kind and priority, so that no long backlog, paused
 -- kind or million jobs of the far future is read to find the next ones. Of a kind whose breaker is open, its probe.
-with recursive kinds (kind) as (
-    (select kind from jobs where <<publishable>> order by kind limit 1)
-    union all
-    select (select jobs.kind from jobs where <<publishable>> and jobs.kind > kinds.kind
-            order by jobs.kind limit 1)
-    from kinds where kinds.kind is not null
-), due as (
+with recursive <<kinds_that_wait>>, due as (
     select found.* from kinds, generate_series(10, 0, -1) as level (priority), lateral (
         select id, kind, priority, fence, traceparent, enqueued_at, due_at from jobs
         where <<publishable>> and jobs.kind = kinds.kind
@@ -24,13 +18,7 @@ select * from due order by priority desc, due_at limit %(limit)s;
 
 -- name: next_due_seconds
 -- Seconds until the next job is due; null when none waits.
-with recursive kinds (kind) as (
-    (select kind from jobs where <<publishable>> order by kind limit 1)
-    union all
-    select (select jobs.kind from jobs where <<publishable>> and jobs.kind > kinds.kind
-            order by jobs.kind limit 1)
-    from kinds where kinds.kind is not null
-)
+with recursive <<kinds_that_wait>>
 select (extract(epoch from min(next.due_at)) - extract(epoch from statement_timestamp()))::float as seconds
 from kinds, generate_series(10, 0, -1) as level (priority), lateral (
     select due_at from jobs

@@ -74,13 +74,7 @@ select kind, state, sum(jobs)::bigint as jobs from (
 -- Seconds for which the oldest job of each kind and priority has been due, and whether the kind is paused. Jobs of paused
 -- kinds count, under a limit too; other jobs that wait for a place under their limit do not. PERF: one index lookup for
 -- each kind and priority, as for due jobs.
-with recursive kinds (kind) as (
-    (select kind from jobs where <<publishable>> order by kind limit 1)
-    union all
-    select (select jobs.kind from jobs where <<publishable>> and jobs.kind > kinds.kind
-            order by jobs.kind limit 1)
-    from kinds where kinds.kind is not null
-), due as (
+with recursive <<kinds_that_wait>>, due as (
     select kinds.kind, level.priority, found.due_at from kinds, generate_series(10, 0, -1) as level (priority), lateral (
         select due_at from jobs where jobs.kind = kinds.kind and jobs.priority = level.priority and <<publishable>>
         order by due_at limit 1
