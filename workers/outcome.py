@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from moneyflow.platform.durations import in_seconds
+from moneyflow.platform.bounds import in_seconds
 from moneyflow.platform.errors import (
     InvalidInputError,
     JobCancelledError,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from moneyflow.platform.bounds import storable
 from moneyflow.platform.errors import JobCancelledError
 
 #: Seconds between two reports of one job at most: each costs a statement.
@@ -15,11 +16,6 @@ _LARGEST = 2**53
 _LONGEST_NOTE = 1_000
 #: Keeps the progress, when there is one, and returns whether the job was asked to cancel.
 Report = Callable[[dict[str, Any] | None], bool]
-
-
-def _text(note: object) -> str:
-    """Return a note as Postgres stores it: short, without NUL and without half of a surrogate pair."""
-    return str(note)[:_LONGEST_NOTE].replace("\x00", "�").encode("utf-8", "replace").decode()
 
 
 class Progress:
@@ -41,7 +37,11 @@ class Progress:
         for name, number in (("done", done), ("total", total)):
             if number is not None and not (isinstance(number, int | float) and abs(number) <= _LARGEST):
                 raise ValueError(f"progress: {name}: {number!r} is not a number up to {_LARGEST}; give another unit")
-        self._unreported = {"done": done, "total": total, "note": None if note is None else _text(note)}
+        self._unreported = {
+            "done": done,
+            "total": total,
+            "note": None if note is None else storable(str(note)[:_LONGEST_NOTE]),
+        }
         self.check()
 
     def check(self) -> None:

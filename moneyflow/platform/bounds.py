@@ -1,6 +1,7 @@
-"""Bounds of times, waits and numbers, checked where they enter, so that Python can read again what Postgres stores.
+"""Bounds of times, waits, numbers and texts, so that Postgres can store them and Python can read them again.
 
-A wait of more than 100 years is taken for a mistake of the unit, such as days for seconds.
+Times and waits are checked where they enter. A wait of more than 100 years is taken for a mistake of the unit, such as
+days for seconds.
 """
 
 import math
@@ -15,6 +16,9 @@ LONGEST_WAIT_SECONDS = LONGEST_WAIT.total_seconds()
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 #: The largest number of Postgres's integer.
 LARGEST_INTEGER = 2**31 - 1
+
+#: The longest wait in seconds that the end of an attempt may ask for, ten years.
+_LONGEST_OF_AN_END_SECONDS = 10 * 366 * 86_400.0
 
 _WAIT = f"{LONGEST_WAIT.days} days"
 
@@ -58,6 +62,26 @@ def check_moment(moment: datetime, *, name: str) -> None:
     """
     if not EARLIEST <= moment < LATEST:
         raise _invalid(name, f"{moment} is not between 1970 and 9998; give a time between them")
+
+
+def in_seconds(given: float | timedelta, *, of: str) -> float:
+    """Return the wait that the end of an attempt asks for, in seconds; `of` names it in the error.
+
+    Raises:
+        TypeError: it is neither a number nor a timedelta.
+        ValueError: it is negative, not finite, or longer than ten years.
+    """
+    seconds = given.total_seconds() if isinstance(given, timedelta) else given
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{of} is a number of seconds or a timedelta, not a value of type {type(given).__name__}")
+    if not 0 <= seconds <= _LONGEST_OF_AN_END_SECONDS:  # NaN is neither.
+        raise ValueError(f"{of} is from 0 seconds to ten years, not {given!r}")
+    return float(seconds)
+
+
+def storable(text: str) -> str:
+    """Return a text as Postgres and AMQP's headers take it: without NUL, and without half of a surrogate pair."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _invalid(name: str, problem: str) -> InvalidInputError:

@@ -2,6 +2,7 @@
 
 from pydantic import SecretStr
 
+from moneyflow.platform.bounds import storable
 from moneyflow.platform.jobs.store.completion import Failure
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.settings import Section
@@ -46,9 +47,7 @@ class Redactor:
 
     def _head(self, text: str, limit: int) -> str:
         """Return the beginning of a text, cut before it is redacted."""
-        redacted = masked_text(text, limit=limit, secrets=self._secrets)[:limit]
-        # Postgres's text and AMQP's headers take neither NUL nor half of a surrogate pair.
-        return redacted.replace("\x00", "�").encode("utf-8", "replace").decode()
+        return storable(masked_text(text, limit=limit, secrets=self._secrets)[:limit])
 
 
 def group(message: str) -> str:

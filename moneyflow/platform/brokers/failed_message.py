@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from moneyflow.platform.bounds import storable
 from moneyflow.platform.clock import rfc3339_to_the_second
 
 #: Header of a dead letter: the fence of the failure that it describes, so that it replays the job at most once.
@@ -108,17 +109,13 @@ def fence_of(headers: Any) -> int | None:
 def _plain(value: Any) -> Any:
     """Return a header's value as JSON, and Postgres's jsonb, can hold it."""
     if isinstance(value, dict):
-        return {_text(str(key)): _plain(content) for key, content in value.items()}
+        return {storable(str(key)): _plain(content) for key, content in value.items()}
     if isinstance(value, list):
         return [_plain(content) for content in value]
     if isinstance(value, datetime):  # AMQP's times have seconds.
         return rfc3339_to_the_second(value if value.tzinfo else value.replace(tzinfo=UTC))
     if isinstance(value, bytes | bytearray):
-        return _text(value.decode("utf-8", "replace"))
+        return storable(value.decode("utf-8", "replace"))
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    return value if isinstance(value, int | bool | None) else _text(str(value))
-
-
-def _text(text: str) -> str:
-    return text.replace("\x00", "�").encode("utf-8", "replace").decode()
+    return value if isinstance(value, int | bool | None) else storable(str(value))
