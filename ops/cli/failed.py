@@ -15,21 +15,7 @@ from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
 from ops.cli.operation_view import print_report, sweep_text
 from ops.cli.operations import Request, carry_out
-from ops.cli.options import (
-    All,
-    By,
-    CanarySeconds,
-    DryRun,
-    Ids,
-    KeepDeadLetters,
-    Limit,
-    Rate,
-    Reason,
-    Refused,
-    Resume,
-    Yes,
-    operation_id,
-)  # fmt: skip
+from ops.cli.options import Act, CanarySeconds, Ids, KeepDeadLetters, Limit, Refused, acting, operation_id
 from ops.cli.output import AsJson, console, passes, print_json
 from ops.cli.servers import opened
 
@@ -96,90 +82,70 @@ def show(
 
 @app.command()
 @filtered
+@acting
 def replay(
     names: Ids = None,
     *,
     chosen: Filter,
-    everything: All = False,
+    act: Act,
     refused: Refused = False,
-    dry_run: DryRun = False,
-    rate: Rate = None,
     canary: Annotated[
         int | None, typer.Option("--canary", min=1, metavar="N", help="replay N first; stop unless all of them succeed")
     ] = None,
     canary_seconds: CanarySeconds = CANARY_SECONDS,
-    reason: Reason = None,
-    yes: Yes = False,
-    by: By = None,
-    resume: Resume = None,
     keep_dead_letters: KeepDeadLetters = False,
-    as_json: AsJson = False,
 ) -> None:
     """Run failed jobs again, each once, also when another operator replays the same set at the same time.
 
     Exits 1 when a job could not be replayed, or the canary failed; each job's result says why.
     """
     request = Request(
-        verb="replay", names=names or (), chosen=chosen, everything=everything, refused=refused, dry_run=dry_run,
-        rate=rate, canary=canary, canary_seconds=canary_seconds, reason=reason, yes=yes, by=by, resume=resume,
-        keep_dead_letters=keep_dead_letters, as_json=as_json,
+        verb="replay", names=names or (), chosen=chosen, act=act, refused=refused, canary=canary,
+        canary_seconds=canary_seconds, keep_dead_letters=keep_dead_letters,
     )  # fmt: skip
     carry_out(request)
 
 
 @app.command()
 @filtered
+@acting
 def discard(
     names: Ids = None,
     *,
     chosen: Filter,
-    everything: All = False,
+    act: Act,
     refused: Refused = False,
-    dry_run: DryRun = False,
-    rate: Rate = None,
-    reason: Reason = None,
-    yes: Yes = False,
-    by: By = None,
-    resume: Resume = None,
     keep_dead_letters: KeepDeadLetters = False,
-    as_json: AsJson = False,
 ) -> None:
     """Discard failed jobs, with a reason; `restore` brings them back.
 
     Exits 1 when a job could not be discarded; each job's result says why.
     """
     request = Request(
-        verb="discard", names=names or (), chosen=chosen, everything=everything, refused=refused, dry_run=dry_run,
-        rate=rate, reason=reason, yes=yes, by=by, resume=resume, keep_dead_letters=keep_dead_letters, as_json=as_json,
+        verb="discard", names=names or (), chosen=chosen, act=act, refused=refused, keep_dead_letters=keep_dead_letters,
     )  # fmt: skip
     carry_out(request)
 
 
 @app.command()
 @filtered
+@acting
 def restore(
     names: Ids = None,
     *,
     chosen: Filter,
-    everything: All = False,
+    act: Act,
     origin: Annotated[
         str | None, typer.Option("--operation", metavar="ID", help="what this operation discarded")
     ] = None,
-    dry_run: DryRun = False,
-    rate: Rate = None,
-    reason: Reason = None,
-    yes: Yes = False,
-    by: By = None,
-    resume: Resume = None,
-    as_json: AsJson = False,
 ) -> None:
     """Make discarded jobs failed again, with their dead letters.
 
     Exits 1 when a job could not be restored; each job's result says why.
     """
     request = Request(
-        verb="restore", names=names or (), chosen=chosen, everything=everything, dry_run=dry_run,
-        origin=origin, rate=rate, reason=reason, yes=yes, by=by, resume=resume, as_json=as_json,
+        verb="restore", names=names or (), chosen=chosen, act=act,
+        origin=origin,
     )  # fmt: skip
     carry_out(request)
 

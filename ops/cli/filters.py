@@ -1,8 +1,7 @@
 """The filter options of the commands on many jobs: `--kind`, `--error`, `--group`, `--person`, `--since`, …."""
 
-import inspect
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, get_type_hints
+from collections.abc import Sequence
+from typing import Annotated
 from uuid import UUID
 
 import typer
@@ -13,6 +12,7 @@ from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.contract import PRIORITIES
 from moneyflow.platform.jobs.failed.filters import Filter
 from moneyflow.platform.patterns import Pattern
+from ops.cli.options import with_options
 from ops.cli.servers import opened
 from ops.cli.times import WHEN, moment_or_ago
 
@@ -69,21 +69,8 @@ def person_id(text: str) -> str:
     return str(found)
 
 
-def filtered(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `filter_from` in place of its parameter `chosen`."""
-    own, shared = inspect.signature(command), inspect.signature(filter_from)
-
-    def wrapper(**given: Any) -> None:
-        chosen = filter_from(**{name: given.pop(name) for name in shared.parameters})
-        command(**given, chosen=chosen)
-
-    kept = [parameter for name, parameter in own.parameters.items() if name != "chosen"]
-    parameters = sorted([*kept, *shared.parameters.values()], key=lambda parameter: parameter.kind)
-    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
-    wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined] # inspect looks for it
-    hints = get_type_hints(filter_from, include_extras=True) | get_type_hints(command, include_extras=True)
-    wrapper.__annotations__ = {name: hint for name, hint in hints.items() if name != "chosen"}
-    return wrapper
+#: Gives a command the options of `filter_from` in place of its parameter `chosen`.
+filtered = with_options("chosen", filter_from)
 
 
 def _priorities(given: Sequence[str]) -> tuple[int, ...]:

@@ -23,20 +23,7 @@ from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
 from ops.cli.jobs_view import fields_of, print_found, print_kinds
 from ops.cli.operations import Request, carry_out
-from ops.cli.options import (
-    All,
-    By,
-    CanarySeconds,
-    DryRun,
-    Ids,
-    Kind,
-    Limit,
-    Rate,
-    Reason,
-    Resume,
-    Yes,
-    contract_of,
-)  # fmt: skip
+from ops.cli.options import Act, CanarySeconds, Ids, Kind, Limit, acting, contract_of
 from ops.cli.output import AsJson, print_json
 from ops.cli.servers import reading_session, working_session
 
@@ -77,60 +64,46 @@ def show(job_id: _Id, *, as_json: AsJson = False) -> None:
 
 @app.command()
 @filtered
+@acting
 def cancel(
     names: Ids = None,
     *,
     chosen: Filter,
+    act: Act,
     state: States = None,
-    everything: All = False,
-    dry_run: DryRun = False,
-    rate: Rate = None,
-    reason: Reason = None,
-    yes: Yes = False,
-    by: By = None,
-    resume: Resume = None,
-    as_json: AsJson = False,
 ) -> None:
     """Cancel jobs: those that wait end at once, those that run are asked to stop.
 
     Exits 1 when a job could not be cancelled; each job's result says why.
     """
     request = Request(
-        verb=CANCEL, group="jobs", source=WAITING_JOBS, names=names or (), everything=everything, dry_run=dry_run,
-        chosen=replace(chosen, states=tuple(state or ())), rate=rate, reason=reason, yes=yes, by=by, resume=resume,
-        as_json=as_json,
+        verb=CANCEL, group="jobs", source=WAITING_JOBS, names=names or (),
+        chosen=replace(chosen, states=tuple(state or ())), act=act,
     )  # fmt: skip
     carry_out(request)
 
 
 @app.command(RUN_NOW)
 @filtered
+@acting
 def run_now(
     names: Ids = None,
     *,
     chosen: Filter,
+    act: Act,
     state: States = None,
-    everything: All = False,
-    dry_run: DryRun = False,
-    rate: Rate = None,
     canary: Annotated[
         int | None, typer.Option("--canary", min=1, metavar="N", help="run N first; stop unless all of them succeed")
     ] = None,
     canary_seconds: CanarySeconds = CANARY_SECONDS,
-    reason: Reason = None,
-    yes: Yes = False,
-    by: By = None,
-    resume: Resume = None,
-    as_json: AsJson = False,
 ) -> None:
     """Make scheduled jobs and jobs that wait for their next attempt due now, or at the rate.
 
     Exits 1 when a job could not be made due, or the canary failed; each job's result says why.
     """
     request = Request(
-        verb=RUN_NOW, group="jobs", source=WAITING_JOBS, names=names or (), everything=everything, dry_run=dry_run,
-        chosen=replace(chosen, states=tuple(state or ())), rate=rate, canary=canary, canary_seconds=canary_seconds,
-        reason=reason, yes=yes, by=by, resume=resume, as_json=as_json,
+        verb=RUN_NOW, group="jobs", source=WAITING_JOBS, names=names or (),
+        chosen=replace(chosen, states=tuple(state or ())), act=act, canary=canary, canary_seconds=canary_seconds,
     )  # fmt: skip
     carry_out(request)
 

@@ -16,7 +16,7 @@ from moneyflow.platform.jobs.failed.sources import NOT_FOUND, Order, Selection
 from moneyflow.platform.jobs.failed.use_cases import FailedItems
 from ops.cli.brake import frozen
 from ops.cli.operation_view import print_preview, print_report
-from ops.cli.options import acting_operator, job_ids, operation_id
+from ops.cli.options import Act, acting_operator, job_ids, operation_id
 from ops.cli.output import note, passes, progress_bar
 from ops.cli.servers import opened, opened_to_act
 from ops.cli.times import rate_per_second
@@ -34,19 +34,12 @@ class Request:
     verb: str
     names: Sequence[str]
     chosen: Filter
-    everything: bool
-    dry_run: bool
-    by: str | None
-    reason: str | None
-    as_json: bool
-    rate: str | None = None
-    yes: bool = False
+    act: Act
     refused: bool = False
     #: The group of commands, and what it acts on.
     group: str = "failed"
     source: str = JOBS
     origin: str | None = None
-    resume: str | None = None
     canary: int | None = None
     canary_seconds: float = CANARY_SECONDS
     keep_dead_letters: bool = False
@@ -64,9 +57,9 @@ class Request:
             verb=self.verb,
             sources=self._sources(),
             selection=Selection(criteria=self.chosen, ids=ids, operation=origin),
-            asked_by=acting_operator(self.by),
-            reason=self.reason,
-            rate=rate_per_second(self.rate, option="--rate") if self.rate is not None else None,
+            asked_by=acting_operator(self.act.by),
+            reason=self.act.reason,
+            rate=rate_per_second(self.act.rate, option="--rate") if self.act.rate is not None else None,
             canary=self.canary,
         )
 
@@ -83,7 +76,7 @@ def carry_out(request: Request) -> None:
         InvalidInputError: the options contradict each other, or select nothing.
     """
     _check(request)
-    if request.dry_run:
+    if request.act.dry_run:
         _preview(request)
     else:
         _act(request)
@@ -93,9 +86,9 @@ def _check(request: Request) -> None:
     given = {
         "ids": bool(request.names) and not request.refused,
         "a filter": not request.chosen.is_empty,
-        "--all": request.everything,
+        "--all": request.act.everything,
         "--operation": request.origin is not None,
-        "--resume": request.resume is not None,
+        "--resume": request.act.resume is not None,
     }
     named = [name for name, is_given in given.items() if is_given]
     if len(named) > 1:
@@ -104,9 +97,9 @@ def _check(request: Request) -> None:
         ways = "ids, a filter such as --kind or --error, or --all"
         look = "failed groups" if request.group == "failed" else "jobs find"
         raise InvalidInputError(f"which ones? Give {ways}; `moneyflow {look}` shows what there is")
-    if request.refused and (request.rate or request.canary):
+    if request.refused and (request.act.rate or request.canary):
         raise InvalidInputError("--rate and --canary are for jobs; leave them out with --refused")
-    if request.resume and (request.dry_run or request.refused or request.rate or request.canary):
+    if request.act.resume and (request.act.dry_run or request.refused or request.act.rate or request.canary):
         raise InvalidInputError("--resume continues with the options of its operation; give no other option with it")
 
 
@@ -114,12 +107,12 @@ def _preview(request: Request) -> None:
     order = request.order()
     with opened(request.command) as (settings, database):
         preview = FailedItems.of(settings, database).preview(order)
-    print_preview(order, preview, as_json=request.as_json)
+    print_preview(order, preview, as_json=request.act.as_json)
 
 
 def _act(request: Request) -> None:
     order = request.order()
-    if not (request.reason or request.resume):
+    if not (request.act.reason or request.act.resume):
         raise InvalidInputError(f'{request.verb} asks for a reason, which is kept: add --reason "why"')
     with opened_to_act(request.command) as (settings, database):
         failed = FailedItems.of(settings, database)
@@ -127,18 +120,18 @@ def _act(request: Request) -> None:
         _run(failed, operation, request)
         with passes("removing stale dead letters") as on_progress:
             finished = failed.finish(operation, with_sweep=not request.keep_dead_letters, on_progress=on_progress)
-    print_report(finished, as_json=request.as_json)
+    print_report(finished, as_json=request.act.as_json)
     if not finished.report.is_done:
         raise typer.Exit(_NOTHING_FOUND if finished.report.results.keys() == {NOT_FOUND} else 1)
 
 
 def _begun(failed: FailedItems, request: Request, order: Order) -> UUID:
     """Freeze the order, or resume its operation; return the operation's id."""
-    if request.resume:
-        operation = operation_id("--resume", request.resume)
+    if request.act.resume:
+        operation = operation_id("--resume", request.act.resume)
         failed.resume(operation, verb=request.verb)
         return operation
-    operation = frozen(failed, order, is_confirmed=request.yes)
+    operation = frozen(failed, order, is_confirmed=request.act.yes)
     note(f"operation {operation}; to continue it:\n  {_resume(request, operation)}")
     return operation
 

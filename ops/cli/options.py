@@ -1,9 +1,11 @@
 """Options that commands share, and how their values are read: job kinds, ids, and the operator who acts."""
 
+import inspect
 import os
 import pwd
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, get_type_hints
 from uuid import UUID
 
 import typer
@@ -12,6 +14,7 @@ from moneyflow.jobs import Job, registry
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.suggestions import did_you_mean
+from ops.cli.output import AsJson
 
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="the job kind, such as send_email")]
 By = Annotated[str | None, typer.Option("--by", help="who acts; by default your user on this machine")]
@@ -36,6 +39,65 @@ KeepDeadLetters = Annotated[
     bool, typer.Option("--keep-letters", help="leave jobs_failed as it is; `moneyflow failed sweep` does that part")
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="show this many at most")]
+
+
+Command = Callable[..., None]
+
+
+def with_options(parameter: str, make: Callable[..., object]) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command the options of `make`, in place of the parameter that takes its value."""
+
+    def decorate(command: Command) -> Command:
+        own, shared = inspect.signature(command), inspect.signature(make)
+
+        def wrapper(**given: Any) -> None:
+            made = make(**{name: given.pop(name) for name in shared.parameters})
+            command(**given, **{parameter: made})
+
+        kept = [one for name, one in own.parameters.items() if name != parameter]
+        parameters = sorted([*kept, *shared.parameters.values()], key=lambda one: one.kind)
+        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+        wrapper.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined] # inspect looks for it
+        hints = get_type_hints(make, include_extras=True) | get_type_hints(command, include_extras=True)
+        wrapper.__annotations__ = {name: hint for name, hint in hints.items() if name not in {parameter, "return"}}
+        return wrapper
+
+    return decorate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """How an act on many items is carried out: the options that all of them share."""
+
+    everything: bool
+    dry_run: bool
+    rate: str | None
+    reason: str | None
+    yes: bool
+    by: str | None
+    resume: str | None
+    as_json: bool
+
+
+def act_from(
+    *,
+    everything: All = False,
+    dry_run: DryRun = False,
+    rate: Rate = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    by: By = None,
+    resume: Resume = None,
+    as_json: AsJson = False,
+) -> Act:
+    """Return the act of the options."""
+    return Act(
+        everything=everything, dry_run=dry_run, rate=rate, reason=reason, yes=yes, by=by, resume=resume, as_json=as_json
+    )  # fmt: skip
+
+
+#: Gives a command the options of `act_from` in place of its parameter `act`.
+acting = with_options("act", act_from)
 
 
 def contract_of(kind: str) -> type[Job]:
