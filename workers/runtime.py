@@ -98,10 +98,13 @@ class Runtime:
             if claim is not None:
                 self._run_claimed(claim, delivery)
                 return
-            if delivery.is_settled or self._settle_unclaimed(delivery):
+            if delivery.is_settled:
                 return
             if delivery.is_best_effort and pause_seconds == _LONGEST_LOCKED_SECONDS:
-                self._buffer.forget(delivery)  # Its message waits for the row: one thread is enough.
+                # Its message waits for the row: one thread is enough. It is dropped before it is in the buffer again,
+                # where another thread may claim its job at any moment.
+                return
+            if self._settle_unclaimed(delivery):
                 return
             self._retry.pause(pause_seconds)
             pause_seconds = min(2 * pause_seconds, _LONGEST_LOCKED_SECONDS)

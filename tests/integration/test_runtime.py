@@ -25,7 +25,10 @@ from tests.support.runtimes import RefusingConnection
 from tests.support.store_worker import StoreWorker, store_worker
 from tests.support.waiting import eventually
 from workers.execution import executor
-from workers.intake.delivery import Verdict
+from workers.intake.delivery import Delivery, Verdict
+
+#: Times that a best-effort delivery is put back into the buffer at most, until it is dropped.
+_MOST_WAITS = 8
 
 
 @pytest.fixture
@@ -286,6 +289,33 @@ def test_a_best_effort_delivery_waits_for_a_locked_row_and_is_dropped_when_its_j
     running.runtime.run(late.delivery)
 
     assert (ready.verdict, late.verdict) == (Verdict.ACK, None)
+    assert jobs.effects(database, [job_id]) == {job_id: 1}
+
+
+def test_a_best_effort_delivery_whose_row_stays_locked_is_dropped_without_a_claim_that_another_thread_made_for_it(
+    settings: AllSettings, database: Database, worker: StoreWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, other_id = jobs.enqueue(database, LeaveEffect(), LeaveEffect())
+    running = runtimes.start(settings, database, RefusingConnection(worker))
+    lock = database.transaction()
+    lock.execute("select 1 from jobs where id = %(id)s for update", {"id": job_id})
+    arrived = running.buffer.arrived
+
+    def arrives_as_the_row_is_freed(delivery: Delivery) -> None:
+        arrived(delivery)
+        waits.append(delivery)
+        if len(waits) == _MOST_WAITS:
+            lock.release()
+            runtimes.run(running, other_id)  # Claims all that is in the buffer.
+
+    waits: list[Delivery] = []
+    ready = runtimes.deliver(running, job_id, is_best_effort=True)
+    monkeypatch.setattr(running.buffer, "arrived", arrives_as_the_row_is_freed)
+    running.runtime.run(ready.delivery)
+    monkeypatch.undo()
+    lock.release()
+
+    assert runtimes.run(running, job_id) is Verdict.ACK
     assert jobs.effects(database, [job_id]) == {job_id: 1}
 
 
