@@ -154,17 +154,23 @@ class Session:
         self._after_commit, self._notifications, self._ready = [], set(), []
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            connection.used_at = time.monotonic()
-            if connection.pgconn.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
-                with suppress(Error):
-                    connection.rollback()  # The pool would roll back too, with a warning.
-            if self._autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
-                connection.autocommit = False
-            elif self._autocommit:
-                connection.close()  # It broke: the pool opens another.
-            if not connection.closed:
-                connection.reset()
-            self._pool.putconn(connection)
+            try:
+                self._clean(connection)
+            finally:
+                self._pool.putconn(connection)
+
+    def _clean(self, connection: PooledConnection) -> None:
+        """Leave nothing of this session on the connection, or close it."""
+        connection.used_at = time.monotonic()
+        if connection.pgconn.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
+            with suppress(Error):
+                connection.rollback()  # The pool would roll back too, with a warning.
+        if self._autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            connection.autocommit = False
+        elif self._autocommit:
+            connection.close()  # It broke: the pool opens another.
+        if not connection.closed:
+            connection.reset()
 
     def _check_open(self) -> None:
         """Refuse a statement after the end of the block, such as a thread's that a handler left behind."""

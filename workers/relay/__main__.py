@@ -171,7 +171,7 @@ class RelayProcess:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     def _conninfo(self, part: str) -> str:
-        return self.settings.conninfo("relay", application_name=f"relay {process_name()} {part}")
+        return self.settings.conninfo("relay", application_name=f"relay {part} {process_name()}")
 
 
 def _notifications(message: Mapping[str, Any]) -> set[bytes]:

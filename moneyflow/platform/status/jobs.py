@@ -30,7 +30,7 @@ def read_jobs(session: Session) -> Jobs:
         outbox=_all(Outbox, unpublished),
         workers=read_workers(session),
         relays=tuple(
-            Relay(name=row["name"].removeprefix("relay ").removesuffix(" leader"), is_leader=row["is_leader"])
+            Relay(name=row["name"].removeprefix("relay leader "), is_leader=row["is_leader"])
             for row in session.fetch_all(_QUERIES["relays"])
         ),
         apis=tuple(row["name"].removeprefix("api ") for row in session.fetch_all(_QUERIES["apis"])),

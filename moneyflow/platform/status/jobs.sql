@@ -18,7 +18,7 @@ select application_name as name, pid in (
     where locktype = 'advisory' and granted and objsubid = 1 and classid = 0 and objid = 19783
       and database = (select oid from pg_database where datname = current_database())) as is_leader
 from pg_stat_activity
-where datname = current_database() and application_name like 'relay % leader' order by is_leader desc, name;
+where datname = current_database() and application_name like 'relay leader %' order by is_leader desc, name;
 
 -- name: apis
 -- The processes of the API by their connections.

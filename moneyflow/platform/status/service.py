@@ -65,10 +65,10 @@ class StatusService:
 
     def _addresses(self) -> dict[str, str]:
         return {
-            "postgres": f"{self._postgres.postgres_host}:{self._postgres.postgres_port}",
-            "rabbitmq": f"{self._rabbitmq.rabbitmq_host}:{self._rabbitmq.rabbitmq_port}",
+            "postgres": self._postgres.postgres_address,
+            "rabbitmq": self._rabbitmq.rabbitmq_address,
             "kafka": self._kafka.kafka_bootstrap,
-            "redis": f"{self._redis.redis_host}:{self._redis.redis_port}",
+            "redis": self._redis.redis_address,
         }
 
 
