@@ -35,7 +35,7 @@ def freeze(
     as_json: AsJson = False,
 ) -> None:
     """Write the schema of each new version to tests/contracts/; one that is frozen stays as it is."""
-    _check_checkout()
+    check_checkout()
     again = [contract for name in overwrite or () for contract in _contracts_of(name)]
     written = frozen.freeze(_ROOT, again, overwrite=True) + frozen.freeze(_ROOT, _contracts())
     if as_json:
@@ -50,7 +50,7 @@ def freeze(
 @app.command()
 def check(*, as_json: AsJson = False) -> None:
     """Compare the code with the frozen contracts; exit with 1 and what to do where a version has changed."""
-    _check_checkout()
+    check_checkout()
     problems = frozen.check(_ROOT, _contracts())
     if as_json:
         print_json({"problems": [vars(problem) for problem in problems]})
@@ -74,6 +74,7 @@ def _contracts_of(name: str) -> list[Contract]:
     return found
 
 
-def _check_checkout() -> None:
+def check_checkout() -> None:
+    """Check that the code is a checkout, into which files can be written; raises ConflictError."""
     if not (_ROOT / "tests").is_dir():
         raise ConflictError(f"{_ROOT} is no checkout of Money Flow; run .venv/bin/moneyflow of a checkout")

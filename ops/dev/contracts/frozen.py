@@ -137,9 +137,8 @@ def _without_code(file: Path, name: str, version: str) -> Problem:
 def _differences(frozen: Schema, current: Schema) -> Iterator[str]:
     """Describe the differences, by fields where they are in fields."""
     before, after = frozen.get("properties", {}), current.get("properties", {})
-    needed = set(current.get("required", ()))
     for field in sorted(after.keys() - before.keys()):
-        yield f"`{field}` was added{'' if field in needed else ', optional'}"
+        yield f"`{field}` was added"
     for field in sorted(before.keys() - after.keys()):
         yield f"`{field}` was removed"
     changed = [field for field in sorted(before.keys() & after.keys()) if before[field] != after[field]]

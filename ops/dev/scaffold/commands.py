@@ -10,6 +10,7 @@ from moneyflow.jobs import registry
 from moneyflow.platform.errors import ConflictError
 from ops.cli.output import AsJson, print_json
 from ops.dev.contracts import frozen
+from ops.dev.contracts.commands import check_checkout
 from ops.dev.scaffold.job import NewJob, files_of, new_job, write
 
 app = typer.Typer(no_args_is_help=True, help="write the files of a new part")
@@ -41,8 +42,7 @@ def job(
 
     Writes nothing when the name is taken or not valid.
     """
-    if not (_ROOT / "tests").is_dir():
-        raise ConflictError(f"{_ROOT} is no checkout of Money Flow; run .venv/bin/moneyflow of a checkout")
+    check_checkout()
     if name in registry:
         raise ConflictError(f"there is a job {name} already, in {registry[name].__module__}; choose another name")
     new = new_job(

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSimError
 
 from moneyflow.platform.errors import ConflictError, InvalidInputError
+from moneyflow.platform.jobs.cron import ticks_after
+from moneyflow.platform.jobs.limits import Limit, Rate
 from moneyflow.platform.patterns import Pattern
 from ops.dev.scaffold import templates
 from ops.dev.scaffold.payload import Field, call, fields_of, imports
@@ -163,7 +165,7 @@ def _sentence(does: str) -> str:
 def _cron(text: str) -> str:
     """Return a cron expression that can be read; raises InvalidInputError."""
     try:
-        CronSim(text, datetime.now(UTC))
+        next(ticks_after(datetime.now(UTC), cron=text, time_zone="UTC"))
     except CronSimError as error:
         raise InvalidInputError(f"--cron {text}: {error}; give five fields, such as '0 3 * * *'") from error
     return text
@@ -173,6 +175,15 @@ def _limit(name: str, text: str) -> str:
     """Return the line that declares a limit: `3` at once, or `100/m` in a window; raises InvalidInputError."""
     count, slash, unit = text.partition("/")
     if not (count.isascii() and count.isdigit() and int(count)) or (slash and unit not in _WINDOWS):
-        raise InvalidInputError(f"--limit {text}: give how many run at once, such as 3, or a rate: 5/s, 100/m, 1000/h")
+        raise InvalidInputError(
+            f"--limit {text}: give how many run at once, such as 3, or a rate: 5/s, 100/m, 1000/h, 9/d"
+        )
+    try:
+        if slash:
+            Limit(name=name, rate=Rate(limit=int(count), per_seconds=_WINDOWS[unit]))
+        else:
+            Limit(name=name, concurrency=int(count))
+    except ValueError as error:
+        raise InvalidInputError(f"--limit {text}: {error}") from error
     what = f"rate=Rate(limit={int(count)}, per_seconds={_WINDOWS[unit]})" if slash else f"concurrency={int(count)}"
     return f'LIMIT = Limit(name="{name}", {what})'
