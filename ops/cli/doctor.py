@@ -15,7 +15,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
     With BUILD_ENV=prod it finds default, weak and equal secrets, links by plain HTTP and a mail login without TLS.
     """
-    problems = settings_problems()
+    problems = _problems()
     if as_json:
         print_json({"problems": problems})
     else:
@@ -24,7 +24,7 @@ def doctor(*, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def settings_problems() -> list[str]:
+def _problems() -> list[str]:
     """Return every problem of the settings, each with its variable and what to do."""
     try:
         load_all(whole=True)

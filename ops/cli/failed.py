@@ -15,7 +15,7 @@ from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
 from ops.cli.operation_view import print_report, sweep_text
 from ops.cli.operations import Request, carry_out
-from ops.cli.options import Act, CanarySeconds, Ids, KeepDeadLetters, Limit, Refused, acting, operation_id
+from ops.cli.options import Act, Canary, CanarySeconds, Ids, KeepDeadLetters, Limit, Refused, acting, operation_id
 from ops.cli.output import AsJson, console, passes, print_json
 from ops.cli.servers import opened
 
@@ -89,9 +89,7 @@ def replay(
     chosen: Filter,
     act: Act,
     refused: Refused = False,
-    canary: Annotated[
-        int | None, typer.Option("--canary", min=1, metavar="N", help="replay N first; stop unless all of them succeed")
-    ] = None,
+    canary: Canary = None,
     canary_seconds: CanarySeconds = CANARY_SECONDS,
     keep_dead_letters: KeepDeadLetters = False,
 ) -> None:

@@ -23,7 +23,7 @@ from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
 from ops.cli.jobs_view import fields_of, print_found, print_kinds
 from ops.cli.operations import Request, carry_out
-from ops.cli.options import Act, CanarySeconds, Ids, Kind, Limit, acting, contract_of
+from ops.cli.options import Act, Canary, CanarySeconds, Ids, Kind, Limit, acting, contract_of
 from ops.cli.output import AsJson, print_json
 from ops.cli.servers import reading_session, working_session
 
@@ -92,9 +92,7 @@ def run_now(
     chosen: Filter,
     act: Act,
     state: States = None,
-    canary: Annotated[
-        int | None, typer.Option("--canary", min=1, metavar="N", help="run N first; stop unless all of them succeed")
-    ] = None,
+    canary: Canary = None,
     canary_seconds: CanarySeconds = CANARY_SECONDS,
 ) -> None:
     """Make scheduled jobs and jobs that wait for their next attempt due now, or at the rate.

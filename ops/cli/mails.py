@@ -8,7 +8,7 @@ from moneyflow.accounts import suppressions
 from moneyflow.platform.errors import InvalidInputError, NotFoundError
 from moneyflow.platform.ids import parse_id
 from ops.cli.options import Limit
-from ops.cli.output import AsJson, console, fixed, print_json, table
+from ops.cli.output import AsJson, console, print_json, table
 from ops.cli.servers import reading_session, working_session
 
 app = typer.Typer(no_args_is_help=True, help="addresses that bounced")
@@ -29,7 +29,7 @@ def suppressed(*, limit: Limit = 50, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"suppressed": found})
         return
-    columns = (fixed("user"), "code", "until", "reason")
+    columns = ("user", "code", "until", "reason")
     rows = [(row["user_id"], row["code"], row["expires_at"], row["reason"]) for row in found]
     console().print(table(*columns, rows=rows))
 

@@ -30,6 +30,9 @@ CanarySeconds = Annotated[
         "--canary-timeout", min=0, max=604_800, metavar="SECONDS", help="a canary that takes longer has failed"
     ),
 ]
+Canary = Annotated[
+    int | None, typer.Option("--canary", min=1, metavar="N", help="run N first; stop unless all of them succeed")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask, and run no canary first, when there are more than 20")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="show what would happen, and change nothing")]
 All = Annotated[bool, typer.Option("--all", help="all of them; required when neither ids nor a filter are given")]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 __all__ = [
-    "AsJson", "Column", "console", "fixed", "more", "note", "passes", "plain", "print_json", "progress_bar", "prose",
+    "AsJson", "Column", "console", "more", "note", "passes", "plain", "print_json", "progress_bar", "prose",
     "shown", "table",
 ]  # fmt: skip
 
@@ -30,11 +30,6 @@ _WIDE = 240
 def console() -> Console:
     """Return the console of standard output."""
     return Console(highlight=False, width=shutil.get_terminal_size((_WIDE, 24)).columns)
-
-
-def fixed(name: str) -> Column:
-    """Return a column for ids, which operators copy: its cells are never broken or cut."""
-    return Column(name=name)
 
 
 def print_json(value: object) -> None:
