@@ -13,7 +13,8 @@ from rich.table import Table
 
 from moneyflow.platform.telemetry.start import INTERRUPTED
 from moneyflow.settings import load_all
-from ops.dev.stack.choice import Stack, choose, forget_choice, start, stop
+from ops.dev.stack.choice import Stack, choose, start, stop
+from ops.dev.stack.choice import reset as delete
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.servers.postgres import ROLES
 
@@ -50,10 +51,7 @@ def down() -> None:
 @app.command()
 def reset() -> None:
     """Stop everything and delete the data."""
-    stack = choose(_console)
-    forget_choice()
-    stop(stack)
-    stack.reset()
+    delete(choose(_console))
     _console.print("stopped, and the data is deleted")
 
 

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ops.dev.stack.home import CHECKOUT, State
+from ops.dev.stack.home import CHECKOUT, State, kept_process
 from ops.dev.stack.ports import kept_port
 from ops.dev.stack.processes import Identity, left_by
 
@@ -74,8 +74,7 @@ def never_started(state: State) -> list[str]:
 
 def choose_ports(state: State) -> None:
     """Choose a port for each process that has none; while no supervisor runs, for each whose port is taken as well."""
-    supervisor = state.value("pids", "supervisor")
-    runs = supervisor is not None and Identity(*supervisor).is_alive()
+    runs = kept_process(state, "supervisor") is not None
     for one in _DECLARED:
         if not runs:
             end_left(state, one.name)

@@ -6,7 +6,7 @@ from typing import Protocol
 from rich.console import Console
 
 from ops.dev.stack.contract import ProcessInfo, Status
-from ops.dev.stack.home import State, create_home, stack_home
+from ops.dev.stack.home import State, create_home, stack_home, write_private
 from ops.dev.stack.native import NativeStack
 
 #: The file in the stack's folder that has the settings of the running stack; see `ops/cli/checkout.py`.
@@ -49,8 +49,7 @@ def start(stack: Stack) -> None:
     stack.up()
     file = stack_home() / _ENVIRONMENT
     fresh = file.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.write_text("".join(f"{name}={value}\n" for name, value in stack.environment().items()), encoding="utf-8")
+    write_private(fresh, "".join(f"{name}={value}\n" for name, value in stack.environment().items()))
     fresh.replace(file)
 
 
@@ -60,11 +59,13 @@ def stop(stack: Stack) -> None:
     stack.down()
 
 
-def forget_choice() -> None:
-    """Let the next start choose again."""
+def reset(stack: Stack) -> None:
+    """Stop a stack and delete its data; the next start chooses its kind again."""
     home = stack_home()
     if home.exists():
         State(home).change("stack", "kind", None)
+    (home / _ENVIRONMENT).unlink(missing_ok=True)
+    stack.reset()
 
 
 def _engine_answers() -> bool:

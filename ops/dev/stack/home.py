@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ops.dev.stack.contract import StackError
+from ops.dev.stack.processes import Identity
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 #: Every user may create folders in it; so whose they are is checked before each use.
@@ -67,6 +68,13 @@ def create_private(folder: Path) -> None:
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & _NOT_PRIVATE:
         folder.chmod(mode & ~_NOT_PRIVATE)
+
+
+def kept_process(state: "State", name: str) -> Identity | None:
+    """Return the identity of the process that was started under a name; None when it does not run."""
+    kept = state.value("pids", name)
+    identity = Identity(*kept) if kept else None
+    return identity if identity and identity.is_alive() else None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 
 from ops.dev.stack.application import Program
-from ops.dev.stack.home import CHECKOUT, State
+from ops.dev.stack.home import CHECKOUT, State, kept_process
 from ops.dev.stack.listening import Readiness, bound_to
 from ops.dev.stack.processes import Identity, spawn
 
@@ -44,9 +44,9 @@ class Kept:
 
     def adopt(self) -> None:
         """Keep the process that this supervisor started before it replaced itself; reload it when it has changed."""
-        kept = self._state.value("pids", self.program.name)
-        if kept and Identity(*kept).is_alive():
-            self.identity, self._started = Identity(*kept), time.monotonic()
+        kept = kept_process(self._state, self.program.name)
+        if kept:
+            self.identity, self._started = kept, time.monotonic()
             if self._state.value("digests", self.program.name) != self._digest:
                 self.reload()
 

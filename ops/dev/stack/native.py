@@ -16,7 +16,16 @@ from moneyflow.settings import load_all
 from ops.dev.stack import packages
 from ops.dev.stack.application import Program, choose_ports, end_left, never_started, programs
 from ops.dev.stack.contract import NOT_RUNNING, ProcessInfo, StackError, Status
-from ops.dev.stack.home import CHECKOUT, State, create_home, create_private, exclusively, forget, stack_home
+from ops.dev.stack.home import (
+    CHECKOUT,
+    State,
+    create_home,
+    create_private,
+    exclusively,
+    forget,
+    kept_process,
+    stack_home,
+)
 from ops.dev.stack.processes import Identity, last_lines, spawn, stop, wait_until
 from ops.dev.stack.servers import RabbitMQ, all_servers
 from ops.dev.stack.servers.base import process_environment
@@ -84,9 +93,9 @@ class NativeStack:
         """Return the application's processes with their children, and the mail catcher and the supervisor."""
         found: list[ProcessInfo] = []
         for name in ("supervisor", "mail", *(program.name for program in programs(self._state))):
-            kept = self._state.value("pids", name)
+            identity = self._process(name)
             try:
-                main = psutil.Process(kept[0]) if kept and Identity(*kept).is_alive() else None
+                main = psutil.Process(identity.pid) if identity else None
                 # The supervisor's children are listed by their own names.
                 children = main.children(recursive=True) if main and name != "supervisor" else []
                 family = [main, *children] if main else []
@@ -98,9 +107,9 @@ class NativeStack:
     def kill(self, kind: str) -> str | None:
         """Kill one process of that kind, such as `worker`, by SIGKILL; return its name."""
         for program in programs(self._state):
-            kept = self._state.value("pids", program.name)
-            if program.kind == kind and kept and Identity(*kept).is_alive():
-                Identity(*kept).signal(signal.SIGKILL)
+            identity = self._process(program.name)
+            if program.kind == kind and identity:
+                identity.signal(signal.SIGKILL)
                 return program.name
         return None
 
@@ -132,9 +141,7 @@ class NativeStack:
 
     def _process(self, name: str) -> Identity | None:
         """Return the identity of the supervisor or of a process of the application; None when it does not run."""
-        kept = self._state.value("pids", name)
-        identity = Identity(*kept) if kept else None
-        return identity if identity and identity.is_alive() else None
+        return kept_process(self._state, name)
 
     def _chosen_environment(self) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -221,7 +228,7 @@ class NativeStack:
         for program in programs(self._state):
             end_left(self._state, program.name)
         for server in reversed(self._servers):
-            if any(status.problem != NOT_RUNNING for status in server.statuses()):
+            if server.runs():
                 self._step(f"{server.name} stopped", server.stop)
 
 

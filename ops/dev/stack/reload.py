@@ -150,7 +150,8 @@ class Reloaded:
             new, until = self._process, time.monotonic() + STOP_SECONDS
             assert new
             while not (ready := readiness.has_come()) and new.poll() is None and time.monotonic() < until:
-                time.sleep(_POLL_SECONDS)
+                if self._stopping.wait(_POLL_SECONDS):
+                    break
             readiness.close()
         if ready:
             self._process = old

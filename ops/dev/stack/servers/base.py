@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from ops.dev.stack.contract import NOT_RUNNING, StackError, Status
-from ops.dev.stack.home import State, create_private
+from ops.dev.stack.home import State, create_private, kept_process
 from ops.dev.stack.ports import kept_port
 from ops.dev.stack.processes import Identity, last_lines, processes_in, spawn, stop, wait_until
 
@@ -60,9 +60,11 @@ class Server(ABC):
 
     def identity(self) -> Identity | None:
         """Return the identity of its process; None when it does not run."""
-        kept = self.state.value("pids", self.name)
-        identity = Identity(*kept) if kept else None
-        return identity if identity and identity.is_alive() else None
+        return kept_process(self.state, self.name)
+
+    def runs(self) -> bool:
+        """Return whether a process of it runs, whatever it answers."""
+        return self.identity() is not None
 
     def start(self) -> None:
         """Start the process, unless it runs; `wait_ready` waits for it."""

@@ -12,7 +12,7 @@ import pika
 import pika.exceptions
 
 from ops.dev.stack.contract import NOT_RUNNING, Status
-from ops.dev.stack.home import write_private
+from ops.dev.stack.home import kept_process, write_private
 from ops.dev.stack.ports import answers
 from ops.dev.stack.processes import Identity, spawn, wait_until
 from ops.dev.stack.servers.base import Server
@@ -135,9 +135,11 @@ class RabbitMQ(Server):
 
     def epmd(self) -> Identity | None:
         """Return the identity of its epmd, by which its command line finds it; None when that does not run."""
-        kept = self.state.value("pids", "epmd")
-        identity = Identity(*kept) if kept else None
-        return identity if identity and identity.is_alive() else None
+        return kept_process(self.state, "epmd")
+
+    def runs(self) -> bool:
+        """Return whether the node or its epmd runs."""
+        return super().runs() or self.epmd() is not None
 
     def _end_epmd(self) -> None:
         epmd = self.epmd()
