@@ -10,7 +10,7 @@ from api.bodies import Body, parse, read_body
 from api.requests import idempotent
 from moneyflow.accounts import passwords, users
 from moneyflow.accounts.names import person_name
-from moneyflow.gateways.mail.addresses import LONGEST_ADDRESS, LONGEST_NAME, mail_address
+from moneyflow.gateways.mail.addresses import LONGEST_ADDRESS, LONGEST_NAME, normalized_address
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.http.idempotency import IdempotencyKeys
@@ -19,7 +19,7 @@ from moneyflow.platform.http.idempotency import IdempotencyKeys
 class SignUp(Body):
     """The body of a sign-up."""
 
-    email: Annotated[str, Field(max_length=LONGEST_ADDRESS), AfterValidator(lambda text: str(mail_address(text)))]
+    email: Annotated[str, Field(max_length=LONGEST_ADDRESS), AfterValidator(normalized_address)]
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(person_name)]
     #: NIST SP 800-63B: at least 8 characters, long passphrases welcome, no rules of composition.
     password: Annotated[SecretStr, Field(min_length=8, max_length=256)]

@@ -6,7 +6,7 @@ address whose owner asked for nothing. A name that a mail program would show as 
 
 import unicodedata
 
-from moneyflow.gateways.mail.addresses import check_name, mail_address
+from moneyflow.gateways.mail.addresses import check_name, normalized_address
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.patterns import Pattern
 
@@ -35,7 +35,7 @@ def check_person(*, email: str, name: str) -> tuple[str, str]:
         InvalidInputError: one of them is not valid; `errors` names each.
     """
     checked, errors = [], []
-    for pointer, check, text in (("/email", _address, email), ("/name", person_name, name)):
+    for pointer, check, text in (("/email", normalized_address, email), ("/name", person_name, name)):
         try:
             checked.append(check(text))
         except ValueError as error:
@@ -58,7 +58,3 @@ def is_plain(name: str) -> bool:
 def has_link(name: str) -> bool:
     """Return whether a mail program may show a part of the name as a link."""
     return _LINK.search(unicodedata.normalize("NFKC", name)) is not None
-
-
-def _address(text: str) -> str:
-    return str(mail_address(text))

@@ -1,7 +1,7 @@
 """Round trip: whether a pydantic model comes back from JSON as it was given.
 
 Most types do by themselves. `inspect` refuses, where a contract is declared, types of which no value does, and says
-whether values have to be tried; `check` tries one. A contract of plain types alone costs nothing when it is written.
+whether values have to be tried, as `Payload` does. A contract of plain types alone costs nothing when it is written.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

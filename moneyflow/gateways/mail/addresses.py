@@ -67,6 +67,11 @@ def mail_address(text: str) -> MailAddress:
     return MailAddress(local=found.local_part, domain=found.domain, ascii_domain=found.ascii_domain)
 
 
+def normalized_address(text: str) -> str:
+    """Return a bare address as it is stored; raises as `mail_address`."""
+    return str(mail_address(text))
+
+
 def check_name(text: str) -> str:
     """Return a display name, which may be empty.
 

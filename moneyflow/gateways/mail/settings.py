@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from moneyflow.gateways.mail.addresses import check_name, mail_address
+from moneyflow.gateways.mail.addresses import check_name, normalized_address
 from moneyflow.platform.settings import Host, Section, host_port
 
 
@@ -21,9 +21,7 @@ class MailSettings(Section):
     mail_username: str = ""
     mail_password: SecretStr = SecretStr("")
     mail_encryption: Literal["none", "starttls", "tls"] = "none"
-    mail_from_address: Annotated[str, AfterValidator(lambda text: str(mail_address(text)))] = (
-        "no-reply@money-flow.example"
-    )
+    mail_from_address: Annotated[str, AfterValidator(normalized_address)] = "no-reply@money-flow.example"
     mail_from_name: Annotated[str, AfterValidator(check_name)] = "Money Flow"
 
     @classmethod

@@ -156,19 +156,20 @@ def _ready(inserted: Iterable[tuple[Job, UUID]], shared: Mapping[str, Any]) -> l
 
 def _row(job: Job, unique: Unique, **own: UUID | str | None) -> dict[str, Any]:
     """Return a job as the statement reads it; `own` holds the fields that its contract does not have."""
-    _check_priority(job.message_priority())
-    for name, key in (("unique_key", own["unique_key"]), ("limit_key", job.limit_key())):
+    priority, limit_key = job.message_priority(), job.limit_key()
+    _check_priority(priority)
+    for name, key in (("unique_key", own["unique_key"]), ("limit_key", limit_key)):
         _check_key(name, key)
     return {
         **own,
         "kind": job.kind,
         "version": job.version,
-        "priority": job.message_priority(),
+        "priority": priority,
         "payload": job.payload(),
         "unique_seconds": unique.for_seconds,
         "unique_while_unfinished": unique.while_unfinished,
         "limit_name": job.limit.name if job.limit else None,
-        "limit_key": job.limit_key(),
+        "limit_key": limit_key,
         "max_attempts": job.retry.attempts,
         "time_limit_seconds": job.time_limit_seconds,
     }

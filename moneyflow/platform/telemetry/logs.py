@@ -23,7 +23,6 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     repeats = Repeats()
     shared: list[structlog.types.Processor] = [
         add_to_line,
-        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(process),
         structlog.processors.ExceptionRenderer(_traceback),
@@ -40,7 +39,11 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     handler.addFilter(LibraryLines(repeats))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.ExtraAdder([REPEATED]), *shared],
+            foreign_pre_chain=[
+                structlog.stdlib.ExtraAdder([REPEATED]),
+                structlog.processors.add_log_level,
+                *shared,
+            ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(serializer=_serialize_text),
