@@ -81,7 +81,7 @@ class WorkerProcess:
         self.runtime = Runtime(buffer=buffer, claims=claims, executor=self.executor, retry=retry)
         policy = PrefetchPolicy(self.runtime, buffer, threads=settings.worker_threads, has_credit=credit.is_spare)
         intake = Intake(buffer=buffer, policy=policy, credit=credit, give_back=self.runtime.give_back)
-        self.broker = JobsBroker(connection_parameters(settings, name=f"worker {self.name}"), intake)
+        self.broker = JobsBroker(connection_parameters(settings, login="worker", name=f"worker {self.name}"), intake)
         declare_actors(self.broker, self.runtime.run)
         self.broker.add_middleware(_GiveBack(self.runtime))
         self.worker = dramatiq.Worker(self.broker, worker_threads=settings.worker_threads)
@@ -136,7 +136,7 @@ class WorkerProcess:
         return [*self.worker.workers, *self.worker.consumers.values(), *own]
 
     def _conninfo(self, part: str) -> str:
-        return self.settings.conninfo("app", application_name=f"worker {self.name}{part}")
+        return self.settings.conninfo("worker", application_name=f"worker {self.name}{part}")
 
     def _ready_list_source(self, buffer: ClaimBuffer, policy: PrefetchPolicy) -> ReadyListSource | None:
         """Return the second source of deliveries, next to RabbitMQ, unless the settings turn it off."""

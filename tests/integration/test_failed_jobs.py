@@ -11,6 +11,8 @@ from moneyflow.platform.errors import InvalidInputError, NotFoundError
 from moneyflow.platform.ids import new_id
 from tests.support.failures import fail_jobs, moneyflow
 
+ROLE = "operator"
+
 
 def _listed(environment: dict[str, str], *options: object) -> set[UUID]:
     return {UUID(job["id"]) for job in moneyflow(environment, "failed", "list", "--json", *options).json["jobs"]}

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from moneyflow.platform.settings import Section
+from moneyflow.settings import ApiSettings, ConsumerSettings, RelaySettings, WorkerSettings
 from ops.dev.stack.home import State
 from ops.dev.stack.ports import kept_port
 from ops.dev.stack.processes import Identity
@@ -17,6 +19,9 @@ class Program:
     kind: str
     command: tuple[str, ...]
     port: int
+    #: What it loads, and the roles of its sink: it is given these settings and no others.
+    settings: type[Section]
+    roles: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -25,20 +30,24 @@ def programs(state: State) -> list[Program]:
     api = _port(state, "api", preferred=_API_PORT)
     return [
         Program(name="api", kind="api", command=("-m", "gunicorn", "--config", "python:api.server"), port=api,
-                environment={"APP_PORT": str(api)}),
-        *(_python(state, f"relay-{n}", "relay", "workers.relay") for n in (1, 2)),
-        *(_python(state, f"worker-{n}", "worker", "workers") for n in (1, 2)),
-        _python(state, "consumer-audit", "consumer", "consumers", "audit"),
+                settings=ApiSettings, environment={"APP_PORT": str(api)}),
+        *(_python(state, f"relay-{n}", "workers.relay", RelaySettings) for n in (1, 2)),
+        *(_python(state, f"worker-{n}", "workers", WorkerSettings) for n in (1, 2)),
+        _python(state, "consumer-audit", "consumers", ConsumerSettings, sink="audit"),
     ]  # fmt: skip
 
 
-def _python(state: State, name: str, kind: str, module: str, *arguments: str) -> Program:
+def _python(state: State, name: str, module: str, settings: type[Section], *, sink: str | None = None) -> Program:
     port = _port(state, name)
+    kind = name.partition("-")[0]
+    roles = () if sink is None else (sink,)
     return Program(
         name=name,
         kind=kind,
-        command=("-m", module, *arguments),
+        command=("-m", module, *roles),
         port=port,
+        settings=settings,
+        roles=roles,
         environment={f"{kind.upper()}_METRICS_PORT": str(port)},
     )
 

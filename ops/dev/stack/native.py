@@ -12,10 +12,11 @@ from dotenv import dotenv_values
 from rich.console import Console
 
 from moneyflow.platform.errors import ConfigurationError
-from moneyflow.settings import load_all
+from moneyflow.settings import MigrateSettings, load_all
 from ops.dev.stack import packages
 from ops.dev.stack.application import Program, programs
 from ops.dev.stack.contract import ProcessInfo, StackError, Status
+from ops.dev.stack.environment import own_environment, stack_environment
 from ops.dev.stack.home import CHECKOUT, State, exclusively, forget, stack_home
 from ops.dev.stack.processes import Identity, last_lines, spawn, stop, wait_until
 from ops.dev.stack.servers import RabbitMQ, Server, all_servers
@@ -70,7 +71,7 @@ class NativeStack:
         """
         if not any(server.identity() for server in self._servers):
             raise StackError("no server of this checkout runs; start the stack with `make up`")
-        return self._environment()
+        return stack_environment(self._state)
 
     def processes(self) -> list[ProcessInfo]:
         """Return the application's processes with their children, and the mail catcher and the supervisor."""
@@ -123,23 +124,10 @@ class NativeStack:
         """Return where the logs are."""
         return ".stack/logs/"
 
-    def _environment(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for server in self._servers:
-            found |= server.settings()
-        api = next(program for program in programs(self._state) if program.kind == "api")
-        return found | {
-            "BUILD_ENV": "dev",
-            "SECRET_KEY": self._state.secret("application"),
-            "BIND_HOST": "127.0.0.1",
-            "APP_PORT": str(api.port),
-            "APP_URL": f"http://127.0.0.1:{api.port}",
-        }
-
     def _check_dotenv(self) -> None:
         """Refuse an invalid `.env` before anything starts, and print the names that this stack does not use."""
         given = {name: value or "" for name, value in dotenv_values(CHECKOUT / ".env").items()}
-        ours = self._environment()
+        ours = stack_environment(self._state)
         unused = sorted(name for name in given.keys() & ours.keys() if given[name] != ours[name])
         if unused:
             self._console.print(f"ignored from .env, because this stack sets them itself: {', '.join(unused)}")
@@ -159,7 +147,8 @@ class NativeStack:
     def _migrate(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "ops.migrate"],
-            env=process_environment() | self._environment(), cwd=CHECKOUT, capture_output=True, text=True, check=False,
+            env=own_environment(stack_environment(self._state), MigrateSettings),
+            cwd=CHECKOUT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise StackError(f"the migration failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
@@ -170,7 +159,7 @@ class NativeStack:
             return
         identity = spawn(
             [sys.executable, "-m", "ops.dev.stack.supervisor"],
-            environment=process_environment() | self._environment(),
+            environment=process_environment(),
             log=self._state.home / "logs" / "supervisor.log",
             folder=CHECKOUT,
         )

@@ -2,7 +2,7 @@
 
 A process that ends is started again, after a pause that grows while it keeps ending. With BUILD_ENV=dev a change of the
 product's source restarts all of them as a deployment does. When the supervisor is killed the kernel kills its children;
-when it is asked to stop, it stops them.
+when it is asked to stop, it stops them. Each process is given its own settings and secrets, and no other process's.
 """
 
 import os
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from moneyflow.platform.settings import ProcessSettings
 from moneyflow.settings import load
 from ops.dev.stack.application import Program, programs
+from ops.dev.stack.environment import environment_of, stack_environment
 from ops.dev.stack.home import CHECKOUT, State, stack_home
 from ops.dev.stack.processes import Identity, spawn, stop
 
@@ -33,8 +34,9 @@ _RELOAD_SECONDS = 60.0
 class _Kept:
     """A program and its current process."""
 
-    def __init__(self, program: Program, state: State) -> None:
+    def __init__(self, program: Program, state: State, environment: dict[str, str]) -> None:
         self.program = program
+        self._environment = environment
         self.identity: Identity | None = None
         self._state = state
         self._started = 0.0
@@ -67,7 +69,7 @@ class _Kept:
     def _start(self) -> None:
         identity = spawn(
             [sys.executable, *self.program.command],
-            environment={**os.environ, **self.program.environment},
+            environment=self._environment,
             log=self._state.home / "logs" / f"{self.program.name}.log",
             folder=CHECKOUT,
             dies_with_parent=True,
@@ -82,7 +84,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     state = State(stack_home())
     (state.home / "logs").mkdir(exist_ok=True)
-    kept = [_Kept(program, state) for program in programs(state)]
+    whole = stack_environment(state)
+    kept = [_Kept(program, state, environment_of(program, whole, os.environ)) for program in programs(state)]
     changes = _changes()
     while not stopping.wait(_POLL_SECONDS):
         _reap()
