@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -37,9 +38,9 @@ class Proxies:
         self._thread.join(10)
         self._loop.close()
 
-    def to(self, target: Callable[[], int]) -> "Proxy":
-        """Listen on 127.0.0.1 and pass on to the port that `target` returns at that moment."""
-        proxy = Proxy(self._loop, target)
+    def to(self, target: Callable[[], int], *, tls: ssl.SSLContext | None = None) -> "Proxy":
+        """Listen on 127.0.0.1, with TLS if given, and pass on to the port that `target` returns at that moment."""
+        proxy = Proxy(self._loop, target, tls)
         asyncio.run_coroutine_threadsafe(proxy.listen(), self._loop).result(10)
         self._proxies.append(proxy)
         return proxy
@@ -48,10 +49,13 @@ class Proxies:
 class Proxy:
     """One listening port; every method may be called from any thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, target: Callable[[], int]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, target: Callable[[], int], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.port = 0
         self._loop = loop
         self._target = target
+        self._tls = tls
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
@@ -62,7 +66,7 @@ class Proxy:
 
     async def listen(self) -> None:
         """Begin to take connections."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1")
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
