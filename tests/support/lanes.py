@@ -12,6 +12,7 @@ _LANES = {
     "tests/chaos/test_storms.py": BROKEN_SERVERS,
     "tests/e2e/test_server_outages.py": BROKEN_SERVERS,
     "tests/e2e/test_benchmarks.py": SECOND_STACKS,
+    "tests/e2e/test_least_privilege.py": SECOND_STACKS,
     "tests/e2e/test_new_job.py": SECOND_STACKS,
     "tests/e2e/test_reload.py": SECOND_STACKS,
     "tests/e2e/test_stack.py": SECOND_STACKS,
