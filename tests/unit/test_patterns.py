@@ -103,7 +103,6 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
         lambda text: File(name=text, content=b"").check(),
         lambda text: File(name="a", content=b"", content_type=text).check(),
     ],
-    "moneyflow.gateways.mail.message": [_mail],
     "moneyflow.gateways.mail.headers": [_mail],
     "moneyflow.gateways.mail.reading": [_mail],
     "moneyflow.gateways.mail.replies": [
@@ -153,7 +152,8 @@ _OTHER_READERS: list[Callable[[str], object]] = [
 _OWN_TEXT = {
     "moneyflow.platform.events.contract", "moneyflow.platform.events.topics", "moneyflow.platform.failpoints",
     "moneyflow.platform.jobs.contract", "moneyflow.platform.jobs.schedules", "moneyflow.platform.queries",
-    "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength", "ops.dev.demo.crowd", "ops.dev.scaffold.job",
+    "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength", "ops.dev.demo.crowd",
+    "ops.dev.scaffold.job",
 }  # fmt: skip
 
 
