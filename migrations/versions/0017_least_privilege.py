@@ -40,12 +40,13 @@ revoke insert, update on operations, operation_items from {worker};
 -- Operators act on jobs, and see no person and no answer.
 revoke all on users, user_tokens, idempotency_keys from {operator};
 revoke insert on job_files from {operator};
--- They list and release the suppressions of mails. An address gives its user's id, and no id gives an address.
+-- They list and release suppressions of mails, and act on the jobs of a person. An address gives its user's id, and no
+-- id gives an address.
 revoke insert, update on mail_suppressions from {operator};
 create function user_id_of(address text) returns uuid language sql stable security definer
     set search_path = public, pg_temp as $$ select id from users where lower(email) = lower(address) $$;
 revoke all on function user_id_of from public;
-grant execute on function user_id_of to {operator};
+grant execute on function user_id_of to {app}, {worker}, {operator};
 """
 
 _OWN = """

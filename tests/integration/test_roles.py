@@ -29,11 +29,14 @@ _OF_THE_OWNER = [
 _PEOPLE = [
     "select * from users",
     "select * from user_tokens",
-    "select * from mail_suppressions",
     "select * from idempotency_keys",
 ]
+_BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
+_USER_OF_AN_ADDRESS = "select user_id_of('a@example.com')"
 _NOT_OF_THE_RELAY = [
     *_PEOPLE,
+    *_BOUNCES,
+    _USER_OF_AN_ADDRESS,
     "delete from jobs",
     "update outbox_events set topic = 'x'",
     "insert into job_dead_letters (fence) values (1)",
@@ -42,6 +45,8 @@ _NOT_OF_THE_RELAY = [
     "update job_attempts set outcome = 'x'",
 ]
 _NOT_OF_THE_API = [
+    *_BOUNCES,
+    "select * from unpublished",
     "update jobs set state = 'succeeded'",
     "update jobs set payload = '{}'",
     "delete from jobs",
@@ -55,6 +60,12 @@ _NOT_OF_THE_API = [
 _NOT_OF_THE_WORKER = [
     "insert into operations (id) values (gen_random_uuid())",
     "update operation_items set result = 'x'",
+    "select * from unpublished",
+]
+_NOT_OF_THE_OPERATOR = [
+    *_PEOPLE,
+    "insert into mail_suppressions (address_hash) values ('x')",
+    "update mail_suppressions set expires_at = now()",
 ]
 _OF_THE_RELAY_ALONE = [
     "select * from outbox_events",
@@ -68,6 +79,8 @@ _OF_THE_RELAY_ALONE = [
 ]
 _NOT_OF_THE_AUDITOR = [
     *_PEOPLE,
+    *_BOUNCES,
+    _USER_OF_AN_ADDRESS,
     *[f"select * from {name}" for name in ("jobs", "job_attempts", "job_dead_letters", "outbox_events", "workers")],
     "insert into jobs (id) values (gen_random_uuid())",
     "delete from outbox_events",
@@ -75,16 +88,22 @@ _NOT_OF_THE_AUDITOR = [
 _OF_THE_API = [
     "select * from users, user_tokens, jobs, job_attempts, idempotency_keys",
     "update jobs set unique_key = null",
+    _USER_OF_AN_ADDRESS,
     "update users set name = name",
     "delete from users",
 ]
 _OF_THE_WORKER = [
     "select * from users, user_tokens, jobs, job_attempts, workers, idempotency_keys, live_workers",
-    "select * from unpublished",
-    *[f"delete from {name}" for name in ("users", "user_tokens", "jobs", "workers", "idempotency_keys")],
+    *[
+        f"delete from {name}"
+        for name in ("users", "user_tokens", "jobs", "workers", "idempotency_keys", "mail_suppressions")
+    ],
+    "update mail_suppressions set expires_at = now()",
 ]
 _OF_THE_OPERATOR = [
-    "select * from jobs, job_attempts, workers, live_workers, operations, operation_items",
+    "select * from jobs, job_attempts, workers, live_workers, operations, operation_items, unpublished",
+    *_BOUNCES,
+    _USER_OF_AN_ADDRESS,
     "update jobs set state = 'discarded'",
     "update operations set state = 'ended'",
 ]
@@ -143,8 +162,8 @@ def test_a_worker_writes_no_operation(settings: AllSettings) -> None:
     assert _refused(settings, "worker", _NOT_OF_THE_WORKER) == _NOT_OF_THE_WORKER
 
 
-def test_an_operator_sees_no_person(settings: AllSettings) -> None:
-    assert _refused(settings, "operator", _PEOPLE) == _PEOPLE
+def test_an_operator_sees_no_person_and_suppresses_no_mail(settings: AllSettings) -> None:
+    assert _refused(settings, "operator", _NOT_OF_THE_OPERATOR) == _NOT_OF_THE_OPERATOR
 
 
 @pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit", "owner"])

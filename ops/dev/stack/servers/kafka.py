@@ -56,7 +56,7 @@ class Kafka(Server):
         arguments = ["format", f"--cluster-id={_new_cluster_id()}", f"--config={self.folder / 'server.properties'}",
                      "--ignore-formatted", *users]  # fmt: skip
         write_private(self.folder / "format.arguments", "\n".join(arguments))
-        (self.folder / _USERS_MADE).touch()
+        write_private(self.folder / _USERS_MADE, "")
         with open_log(self.log) as output:
             subprocess.run(
                 [*self._java("-Xmx128m"), "kafka.tools.StorageTool", f"@{self.folder / 'format.arguments'}"],
