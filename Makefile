@@ -39,7 +39,7 @@ env: .venv ## print the running stack's settings as NAME=value lines
 status: .venv ## show the status of every server and process; fails when one is not ready
 	@$(RUN) -m ops.dev.stack status
 
-psql: .venv ## PostgreSQL's own command line (ROLE=app|owner|relay|audit, ARGS="-c 'select 1'")
+psql: .venv ## PostgreSQL's own command line (ROLE=operator|owner|relay|…, ARGS="-c 'select 1'")
 	@$(RUN) -m ops.dev.stack psql --role $(or $(ROLE),app) $(ARGS)
 
 rabbitmqctl: .venv ## RabbitMQ's own command line (ARGS="list_queues -p money_flow name messages arguments")

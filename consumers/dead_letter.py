@@ -5,7 +5,7 @@ from aiokafka.errors import KafkaError
 
 from consumers.sink import Record
 from moneyflow.platform import clock
-from moneyflow.platform.brokers.kafka import MAX_DEAD_LETTER_BYTES, topic_name
+from moneyflow.platform.brokers.kafka import MAX_DEAD_LETTER_BYTES, client_options, topic_name
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.events.topics import DEAD_LETTER
 from moneyflow.platform.settings import KafkaSettings
@@ -19,9 +19,10 @@ _REQUEST_MILLISECONDS = 10_000
 class DeadLetters:
     """Publishes bad records of one sink; its producer starts with the first one."""
 
-    def __init__(self, settings: KafkaSettings, *, sink: str) -> None:
+    def __init__(self, settings: KafkaSettings, *, sink: str, role: str) -> None:
         self._settings = settings
         self._sink = sink
+        self._role = role
         self._producer: AIOKafkaProducer | None = None
 
     async def put(self, record: Record, error: Exception) -> None:
@@ -62,7 +63,7 @@ class DeadLetters:
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._settings.kafka_bootstrap,
+                **client_options(self._settings, self._role),
                 client_id=f"money-flow-{self._sink}-dead-letters",
                 enable_idempotence=True,
                 acks="all",

@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from consumers.sink import Sink
-from moneyflow.platform.brokers.kafka import group_prefix
+from moneyflow.platform.brokers.kafka import client_options, group_prefix
 from moneyflow.platform.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -21,7 +21,7 @@ _LEAVE_SECONDS = 5.0
 def new_client(settings: KafkaSettings, sink: Sink, *, session_seconds: float) -> AIOKafkaConsumer:
     """Return a client that has not joined yet; it commits no offset by itself."""
     return AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        **client_options(settings, sink.role),
         group_id=group_prefix(settings) + sink.name,
         client_id=f"money-flow-{sink.name}",
         enable_auto_commit=False,

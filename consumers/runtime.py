@@ -83,7 +83,7 @@ class Consumer:
         self._rebuild_seconds = rebuild_seconds
         self._parked_seconds = parked_seconds
         self._fence = AssignmentFence()
-        self._dead_letters = DeadLetters(settings, sink=sink.name)
+        self._dead_letters = DeadLetters(settings, sink=sink.name, role=sink.role)
         self.progress = Progress(sink.name)
         self._writer = SinkWriter(sink, database, self._dead_letters, on_written=self.progress.moved)
         self._kafka: AIOKafkaConsumer = None

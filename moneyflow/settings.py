@@ -1,7 +1,9 @@
 """The settings of each process and command: the sections that it inherits are all that it loads.
 
-A process begins with `begin("worker", WorkerSettings)`; a command calls `load(CliSettings)`. The login of a Postgres
-role is POSTGRES_<ROLE>_USER and POSTGRES_<ROLE>_PASSWORD: a process loads those of its `postgres_roles` alone.
+A process begins with `begin("worker", WorkerSettings)`; a command calls `load(CliSettings)`. Each process has users of
+its own in Postgres, RabbitMQ and Kafka: POSTGRES_<ROLE>_USER and POSTGRES_<ROLE>_PASSWORD, RABBITMQ_<LOGIN>_…,
+KAFKA_<LOGIN>_…. It loads those of its `postgres_roles`, `rabbitmq_logins` and `kafka_logins` alone, and is given no
+others by `docker-compose.yml` and by the supervisor of `ops/dev/stack`.
 
 Import `load` from here: this module imports every section, so that a name of another process is a known one.
 """
@@ -25,17 +27,24 @@ from moneyflow.platform.settings import (
 )
 
 __all__ = [
+    "KAFKA_SINKS",
     "AllSettings",
     "ApiSettings",
     "AuditVerifySettings",
     "CliSettings",
     "ConsumerSettings",
+    "KafkaUsersSettings",
     "MigrateSettings",
     "RelaySettings",
+    "StatusSettings",
     "WorkerSettings",
     "load",
     "load_all",
 ]
+
+
+#: The sinks, each with a user of Kafka named as its role in Postgres.
+KAFKA_SINKS = ("audit",)
 
 
 class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
@@ -53,7 +62,8 @@ class WorkerSettings(
 ):
     """A worker: its threads and lease; mail, accounts and retention are for its handlers."""
 
-    postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
+    postgres_roles: ClassVar[tuple[str, ...]] = ("worker",)
+    rabbitmq_logins: ClassVar[tuple[str, ...]] = ("worker",)
 
     worker_threads: int = Field(default=4, ge=1, le=64)
     worker_lease_seconds: float = Field(default=15, ge=1, le=3600)
@@ -66,31 +76,45 @@ class RelaySettings(ProcessSettings, NotifierSettings, RabbitmqSettings, KafkaSe
     """The relay: everything that it publishes to, and no secret of the application."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("relay",)
+    rabbitmq_logins: ClassVar[tuple[str, ...]] = ("relay",)
+    kafka_logins: ClassVar[tuple[str, ...]] = ("relay",)
 
     relay_metrics_port: int = Field(default=9192, ge=1, le=65535)
 
 
 class ConsumerSettings(ProcessSettings, PostgresSettings, KafkaSettings):
-    """A consumer; the role of its sink is known when it begins: `begin("consumer", ConsumerSettings, roles=(…,))`."""
+    """A consumer; its sink's logins are known when it begins: `begin("consumer", ConsumerSettings, roles=(…,))`."""
 
     consumer_metrics_port: int = Field(default=9193, ge=1, le=65535)
 
 
 class MigrateSettings(ProcessSettings, PostgresSettings, RabbitmqSettings, KafkaSettings):
-    """Migrations: the schema's owner, and the roles that it grants rights to."""
+    """Migrations: the schema's owner, the users that declare queues and topics, and the names that get rights."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("owner",)
-    postgres_grantees: ClassVar[tuple[str, ...]] = ("app", "relay", "audit")
+    postgres_grantees: ClassVar[tuple[str, ...]] = ("app", "worker", "relay", "operator", "audit", "audit_owner")
+    rabbitmq_logins: ClassVar[tuple[str, ...]] = ("migrate",)
+    kafka_logins: ClassVar[tuple[str, ...]] = ("migrate",)
+    kafka_grantees: ClassVar[tuple[str, ...]] = ("relay", "operator", *KAFKA_SINKS)
+
+
+class KafkaUsersSettings(KafkaSettings):
+    """The set-up of Kafka's users, before each migration: it sets the passwords of all of them."""
+
+    kafka_logins: ClassVar[tuple[str, ...]] = ("migrate", "relay", "operator", *KAFKA_SINKS)
 
 
 class CliSettings(NotifierSettings, RabbitmqSettings):
-    """Operators' commands on jobs: Postgres as the application's role, RabbitMQ and the notifications."""
+    """Operators' commands on jobs: Postgres and RabbitMQ as the operator, and the notifications."""
 
-    postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
+    postgres_roles: ClassVar[tuple[str, ...]] = ("operator",)
+    rabbitmq_logins: ClassVar[tuple[str, ...]] = ("operator",)
 
 
 class StatusSettings(CliSettings, KafkaSettings):
     """The operators' view of every server and process: what the commands on jobs need, and Kafka."""
+
+    kafka_logins: ClassVar[tuple[str, ...]] = ("operator",)
 
 
 class AuditVerifySettings(PostgresSettings):
@@ -100,9 +124,12 @@ class AuditVerifySettings(PostgresSettings):
 
 
 class AllSettings(ApiSettings, WorkerSettings, RelaySettings, ConsumerSettings, MigrateSettings, MailCatcherSettings):
-    """Every section and role, for tests and developers' tools; no process loads it."""
+    """Every section and login, for tests and developers' tools; no process loads it."""
 
-    postgres_roles: ClassVar[tuple[str, ...]] = ("app", "owner", "relay", "audit")
+    postgres_roles: ClassVar[tuple[str, ...]] = ("app", "worker", "relay", "operator", "audit", "owner")
+    postgres_grantees: ClassVar[tuple[str, ...]] = ("audit_owner",)
+    rabbitmq_logins: ClassVar[tuple[str, ...]] = ("operator", "migrate", "relay", "worker")
+    kafka_logins: ClassVar[tuple[str, ...]] = ("migrate", "relay", "operator", *KAFKA_SINKS)
 
 
 def load_all(

@@ -15,9 +15,10 @@ from sqlalchemy import Connection, NullPool, create_engine, text
 import moneyflow.events
 from moneyflow.metadata import METADATA
 from moneyflow.platform.brokers import kafka, rabbitmq
+from moneyflow.platform.brokers.kafka_rights import grant_rights
 from moneyflow.platform.settings import PostgresSettings, RabbitmqSettings
 from moneyflow.platform.telemetry.start import begin, run
-from moneyflow.settings import MigrateSettings
+from moneyflow.settings import KAFKA_SINKS, MigrateSettings
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +44,8 @@ def alembic_config(settings: MigrateSettings, connection: Connection) -> Config:
     config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
     config.attributes["connection"] = connection
     config.attributes["metadata"] = METADATA
-    config.attributes["roles"] = {role: settings.user(role) for role in MigrateSettings.postgres_grantees}
+    roles = (*MigrateSettings.postgres_roles, *MigrateSettings.postgres_grantees)
+    config.attributes["roles"] = {role: settings.user(role) for role in roles}
     return config
 
 
@@ -61,11 +63,21 @@ def _owner_connection(settings: PostgresSettings) -> Iterator[Connection]:
 
 def declare_queues(settings: RabbitmqSettings) -> None:
     """Declare RabbitMQ's topology."""
-    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="migrate"))
+    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, login="migrate", name="migrate"))
     try:
         rabbitmq.declare_topology(connection.channel())
     finally:
         connection.close()
+
+
+def declare_topics(settings: MigrateSettings) -> list[str]:
+    """Create Kafka's topics and grant each user its rights on them; return the topics that are new."""
+    assert moneyflow.events, "the import declares every topic of the application"
+    created = asyncio.run(kafka.create_topics(settings))
+    sinks = {sink: settings.kafka_user(sink) for sink in KAFKA_SINKS}
+    relay, operator = settings.kafka_user("relay"), settings.kafka_user("operator")
+    asyncio.run(grant_rights(settings, relay=relay, operator=operator, sinks=sinks))
+    return created
 
 
 def main() -> int:
@@ -75,8 +87,7 @@ def main() -> int:
     log.info("schema_migrated")
     declare_queues(settings)
     log.info("queues_declared")
-    assert moneyflow.events, "the import declares every topic of the application"
-    created = asyncio.run(kafka.create_topics(settings))
+    created = declare_topics(settings)
     log.info("topics_created", created=created)
     return 0
 

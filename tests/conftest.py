@@ -10,11 +10,11 @@ import pytest
 from xdist.remote import Producer
 
 from moneyflow.platform import settings as settings_module
-from moneyflow.platform.brokers import kafka
+from moneyflow.platform.brokers.kafka_rights import grant_rights
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings, load_all
-from ops.migrate import declare_queues
+from ops.migrate import declare_queues, declare_topics
 from tests.support import kafka_records, rabbitmq_admin
 from tests.support.guardian import end_run
 from tests.support.lanes import BROKEN_SERVERS, Lanes, lane, place
@@ -102,9 +102,13 @@ def settings(environment: dict[str, str]) -> AllSettings:
 
 
 @pytest.fixture
-def database(settings: AllSettings) -> Iterator[Database]:
-    """Return this test's database, as the application's role; it wakes workers and the relay as the product does."""
-    database = Database(settings.conninfo("app", application_name="test"), size=8, notify=Notifier(settings))
+def database(settings: AllSettings, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Return this test's database, as the workers' role; it wakes workers and the relay as the product does.
+
+    A module about what another process does sets `ROLE`, to `app` for the API or `operator` for the commands.
+    """
+    role = getattr(request.module, "ROLE", "worker")
+    database = Database(settings.conninfo(role, application_name="test"), size=8, notify=Notifier(settings))
     database.open()
     yield database
     database.close()
@@ -132,7 +136,11 @@ def queues(settings: AllSettings, vhost: str) -> AllSettings:
 def topics(servers: RealServers, settings: AllSettings) -> AllSettings:
     """Create Kafka's topics under this test's prefix."""
     assert servers.kafka.identity(), "it runs"
-    created = set(asyncio.run(kafka.create_topics(settings)))
+    created = set(declare_topics(settings))
+    # The sink of tests/support/tally.py reads as the audit log does.
+    users = {"tally": settings.kafka_user("audit")}
+    relay, operator = settings.kafka_user("relay"), settings.kafka_user("operator")
+    asyncio.run(grant_rights(settings, relay=relay, operator=operator, sinks=users))
     # The broker shows a topic a moment after the controller has made it.
     eventually(lambda: created <= kafka_records.topics(settings), what="the topics are there")
     return settings

@@ -41,6 +41,7 @@ from workers.intake.consumer import Intake, JobMessage
 from workers.intake.delivery import Delivery
 from workers.intake.prefetch import Credit, PrefetchPolicy
 from workers.intake.ready_list import ReadyListSource
+from workers.intake.refusals import Refusals
 from workers.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -84,10 +85,13 @@ class WorkerProcess:
             worker=self.name,
         )
         buffer = ClaimBuffer(claims.claim)
-        self.runtime = Runtime(buffer=buffer, claims=claims, executor=self.executor, retry=retry)
+        refusals = Refusals()
+        self.runtime = Runtime(buffer=buffer, claims=claims, executor=self.executor, retry=retry, refusals=refusals)
         policy = PrefetchPolicy(self.runtime, buffer, threads=settings.worker_threads, has_credit=credit.is_spare)
-        intake = Intake(buffer=buffer, policy=policy, credit=credit, give_back=self.runtime.give_back)
-        self.broker = JobsBroker(connection_parameters(settings, name=f"worker {self.name}"), intake)
+        intake = Intake(
+            buffer=buffer, policy=policy, credit=credit, give_back=self.runtime.give_back, refusals=refusals
+        )
+        self.broker = JobsBroker(connection_parameters(settings, login="worker", name=f"worker {self.name}"), intake)
         declare_actors(self.broker, self.runtime.run)
         self.broker.add_middleware(_GiveBack(self.runtime))
         self.worker = dramatiq.Worker(self.broker, worker_threads=settings.worker_threads)
@@ -142,7 +146,7 @@ class WorkerProcess:
         return [*self.worker.workers, *self.worker.consumers.values(), *own]
 
     def _conninfo(self, part: str) -> str:
-        return self.settings.conninfo("app", application_name=f"worker {self.name}{part}")
+        return self.settings.conninfo("worker", application_name=f"worker {self.name}{part}")
 
     def _running_jobs(self) -> list[dict[str, Any]]:
         return self.executor.running_jobs()

@@ -23,9 +23,9 @@ from workers.claims.claims import Claims
 from workers.claims.lock import IsolationLock
 from workers.claims.retry import PostgresRetry, StoppingError
 from workers.execution.executor import Executor
-from workers.intake import metrics
 from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.delivery import Delivery, Verdict
+from workers.intake.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,16 @@ _LONGEST_LOCKED_SECONDS = 0.2
 class Runtime:
     """Settles the deliveries of one worker process; each of its threads calls `run`."""
 
-    def __init__(self, *, buffer: ClaimBuffer, claims: Claims, executor: Executor, retry: PostgresRetry) -> None:
+    def __init__(
+        self,
+        *,
+        buffer: ClaimBuffer,
+        claims: Claims,
+        executor: Executor,
+        retry: PostgresRetry,
+        refusals: Refusals | None = None,
+    ) -> None:
+        self._refusals = refusals or Refusals()
         self._buffer = buffer
         self._claims = claims
         self._executor = executor
@@ -136,8 +145,7 @@ class Runtime:
             case Standing.QUARANTINED:
                 return self._run_quarantined(delivery)
             case Standing.UNKNOWN:
-                metrics.refused_messages.labels("unknown_job").inc()
-                log.error("unknown_job", job_id=str(delivery.job_id), consequence="its message is on jobs_failed")
+                self._refusals.add(reason="unknown_job", detail=f"there is no job {delivery.job_id}")
                 delivery.settle(Verdict.REJECT)
                 return True
             case Standing.FAILED:

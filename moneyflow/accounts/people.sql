@@ -1,3 +1,3 @@
 -- name: find_by_email
 -- Whose address it is.
-select id from users where lower(email) = lower(%(email)s);
+select id from user_id_of(%(email)s) id where id is not null;

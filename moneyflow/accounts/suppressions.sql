@@ -21,4 +21,4 @@ where expires_at > clock_timestamp() order by bounced_at desc limit %(limit)s;
 -- Delete the suppressions of one user, by id or address, or of all users.
 delete from mail_suppressions
 where (%(user_id)s::uuid is null or user_id = %(user_id)s)
-  and (%(email)s::text is null or user_id in (select id from users where lower(email) = lower(%(email)s)));
+  and (%(email)s::text is null or user_id = user_id_of(%(email)s));

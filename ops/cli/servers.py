@@ -1,4 +1,4 @@
-"""Connections of commands: settings, and a pool on Postgres as the application's role, closed at the end."""
+"""Connections of commands: settings, and a pool on Postgres as the operator, closed at the end."""
 
 import os
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ def working_session(command: str) -> Iterator[Session]:
 
 
 def _conninfo(settings: PostgresSettings, command: str) -> str:
-    return settings.conninfo("app", application_name=f"moneyflow {command}")
+    return settings.conninfo("operator", application_name=f"moneyflow {command}")
 
 
 @contextmanager

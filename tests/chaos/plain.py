@@ -8,7 +8,6 @@ import dramatiq
 import psycopg
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-from moneyflow.settings import AllSettings
 from tests.chaos.plain_dramatiq import TABLES
 from tests.chaos.report import Round
 from tests.chaos.requested import draw_requests
@@ -33,7 +32,7 @@ def play_plain(scene: Scene, plan: Plan) -> Round:
         process = scene.processes.plain(
             "-m", "dramatiq", "tests.chaos.plain_dramatiq", "--processes", "1", "--threads", "4",
             POSTGRES_CONNINFO=scene.settings.conninfo("app", application_name="plain dramatiq"),
-            RABBITMQ_URL=_url(scene.settings, port=proxies["rabbitmq"].port),
+            RABBITMQ_URL=_url(scene, port=proxies["rabbitmq"].port),
         )  # fmt: skip
         scene.actors.append(Actor("worker", process, proxies))
     deeds = [order.job for request in draw_requests(plan.seed, plan.requests) for order in request.orders]
@@ -58,7 +57,7 @@ def play_plain(scene: Scene, plan: Plan) -> Round:
 
 def _send(scene: Scene, deeds: list[Deed], *, seconds: float) -> set[str]:
     """Send all, evenly over the time; return those whose sending did not fail."""
-    broker = RabbitmqBroker(url=_url(scene.settings, port=scene.settings.rabbitmq_port), middleware=[])
+    broker = RabbitmqBroker(url=_url(scene, port=scene.settings.rabbitmq_port), middleware=[])
     broker.declare_queue("default")
     accepted = set()
     began = time.monotonic()
@@ -89,6 +88,7 @@ def _wait_for(scene: Scene, accepted: set[str]) -> Counter[str]:
     return effects
 
 
-def _url(settings: AllSettings, *, port: int) -> str:
-    password = settings.rabbitmq_password.get_secret_value()
-    return f"amqp://{settings.rabbitmq_user}:{password}@127.0.0.1:{port}/{settings.rabbitmq_vhost}"
+def _url(scene: Scene, *, port: int) -> str:
+    """Return the address for the one user that may declare the queues of plain Dramatiq."""
+    user, password = scene.servers.rabbitmq.administrator()
+    return f"amqp://{user}:{password}@127.0.0.1:{port}/{scene.settings.rabbitmq_vhost}"

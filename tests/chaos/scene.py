@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 Kind = Literal["worker", "relay", "api", "consumer"]
 SERVERS = ("postgres", "rabbitmq", "redis")
 
-_TABLES = "create table requests (number integer not null); grant insert, select on requests to app"
+_TABLES = "create table requests (number integer not null); grant insert, select on requests to app, worker"
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Scene:
             server.start()
         for server in self.servers.all():
             server.wait_ready()
-        rabbitmq_admin.permit(self.servers, self.settings.rabbitmq_vhost, ".*")
+        rabbitmq_admin.create_vhost(self.servers, self.settings.rabbitmq_vhost)
 
     def heal(self) -> None:
         """End every fault, those of processes too: all are started, and ready in the end."""

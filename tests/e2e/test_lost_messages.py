@@ -5,6 +5,7 @@ import pytest
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.settings import AllSettings
+from ops.migrate import declare_queues
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Processes
@@ -22,6 +23,7 @@ def test_messages_that_were_lost_while_they_waited_are_sent_again(
     eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 10, what="all messages are in RabbitMQ")
 
     loss(servers, platform.rabbitmq_vhost, "jobs")  # type: ignore[operator]
+    declare_queues(platform)  # As the migration does: no other process has the right to.
     processes.worker()
 
     jobs.until_all(database, ids, "succeeded")
@@ -38,7 +40,7 @@ def test_ten_thousand_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_on
     jobs.until_all(database, ids, "queued", seconds=60)
 
     rabbitmq_admin.delete_vhost(servers, platform.rabbitmq_vhost)
-    rabbitmq_admin.create_vhost(servers, platform.rabbitmq_vhost)
+    rabbitmq_admin.create_vhost(servers, platform.rabbitmq_vhost, with_queues=True)
     for _ in range(2):
         processes.worker()
 
@@ -46,7 +48,7 @@ def test_ten_thousand_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_on
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
-def test_a_queue_that_is_deleted_under_a_worker_is_declared_again_and_the_worker_continues(
+def test_a_worker_whose_queue_is_deleted_continues_once_the_migration_has_declared_it_again(
     platform: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> None:
     processes.relay(sabotage="looks_often", wait_ready=False)
@@ -55,6 +57,7 @@ def test_a_queue_that_is_deleted_under_a_worker_is_declared_again_and_the_worker
     jobs.until_all(database, before[:1], "succeeded")
 
     rabbitmq_admin.delete_queue(servers, platform.rabbitmq_vhost, "jobs")
+    declare_queues(platform)
     after = jobs.enqueue(database, *[LeaveEffect() for _ in range(5)])
 
     jobs.until_all(database, [*before, *after], "succeeded")

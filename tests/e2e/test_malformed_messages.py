@@ -1,5 +1,6 @@
 """Messages that no relay of ours wrote: each ends on `jobs_failed`, and the good jobs after them run."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from moneyflow.platform.ids import new_id
 from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin, unreadable_headers
 from tests.support.effects import LeaveEffect
+from tests.support.kafka_records import everything_in
 from tests.support.processes import Processes
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
@@ -52,6 +54,9 @@ def test_a_malformed_message_is_rejected_and_the_good_jobs_after_it_run(
     (death,) = refused[0]["properties"]["headers"]["x-death"]
     assert (death["queue"], death["reason"]) == ("jobs", "rejected")
     assert worker.get("/healthz").status_code == 200
+    counted = re.findall(r'moneyflow_refused_messages_total\{reason="\w+"\} (\S+)', worker.get("/metrics").text)
+    assert counted == ["8.0"], "each is counted, under one reason"
+    assert worker.log().count('"event":"message_refused"') == 1, "and the reason is logged once"
     assert jobs.effects(database, ids) == dict.fromkeys(ids, 1)
 
 
@@ -89,3 +94,19 @@ def test_a_forged_fence_replays_nothing_and_the_good_jobs_run(
     eventually(lambda: rabbitmq_admin.ready(platform, "jobs") == 0, what="the forged message is acked")
 
     assert jobs.job(database, failed)["state"] == "failed"
+
+
+def test_many_messages_on_jobs_failed_are_an_alarm_and_none_is_dropped(
+    platform: AllSettings, processes: Processes, servers: RealServers
+) -> None:
+    for _ in range(3):
+        assert rabbitmq_admin.publish(servers, platform.rabbitmq_vhost, "hello", {"priority": 10})
+    processes.worker()
+    processes.relay(sabotage="alarms_soon", wait_ready=False)
+
+    (record,) = eventually(lambda: everything_in(platform, "system.events"), what="a warning is on system.events")
+
+    warning = orjson.loads(record.value)
+    assert (warning["type"], warning["data"]["code"]) == ("system.warning", "dead_letters_accumulated")
+    assert warning["data"]["details"]["messages"] > 1
+    eventually(lambda: rabbitmq_admin.ready(platform, "jobs_failed") == 3, what="all three are there")

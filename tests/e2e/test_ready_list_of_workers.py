@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 def database(settings: AllSettings) -> Iterator[Database]:
     """Return this test's database, whose ids of ready jobs stay until a worker has the time to take them."""
     notifier = Notifier(settings, kept_milliseconds=60_000)
-    database = Database(settings.conninfo("app", application_name="test"), size=8, notify=notifier)
+    database = Database(settings.conninfo("worker", application_name="test"), size=8, notify=notifier)
     database.open()
     yield database
     database.close()

@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 
 async def _delete_topic(settings: AllSettings, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.client_options(settings, "migrate"))
     await admin.start()
     await admin.delete_topics([kafka.topic_name(settings, topic)])
     await admin.close()

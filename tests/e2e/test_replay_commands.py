@@ -163,7 +163,7 @@ def test_what_kombu_moves_from_jobs_failed_to_jobs_runs_once_however_often_it_is
 def _shovel(servers: RealServers, settings: AllSettings, name: str) -> Iterator[None]:
     """Move all that is in `jobs_failed` to `jobs`, as *Move messages* of RabbitMQ's management page does."""
     environment = servers.environment
-    user, password = environment["RABBITMQ_USER"], environment["RABBITMQ_PASSWORD"]
+    user, password = settings.rabbitmq_login("operator")
     uri = f"amqp://{user}:{password}@127.0.0.1:{environment['RABBITMQ_PORT']}/{settings.rabbitmq_vhost}"
     moved = {
         "src-protocol": "amqp091", "src-uri": uri, "src-queue": "jobs_failed", "src-delete-after": "queue-length",

@@ -29,7 +29,7 @@ _IS = {
 _ROW = re.compile(r"([\w-]+)\s+│\s*pid (\d+|-)(?:, (127\.0\.0\.1:\d+))?\s+│\s*(.*?)\s*│")
 _OF_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH | stat.S_IRGRP | stat.S_IWGRP
 #: A program that the checkout declares from now on.
-_NEW = '\n    _Declared("relay-3", "relay", ("-m", "workers.relay"), "RELAY_METRICS_PORT"),\n)\n'
+_NEW = '\n    _Declared("relay-3", "relay", ("-m", "workers.relay"), "RELAY_METRICS_PORT", RelaySettings),\n)\n'
 
 
 class Stack:

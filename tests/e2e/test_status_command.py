@@ -87,7 +87,7 @@ def test_the_list_of_workers_shows_what_each_thread_runs_since_when_and_at_which
         found: list[dict[str, Any]] = moneyflow_json(environment, "workers", "list")["workers"]
         return found
 
-    eventually(lambda: len(listed()[0]["running"]) == 2, what="both run")
+    eventually(lambda: [len(one["running"]) for one in listed()] == [2], what="both run")
 
     (one,) = listed()
     assert (one["is_alive"], one["threads"]) == (True, 3)

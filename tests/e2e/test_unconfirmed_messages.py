@@ -5,23 +5,30 @@ from uuid import UUID
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.settings import AllSettings
+from ops.migrate import declare_queues
 from tests.support import jobs, rabbitmq_admin
 from tests.support.effects import LeaveEffect
 from tests.support.processes import BY_MESSAGES, Processes
 from tests.support.servers import RealServers
+from tests.support.waiting import eventually
 
 
 def _sent_into_nowhere(
     sabotage: str, settings: AllSettings, database: Database, processes: Processes, servers: RealServers
 ) -> list[UUID]:
-    """Delete the queue under a connected relay and enqueue jobs until all are marked; return the jobs."""
-    processes.relay(sabotage=sabotage, wait_ready=False)
+    """Delete the queue under a connected relay, enqueue jobs, and declare it once they came back or were marked."""
+    relay = processes.relay(sabotage=sabotage, wait_ready=False)
     (first,) = jobs.enqueue(database, LeaveEffect())
     jobs.until_all(database, [first], "queued")
 
     rabbitmq_admin.delete_queue(servers, settings.rabbitmq_vhost, "jobs")
-    with database.transaction() as session:  # One batch: after it the relay connects again, and declares the queue.
+    with database.transaction() as session:
         ids = enqueue_many(session, [LeaveEffect() for _ in range(5)])
+    eventually(
+        lambda: "message_unroutable" in relay.log() or jobs.states(database, ids) == {"queued": len(ids)},
+        what="the jobs were published into nowhere",
+    )
+    declare_queues(settings)
     jobs.until_all(database, ids, "queued")
     return ids
 

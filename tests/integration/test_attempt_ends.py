@@ -135,7 +135,9 @@ def test_an_end_that_leaves_work_for_the_relay_wakes_it(
     end: str, wakes: bool, settings: AllSettings, database: Database, worker: StoreWorker
 ) -> None:
     woken: list[str] = []
-    waking = Database(settings.conninfo("app", application_name="test"), size=1, notify=lambda *_: woken.append("now"))
+    waking = Database(
+        settings.conninfo("worker", application_name="test"), size=1, notify=lambda *_: woken.append("now")
+    )
     waking.open()
     claim = _claimed(database, worker)
 

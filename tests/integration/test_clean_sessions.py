@@ -49,7 +49,7 @@ select (select jsonb_object_agg(name, setting) from pg_settings where name not l
 @pytest.fixture
 def one(settings: AllSettings) -> Iterator[Database]:
     """Return a database of one connection."""
-    database = Database(settings.conninfo("app", application_name="test"), size=1)
+    database = Database(settings.conninfo("worker", application_name="test"), size=1)
     database.open()
     yield database
     database.close()

@@ -19,6 +19,8 @@ from tests.support.failures import deliver_dead_letters, fail_jobs
 from tests.support.kombu_connection import kombu_connection
 from tests.support.servers import RealServers
 
+ROLE = "operator"
+
 
 @pytest.fixture
 def queue(queues: AllSettings) -> Iterator[FailedQueue]:

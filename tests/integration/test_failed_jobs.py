@@ -13,6 +13,7 @@ from moneyflow.settings import AllSettings
 from tests.support.failures import fail_jobs, moneyflow
 
 _ACTS = [[verb, "--reason", "repaired"] for verb in ("replay", "discard", "restore")]
+ROLE = "operator"
 
 
 def _listed(environment: dict[str, str], *options: object) -> set[UUID]:

@@ -93,10 +93,10 @@ def _count(database: Database, query: LiteralString) -> int:
 
 
 @pytest.fixture
-def do(database: Database) -> Callable[..., None]:
+def do(settings: AllSettings) -> Callable[..., None]:
     def run(statement: LiteralString, **parameters: Any) -> None:
-        with database.transaction() as session:
-            session.execute(statement, parameters)
+        with psycopg.connect(settings.conninfo("owner", application_name="test")) as connection:
+            connection.execute(statement, parameters)
 
     return run
 

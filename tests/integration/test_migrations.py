@@ -106,7 +106,8 @@ def test_what_is_migrated_already_stays_as_it_is(
 
 
 def test_the_roles_may_have_other_names(environment: dict[str, str], settings: AllSettings) -> None:
-    other = load_all(environment | {"POSTGRES_USER": "relay", "POSTGRES_RELAY_USER": "audit"})
+    names = {"POSTGRES_USER": "relay", "POSTGRES_RELAY_USER": "audit", "POSTGRES_WORKER_USER": "operator"}
+    other = load_all(environment | names | {"POSTGRES_OPERATOR_USER": "worker"})
     downgrade_schema(settings, revision="base")
 
     upgrade_schema(other)
@@ -116,7 +117,7 @@ def test_the_roles_may_have_other_names(environment: dict[str, str], settings: A
             "select distinct grantee from information_schema.role_table_grants where table_schema = 'public' "
             "and grantee <> 'owner'"
         ).fetchall()
-    assert set(grantees) == {("relay",), ("audit",)}
+    assert set(grantees) == {("relay",), ("audit",), ("operator",), ("worker",)}
 
 
 _OLD_OPERATIONS = """

@@ -20,6 +20,8 @@ from moneyflow.platform.jobs.failed.sources import (
     Verification,
 )
 
+ROLE = "operator"
+
 
 class Lamps:
     """A source whose items are lamps that are off, and whose verb switches them on; a broken one stays dark."""

@@ -21,6 +21,8 @@ from tests.support.failures import deliver_dead_letters, fail_jobs, moneyflow, m
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
 
+ROLE = "operator"
+
 
 def _set(database: Database, change: str, *ids: UUID) -> None:
     with database.transaction() as session:
@@ -375,7 +377,7 @@ def test_two_operators_who_resume_one_operation_act_one_after_the_other(
     done: list[int] = []
     acting = threading.Thread(target=lambda: done.extend(step.done for step in operations.run(operation_id)))
 
-    with psycopg.connect(settings.conninfo("app", application_name="test")) as other:
+    with psycopg.connect(settings.conninfo("operator", application_name="test")) as other:
         other.execute("select from operations where id = %s for update", (operation_id,))
         acting.start()
         eventually(lambda: done == [0], what="the second one has begun")

@@ -71,7 +71,7 @@ def test_a_transaction_that_is_rolled_back_leaves_no_job_no_event_and_wakes_no_p
 ) -> None:
     woken: list[str] = []
     database = Database(
-        settings.conninfo("app", application_name="test"), size=1, notify=lambda *_: woken.append("now")
+        settings.conninfo("worker", application_name="test"), size=1, notify=lambda *_: woken.append("now")
     )
     database.open()
 

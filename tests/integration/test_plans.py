@@ -28,7 +28,7 @@ _STATEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", _STATEMENTS)
 def test_a_workers_statement_finds_its_jobs_by_their_ids(name: str, settings: AllSettings) -> None:
     query, parameters = _STATEMENTS[name]
-    conninfo = settings.conninfo("app", application_name="test")
+    conninfo = settings.conninfo("worker", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, options=BY_KEYS) as connection:
         explain: Any = f"explain {query}"
         plan = "\n".join(line for (line,) in connection.execute(explain, parameters))
@@ -40,7 +40,7 @@ def test_a_workers_statement_finds_its_jobs_by_their_ids(name: str, settings: Al
 @pytest.mark.parametrize("name", ["counts", "jobs_in_state"])
 def test_waiting_jobs_are_counted_by_the_index_of_due_jobs_alone(name: str, settings: AllSettings) -> None:
     """A column that the index lacks would have each count read the table, and all finished jobs in it."""
-    conninfo = settings.conninfo("app", application_name="test")
+    conninfo = settings.conninfo("worker", application_name="test")
     with psycopg.connect(conninfo, autocommit=True, options="-c enable_seqscan=off") as connection:
         explain: Any = f"explain {status.QUERIES[name]}"
         plan = "\n".join(line for (line,) in connection.execute(explain))

@@ -11,6 +11,7 @@ from moneyflow.platform.brokers.job_message import Outgoing
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.settings import AllSettings
+from ops.migrate import declare_queues
 from tests.support import rabbitmq_admin
 from tests.support.processes import free_port
 from tests.support.servers import RealServers
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 def _with_publisher(settings: AllSettings, work: Callable[[Publisher], Awaitable[T]]) -> T:
     async def run() -> T:
-        publisher = Publisher(connection_parameters(settings, name="test"))
+        publisher = Publisher(connection_parameters(settings, login="relay", name="test"))
         try:
             return await work(publisher)
         finally:
@@ -62,9 +63,16 @@ def test_only_what_no_queue_took_is_not_confirmed_and_the_next_batch_connects_ag
 
 
 @pytest.mark.usefixtures("vhost")
-def test_a_topology_that_is_missing_is_declared_by_who_connects(settings: AllSettings) -> None:
-    assert _with_publisher(settings, lambda publisher: publisher.publish([_message(1)])) == [True]
-    assert rabbitmq_admin.ready(settings, "jobs_failed") == 0
+def test_without_queues_nothing_counts_as_published_until_the_migration_has_declared_them(
+    settings: AllSettings,
+) -> None:
+    async def before_and_after(publisher: Publisher) -> tuple[list[bool], list[bool]]:
+        before = await publisher.publish([_message(1)])
+        await asyncio.to_thread(declare_queues, settings)
+        return before, await publisher.publish([_message(1)])
+
+    assert _with_publisher(settings, before_and_after) == ([False], [True])
+    assert rabbitmq_admin.ready(settings, "jobs") == 1
 
 
 def test_a_channel_that_is_closed_confirms_nothing_more(queues: AllSettings) -> None:

@@ -32,7 +32,7 @@ _KEPT_MILLISECONDS = 600_000
 def database(settings: AllSettings) -> Iterator[Database]:
     """Return this test's database, whose ids of ready jobs stay."""
     notifier = Notifier(settings, kept_milliseconds=_KEPT_MILLISECONDS)
-    database = Database(settings.conninfo("app", application_name="test"), size=2, notify=notifier)
+    database = Database(settings.conninfo("worker", application_name="test"), size=2, notify=notifier)
     database.open()
     yield database
     database.close()

@@ -3,8 +3,10 @@
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.conninfo import make_conninfo
 
 from moneyflow.settings import AllSettings
+from tests.support.servers import RealServers
 
 _OF_THE_OWNER = [
     "create table mine (id integer)",
@@ -27,11 +29,14 @@ _OF_THE_OWNER = [
 _PEOPLE = [
     "select * from users",
     "select * from user_tokens",
-    "select * from mail_suppressions",
     "select * from idempotency_keys",
 ]
+_BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
+_USER_OF_AN_ADDRESS = "select user_id_of('a@example.com')"
 _NOT_OF_THE_RELAY = [
     *_PEOPLE,
+    *_BOUNCES,
+    _USER_OF_AN_ADDRESS,
     "delete from jobs",
     "update outbox_events set topic = 'x'",
     "insert into job_dead_letters (fence) values (1)",
@@ -39,7 +44,30 @@ _NOT_OF_THE_RELAY = [
     "delete from job_attempts",
     "update job_attempts set outcome = 'x'",
 ]
-_NOT_OF_THE_APPLICATION = [
+_NOT_OF_THE_API = [
+    *_BOUNCES,
+    "select * from unpublished",
+    "update jobs set state = 'succeeded'",
+    "update jobs set payload = '{}'",
+    "delete from jobs",
+    "insert into job_attempts (fence) values (1)",
+    "update workers set heartbeat_at = now()",
+    "update job_kinds set paused_at = now()",
+    "update schedules set paused_at = now()",
+    "delete from idempotency_keys",
+    "select * from operations",
+]
+_NOT_OF_THE_WORKER = [
+    "insert into operations (id) values (gen_random_uuid())",
+    "update operation_items set result = 'x'",
+    "select * from unpublished",
+]
+_NOT_OF_THE_OPERATOR = [
+    *_PEOPLE,
+    "insert into mail_suppressions (address_hash) values ('x')",
+    "update mail_suppressions set expires_at = now()",
+]
+_OF_THE_RELAY_ALONE = [
     "select * from outbox_events",
     "update outbox_events set topic = 'x'",
     "delete from outbox_events",
@@ -51,14 +79,44 @@ _NOT_OF_THE_APPLICATION = [
 ]
 _NOT_OF_THE_AUDITOR = [
     *_PEOPLE,
+    *_BOUNCES,
+    _USER_OF_AN_ADDRESS,
     *[f"select * from {name}" for name in ("jobs", "job_attempts", "job_dead_letters", "outbox_events", "workers")],
     "insert into jobs (id) values (gen_random_uuid())",
     "delete from outbox_events",
 ]
-_OF_THE_APPLICATION = [
+_OF_THE_API = [
+    "select * from users, user_tokens, jobs, job_attempts, idempotency_keys",
+    "update jobs set unique_key = null",
+    _USER_OF_AN_ADDRESS,
+    "update users set name = name",
+    "delete from users",
+]
+_OF_THE_WORKER = [
     "select * from users, user_tokens, jobs, job_attempts, workers, idempotency_keys, live_workers",
-    "select * from unpublished",
-    *[f"delete from {name}" for name in ("users", "user_tokens", "jobs", "workers", "idempotency_keys")],
+    *[
+        f"delete from {name}"
+        for name in ("users", "user_tokens", "jobs", "workers", "idempotency_keys", "mail_suppressions")
+    ],
+    "update mail_suppressions set expires_at = now()",
+]
+_OF_THE_OPERATOR = [
+    "select * from jobs, job_attempts, workers, live_workers, operations, operation_items, unpublished",
+    *_BOUNCES,
+    _USER_OF_AN_ADDRESS,
+    "update jobs set state = 'discarded'",
+    "update operations set state = 'ended'",
+]
+_OF_THE_AUDIT_LOGS_OWNER = [
+    "truncate audit.events",
+    "delete from audit.events",
+    "update audit.events set value = ''",
+    "delete from audit.chains",
+    "alter table audit.events disable trigger all",
+    "alter table audit.events owner to owner",
+    "drop table audit.events",
+    "drop trigger refuse_truncate on audit.events",
+    "drop schema audit cascade",
 ]
 _OF_THE_RELAY = [
     "select * from jobs, job_attempts, job_dead_letters, outbox_events, workers, live_workers",
@@ -82,7 +140,7 @@ def _refused(settings: AllSettings, role: str, statements: list[str]) -> list[st
     return refused
 
 
-@pytest.mark.parametrize("role", ["app", "relay", "audit"])
+@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit"])
 def test_no_role_but_the_owner_changes_the_schema_or_reaches_beyond_it(role: str, settings: AllSettings) -> None:
     assert _refused(settings, role, _OF_THE_OWNER) == _OF_THE_OWNER
 
@@ -91,8 +149,49 @@ def test_the_relay_sees_no_person_and_makes_no_job(settings: AllSettings) -> Non
     assert _refused(settings, "relay", _NOT_OF_THE_RELAY) == _NOT_OF_THE_RELAY
 
 
-def test_the_application_takes_nothing_out_of_the_outbox(settings: AllSettings) -> None:
-    assert _refused(settings, "app", _NOT_OF_THE_APPLICATION) == _NOT_OF_THE_APPLICATION
+@pytest.mark.parametrize("role", ["app", "worker", "operator"])
+def test_no_role_but_the_relay_takes_anything_out_of_the_outbox(role: str, settings: AllSettings) -> None:
+    assert _refused(settings, role, _OF_THE_RELAY_ALONE) == _OF_THE_RELAY_ALONE
+
+
+def test_the_api_enqueues_jobs_and_acts_on_none(settings: AllSettings) -> None:
+    assert _refused(settings, "app", _NOT_OF_THE_API) == _NOT_OF_THE_API
+
+
+def test_a_worker_writes_no_operation(settings: AllSettings) -> None:
+    assert _refused(settings, "worker", _NOT_OF_THE_WORKER) == _NOT_OF_THE_WORKER
+
+
+def test_an_operator_sees_no_person_and_suppresses_no_mail(settings: AllSettings) -> None:
+    assert _refused(settings, "operator", _NOT_OF_THE_OPERATOR) == _NOT_OF_THE_OPERATOR
+
+
+@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit", "owner"])
+def test_no_role_that_logs_in_removes_or_changes_what_is_in_the_audit_log(role: str, settings: AllSettings) -> None:
+    assert _refused(settings, role, _OF_THE_AUDIT_LOGS_OWNER) == _OF_THE_AUDIT_LOGS_OWNER
+
+
+@pytest.mark.parametrize("table", ["events", "chains", "positions"])
+def test_not_even_a_superuser_truncates_the_audit_log(table: str, servers: RealServers, settings: AllSettings) -> None:
+    conninfo = make_conninfo(servers.postgres.superuser_conninfo(), dbname=settings.postgres_db)
+
+    with psycopg.connect(conninfo) as connection, pytest.raises(errors.InsufficientPrivilege, match="keeps its rows"):
+        connection.execute(f"truncate audit.{table} cascade")
+
+
+def test_the_owner_of_the_audit_log_cannot_log_in_and_the_migration_alone_becomes_it(
+    servers: RealServers, settings: AllSettings
+) -> None:
+    with psycopg.connect(servers.postgres.superuser_conninfo()) as connection:
+        members = connection.execute(
+            "select member.rolname from pg_auth_members join pg_roles owned on owned.oid = roleid "
+            "join pg_roles member on member.oid = pg_auth_members.member where owned.rolname = 'audit_owner'"
+        ).fetchall()
+        may_log_in = connection.execute("select rolcanlogin from pg_roles where rolname = 'audit_owner'").fetchone()
+
+    assert members == [("audit_owner_members",)], "through which the owner inherits nothing"
+    assert may_log_in == (False,)
+    assert _refused(settings, "owner", ["set role audit_owner"]) == []
 
 
 def test_the_auditor_has_nothing_to_do_with_the_platforms_tables(settings: AllSettings) -> None:
@@ -100,7 +199,9 @@ def test_the_auditor_has_nothing_to_do_with_the_platforms_tables(settings: AllSe
 
 
 def test_each_role_can_do_its_work(settings: AllSettings) -> None:
-    assert _refused(settings, "app", _OF_THE_APPLICATION) == []
+    assert _refused(settings, "app", _OF_THE_API) == []
+    assert _refused(settings, "worker", _OF_THE_WORKER) == []
+    assert _refused(settings, "operator", _OF_THE_OPERATOR) == []
     assert _refused(settings, "relay", _OF_THE_RELAY) == []
 
 

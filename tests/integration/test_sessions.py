@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 @contextmanager
 def _database(settings: AllSettings, *, options: str | None = None, size: int = 2) -> Iterator[Database]:
     """Open a database of its own, with other session options when given."""
-    conninfo = settings.conninfo("app", application_name="test")
+    conninfo = settings.conninfo("worker", application_name="test")
     database = Database(conninfo, size=size, timeout_seconds=0.5)
     if options is not None:
         assert isinstance(database._pool.kwargs, dict)

@@ -42,6 +42,18 @@ def test_declaring_again_changes_nothing(queues: AllSettings, servers: RealServe
     assert rabbitmq_admin.topology(servers, queues.rabbitmq_vhost) == before
 
 
+def test_a_rabbitmq_that_starts_without_its_data_has_what_the_migration_declares(
+    queues: AllSettings, servers: RealServers
+) -> None:
+    declared = rabbitmq_admin.topology(servers, queues.rabbitmq_vhost)
+    rabbitmq_admin.delete_vhost(servers, queues.rabbitmq_vhost)
+
+    rabbitmq_admin.create_vhost(servers, queues.rabbitmq_vhost, with_queues=True)
+
+    assert rabbitmq_admin.topology(servers, queues.rabbitmq_vhost) == declared
+    declare_queues(queues)
+
+
 def test_a_queue_with_other_arguments_fails_the_declaration(queues: AllSettings, servers: RealServers) -> None:
     rabbitmq_admin.delete_queue(servers, queues.rabbitmq_vhost, "jobs")
     rabbitmq_admin.declare_queue(servers, queues.rabbitmq_vhost, "jobs", {**_ARGUMENTS, "x-max-priority": 5})
@@ -52,7 +64,7 @@ def test_a_queue_with_other_arguments_fails_the_declaration(queues: AllSettings,
 
 async def _described(settings: AllSettings) -> dict[str, tuple[int, str | None]]:
     """Return partitions and retention of this test's topics."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.client_options(settings, "migrate"))
     await admin.start()
     try:
         names = [name for name in await admin.list_topics() if name.startswith(settings.kafka_topic_prefix)]
@@ -90,7 +102,7 @@ def test_a_missing_topic_is_created_and_the_others_stay(topics: AllSettings) -> 
 
 
 async def _delete(settings: AllSettings, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.client_options(settings, "migrate"))
     await admin.start()
     try:
         await admin.delete_topics([topic])

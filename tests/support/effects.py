@@ -55,7 +55,7 @@ def create_table(settings: AllSettings) -> None:
     """Make the table of effects in this test's database."""
     with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
         connection.execute("create table effects (job_id uuid not null, attempt integer not null)")
-        connection.execute("grant insert, select on effects to app")
+        connection.execute("grant insert, select on effects to app, worker, operator")
 
 
 @handles(LeaveEffect)

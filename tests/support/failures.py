@@ -83,7 +83,7 @@ def deliver_dead_letters(settings: AllSettings) -> int:
 
 
 def _publish(settings: AllSettings, messages: Sequence[Outgoing]) -> None:
-    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
+    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, login="relay", name="test"))
     try:
         channel = connection.channel()
         channel.confirm_delivery()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 
-from moneyflow.platform.brokers.kafka import topic_name
+from moneyflow.platform.brokers.kafka import client_options, topic_name
 from moneyflow.settings import AllSettings
 
 
@@ -14,7 +14,7 @@ def produce(settings: AllSettings, topic: str, records: Sequence[tuple[bytes, by
     """Send records of key and value, and wait until Kafka has them."""
 
     async def send() -> None:
-        async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all") as producer:
+        async with AIOKafkaProducer(**client_options(settings, "migrate"), acks="all") as producer:
             for key, value in records:
                 await producer.send_and_wait(topic_name(settings, topic), value, key=key)
 
@@ -25,7 +25,7 @@ def topics(settings: AllSettings) -> set[str]:
     """Return the names of all topics."""
 
     async def ask() -> set[str]:
-        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        admin = AIOKafkaAdminClient(**client_options(settings, "migrate"))
         await admin.start()
         try:
             return set(await admin.list_topics())
@@ -40,7 +40,7 @@ def everything_in(settings: AllSettings, topic: str) -> list[ConsumerRecord]:
 
     async def read() -> list[ConsumerRecord]:
         name = topic_name(settings, topic)
-        consumer = AIOKafkaConsumer(name, bootstrap_servers=settings.kafka_bootstrap, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(name, **client_options(settings, "migrate"), auto_offset_reset="earliest")
         async with consumer:
             partitions = list(consumer.assignment())
             ends = await consumer.end_offsets(partitions)

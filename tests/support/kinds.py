@@ -156,7 +156,7 @@ def create_table(settings: AllSettings) -> None:
             "create table spans (job_id uuid not null, key text not null, began timestamptz not null, "
             "ended timestamptz not null default clock_timestamp())"
         )
-        connection.execute("grant insert, select on spans to app")
+        connection.execute("grant insert, select on spans to app, worker, operator")
 
 
 @handles(Placed)

@@ -8,9 +8,10 @@ from moneyflow.settings import AllSettings
 
 
 def kombu_connection(settings: AllSettings) -> Any:
-    """Return a connection with the test's vhost, as the application's user."""
+    """Return a connection with the test's vhost, as an operator."""
+    user, password = settings.rabbitmq_login("operator")
     return Connection(  # type: ignore[no-untyped-call]
         hostname=settings.rabbitmq_host, port=settings.rabbitmq_port, virtual_host=settings.rabbitmq_vhost,
-        userid=settings.rabbitmq_user, password=settings.rabbitmq_password.get_secret_value(),
+        userid=user, password=password,
         transport_options={"confirm_publish": True},
     )  # fmt: skip

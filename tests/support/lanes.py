@@ -14,6 +14,7 @@ _LANES = {
     "tests/e2e/test_server_outages.py": BROKEN_SERVERS,
     "tests/e2e/test_api_socket.py": SECOND_STACKS,
     "tests/e2e/test_benchmarks.py": SECOND_STACKS,
+    "tests/e2e/test_least_privilege.py": SECOND_STACKS,
     "tests/e2e/test_new_job.py": SECOND_STACKS,
     "tests/e2e/test_reload.py": SECOND_STACKS,
     "tests/e2e/test_stack.py": SECOND_STACKS,

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -37,9 +38,9 @@ class Proxies:
         self._thread.join(10)
         self._loop.close()
 
-    def to(self, target: Callable[[], int], *, host: str = "127.0.0.1") -> "Proxy":
-        """Listen on an address of this machine and pass on to the port that `target` returns at that moment."""
-        proxy = Proxy(self._loop, target, host=host)
+    def to(self, target: Callable[[], int], *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> "Proxy":
+        """Listen on an address of this machine, with TLS if given, and pass on to the port that `target` returns."""
+        proxy = Proxy(self._loop, target, host=host, tls=tls)
         asyncio.run_coroutine_threadsafe(proxy.listen(), self._loop).result(10)
         self._proxies.append(proxy)
         return proxy
@@ -48,11 +49,19 @@ class Proxies:
 class Proxy:
     """One listening port; every method may be called from any thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, target: Callable[[], int], *, host: str) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        target: Callable[[], int],
+        *,
+        host: str,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.port = 0
         self._host = host
         self._loop = loop
         self._target = target
+        self._tls = tls
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
@@ -63,7 +72,7 @@ class Proxy:
 
     async def listen(self) -> None:
         """Begin to take connections."""
-        self._server = await asyncio.start_server(self._connected, self._host)
+        self._server = await asyncio.start_server(self._connected, self._host, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import pika.exceptions
 
 from moneyflow.platform.brokers import rabbitmq
 from moneyflow.settings import AllSettings
+from ops.dev.stack.servers.rabbitmq import LOGINS, definitions
 from tests.support.servers import RealServers
 
 
@@ -15,25 +16,29 @@ def _client(servers: RealServers) -> httpx.Client:
     environment = servers.environment
     return httpx.Client(
         base_url=f"http://127.0.0.1:{environment['RABBITMQ_MANAGEMENT_PORT']}/api",
-        auth=(environment["RABBITMQ_USER"], environment["RABBITMQ_PASSWORD"]),
+        auth=servers.rabbitmq.administrator(),
         timeout=15,
         trust_env=False,
     )
 
 
-def create_vhost(servers: RealServers, name: str) -> None:
-    """Make a vhost in which the application's user may do everything."""
+def create_vhost(servers: RealServers, name: str, *, with_queues: bool = False) -> None:
+    """Make a vhost in which each user has its rights; `with_queues` as a server that starts without its data does."""
+    parts = ("vhosts", "permissions", *(("exchanges", "queues", "bindings") if with_queues else ()))
+    whole = definitions(name, dict.fromkeys(LOGINS, ""))
+    made = {part: whole[part] for part in parts}
+    made["permissions"].append({"vhost": name, "user": servers.rabbitmq.administrator()[0],
+                                "configure": ".*", "write": ".*", "read": ".*"})  # fmt: skip
     with _client(servers) as client:
-        client.put(f"/vhosts/{name}").raise_for_status()
-    permit(servers, name, ".*")
+        client.post("/definitions", json=made).raise_for_status()
 
 
-def permit(servers: RealServers, vhost: str, names: str) -> None:
-    """Let the application's user configure, write and read what `names` matches in a vhost, and nothing else."""
-    user = servers.environment["RABBITMQ_USER"]
-    rights = {"configure": names, "write": names, "read": names}
+def take_rights(servers: RealServers, vhost: str) -> None:
+    """Take all rights in a vhost from each user; `create_vhost` gives them back."""
     with _client(servers) as client:
-        client.put(f"/permissions/{vhost}/{user}", json=rights).raise_for_status()
+        for user in LOGINS:
+            rights = {"configure": "^$", "write": "^$", "read": "^$"}
+            client.put(f"/permissions/{vhost}/{user}", json=rights).raise_for_status()
 
 
 def delete_vhost(servers: RealServers, name: str) -> None:
@@ -119,7 +124,7 @@ def publish(
 
 def ready(settings: AllSettings, queue: str) -> int:
     """Return how many messages are ready in a queue, asked of the queue itself; -1 when there is no such queue."""
-    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
+    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, login="migrate", name="test"))
     try:
         count: int = connection.channel().queue_declare(queue, passive=True).method.message_count
     except pika.exceptions.ChannelClosedByBroker:
@@ -131,7 +136,7 @@ def ready(settings: AllSettings, queue: str) -> int:
 
 def double(settings: AllSettings, queue: str) -> int:
     """Publish all ready messages of a queue once more, after themselves; return how many messages that is."""
-    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
+    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, login="migrate", name="test"))
     try:
         channel = connection.channel()
         count: int = channel.queue_declare(queue, passive=True).method.message_count
@@ -147,7 +152,7 @@ def double(settings: AllSettings, queue: str) -> int:
 
 def move(settings: AllSettings, source: str, target: str, *, copies: int = 1) -> int:
     """Move all messages of a queue to another, bytes, properties and headers as they are, as a shovel does."""
-    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test"))
+    connection = pika.BlockingConnection(rabbitmq.connection_parameters(settings, login="migrate", name="test"))
     moved = 0
     try:
         channel = connection.channel()

@@ -114,6 +114,14 @@ def starves_soon() -> None:
     _by_default(Statistics, starved_seconds=1.0)
 
 
+def alarms_soon() -> None:
+    """Break nothing; let the relay warn of two dead letters as of a thousand."""
+    from workers.relay.statistics import Statistics
+
+    looks_often()
+    _by_default(Statistics, many_dead_letters=1)
+
+
 def hangs_soon() -> None:
     """Break nothing; let a worker end soon after one of its jobs has overrun its time limit."""
     from workers.execution.executor import Executor

@@ -23,7 +23,7 @@ from moneyflow.settings import load_all
 from ops.dev.stack import packages
 from ops.dev.stack.home import CHECKOUT, State, create_home, create_private, stack_home
 from ops.dev.stack.processes import identify, spawn
-from ops.dev.stack.servers import Kafka, Mail, Postgres, RabbitMQ, Redis, Server
+from ops.dev.stack.servers import Kafka, Mail, OpenRabbitMQ, Postgres, Redis, Server
 from ops.dev.stack.servers.base import process_environment
 from ops.migrate import upgrade_schema
 from tests.support.guardian import end_run, end_servers
@@ -71,12 +71,12 @@ class ProxiedKafka(QuickKafka):
         also = {
             "listeners": f",PROXIED://127.0.0.1:{self.port('proxied')}",
             "advertised.listeners": f",PROXIED://127.0.0.1:{self.proxy.port}",
+            "listener.security.protocol.map": ",PROXIED:SASL_PLAINTEXT",
         }
         return "\n".join(
             (
                 *(line + also.get(line.partition("=")[0], "") for line in lines),
-                "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
-                "inter.broker.listener.name=PLAINTEXT",
+                self._jaas_of("proxied"),
                 "",
             )
         )
@@ -90,7 +90,7 @@ class RealServers:
         self.folder = folder
         self._state = state = State(folder)
         kafka = ProxiedKafka(state, proxies) if proxies else QuickKafka(state)
-        servers: tuple[Server, ...] = (QuickPostgres(state), RabbitMQ(state), kafka, Redis(state), Mail(state))
+        servers: tuple[Server, ...] = (QuickPostgres(state), OpenRabbitMQ(state), kafka, Redis(state), Mail(state))
         self._servers = {server.name: server for server in servers}
         self._up: set[str] = set()
         self._template: str | None = None
@@ -103,10 +103,10 @@ class RealServers:
         return server
 
     @property
-    def rabbitmq(self) -> RabbitMQ:
+    def rabbitmq(self) -> OpenRabbitMQ:
         """Return RabbitMQ, started."""
         server = self._started("rabbitmq")
-        assert isinstance(server, RabbitMQ)
+        assert isinstance(server, OpenRabbitMQ)
         return server
 
     @property
@@ -281,7 +281,7 @@ def _digest_of_schema() -> str:
     """Return what changes with the schema, or with the roles to which it grants rights."""
     files = [*(CHECKOUT / "migrations").rglob("*.py"), *(CHECKOUT / "migrations").rglob("*.sql")]
     roles = CHECKOUT / "ops" / "docker" / "postgres"
-    files += [roles / name for name in ("roles", "roles.sh", "role.sql", "database.sql")]
+    files += [roles / name for name in ("roles", "roles.sh", "role.sql", "table_owner.sql", "database.sql")]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
 
 

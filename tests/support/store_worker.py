@@ -24,6 +24,6 @@ class StoreWorker:
 @contextmanager
 def store_worker(settings: AllSettings, name: str = "worker", *, lease_seconds: float = 60) -> Iterator[StoreWorker]:
     """Register a worker that lives until the end of the block, or until its connection is closed."""
-    conninfo = settings.conninfo("app", application_name="test worker")
+    conninfo = settings.conninfo("worker", application_name="test worker")
     with psycopg.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
         yield StoreWorker(connection, heartbeat.register(connection, name=name, lease_seconds=lease_seconds), name)

@@ -59,7 +59,7 @@ class _Raw(pika.BasicProperties):  # type: ignore[misc] # pika has no types
 
 def publish(settings: AllSettings, queue: str, body: bytes, field: bytes) -> None:
     """Publish a message with the field in its headers straight onto a queue."""
-    with pika.BlockingConnection(rabbitmq.connection_parameters(settings, name="test")) as connection:
+    with pika.BlockingConnection(rabbitmq.connection_parameters(settings, login="operator", name="test")) as connection:
         channel = connection.channel()
         channel.confirm_delivery()
         channel.basic_publish("", queue, body, _Raw(properties(field)), mandatory=True)

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from moneyflow.platform import settings as settings_module
-from moneyflow.settings import load_all
+from moneyflow.settings import (
+    ApiSettings,
+    AuditVerifySettings,
+    ConsumerSettings,
+    KafkaUsersSettings,
+    MigrateSettings,
+    RelaySettings,
+    StatusSettings,
+    WorkerSettings,
+    load_all,
+)
 from ops.dev.stack.compose.settings import PORTS, given_settings, resolve, seen_from_host, write_env_file
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import CHECKOUT, State
@@ -22,6 +32,64 @@ def test_every_variable_of_the_compose_file_is_a_known_setting() -> None:
     known = settings_module.known_names() | settings_module.COMPOSE_ONLY
 
     assert known | _STEERING >= _VARIABLES
+
+
+def _environments() -> dict[str, frozenset[str]]:
+    """Return the names of the variables that each service is given, with those of the anchors that it merges."""
+    anchors = {
+        anchor: _names(block)
+        for anchor, block in re.findall(r"^x-[\w-]+: &([\w-]+)\n((?:  [A-Z_]+:.*\n)+)", _COMPOSE, re.MULTILINE)
+    }
+    services = re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n)+)", _COMPOSE.partition("\nservices:\n")[2], re.MULTILINE)
+    found = {}
+    for service, body in services:
+        block = "".join(re.findall(r"^    environment:.*\n((?:      .*\n)+)", body, re.MULTILINE))
+        merged = re.findall(r"\*([\w-]+)", "".join(re.findall(r"^      <<: (.*)$", block, re.MULTILINE)))
+        found[service] = _names(block).union(*(anchors[anchor] for anchor in merged))
+    return found
+
+
+def _names(block: str) -> frozenset[str]:
+    return frozenset(re.findall(r"^ +([A-Z_]+):", block, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("service", "loaded"),
+    [
+        ("api", ApiSettings.environment_names()),
+        ("worker", WorkerSettings.environment_names()),
+        ("relay", RelaySettings.environment_names()),
+        ("consumer-audit", ConsumerSettings.environment_names("audit")),
+        ("migrate", MigrateSettings.environment_names()),
+        ("kafka-users", KafkaUsersSettings.environment_names()),
+        ("cli", StatusSettings.environment_names() | AuditVerifySettings.environment_names()),
+    ],
+)
+def test_each_process_is_given_the_settings_that_it_loads_and_no_others(service: str, loaded: frozenset[str]) -> None:
+    of_the_build = {"LOG_LEVEL"}  # ops/docker/app/dev.yml and prod.yml set it.
+
+    assert _environments()[service] == loaded - of_the_build
+
+
+def test_no_service_but_the_check_of_settings_is_given_the_whole_file_and_that_has_no_network() -> None:
+    services = dict(re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n)+)", _COMPOSE, re.MULTILINE))
+
+    assert [name for name, body in services.items() if "env_file" in body] == ["settings"]
+    assert _COMPOSE.count("env_file:") == 1
+    assert "network_mode: none" in services["settings"]
+    assert "settings: { condition: service_completed_successfully }" in services["migrate"]
+
+
+def test_the_servers_know_the_passwords_of_their_own_users_alone() -> None:
+    secrets = {
+        service: set(re.findall(r"\$\{([A-Z_]+_PASSWORD)", body))
+        for service, body in re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n)+)", _COMPOSE, re.MULTILINE)
+    }
+
+    assert secrets["postgres"] == {"POSTGRES_SUPERUSER_PASSWORD"}
+    assert secrets["redis"] == {"REDIS_PASSWORD"}
+    assert secrets["kafka"] == {"KAFKA_BROKER_PASSWORD", "KAFKA_MIGRATE_PASSWORD"}
+    assert all(name.startswith("RABBITMQ_") for name in secrets["rabbitmq"])
 
 
 def test_every_secret_must_be_set_and_none_has_a_default() -> None:

@@ -111,7 +111,7 @@ def test_a_refused_secret_is_not_in_the_error() -> None:
 def test_production_names_every_default_secret_and_refuses_them_all() -> None:
     reported = _problems({"SECRET_KEY": _KEY, "BUILD_ENV": "prod"})
 
-    for name in ("POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD", "RABBITMQ_PASSWORD", "REDIS_PASSWORD"):
+    for name in ("POSTGRES_PASSWORD", "POSTGRES_OWNER_PASSWORD", "RABBITMQ_PASSWORD", "KAFKA_AUDIT_PASSWORD"):
         assert name in reported
     assert "MAIL_PASSWORD" not in reported, "a mail server without a login is no default"
 
@@ -233,7 +233,7 @@ def test_development_takes_what_production_refuses() -> None:
     assert load_all({"SECRET_KEY": "a" * 32, "APP_URL": "http://localhost", "MAIL_USERNAME": "me"}, whole=True)
 
 
-@pytest.mark.parametrize("role", ["app", "owner", "relay", "audit"])
+@pytest.mark.parametrize("role", ["app", "worker", "owner", "relay", "operator", "audit"])
 def test_each_role_connects_with_its_own_name_and_password(role: str) -> None:
     prefix = "POSTGRES" if role == "app" else f"POSTGRES_{role.upper()}"
     settings = load_all(
@@ -259,12 +259,16 @@ def test_every_setting_is_known_by_its_name_in_capitals() -> None:
         (
             WorkerSettings,
             (),
-            {"secret_key", "postgres_password", "redis_password", "rabbitmq_password", "mail_password"},
+            {"secret_key", "postgres_worker_password", "redis_password", "rabbitmq_worker_password", "mail_password"},
         ),
-        (RelaySettings, (), {"postgres_relay_password", "redis_password", "rabbitmq_password"}),
-        (ConsumerSettings, ("audit",), {"postgres_audit_password"}),
-        (MigrateSettings, (), {"postgres_owner_password", "rabbitmq_password"}),
-        (CliSettings, (), {"postgres_password", "redis_password", "rabbitmq_password"}),
+        (
+            RelaySettings,
+            (),
+            {"postgres_relay_password", "redis_password", "rabbitmq_relay_password", "kafka_relay_password"},
+        ),
+        (ConsumerSettings, ("audit",), {"postgres_audit_password", "kafka_audit_password"}),
+        (MigrateSettings, (), {"postgres_owner_password", "rabbitmq_migrate_password", "kafka_migrate_password"}),
+        (CliSettings, (), {"postgres_operator_password", "redis_password", "rabbitmq_password"}),
         (AuditVerifySettings, (), {"postgres_audit_password"}),
     ],
 )
@@ -320,6 +324,30 @@ def test_a_misspelled_role_is_answered_with_did_you_mean() -> None:
     assert "POSTGRES_RELAI_PASSWORD is unknown; did you mean POSTGRES_RELAY_PASSWORD?" in reported
 
 
+def test_a_misspelled_login_is_answered_with_one_of_its_own_store() -> None:
+    reported = _problems({"SECRET_KEY": _KEY, "RABBITMQ_WORKR_PASSWORD": "x", "KAFKA_RELY_USER": "x"})
+
+    assert "RABBITMQ_WORKR_PASSWORD is unknown; did you mean RABBITMQ_WORKER_PASSWORD?" in reported
+    assert "KAFKA_RELY_USER is unknown; did you mean KAFKA_RELAY_USER?" in reported
+
+
+@pytest.mark.parametrize("store", ["POSTGRES", "RABBITMQ", "KAFKA", "REDIS"])
+def test_tls_without_a_certificate_authority_is_refused_and_names_what_to_set(store: str, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.pem"
+
+    assert "CA_FILE is not set" in _problems({"SECRET_KEY": _KEY, f"{store}_TLS": "true"})
+    assert f"there is no file {missing}" in _problems(
+        {"SECRET_KEY": _KEY, f"{store}_TLS": "true", "CA_FILE": str(missing)}
+    )
+
+
+def test_the_names_of_a_process_are_all_that_it_reads() -> None:
+    names = ConsumerSettings.environment_names("audit")
+
+    assert {"POSTGRES_HOST", "POSTGRES_AUDIT_PASSWORD", "KAFKA_AUDIT_USER", "CA_FILE", "LOG_LEVEL"} <= names
+    assert not any("RELAY" in name or "RABBITMQ" in name or name == "SECRET_KEY" for name in names)
+
+
 def test_a_role_that_a_process_has_not_declared_is_refused_by_name() -> None:
     settings = load(AuditVerifySettings, {})
 
@@ -337,6 +365,8 @@ def test_one_section_of_the_settings_holds_no_value_of_another() -> None:
 
 
 def test_all_settings_have_every_declared_section() -> None:
-    logins = re.compile(r"POSTGRES_\w+_(USER|PASSWORD)")  # Those of a sink's role are known to its consumer alone.
+    logins = re.compile(
+        r"(POSTGRES|KAFKA)_\w+_(USER|PASSWORD)"
+    )  # Those of a sink's role are known to its consumer alone.
 
     assert {name for name in known_names() if not logins.fullmatch(name)} <= {name.upper() for name in _FIELDS}

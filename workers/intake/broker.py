@@ -8,7 +8,7 @@ import pika
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.errors import ConnectionClosed
 
-from moneyflow.platform.brokers.rabbitmq import HIGHEST_PRIORITY, JOBS_QUEUE, declare_topology
+from moneyflow.platform.brokers.rabbitmq import HIGHEST_PRIORITY, JOBS_QUEUE
 from moneyflow.platform.jobs.contract import PRIORITIES
 from workers.intake.consumer import ACTORS, CONNECTION_ERRORS, Intake, JobsConsumer
 from workers.intake.delivery import Delivery
@@ -28,7 +28,7 @@ class JobsBroker(RabbitmqBroker):
         return JobsConsumer
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
-        """Declare the topology of the contracts."""
+        """Look for the queue, which the migration has declared."""
         if queue_name not in self.queues:
             self.emit_before("declare_queue", queue_name)
             self.queues.add(queue_name)
@@ -37,9 +37,9 @@ class JobsBroker(RabbitmqBroker):
             self._ensure_queue(queue_name)
 
     def _ensure_queue(self, _: str) -> None:
-        # Each time a consumer starts: the queue may have been deleted meanwhile.
+        # Each time a consumer starts: the queue may have been deleted meanwhile, and the migration declares it again.
         try:
-            declare_topology(self.channel)
+            self.channel.queue_declare(JOBS_QUEUE, passive=True)
         except CONNECTION_ERRORS as error:
             del self.connection
             raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ Builds on a private class of Dramatiq 2.2.1 (`_RabbitmqConsumer`), which is why 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -20,15 +20,14 @@ from dramatiq.errors import ConnectionClosed
 from moneyflow.platform import failpoints
 from moneyflow.platform.brokers import amqp_decoding
 from moneyflow.platform.brokers.failed_message import fence_of
-from moneyflow.platform.brokers.job_message import decode, priority_of
+from moneyflow.platform.brokers.job_message import RefusedMessageError, decode, priority_of
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE
-from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.jobs.contract import PRIORITIES
-from workers.intake import metrics
 from workers.intake.acks import Acks
 from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.delivery import Delivery, Verdict
 from workers.intake.prefetch import Credit, PrefetchPolicy
+from workers.intake.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +56,7 @@ class Intake:
     policy: PrefetchPolicy
     credit: Credit
     give_back: Callable[[], None]
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 class JobsConsumer(_RabbitmqConsumer):
@@ -87,9 +87,8 @@ class JobsConsumer(_RabbitmqConsumer):
             return None
         try:
             job_id = decode(body)
-        except PoisonError as error:
-            metrics.refused_messages.labels("undecodable").inc()
-            log.warning("message_refused", reason=error.detail, consequence="it is on jobs_failed now")
+        except RefusedMessageError as error:
+            self._intake.refusals.add(reason=error.reason, detail=error.detail)
             self.channel.basic_reject(method.delivery_tag, requeue=False)
             return None
         self._acks.delivered(method.delivery_tag)

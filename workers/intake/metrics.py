@@ -2,7 +2,8 @@
 
 from prometheus_client import Counter
 
-#: `reason`: `undecodable` for a body that the relay did not write, `unknown_job` for one whose job has no row.
+#: `reason`: `unknown_job` for a message whose job has no row, else what is wrong with a body that the relay did not
+#: write, such as `not_json` (`moneyflow.platform.brokers.job_message.decode` has them all).
 refused_messages = Counter(
     "moneyflow_refused_messages_total", "Messages that were dead-lettered without a job", ["reason"]
 )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import pika
 import psycopg
 import redis.asyncio
 import redis.exceptions
@@ -16,7 +17,7 @@ import structlog
 
 import moneyflow.jobs  # noqa: F401 - declares the schedules and the limits that the leader looks after
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
-from moneyflow.platform.brokers.redis import channel
+from moneyflow.platform.brokers.redis import channel, client_options
 from moneyflow.platform.database import Database, is_transient
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.origin import process_name
@@ -101,8 +102,8 @@ class RelayProcess:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _lead(self, connection: "psycopg.AsyncConnection[psycopg.rows.DictRow]") -> None:
-        publisher = Publisher(connection_parameters(self.settings, name="relay"))
-        depths = QueueDepths(Publisher(connection_parameters(self.settings, name="relay depths")))
+        publisher = Publisher(self._rabbitmq("relay"))
+        depths = QueueDepths(Publisher(self._rabbitmq("relay depths")))
         event_relay = EventRelay(connection, self.settings)
         jobs = Loop("jobs", JobRelay(connection, publisher).run_once)
         events = Loop("events", event_relay.run_once)
@@ -141,14 +142,7 @@ class RelayProcess:
         """
         settings = self.settings
         while True:
-            client = redis.asyncio.Redis(
-                host=settings.redis_host,
-                port=settings.redis_port,
-                username=settings.redis_user,
-                password=settings.redis_password.get_secret_value(),
-                db=settings.redis_db,
-                health_check_interval=10,
-            )
+            client = redis.asyncio.Redis(**client_options(settings), health_check_interval=10)
             try:
                 async with client, client.pubsub() as subscription:
                     await subscription.subscribe(channel(settings))
@@ -169,6 +163,9 @@ class RelayProcess:
                     consequence="the relay polls until it is back",
                 )
             await asyncio.sleep(_RECONNECT_SECONDS)
+
+    def _rabbitmq(self, name: str) -> pika.ConnectionParameters:
+        return connection_parameters(self.settings, login="relay", name=name)
 
     def _conninfo(self, part: str) -> str:
         return self.settings.conninfo("relay", application_name=f"relay {part} {process_name()}")

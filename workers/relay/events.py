@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from moneyflow.platform import failpoints
-from moneyflow.platform.brokers.kafka import topic_name
+from moneyflow.platform.brokers.kafka import client_options, topic_name
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.events import publication
 from moneyflow.platform.events.contract import CONTENT_TYPE
@@ -111,7 +111,7 @@ class EventRelay:
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._settings.kafka_bootstrap,
+                **client_options(self._settings, "relay"),
                 client_id="money-flow-relay",
                 enable_idempotence=True,
                 acks="all",

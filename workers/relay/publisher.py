@@ -13,7 +13,6 @@ from pika.channel import Channel
 from pika.spec import Basic
 
 from moneyflow.platform.brokers.job_message import Outgoing
-from moneyflow.platform.brokers.rabbitmq import declare_topology
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.settings import host_port
 
@@ -102,7 +101,7 @@ class Publisher:
             log.warning("confirms_missing", server=self._server, messages=confirms.left, seconds=_CONFIRM_SECONDS)
         results = [result is True for result in confirms.results]
         if not all(results):
-            self.close()  # The next connection declares the topology again: it may have been deleted.
+            self.close()
         return results
 
     async def channel(self) -> Channel:
@@ -138,7 +137,6 @@ class Publisher:
         def on_channel(channel: Channel) -> None:
             channel.add_on_close_callback(fail)
             channel.add_on_return_callback(_on_return(confirms))
-            declare_topology(channel)
             channel.confirm_delivery(_on_confirm(confirms), callback=lambda _: confirming(channel))
 
         self._connection = AsyncioConnection(
@@ -166,8 +164,9 @@ def _on_confirm(confirms: _Confirms) -> Callable[[Any], None]:
 def _on_return(confirms: _Confirms) -> Callable[..., None]:
     def returned(_: Channel, method: Basic.Return, properties: pika.BasicProperties, _body: bytes) -> None:
         log.error(
-            "message_unroutable", exchange=method.exchange, message_id=properties.message_id, reason=method.reply_text
-        )
+            "message_unroutable", exchange=method.exchange, message_id=properties.message_id, reason=method.reply_text,
+            action="declare the queues: python -m ops.migrate",
+        )  # fmt: skip
         confirms.returned.add(properties.message_id)
 
     return returned

@@ -1,4 +1,4 @@
-"""Statistics: the leader exports the counts of jobs, pauses, limits, queues and outbox, and warns of starved jobs."""
+"""Statistics: the leader counts jobs, limits, queues and outbox, and warns of starved jobs and dead letters."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +19,9 @@ from workers.relay.warnings import Warnings
 _POLL_SECONDS = 5.0
 #: Seconds for which a job is due without a start before its priority counts as starved.
 _STARVED_SECONDS = 300.0
+#: Messages on `jobs_failed` above which an operator has to look. The queue has no limit: what it dropped, no tool
+#: could replay. No job depends on its length: the row in Postgres is the record of a failed job.
+_MANY_DEAD_LETTERS = 1000
 _STATES = ("scheduled", "queued", "running", "retrying", "failed")
 
 
@@ -62,12 +65,14 @@ class Statistics:
         *,
         poll_seconds: float = _POLL_SECONDS,
         starved_seconds: float = _STARVED_SECONDS,
+        many_dead_letters: int = _MANY_DEAD_LETTERS,
     ) -> None:
         self._connection = connection
         self._depths = depths
         self._warnings = warnings
         self._poll_seconds = poll_seconds
         self._starved_seconds = starved_seconds
+        self._many_dead_letters = many_dead_letters
         self._states = Series(metrics.jobs_in_state)
         self._oldest = Series(metrics.job_oldest_due_seconds)
         self._paused = Series(metrics.kind_paused, forget=True)
@@ -89,6 +94,7 @@ class Statistics:
         failed = await self._depths.ready(FAILED_QUEUE)
         if failed is not None:
             metrics.jobs_failed_messages.set(failed)
+            await self._warn_of_dead_letters(failed)
         return self._poll_seconds
 
     def clear(self) -> None:
@@ -97,6 +103,15 @@ class Statistics:
             series.clear()
         for gauge in (metrics.outbox_unpublished, metrics.outbox_oldest_seconds):
             gauge.clear()
+
+    async def _warn_of_dead_letters(self, messages: int) -> None:
+        if messages > self._many_dead_letters:
+            message = (
+                f"{messages} messages are on {FAILED_QUEUE}. See what failed by `moneyflow failed groups`, and what "
+                "was refused before a job was known by the same with --refused; then replay or discard it."
+            )
+            details = {"messages": messages}
+            await self._warnings.warn("dead_letters_accumulated", message, subject=FAILED_QUEUE, details=details)
 
     async def _count_jobs(self) -> None:
         """Export the states and the oldest due job of every kind; a declared kind without jobs has zeros."""

@@ -4,6 +4,7 @@ A pass over the queue is its only consumer: it receives every message and acks t
 others back in their places when the pass ends, also when its process is killed.
 """
 
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -131,7 +132,8 @@ class FailedQueue:
             )
         if returned:
             raise UnavailableError(
-                f"RabbitMQ has no queue bound to the exchange {exchange!r}; declare the topology", about="topology"
+                f"RabbitMQ has no queue bound to the exchange {exchange!r}; declare the topology",
+                about="topology",
             )
 
     def _consume(self, received: "deque[Any]") -> int:
@@ -200,18 +202,24 @@ class FailedQueue:
 
 
 def _connection(settings: RabbitmqSettings) -> Any:
+    user, password = settings.rabbitmq_login("operator")
     return Connection(  # type: ignore[no-untyped-call]
         # kombu joins host and port by a colon, and takes the last one apart again.
         hostname=f"[{settings.rabbitmq_host}]" if ":" in settings.rabbitmq_host else settings.rabbitmq_host,
         port=settings.rabbitmq_port,
-        userid=settings.rabbitmq_user,
-        password=settings.rabbitmq_password.get_secret_value(),
+        userid=user,
+        password=password,
+        ssl=_tls(settings) if settings.rabbitmq_tls else False,
         virtual_host=settings.rabbitmq_vhost,
         transport="pyamqp",
         connect_timeout=_CONNECT_SECONDS,
         heartbeat=_HEARTBEAT_SECONDS,
         transport_options={"confirm_publish": True, "client_properties": {"connection_name": "failed-queue"}},
     )
+
+
+def _tls(settings: RabbitmqSettings) -> dict[str, object]:
+    return {"ca_certs": settings.ca_file, "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": settings.rabbitmq_host}
 
 
 @contextmanager

@@ -24,6 +24,14 @@ _KIND = Pattern(r"[a-z][a-z0-9_]{1,62}", longest=63)
 _FIELDS = {"queue_name", "actor_name", "args", "kwargs", "options", "message_id", "message_timestamp"}
 
 
+class RefusedMessageError(PoisonError):
+    """A message that is no job; `reason` is one of a few words, for metrics."""
+
+    def __init__(self, detail: str, *, reason: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
     """A message to publish; `properties.message_id` is unique in its batch."""
@@ -74,23 +82,25 @@ def decode(body: bytes) -> UUID:
     """Decode the body of a message and return the job's id; all else in it is untrusted.
 
     Raises:
-        PoisonError: `encode` did not write this body. SECURITY: other fields that Dramatiq obeys, such as options,
-            another queue or an invalid actor, could stop a thread or block the queue.
+        RefusedMessageError: `encode` did not write this body. SECURITY: other fields that Dramatiq obeys, such as
+            options, another queue or an invalid actor, could stop a thread or block the queue.
     """
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise PoisonError(f"the body is not JSON: {error}") from error
+        raise RefusedMessageError(f"the body is not JSON: {error}", reason="not_json") from error
     if not isinstance(fields, dict) or fields.keys() != _FIELDS:
-        raise PoisonError(f"the body is not an object with exactly the fields {', '.join(sorted(_FIELDS))}")
+        names = ", ".join(sorted(_FIELDS))
+        raise RefusedMessageError(f"the body is not an object with exactly the fields {names}", reason="other_fields")
     kind, args = fields["actor_name"], fields["args"]
     if fields["queue_name"] != JOBS_QUEUE or fields["options"] != {} or fields["kwargs"] != {}:
-        raise PoisonError(f"queue_name must be {JOBS_QUEUE!r}, options and kwargs must be empty")
+        detail = f"queue_name must be {JOBS_QUEUE!r}, options and kwargs must be empty"
+        raise RefusedMessageError(detail, reason="other_queue_or_options")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
-        raise PoisonError("actor_name must be a kind of job, of the form send_email")
+        raise RefusedMessageError("actor_name must be a kind of job, of the form send_email", reason="no_kind")
     job_id = parse_id(args[0]) if isinstance(args, list) and len(args) == 1 and isinstance(args[0], str) else None
     if job_id is None:
-        raise PoisonError("args must be the job's id and nothing else")
+        raise RefusedMessageError("args must be the job's id and nothing else", reason="no_job_id")
     return job_id
 
 

@@ -1,4 +1,7 @@
-"""Kafka: creation of the topics, in a migration only; brokers do not create topics automatically."""
+"""Kafka: how clients log in, and the creation of the topics, in a migration only; brokers create none automatically."""
+
+import ssl
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -9,7 +12,24 @@ from moneyflow.platform.settings import KafkaSettings
 #: Bytes: a record of Kafka's default maximum, and the headers that say why it was refused.
 MAX_DEAD_LETTER_BYTES = 2 * 1024 * 1024
 
+#: How every client proves its password; Kafka keeps a salted hash of it.
+SASL_MECHANISM = "SCRAM-SHA-512"
+
 _MILLISECONDS_PER_HOUR = 3_600_000
+
+
+def client_options(settings: KafkaSettings, login: str) -> dict[str, Any]:
+    """Return the options by which every client of aiokafka connects as one of the process's logins."""
+    user, password = settings.kafka_login(login)
+    tls = ssl.create_default_context(cafile=settings.ca_file) if settings.kafka_tls else None
+    return {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "security_protocol": "SASL_SSL" if tls else "SASL_PLAINTEXT",
+        "ssl_context": tls,
+        "sasl_mechanism": SASL_MECHANISM,
+        "sasl_plain_username": user,
+        "sasl_plain_password": password,
+    }
 
 
 def topic_name(settings: KafkaSettings, topic: str) -> str:
@@ -24,7 +44,7 @@ def group_prefix(settings: KafkaSettings) -> str:
 
 async def create_topics(settings: KafkaSettings) -> list[str]:
     """Create the topics that do not exist, and return their names; existing topics are not changed."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap, client_id="money-flow-migrate")
+    admin = AIOKafkaAdminClient(**client_options(settings, "migrate"), client_id="money-flow-migrate")
     await admin.start()
     try:
         existing = set(await admin.list_topics())

@@ -1,5 +1,10 @@
-"""RabbitMQ: connection parameters, and the declaration of the topology."""
+"""RabbitMQ: connection parameters, and the declaration of the topology.
 
+The migration alone declares it, and RabbitMQ itself when it starts (`ops/docker/rabbitmq/definitions.json.template`).
+No other process may: the relay writes to the exchanges, workers read `jobs`, operators read `jobs_failed`.
+"""
+
+import ssl
 from typing import Protocol
 
 import pika
@@ -14,13 +19,15 @@ FAILED_QUEUE = "jobs_failed"
 HIGHEST_PRIORITY = 10
 
 
-def connection_parameters(settings: RabbitmqSettings, *, name: str) -> pika.ConnectionParameters:
-    """Return the connection parameters; RabbitMQ lists the connection under `name`."""
+def connection_parameters(settings: RabbitmqSettings, *, login: str, name: str) -> pika.ConnectionParameters:
+    """Return the connection parameters of one of the process's logins; RabbitMQ lists the connection under `name`."""
+    tls = ssl.create_default_context(cafile=settings.ca_file) if settings.rabbitmq_tls else None
     return pika.ConnectionParameters(
         host=settings.rabbitmq_host,
         port=settings.rabbitmq_port,
         virtual_host=settings.rabbitmq_vhost,
-        credentials=pika.PlainCredentials(settings.rabbitmq_user, settings.rabbitmq_password.get_secret_value()),
+        credentials=pika.PlainCredentials(*settings.rabbitmq_login(login)),
+        ssl_options=pika.SSLOptions(tls, settings.rabbitmq_host) if tls else None,
         heartbeat=15,  # RabbitMQ closes the connection of a frozen process after two missed heartbeats.
         # Without it pika blocks for as long as a memory alarm lasts.
         blocked_connection_timeout=60,

@@ -1,5 +1,7 @@
 """Redis: how to connect, and the names of the channel and the lists that carry notifications."""
 
+from typing import Any
+
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -15,15 +17,24 @@ _CONNECT_TIMEOUT_SECONDS = 0.5
 def connect(settings: RedisSettings, *, timeout_seconds: float = 0.5) -> redis.Redis:
     """Return a client with short timeouts: notifications are best effort, so no caller waits long for them."""
     return redis.Redis(
-        host=settings.redis_host,
-        port=settings.redis_port,
-        username=settings.redis_user,
-        password=settings.redis_password.get_secret_value(),
-        db=settings.redis_db,
+        **client_options(settings),
         socket_timeout=timeout_seconds,
         socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 1),
     )
+
+
+def client_options(settings: RedisSettings) -> dict[str, Any]:
+    """Return the options by which every client of redis-py, of threads or of asyncio, connects."""
+    tls = {"ssl": True, "ssl_ca_certs": settings.ca_file, "ssl_check_hostname": True} if settings.redis_tls else {}
+    return {
+        "host": settings.redis_host,
+        "port": settings.redis_port,
+        "username": settings.redis_user,
+        "password": settings.redis_password.get_secret_value(),
+        "db": settings.redis_db,
+        **tls,
+    }
 
 
 def channel(settings: PostgresSettings) -> str:

@@ -28,15 +28,15 @@ COMPOSE_ONLY = frozenset(
         "KAFKA_UI_IP", "KAFKA_UI_PORT", "KAFKA_UI_CLUSTER_NAME", "KAFKA_UI_USER", "KAFKA_UI_PASSWORD",
         "GRAFANA_USER", "GRAFANA_PASSWORD", "PGADMIN_IP", "PGADMIN_PORT", "PGADMIN_DEFAULT_EMAIL",
         "PGADMIN_DEFAULT_PASSWORD", "POSTGRES_SUPERUSER_PASSWORD", "CONSOLE_PORT", "RABBITMQ_MANAGEMENT_PORT",
-        "DEVNET_PREFIX", "MAIL_CATCHER_PORT", "MAIL_CATCHER_SMTP_PORT", "COMPOSE_PROFILES",
+        "KAFKA_BROKER_PASSWORD", "DEVNET_PREFIX", "MAIL_CATCHER_PORT", "MAIL_CATCHER_SMTP_PORT", "COMPOSE_PROFILES",
     }
 )  # fmt: skip
 
 #: How alike a name must be to be taken for a misspelled setting. Every name in `.env` is meant for this application;
 #: the environment is full of others' names.
 _LIKE_IN_FILE, _LIKE_IN_ENVIRONMENT = 0.6, 0.88
-#: The login of a Postgres role that this code does not declare, such as another version's sink.
-_LOGIN = Pattern(r"POSTGRES_([A-Z0-9_]+)_(?:USER|PASSWORD)", longest=100)
+#: A login that this code does not declare, such as that of another version's sink.
+_LOGIN = Pattern(r"(?:POSTGRES|RABBITMQ|KAFKA)_([A-Z0-9_]+)_(?:USER|PASSWORD)", longest=100)
 _LIKE_AS_ROLE = 0.75
 
 
@@ -48,7 +48,7 @@ def load(
     roles: tuple[str, ...] = (),
     whole: bool = False,
 ) -> SectionT:
-    """Read the settings of one process: its own sections, and the logins of its Postgres roles and of `roles`.
+    """Read the settings of one process: its own sections and logins, and the logins of `roles`.
 
     They are read from the environment over `.env`; an `environment` that is given is read over `dotenv`, if any. A name
     is known when its section is imported: `moneyflow.settings` imports all. With `whole` BUILD_ENV=prod checks the
@@ -139,6 +139,7 @@ def _nearest(name: str, known: frozenset[str], *, like: float) -> str | None:
     login = _LOGIN.fullmatch(name)
     if login is None:
         return nearest(name, known, cutoff=like)
-    roles = [other[1] for other in map(_LOGIN.fullmatch, known) if other is not None]
+    store = name.partition("_")[0]
+    roles = [other[1] for other in map(_LOGIN.fullmatch, known) if other is not None and other[0].startswith(store)]
     near = nearest(login[1], roles, cutoff=_LIKE_AS_ROLE)
     return name.replace(login[1], near) if near else None

@@ -1,4 +1,4 @@
-"""The base of settings sections, the registry of their names, hosts, and the logins of Postgres roles."""
+"""The base of settings sections, the registry of their names, hosts, and the logins of Postgres, RabbitMQ and Kafka."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self, TypeVar
@@ -12,12 +12,14 @@ CHANGE_ME = "change-me"
 #: A name or an address, of version 4 or 6; brackets around version 6 may be given and are removed.
 Host = Annotated[str, AfterValidator(lambda given: given[1:-1] if given[:1] + given[-1:] == "[]" else given)]
 
-#: The environment names of all sections and Postgres roles that are declared; filled as they are imported.
+#: The environment names of all sections and logins that are declared; filled as they are imported.
 _names: set[str] = set()
 #: Those of them that are secrets, and those that another system gives.
 _secrets: set[str] = set()
 _given_by_others: set[str] = set()
 _sections: list[type["Section"]] = []
+#: The login of each store whose names have no infix, such as POSTGRES_USER and RABBITMQ_USER.
+_PLAIN_LOGINS = {"postgres": "app", "rabbitmq": "operator"}
 
 
 class Section(BaseSettings):
@@ -29,6 +31,11 @@ class Section(BaseSettings):
     postgres_roles: ClassVar[tuple[str, ...]] = ()
     #: Postgres roles of which the settings hold the user alone, such as those that migrations grant rights to.
     postgres_grantees: ClassVar[tuple[str, ...]] = ()
+    #: Users of RabbitMQ and of Kafka whose login is part of the settings: RABBITMQ_<LOGIN>_USER, KAFKA_<LOGIN>_USER.
+    rabbitmq_logins: ClassVar[tuple[str, ...]] = ()
+    kafka_logins: ClassVar[tuple[str, ...]] = ()
+    #: Users of Kafka of which the settings hold the name alone: the migration grants them rights.
+    kafka_grantees: ClassVar[tuple[str, ...]] = ()
     #: Secrets that another system gives or does not, such as the password of a mail server. They may be empty.
     optional_secrets: ClassVar[frozenset[str]] = frozenset()
 
@@ -65,9 +72,17 @@ class Section(BaseSettings):
 
     @classmethod
     def with_logins(cls, *roles: str) -> type[Self]:
-        """Return this class with a field for each login of its Postgres roles, and of those that are given."""
+        """Return this class with a field for each login, its own and those of `roles`.
+
+        A role is a login of Postgres, and of Kafka for a process that reads Kafka.
+        """
         fields = _login_fields(cls, roles)
         return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, **fields) if fields else cls
+
+    @classmethod
+    def environment_names(cls, *roles: str) -> frozenset[str]:
+        """Return the names that a process with these settings reads: all that its environment has to have."""
+        return frozenset(name.upper() for name in cls.with_logins(*roles).model_fields)
 
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -98,18 +113,33 @@ def declared_sections() -> tuple[type[Section], ...]:
     return tuple(_sections)
 
 
-def user_field(role: str) -> str:
-    """Return the field that holds the user of a Postgres role; the application's own has no infix."""
-    return "postgres_user" if role == "app" else f"postgres_{role}_user"
+def user_field(store: str, login: str) -> str:
+    """Return the field that holds the user of a login of `postgres`, `rabbitmq` or `kafka`."""
+    return f"{store}_user" if _PLAIN_LOGINS.get(store) == login else f"{store}_{login}_user"
 
 
-def password_field(role: str) -> str:
-    """Return the field that holds the password of a Postgres role."""
-    return user_field(role).removesuffix("user") + "password"
+def password_field(store: str, login: str) -> str:
+    """Return the field that holds the password of a login."""
+    return user_field(store, login).removesuffix("user") + "password"
 
 
 def _login_fields(section: type[Section], roles: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the fields of the roles' logins as `create_model` takes them; the default user is named as its role."""
-    with_password = (*section.postgres_roles, *roles)
-    fields: dict[str, Any] = {user_field(role): (str, role) for role in (*with_password, *section.postgres_grantees)}
-    return fields | {password_field(role): (SecretStr, SecretStr(CHANGE_ME)) for role in with_password}
+    """Return the fields of the logins as `create_model` takes them; the default user is named as its login."""
+    reads_kafka = "kafka_host" in section.model_fields
+    logins = {
+        "postgres": (*section.postgres_roles, *roles),
+        "rabbitmq": section.rabbitmq_logins,
+        "kafka": (*section.kafka_logins, *(roles if reads_kafka else ())),
+    }
+    named = logins | {
+        "postgres": (*logins["postgres"], *section.postgres_grantees),
+        "kafka": (*logins["kafka"], *section.kafka_grantees),
+    }
+    fields: dict[str, Any] = {
+        user_field(store, login): (str, login) for store, of_store in named.items() for login in of_store
+    }
+    return fields | {
+        password_field(store, login): (SecretStr, SecretStr(CHANGE_ME))
+        for store, of_store in logins.items()
+        for login in of_store
+    }

@@ -8,7 +8,7 @@ import pika.exceptions
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from moneyflow.platform.brokers.kafka import group_prefix
+from moneyflow.platform.brokers.kafka import client_options, group_prefix
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, JOBS_QUEUE, connection_parameters
 from moneyflow.platform.brokers.redis import connect
 from moneyflow.platform.errors import UnavailableError
@@ -21,7 +21,7 @@ _GROUP, _MEMBERS = 1, 5
 
 def read_queues(settings: RabbitmqSettings, *, seconds: float) -> Queues:
     """Return the depths of our queues; raises when RabbitMQ does not answer, or a queue is missing."""
-    parameters = connection_parameters(settings, name="moneyflow status")
+    parameters = connection_parameters(settings, login="operator", name="moneyflow status")
     parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = seconds
     try:
         connection = pika.BlockingConnection(parameters)
@@ -53,7 +53,7 @@ def read_consumers(settings: KafkaSettings, *, seconds: float) -> tuple[Consumer
 
 
 async def _consumers(settings: KafkaSettings, seconds: float) -> tuple[Consumer, ...]:
-    where = {"bootstrap_servers": settings.kafka_bootstrap, "request_timeout_ms": round(seconds * 1000)}
+    where = {**client_options(settings, "operator"), "request_timeout_ms": round(seconds * 1000)}
     admin = AIOKafkaAdminClient(client_id="money-flow-status", **where)
     reader = AIOKafkaConsumer(client_id="money-flow-status", **where)
     try:

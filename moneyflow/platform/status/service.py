@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.settings import KafkaSettings, PostgresSettings, RabbitmqSettings, RedisSettings
@@ -26,13 +26,21 @@ class Settings(Protocol):
     def only(self, section: type[Any]) -> Any: ...
 
 
+class _Rabbitmq(RabbitmqSettings):
+    rabbitmq_logins: ClassVar[tuple[str, ...]] = ("operator",)
+
+
+class _Kafka(KafkaSettings):
+    kafka_logins: ClassVar[tuple[str, ...]] = ("operator",)
+
+
 class StatusService:
-    """Takes snapshots. `database` is Postgres as the application's role; `seconds` is the time that each server has."""
+    """Takes snapshots. `database` is Postgres as the operator; `seconds` is the time that each server has."""
 
     def __init__(self, settings: Settings, database: Database, *, seconds: float = _SECONDS) -> None:
         self._postgres: PostgresSettings = settings.only(PostgresSettings)
-        self._rabbitmq: RabbitmqSettings = settings.only(RabbitmqSettings)
-        self._kafka: KafkaSettings = settings.only(KafkaSettings)
+        self._rabbitmq: RabbitmqSettings = settings.only(_Rabbitmq.with_logins())
+        self._kafka: KafkaSettings = settings.only(_Kafka.with_logins())
         self._redis: RedisSettings = settings.only(RedisSettings)
         self._database = database
         self._seconds = seconds

@@ -87,7 +87,7 @@ class Run:
     def __init__(self, settings: AllSettings) -> None:
         self._stack = ExitStack()
         self.settings = settings
-        self.database = Database(settings.conninfo("app", application_name="bench"), size=2)
+        self.database = Database(settings.conninfo("worker", application_name="bench"), size=2)
         self.database.open()
         self._stack.callback(self.database.close)
         self._relay = self._connection(settings, "relay")

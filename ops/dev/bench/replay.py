@@ -120,7 +120,7 @@ def measure(environment: dict[str, str], console: Console) -> dict[str, object]:
 
 def answer_seconds(settings: AllSettings) -> float:
     """Return the seconds of the grouping alone, on an open connection."""
-    database = Database(settings.conninfo("app", application_name="bench"), size=1)
+    database = Database(settings.conninfo("operator", application_name="bench"), size=1)
     database.open()
     try:
         with database.transaction() as session:
@@ -134,7 +134,7 @@ def answer_seconds(settings: AllSettings) -> float:
 
 def depth(settings: AllSettings, queue: str) -> int:
     """Return the number of ready messages in a queue."""
-    connection = pika.BlockingConnection(connection_parameters(settings, name="bench"))
+    connection = pika.BlockingConnection(connection_parameters(settings, login="operator", name="bench"))
     try:
         count: int = connection.channel().queue_declare(queue, passive=True).method.message_count
     finally:

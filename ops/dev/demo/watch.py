@@ -15,7 +15,7 @@ from psycopg.rows import DictRow
 from moneyflow.audit import log
 from moneyflow.audit.log import Chain
 from moneyflow.events import event_topics
-from moneyflow.platform.brokers.kafka import topic_name
+from moneyflow.platform.brokers.kafka import client_options, topic_name
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, connection_parameters
 from moneyflow.platform.database import Database
 from moneyflow.platform.events import envelope
@@ -54,11 +54,11 @@ class Watch:
         self._prefix = prefix
         self._tag = f"+{tag}@"
         self._on_mail = on_mail
-        self._app = Database(settings.conninfo("app", application_name="demo"), size=2)
+        self._app = Database(settings.conninfo("worker", application_name="demo"), size=2)
         self._audit = Database(settings.conninfo("audit", application_name="demo"), size=1)
         self._catcher = httpx.AsyncClient(base_url=settings.mail_catcher_url, timeout=20, trust_env=False)
         self._read: set[str] = set()
-        self._kafka = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False)
+        self._kafka = AIOKafkaConsumer(**client_options(settings, "audit"), enable_auto_commit=False)
 
     async def start(self) -> None:
         """Connect, and skip the records that are in Kafka already."""
@@ -111,7 +111,7 @@ class Watch:
 
     def dead_letters(self) -> int:
         """Return the number of messages on `jobs_failed`."""
-        connection = pika.BlockingConnection(connection_parameters(self._settings, name="demo"))
+        connection = pika.BlockingConnection(connection_parameters(self._settings, login="operator", name="demo"))
         try:
             count: int = connection.channel().queue_declare(FAILED_QUEUE, passive=True).method.message_count
         finally:

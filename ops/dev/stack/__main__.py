@@ -74,7 +74,7 @@ def status() -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def psql(context: typer.Context, role: Annotated[str, typer.Option(help="app, owner, relay or audit")] = "app") -> None:
+def psql(context: typer.Context, role: Annotated[str, typer.Option(help=", ".join(ROLES))] = "app") -> None:
     """Open psql on the stack's database as one of its roles, or run a statement: psql --role relay -c 'select 1'."""
     settings = load_all(choose(_console).environment())
     if role not in ROLES:

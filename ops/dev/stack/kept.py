@@ -5,7 +5,6 @@ starts it with the current source. One that serves an inherited socket is replac
 beside it, and it is asked to stop when the successor is ready.
 """
 
-import os
 import secrets
 import signal
 import socket
@@ -17,6 +16,7 @@ from ops.dev.stack.application import Program
 from ops.dev.stack.home import CHECKOUT, State, kept_process
 from ops.dev.stack.listening import Readiness, bound_to
 from ops.dev.stack.processes import Identity, spawn
+from ops.dev.stack.servers.base import process_environment
 
 _LONGEST_PAUSE_SECONDS = 10.0
 #: Seconds that a process has run after which it is started again without a pause.
@@ -80,7 +80,7 @@ class Kept:
         """Start a process of the program."""
         return spawn(
             [sys.executable, *self.program.command, *(bound_to(self.listener) if self.listener else ())],
-            environment={**os.environ, **self._environment, **self.program.environment, **(environment or {})},
+            environment={**process_environment(), **self.program.own(self._environment), **(environment or {})},
             log=self._state.home / "logs" / f"{self.program.name}.log",
             folder=CHECKOUT,
             dies_with_parent=True,

@@ -12,9 +12,10 @@ from dotenv import dotenv_values
 from rich.console import Console
 
 from moneyflow.platform.errors import ConfigurationError
-from moneyflow.settings import load_all
+from moneyflow.platform.settings import ProcessSettings
+from moneyflow.settings import MigrateSettings, load_all
 from ops.dev.stack import packages
-from ops.dev.stack.application import Program, choose_ports, end_left, never_started, programs
+from ops.dev.stack.application import Program, choose_ports, end_left, never_started, own_settings, programs
 from ops.dev.stack.contract import NOT_RUNNING, ProcessInfo, StackError, Status
 from ops.dev.stack.home import (
     CHECKOUT,
@@ -177,7 +178,8 @@ class NativeStack:
     def _migrate(self) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "ops.migrate"],
-            env=process_environment() | self.environment(), cwd=CHECKOUT, capture_output=True, text=True, check=False,
+            env=process_environment() | own_settings(self.environment(), MigrateSettings),
+            cwd=CHECKOUT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise StackError(f"the migration failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
@@ -189,7 +191,7 @@ class NativeStack:
             create_private(self._state.home / "logs")
             identity = spawn(
                 [sys.executable, "-m", "ops.dev.stack.supervisor"],
-                environment=process_environment() | self.environment(),
+                environment=process_environment() | own_settings(self.environment(), ProcessSettings),
                 log=self._state.home / "logs" / "supervisor.log",
                 folder=CHECKOUT,
             )

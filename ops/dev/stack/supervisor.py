@@ -3,7 +3,8 @@
 A process that ends is started again. With BUILD_ENV=dev a change of the product's source restarts all of them as a
 deployment does. When the supervisor is killed the kernel kills its children; when it is asked to stop, it stops them.
 At SIGHUP it replaces itself by the checkout's current supervisor, which keeps the processes and the API's socket, and
-starts, replaces and stops what differs from the declared programs and their settings.
+starts, replaces and stops what differs from the declared programs and their settings. Each process is given its own
+settings and secrets, and no other process's.
 """
 
 import json
@@ -14,7 +15,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from moneyflow.platform.settings import ProcessSettings
+from moneyflow.platform.settings import ProcessSettings, known_names
 from moneyflow.settings import load
 from ops.dev.stack.application import Program, choose_ports, programs
 from ops.dev.stack.home import CHECKOUT, State, create_home, create_private
@@ -38,7 +39,8 @@ class Supervisor:
         self.stopping = threading.Event()
         self.replacing = threading.Event()
         self._state = state
-        environment = state.value("stack", "environment") or {}
+        given = {name: os.environ[name] for name in known_names() & os.environ.keys()}
+        environment = {**given, **(state.value("stack", "environment") or {})}
         inherited: dict[str, int] = json.loads(os.environ.pop(_SOCKETS, "{}"))
         self._kept = [Kept(one, state, environment, _listener(one, inherited)) for one in programs(state)]
         self._stop_removed()

@@ -20,4 +20,5 @@ role() {
     printf '\\getenv database POSTGRES_DB\n\\i %s/database.sql\n' "$here"
     grep -v '^#' "$here/roles" | while read -r name; do role "$name"; done
     printf '\\set user owner\n\\getenv user POSTGRES_OWNER_USER\nalter database :"database" owner to :"user";\n'
+    printf '\\set owner :user\n\\set user audit_owner\n\\getenv user POSTGRES_AUDIT_OWNER_USER\n\\i %s/table_owner.sql\n' "$here"
 } | psql -X -q -v ON_ERROR_STOP=1

@@ -51,6 +51,8 @@ def purge_the_queue(scene: Scene, dice: random.Random) -> None:
 @fault("servers", most=1)
 def delete_the_queue(scene: Scene, dice: random.Random) -> None:
     rabbitmq_admin.delete_queue(scene.servers, scene.settings.rabbitmq_vhost, "jobs")
+    time.sleep(dice.uniform(0, 1.5))
+    rabbitmq_admin.create_vhost(scene.servers, scene.settings.rabbitmq_vhost, with_queues=True)
 
 
 @fault("servers", most=1)
@@ -74,12 +76,12 @@ def raise_rabbitmqs_memory_alarm(scene: Scene, dice: random.Random) -> None:
 @fault("servers", most=1)
 def take_the_rights_in_rabbitmq(scene: Scene, dice: random.Random) -> None:
     vhost = scene.settings.rabbitmq_vhost
-    rabbitmq_admin.permit(scene.servers, vhost, "^$")
+    rabbitmq_admin.take_rights(scene.servers, vhost)
     try:
         rabbitmq_admin.close_connections(scene.servers, vhost)
         time.sleep(dice.uniform(1, 4))
     finally:
-        rabbitmq_admin.permit(scene.servers, vhost, ".*")
+        rabbitmq_admin.create_vhost(scene.servers, vhost)
 
 
 @fault("servers", most=2)

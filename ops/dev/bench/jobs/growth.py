@@ -165,7 +165,7 @@ def _purge(plan: Plan, database: Database) -> Row:
 @contextmanager
 def _database(plan: Plan) -> Iterator[Database]:
     """Connect with the filled database as the workers do."""
-    database = Database(_settings(plan).conninfo("app", application_name="bench growth"), size=1)
+    database = Database(_settings(plan).conninfo("worker", application_name="bench growth"), size=1)
     database.open()
     try:
         yield database

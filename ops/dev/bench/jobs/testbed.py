@@ -20,12 +20,12 @@ from rich.console import Console
 
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.settings import AllSettings, load_all
-from ops.dev.bench.peers.addresses import PROCRASTINATE_DATABASE
+from ops.dev.bench.peers.addresses import AMQP_URL_VARIABLE, PROCRASTINATE_DATABASE
 from ops.dev.bench.peers.marks import SOCKET_VARIABLE
 from ops.dev.stack import packages
 from ops.dev.stack.home import CHECKOUT, State
 from ops.dev.stack.processes import Identity, last_lines, spawn, stop
-from ops.dev.stack.servers import Postgres, RabbitMQ, Redis, Server
+from ops.dev.stack.servers import OpenRabbitMQ, Postgres, Redis, Server
 from ops.dev.stack.servers.base import process_environment
 from ops.migrate import declare_queues, upgrade_schema
 
@@ -41,7 +41,8 @@ class Testbed:
         self.folder = folder
         self.state = State(folder)
         self.postgres = Postgres(self.state)
-        self.servers: list[Server] = [self.postgres, RabbitMQ(self.state), Redis(self.state)]
+        self.rabbitmq = OpenRabbitMQ(self.state)
+        self.servers: list[Server] = [self.postgres, self.rabbitmq, Redis(self.state)]
         self._processes = 0
 
     @property
@@ -50,7 +51,11 @@ class Testbed:
         found = {"BUILD_ENV": "dev", "SECRET_KEY": self.state.secret("application"), "BIND_HOST": "127.0.0.1"}
         for server in self.servers:
             found |= server.settings()
-        return process_environment() | found | {"PYTHONPATH": str(CHECKOUT), SOCKET_VARIABLE: str(self.socket)}
+        # The peers declare queues of their own.
+        login = ":".join(self.rabbitmq.administrator())
+        url = f"amqp://{login}@127.0.0.1:{found['RABBITMQ_PORT']}/{found['RABBITMQ_VHOST']}"
+        own = {"PYTHONPATH": str(CHECKOUT), SOCKET_VARIABLE: str(self.socket), AMQP_URL_VARIABLE: url}
+        return process_environment() | found | own
 
     @property
     def settings(self) -> AllSettings:
@@ -75,7 +80,7 @@ class Testbed:
         declare_queues(self.settings)
         self.sql("create table bench_effects (id bigint generated always as identity primary key, tag bigint not null, "
                  "at timestamptz not null default now())")  # fmt: skip
-        self.sql("grant insert, select on bench_effects to app")
+        self.sql("grant insert, select on bench_effects to app, worker")
         self.sql(f"create database {PROCRASTINATE_DATABASE} owner app")
         schema = [sys.executable, "-m", "procrastinate", "--app=ops.dev.bench.peers.procrastinate_app.app", "schema"]
         subprocess.run([*schema, "--apply"], env=self.environment, cwd=CHECKOUT, check=True, capture_output=True)
@@ -106,7 +111,7 @@ class Testbed:
 
     def purge(self, queue: str) -> None:
         """Drop the messages that are left in a queue of RabbitMQ."""
-        connection = pika.BlockingConnection(connection_parameters(self.settings, name="bench"))
+        connection = pika.BlockingConnection(connection_parameters(self.settings, login="migrate", name="bench"))
         try:
             connection.channel().queue_purge(queue)
         except pika.exceptions.ChannelClosedByBroker:
@@ -116,7 +121,7 @@ class Testbed:
 
     def rabbitmq_version(self) -> str:
         """Return the version that the server sends to its clients."""
-        connection = pika.BlockingConnection(connection_parameters(self.settings, name="bench"))
+        connection = pika.BlockingConnection(connection_parameters(self.settings, login="migrate", name="bench"))
         found = connection._impl.server_properties["version"]  # noqa: SLF001 - pika shows it nowhere else
         connection.close()
         return found.decode() if isinstance(found, bytes) else str(found)

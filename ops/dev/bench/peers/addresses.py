@@ -1,17 +1,19 @@
 """Addresses of the benchmark's servers for the peers: the same servers that Money Flow is measured on."""
 
+import os
+
 from psycopg.conninfo import make_conninfo
 
 from moneyflow.settings import load_all
 
 PROCRASTINATE_DATABASE = "procrastinate"
+#: In the environment of every process of the benchmark.
+AMQP_URL_VARIABLE = "MONEY_FLOW_BENCH_AMQP_URL"
 
 
 def amqp_url() -> str:
-    """Return RabbitMQ's address with its login."""
-    settings = load_all()
-    login = f"{settings.rabbitmq_user}:{settings.rabbitmq_password.get_secret_value()}"
-    return f"amqp://{login}@{settings.rabbitmq_host}:{settings.rabbitmq_port}/{settings.rabbitmq_vhost}"
+    """Return RabbitMQ's address with the login of a user that may declare queues."""
+    return os.environ[AMQP_URL_VARIABLE]
 
 
 def procrastinate_conninfo() -> str:

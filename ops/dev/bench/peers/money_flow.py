@@ -10,7 +10,7 @@ from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.policy import RetryPolicy
 from moneyflow.platform.telemetry.start import begin
-from moneyflow.settings import WorkerSettings
+from moneyflow.settings import ApiSettings
 
 _ONCE = RetryPolicy(attempts=1)
 _URGENT = 9
@@ -49,7 +49,7 @@ class Client:
     """Enqueues as an API does."""
 
     def __init__(self) -> None:
-        settings = begin("bench-client", WorkerSettings)
+        settings = begin("bench-client", ApiSettings)
         self._committed_at = 0.0
         self._wake = Notifier(settings)
         self._database = Database(

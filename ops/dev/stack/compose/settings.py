@@ -32,8 +32,18 @@ _SECRETS = {
     "POSTGRES_PASSWORD": "app",
     "POSTGRES_OWNER_PASSWORD": "owner",
     "POSTGRES_RELAY_PASSWORD": "relay",
+    "POSTGRES_WORKER_PASSWORD": "worker",
+    "POSTGRES_OPERATOR_PASSWORD": "operator",
     "POSTGRES_AUDIT_PASSWORD": "audit",
     "RABBITMQ_PASSWORD": "rabbitmq",
+    "RABBITMQ_MIGRATE_PASSWORD": "rabbitmq_migrate",
+    "RABBITMQ_RELAY_PASSWORD": "rabbitmq_relay",
+    "RABBITMQ_WORKER_PASSWORD": "rabbitmq_worker",
+    "KAFKA_BROKER_PASSWORD": "kafka_broker",
+    "KAFKA_MIGRATE_PASSWORD": "kafka_migrate",
+    "KAFKA_RELAY_PASSWORD": "kafka_relay",
+    "KAFKA_OPERATOR_PASSWORD": "kafka_operator",
+    "KAFKA_AUDIT_PASSWORD": "kafka_audit",
     "REDIS_PASSWORD": "redis",
 }
 _DEFAULT_PREFIX = "172.28.0"

@@ -38,7 +38,8 @@ class ComposeStack:
         self._state = State(self._home)
         self._env_file = self._home / "compose.env"
         self._log = self._home / "logs" / "compose.log"
-        self.project = f"money-flow-{self._home.name.rpartition('-')[2].lower()}"
+        # Letters and digits alone: the name is part of the images' names too.
+        self.project = f"money-flow-{''.join(filter(str.isalnum, self._home.name.rpartition('-')[2].lower()))}"
 
     def up(self) -> None:
         """Build, start, and wait until every service is ready.

@@ -5,10 +5,10 @@ from ops.dev.stack.servers.base import Server
 from ops.dev.stack.servers.kafka import Kafka
 from ops.dev.stack.servers.mail import Mail
 from ops.dev.stack.servers.postgres import Postgres
-from ops.dev.stack.servers.rabbitmq import RabbitMQ
+from ops.dev.stack.servers.rabbitmq import OpenRabbitMQ, RabbitMQ
 from ops.dev.stack.servers.redis import Redis
 
-__all__ = ["Kafka", "Mail", "Postgres", "RabbitMQ", "Redis", "Server", "all_servers"]
+__all__ = ["Kafka", "Mail", "OpenRabbitMQ", "Postgres", "RabbitMQ", "Redis", "Server", "all_servers"]
 
 
 def all_servers(state: State) -> tuple[Server, ...]:

@@ -92,6 +92,7 @@ class Postgres(Server):
         names = {role: "POSTGRES" if role == "app" else f"POSTGRES_{role.upper()}" for role in ROLES}
         users = {f"{names[role]}_USER": role for role in ROLES}
         passwords = {f"{names[role]}_PASSWORD": self.state.secret(role) for role in ROLES}
+        users["POSTGRES_AUDIT_OWNER_USER"] = "audit_owner"
         address = {"POSTGRES_HOST": "127.0.0.1", "POSTGRES_PORT": str(self.port()), "POSTGRES_DB": _DATABASE}
         return address | users | passwords
 

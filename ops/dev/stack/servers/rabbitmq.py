@@ -1,4 +1,4 @@
-"""RabbitMQ: a node with its own name, cookie and epmd, and the application's vhost and user."""
+"""RabbitMQ: a node with its own name, cookie and epmd, the application's vhost, and a user for each process."""
 
 import base64
 import hashlib
@@ -7,19 +7,28 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pika
 import pika.exceptions
 
 from ops.dev.stack.contract import NOT_RUNNING, Status
-from ops.dev.stack.home import kept_process, write_private
+from ops.dev.stack.home import CHECKOUT, kept_process, write_private
 from ops.dev.stack.ports import answers
 from ops.dev.stack.processes import Identity, spawn, wait_until
 from ops.dev.stack.servers.base import Server
 
 _SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 _CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
-_USER, _VHOST = "app", "money_flow"
+_VHOST = "money_flow"
+_TEMPLATE = CHECKOUT / "ops" / "docker" / "rabbitmq" / "definitions.json.template"
+#: Each login, and the name of its secret in the state.
+LOGINS = {
+    "operator": "rabbitmq",
+    "migrate": "rabbitmq_migrate",
+    "relay": "rabbitmq_relay",
+    "worker": "rabbitmq_worker",
+}
 _PLUGINS = "[rabbitmq_management,rabbitmq_prometheus,rabbitmq_shovel,rabbitmq_shovel_management]."
 
 
@@ -93,7 +102,7 @@ class RabbitMQ(Server):
         """Return whether the application can connect."""
         if not answers(self.port()):
             return False
-        credentials = pika.PlainCredentials(_USER, self.state.secret("rabbitmq"))
+        credentials = pika.PlainCredentials("operator", self.state.secret(LOGINS["operator"]))
         parameters = pika.ConnectionParameters(
             "127.0.0.1", self.port(), _VHOST, credentials, socket_timeout=2, stack_timeout=3, connection_attempts=1
         )
@@ -114,13 +123,11 @@ class RabbitMQ(Server):
         self._end_epmd()
 
     def settings(self) -> dict[str, str]:
-        """Return address and login."""
-        return {
+        """Return address and logins."""
+        return self._logins() | {
             "RABBITMQ_HOST": "127.0.0.1",
             "RABBITMQ_PORT": str(self.port()),
             "RABBITMQ_MANAGEMENT_PORT": str(self.port("management")),
-            "RABBITMQ_USER": _USER,
-            "RABBITMQ_PASSWORD": self.state.secret("rabbitmq"),
             "RABBITMQ_VHOST": _VHOST,
         }
 
@@ -157,14 +164,41 @@ class RabbitMQ(Server):
             "vm_memory_high_watermark.absolute = 1GB\ndisk_free_limit.absolute = 200MB\n"
         )
 
-    def _definitions(self) -> dict[str, object]:
-        everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        return {
-            "users": [{"name": _USER, "password_hash": _hash(self.state.secret("rabbitmq")),
-                       "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": "administrator"}],
-            "vhosts": [{"name": _VHOST}],
-            "permissions": [{"user": _USER, "vhost": _VHOST, **everything}],
-        }  # fmt: skip
+    def _logins(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for login, secret in LOGINS.items():
+            prefix = "RABBITMQ" if login == "operator" else f"RABBITMQ_{login.upper()}"
+            found |= {f"{prefix}_USER": login, f"{prefix}_PASSWORD": self.state.secret(secret)}
+        return found
+
+    def _definitions(self) -> dict[str, Any]:
+        """Return what RabbitMQ creates when it starts, where it is missing."""
+        return definitions(_VHOST, {login: self.state.secret(secret) for login, secret in LOGINS.items()})
+
+
+class OpenRabbitMQ(RabbitMQ):
+    """A RabbitMQ with an administrator, for tests and benchmarks, which make vhosts and queues of their own."""
+
+    def administrator(self) -> tuple[str, str]:
+        """Return user and password of the administrator, who may do everything in the application's vhost too."""
+        return "administrator", self.state.secret("rabbitmq_administrator")
+
+    def _definitions(self) -> dict[str, Any]:
+        found = super()._definitions()
+        user, password = self.administrator()
+        found["users"].append({**found["users"][0], "name": user, "password_hash": _hash(password),
+                               "tags": "administrator"})  # fmt: skip
+        found["permissions"].append({"vhost": _VHOST, "user": user, "configure": ".*", "write": ".*", "read": ".*"})
+        return found
+
+
+def definitions(vhost: str, passwords: Mapping[str, str]) -> dict[str, Any]:
+    """Return RabbitMQ's definitions: users named as their logins, the vhost, permissions, exchanges and queues."""
+    text = _TEMPLATE.read_text(encoding="utf-8").replace("@VHOST@", vhost)
+    for login, password in passwords.items():
+        text = text.replace(f"@{login.upper()}_USER@", login).replace(f"@{login.upper()}_HASH@", _hash(password))
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _hash(password: str) -> str:
