@@ -12,10 +12,12 @@ from moneyflow.platform.database import is_outage
 from moneyflow.platform.errors import (
     BusyError,
     ConflictError,
+    ForbiddenError,
     InvalidInputError,
     MoneyFlowError,
     NotFoundError,
     PreconditionFailedError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
@@ -26,6 +28,8 @@ CONTENT_TYPE = "application/problem+json"
 #: The status of each expected error, the first that fits. An expected error that is not here is a bug of the API.
 _STATUS: tuple[tuple[type[MoneyFlowError], HTTPStatus], ...] = (
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (UnauthenticatedError, HTTPStatus.UNAUTHORIZED),
+    (ForbiddenError, HTTPStatus.FORBIDDEN),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (PreconditionFailedError, HTTPStatus.PRECONDITION_FAILED),
@@ -56,6 +60,8 @@ def _on_expected(request: falcon.Request, response: falcon.Response, error: Mone
     if status is None:
         _on_bug(request, response, error, parameters)
         return
+    if status is HTTPStatus.UNAUTHORIZED:
+        response.set_header("WWW-Authenticate", "Bearer")
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         wait = error.retry_after_seconds if isinstance(error, BusyError) else _RETRY_AFTER_SECONDS
         response.set_header("Retry-After", str(wait))

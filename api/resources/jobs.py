@@ -7,6 +7,7 @@ import falcon
 from psycopg.rows import DictRow
 
 from api.answers import send
+from api.guards import public
 from api.paths import file_url, id_of
 from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.database import Database
@@ -22,6 +23,7 @@ class Job:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @public
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Return state, attempt, progress, times, and the result or the error; nothing of the payload."""
         parsed = id_of("job", job_id, found="the header Location of the answer that made it")

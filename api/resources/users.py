@@ -1,4 +1,4 @@
-"""`/v1/users`: sign up and activate."""
+"""`/v1/users`: sign up, activate, and ask for another activation mail."""
 
 import unicodedata
 from typing import Annotated
@@ -8,8 +8,10 @@ from pydantic import AfterValidator, EmailStr, Field, SecretStr
 
 from api.answers import accepted, send
 from api.bodies import Body, parse, read_body
+from api.guards import public
 from api.requests import idempotent
-from moneyflow.accounts import passwords, users
+from moneyflow.accounts import users
+from moneyflow.accounts.passwords import Passwords
 from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
@@ -25,13 +27,24 @@ def _plain_line(text: str) -> str:
     return text.strip()
 
 
+Email = Annotated[EmailStr, Field(max_length=254)]
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_plain_line)]
+#: NIST SP 800-63B: at least 8 characters, long passphrases welcome, no rules of composition.
+NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=256)]
+
+
 class SignUp(Body):
     """The body of a sign-up."""
 
-    email: Annotated[EmailStr, Field(max_length=254)]
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_plain_line)]
-    #: NIST SP 800-63B: at least 8 characters, long passphrases welcome, no rules of composition.
-    password: Annotated[SecretStr, Field(min_length=8, max_length=256)]
+    email: Email
+    name: Name
+    password: NewPassword
+
+
+class Address(Body):
+    """The body with the address of an account."""
+
+    email: Email
 
 
 class Token(Body):
@@ -43,17 +56,19 @@ class Token(Body):
 class Users:
     """People."""
 
-    def __init__(self, database: Database, keys: IdempotencyKeys) -> None:
+    def __init__(self, database: Database, keys: IdempotencyKeys, passwords: Passwords) -> None:
         self._database = database
         self._keys = keys
+        self._passwords = passwords
 
+    @public
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Sign up: 202, whether or not the address has an account; its owner learns by mail."""
         content = read_body(request)
         body = parse(content, SignUp)
         once = idempotent(request, self._keys, content)
         # Before the transaction: no connection is held while a password is hashed.
-        password_hash = passwords.hash_password(body.password.get_secret_value())
+        password_hash = self._passwords.hash(body.password.get_secret_value())
         with self._database.transaction() as session:
             answer = once.first_answer(session)
             if answer is None:
@@ -68,6 +83,7 @@ class Activation:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @public
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Activate the account that the token was mailed to."""
         body = parse(read_body(request), Token)
@@ -75,3 +91,18 @@ class Activation:
             activation = users.activate(session, body.token)
         shown = {"user_id": str(activation.user_id), "activated_at": rfc3339(activation.activated_at)}
         send(request, response, json_answer(shown))
+
+
+class ActivationResend:
+    """Another mail with an activation link."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @public
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Mail another link: 202, whether or not the address has an account that is not activated."""
+        body = parse(read_body(request), Address)
+        with self._database.transaction() as session:
+            job_id = users.resend_activation(session, email=body.email)
+        send(request, response, accepted(job_id))

@@ -1,4 +1,4 @@
-"""Users: sign up, activate."""
+"""Users: sign up, activate, read and change the profile, delete."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,17 +6,32 @@ from pathlib import Path
 from uuid import UUID
 
 from moneyflow.accounts import tokens
-from moneyflow.events.user import UserActivated, UserCreated
+from moneyflow.accounts.sessions import Sessions
+from moneyflow.events.user import UserActivated, UserCreated, UserDeleted, UserUpdated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
 from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED
 from moneyflow.platform.database import Session
+from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A user as the user sees it; `version` counts the changes."""
+
+    id: UUID
+    email: str
+    name: str
+    role: str
+    version: int
+    created_at: datetime
+    activated_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +58,7 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> U
         return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner["id"]))
     emit(
         session,
-        UserCreated(sequence=1, user_id=user_id, email=email, name=name, created_at=row["created_at"]),
+        UserCreated(sequence=1, user_id=user_id, created_at=row["created_at"]),
         actor_id=user_id,
     )
     return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=user_id))
@@ -65,3 +80,55 @@ def activate(session: Session, token: str) -> Activation:
     emit(session, event, actor_id=user_id)
     enqueue(session, SendWelcome(user_id=user_id))
     return Activation(user_id=user_id, activated_at=row["activated_at"])
+
+
+def resend_activation(session: Session, *, email: str) -> UUID:
+    """Enqueue another mail with an activation link, and return the job's id.
+
+    SECURITY: for an unknown or an active address the same work is done, and the job finds no one to mail.
+    """
+    row = session.fetch_one(_QUERIES["find_inactive"], {"email": email})
+    return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=row["id"] if row else new_id()))
+
+
+def profile(session: Session, user_id: UUID) -> Profile:
+    """Return the user.
+
+    Raises:
+        NotFoundError: the account was deleted.
+    """
+    row = session.fetch_one(_QUERIES["profile"], {"id": user_id})
+    if row is None:
+        raise NotFoundError("the account does not exist any more")
+    return Profile(**row)
+
+
+def rename(session: Session, current: Profile, *, name: str) -> Profile:
+    """Change the user's name and return the new profile; the caller has locked the row by `lock_profile`."""
+    if name == current.name:
+        return current
+    row = session.fetch_one(_QUERIES["rename"], {"id": current.id, "name": name})
+    assert row is not None, "the row is locked"
+    changed = Profile(**row)
+    emit(session, UserUpdated(sequence=changed.version, user_id=current.id, changed=("name",)))
+    return changed
+
+
+def lock_profile(session: Session, user_id: UUID) -> Profile:
+    """Return the user, whose row is locked until the transaction ends; raises as `profile`."""
+    session.execute(_QUERIES["lock"], {"id": user_id})
+    return profile(session, user_id)
+
+
+def delete(session: Session, sessions: Sessions, user_id: UUID) -> None:
+    """Delete the account with its personal data, and end its sessions. Events keep the id.
+
+    Raises:
+        NotFoundError: the account was deleted before.
+        UnavailableError: Redis, which keeps the sessions, is down.
+    """
+    row = session.fetch_one(_QUERIES["delete"], {"id": user_id})
+    if row is None:
+        raise NotFoundError("the account does not exist any more")
+    emit(session, UserDeleted(sequence=row["version"] + 1, user_id=user_id))
+    sessions.end_all(user_id)  # Before the commit: when Redis is down, nothing is deleted.

@@ -31,6 +31,18 @@ class InvalidInputError(MoneyFlowError):
         self.errors = errors
 
 
+class UnauthenticatedError(MoneyFlowError):
+    """The caller is not signed in, or its credentials are wrong."""
+
+    title = "Not signed in"
+
+
+class ForbiddenError(MoneyFlowError):
+    """The caller is signed in and may not do this."""
+
+    title = "Not allowed"
+
+
 class NotFoundError(MoneyFlowError):
     """The object does not exist, or the client may not see it."""
 

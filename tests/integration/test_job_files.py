@@ -7,6 +7,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from api.app import Services, create_app
+from moneyflow.accounts.passwords import Passwords
+from moneyflow.accounts.sessions import Sessions
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.contract import registry as contracts
@@ -38,7 +40,9 @@ def returned() -> Iterator[list[File]]:
 
 @pytest.fixture
 def api(settings: AllSettings, database: Database) -> falcon.testing.TestClient:
-    return falcon.testing.TestClient(create_app(Services(accounts=settings, database=database)))
+    return falcon.testing.TestClient(
+        create_app(Services(accounts=settings, database=database, sessions=Sessions(settings), passwords=Passwords()))
+    )
 
 
 def _ran(database: Database) -> Ran:
