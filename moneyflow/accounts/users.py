@@ -46,33 +46,42 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> U
     """Create an account that is not activated yet, and return the id of the job that mails its owner.
 
     For an address that has an account nothing changes; its owner gets a mail that says so. SECURITY: the caller gets
-    the same answer in both cases.
+    the same answer in both cases. An account of this address that was never activated is replaced: the latest sign-up
+    decides, and earlier links, sent or not, end with the account that they were for. Else a stranger who signs an
+    address up first would know the password with which its owner's click opens the account.
     """
     user_id = new_id()
-    row = session.fetch_one(
-        _QUERIES["insert_user"], {"id": user_id, "email": email, "name": name, "password_hash": password_hash}
-    )
-    if row is None:
-        owner = session.fetch_one(_QUERIES["find_by_email"], {"email": email})
-        assert owner is not None, "the insert met a committed row with this address"
-        return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner["id"]))
-    emit(
-        session,
-        UserCreated(sequence=1, user_id=user_id, created_at=row["created_at"]),
-        actor_id=user_id,
-    )
+    fields = {"id": user_id, "email": email, "name": name, "password_hash": password_hash}
+    while True:
+        _delete_inactive(session, email)
+        row = session.fetch_one(_QUERIES["insert_user"], fields)
+        if row is not None:
+            break
+        owner = session.fetch_one(_QUERIES["find_active"], {"email": email})
+        if owner is not None:
+            return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner["id"]))
+        # Another sign-up of this address was committed meanwhile, and this one is later.
+    emit(session, UserCreated(sequence=1, user_id=user_id, created_at=row["created_at"]), actor_id=user_id)
     return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=user_id))
+
+
+def _delete_inactive(session: Session, email: str) -> None:
+    row = session.fetch_one(_QUERIES["delete_inactive"], {"email": email})
+    if row is not None:
+        emit(session, UserDeleted(sequence=row["version"] + 1, user_id=row["id"]))
 
 
 def activate(session: Session, token: str) -> Activation:
     """Activate the account of the token's user, and enqueue the welcome mail.
 
+    A link that is followed again, as after a lost answer, gives the same activation.
+
     Raises:
-        InvalidInputError: when the token is unknown, used or expired.
+        InvalidInputError: when the token is unknown or expired.
     """
-    user_id = tokens.redeem(session, token, purpose=ACTIVATE.purpose)
+    user_id = tokens.redeem(session, token, purpose=ACTIVATE.purpose, again=True)
     row = session.fetch_one(_QUERIES["activate"], {"id": user_id})
-    if row is None:  # Activated by another link already.
+    if row is None:  # It is activated already.
         row = session.fetch_one(_QUERIES["find_activation"], {"id": user_id})
         assert row is not None, "a token is deleted with its user"
         return Activation(user_id=user_id, activated_at=row["activated_at"])
