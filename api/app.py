@@ -8,6 +8,7 @@ import falcon
 
 from api.access import Access
 from api.guards import Guards, SessionCookie, audience_of
+from api.limits import ClientLimits
 from api.problems import install_problems
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
@@ -24,6 +25,7 @@ from moneyflow.accounts.sign_in import SignIn
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
+from moneyflow.platform.http.rate_limits import RateLimits
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
 
@@ -36,6 +38,7 @@ class Services:
     database: Database
     sessions: Sessions
     passwords: Passwords
+    limits: ClientLimits
     multiprocess_directory: str | None = None
 
 
@@ -47,6 +50,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     install_problems(app)
     add = partial(_add_route, app)
     database, sessions, passwords = services.database, services.sessions, services.passwords
+    limits = services.limits
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
     sign_in = SignIn(
         database=database,
@@ -55,14 +59,14 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
         secret_key=services.accounts.secret_key.get_secret_value(),
     )
     changes = PasswordChanges(database=database, sessions=sessions, passwords=passwords)
-    add("/v1/users", Users(database, keys, passwords))
+    add("/v1/users", Users(database, keys, passwords, limits))
     add("/v1/users/activation", Activation(database))
-    add("/v1/users/activation/resend", ActivationResend(database))
+    add("/v1/users/activation/resend", ActivationResend(database, limits))
     add("/v1/users/me", Me(database, sessions, cookie))
     add("/v1/users/me/password", OwnPassword(changes, cookie))
-    add("/v1/password-resets", PasswordResets(database, changes))
-    add("/v1/password-resets/confirm", PasswordResetConfirmation(changes))
-    add("/v1/sessions", OwnSessions(sign_in, sessions, cookie))
+    add("/v1/password-resets", PasswordResets(database, changes, limits))
+    add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
+    add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
     add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
     add("/v1/jobs/{job_id}", Job(database))
     add("/v1/files/{file_id}", File(database))
@@ -87,6 +91,11 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         database=database,
         sessions=Sessions(settings),
         passwords=Passwords(),
+        limits=ClientLimits(
+            RateLimits(settings, factor=settings.api_limits_factor),
+            secret_key=settings.secret_key.get_secret_value(),
+            trusted_proxies=settings.trusted_proxies,
+        ),
         multiprocess_directory=multiprocess_directory,
     )
     return create_app(services)

@@ -17,6 +17,7 @@ from moneyflow.platform.errors import (
     MoneyFlowError,
     NotFoundError,
     PreconditionFailedError,
+    RateLimitedError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -34,6 +35,7 @@ _STATUS: tuple[tuple[type[MoneyFlowError], HTTPStatus], ...] = (
     (ConflictError, HTTPStatus.CONFLICT),
     (PreconditionFailedError, HTTPStatus.PRECONDITION_FAILED),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (RateLimitedError, HTTPStatus.TOO_MANY_REQUESTS),
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 #: Seconds until a client repeats its request while a server is down; a restart takes about as long.
@@ -60,6 +62,8 @@ def _on_expected(request: falcon.Request, response: falcon.Response, error: Mone
     if status is None:
         _on_bug(request, response, error, parameters)
         return
+    if isinstance(error, RateLimitedError):
+        response.set_headers({**error.headers, "Retry-After": str(error.retry_after_seconds)})
     if status is HTTPStatus.UNAUTHORIZED:
         response.set_header("WWW-Authenticate", "Bearer")
     if status is HTTPStatus.SERVICE_UNAVAILABLE:

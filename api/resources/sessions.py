@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from api.answers import send
 from api.bodies import Body, parse, read_body
 from api.guards import SessionCookie, caller_of, public, signed_in
+from api.limits import SIGN_INS, ClientLimits
 from api.paths import id_of
 from moneyflow.accounts.sessions import ABSOLUTE_SECONDS, Sessions, UserSession
 from moneyflow.accounts.sign_in import SignIn
@@ -32,15 +33,18 @@ class Credentials(Body):
 class OwnSessions:
     """The sessions of the caller."""
 
-    def __init__(self, sign_in: SignIn, sessions: Sessions, cookie: SessionCookie) -> None:
+    def __init__(self, sign_in: SignIn, sessions: Sessions, cookie: SessionCookie, limits: ClientLimits) -> None:
         self._sign_in = sign_in
         self._sessions = sessions
         self._cookie = cookie
+        self._limits = limits
 
     @public
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Sign in: 201 with the session; its token is in a cookie, or in the answer for `"transport": "bearer"`."""
+        self._limits.check_network(request, response, SIGN_INS)
         body = parse(read_body(request), Credentials)
+        self._limits.check_address(SIGN_INS, body.email)
         client = (request.user_agent or "")[:_CLIENT_LENGTH]
         token, session = self._sign_in.sign_in(
             email=body.email, password=body.password.get_secret_value(), client=client

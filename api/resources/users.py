@@ -9,13 +9,14 @@ from pydantic import AfterValidator, EmailStr, Field, SecretStr
 from api.answers import accepted, send
 from api.bodies import Body, parse, read_body
 from api.guards import public
+from api.limits import LINKS, SIGN_UPS, ClientLimits
 from api.requests import idempotent
 from moneyflow.accounts import users
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.database import Database
-from moneyflow.platform.http.answers import json_answer
-from moneyflow.platform.http.idempotency import IdempotencyKeys
+from moneyflow.platform.http.answers import Answer, json_answer
+from moneyflow.platform.http.idempotency import IdempotencyKeys, IdempotentRequest
 
 
 def _plain_line(text: str) -> str:
@@ -56,17 +57,24 @@ class Token(Body):
 class Users:
     """People."""
 
-    def __init__(self, database: Database, keys: IdempotencyKeys, passwords: Passwords) -> None:
+    def __init__(self, database: Database, keys: IdempotencyKeys, passwords: Passwords, limits: ClientLimits) -> None:
         self._database = database
         self._keys = keys
         self._passwords = passwords
+        self._limits = limits
 
     @public
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Sign up: 202, whether or not the address has an account; its owner learns by mail."""
+        self._limits.check_network(request, response, SIGN_UPS)
         content = read_body(request)
         body = parse(content, SignUp)
         once = idempotent(request, self._keys, content)
+        first = self._first_answer(once)
+        if first is not None:
+            send(request, response, first)
+            return
+        self._limits.check_address(SIGN_UPS, body.email)
         # Before the transaction: no connection is held while a password is hashed.
         password_hash = self._passwords.hash(body.password.get_secret_value())
         with self._database.transaction() as session:
@@ -75,6 +83,13 @@ class Users:
                 job_id = users.sign_up(session, email=body.email, name=body.name, password_hash=password_hash)
                 answer = once.keep(session, accepted(job_id))
         send(request, response, answer)
+
+    def _first_answer(self, once: IdempotentRequest) -> Answer | None:
+        """Return the answer to a repeated request. PERF: looked up before a password is hashed for nothing."""
+        if once.key is None:
+            return None
+        with self._database.transaction() as session:
+            return once.first_answer(session)
 
 
 class Activation:
@@ -96,13 +111,16 @@ class Activation:
 class ActivationResend:
     """Another mail with an activation link."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: ClientLimits) -> None:
         self._database = database
+        self._limits = limits
 
     @public
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Mail another link: 202, whether or not the address has an account that is not activated."""
+        self._limits.check_network(request, response, LINKS)
         body = parse(read_body(request), Address)
+        self._limits.check_address(LINKS, body.email)
         with self._database.transaction() as session:
             job_id = users.resend_activation(session, email=body.email)
         send(request, response, accepted(job_id))

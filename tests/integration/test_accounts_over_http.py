@@ -1,7 +1,7 @@
 """Accounts over HTTP: sign in and out, profile, password, reset, deletion, and who may do what."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ import falcon.testing
 import orjson
 import pytest
 
-from api.app import Services, create_app
+from api.app import create_app
 from moneyflow.accounts import mails
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
@@ -18,6 +18,8 @@ from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from ops.dev.stack.ports import free_port
 from tests.support import jobs
+from tests.support.servers import RealServers
+from tests.support.services import services
 
 _PASSWORD = "correct horse battery"
 _EMAIL = "ada@mail.example"
@@ -65,12 +67,9 @@ class Api:
 
 
 @pytest.fixture
-def api(servers: Any, settings: AllSettings, database: Database) -> Iterator[Api]:
+def api(servers: RealServers, settings: AllSettings, database: Database) -> Api:
     assert servers.redis.identity(), "it runs"
-    sessions = Sessions(settings)
-    services = Services(accounts=settings, database=database, sessions=sessions, passwords=Passwords())
-    yield Api(falcon.testing.TestClient(create_app(services)), database, settings)
-    sessions.close()
+    return Api(falcon.testing.TestClient(create_app(services(settings, database))), database, settings)
 
 
 @pytest.fixture
@@ -250,8 +249,8 @@ def test_a_request_without_a_session_is_answered_with_how_to_get_one(api: Api, a
 
 def test_no_request_is_let_through_while_redis_is_down(settings: AllSettings, database: Database, ada: Api) -> None:
     down = Sessions(settings.model_copy(update={"redis_port": free_port()}))
-    services = Services(accounts=settings, database=database, sessions=down, passwords=Passwords())
-    api = Api(falcon.testing.TestClient(create_app(services)), database, settings, ada.headers)
+    app = create_app(services(settings, database, sessions=down))
+    api = Api(falcon.testing.TestClient(app), database, settings, ada.headers)
     before = ada.events()
 
     refused = [
@@ -263,6 +262,61 @@ def test_no_request_is_let_through_while_redis_is_down(settings: AllSettings, da
     assert [(answer.status_code, answer.headers["Retry-After"]) for answer in refused] == [(503, "2")] * 3
     assert ada.events() == before
     assert ada.call("GET", "/v1/users/me").status_code == 200
+
+
+def test_a_sign_up_flood_is_limited_by_network_and_by_address(
+    settings: AllSettings, database: Database, servers: RealServers
+) -> None:
+    assert servers.redis.identity(), "it runs"
+    proxied = settings.model_copy(update={"api_limits_factor": 1.0, "trusted_proxies": (ip_network("127.0.0.0/8"),)})
+    api = Api(falcon.testing.TestClient(create_app(services(proxied, database))), database, settings)
+
+    def sign_up(number: int, network: str, email: str | None = None) -> falcon.testing.Result:
+        body = {"email": email or f"p{number}@mail.example", "name": "A person", "password": _PASSWORD}
+        return api.call("POST", "/v1/users", body, X_Forwarded_For=f"198.51.100.1, {network}")
+
+    passed = [sign_up(number, "192.0.2.7") for number in range(31)]
+    other = sign_up(32, "192.0.2.8")
+    mailbox = [sign_up(40 + number, f"192.0.2.{number + 10}", "one@mail.example") for number in range(6)]
+
+    assert [answer.status_code for answer in passed] == [202] * 30 + [429]
+    assert passed[0].headers["RateLimit-Remaining"] == "29"
+    assert int(passed[-1].headers["Retry-After"]) > 0
+    assert passed[-1].headers["content-type"] == "application/problem+json"
+    assert other.status_code == 202
+    assert [answer.status_code for answer in mailbox] == [202] * 5 + [429]
+
+
+def test_who_is_no_trusted_proxy_cannot_say_who_the_client_is(
+    settings: AllSettings, database: Database, servers: RealServers
+) -> None:
+    assert servers.redis.identity(), "it runs"
+    strict = settings.model_copy(update={"api_limits_factor": 0.1})
+    api = Api(falcon.testing.TestClient(create_app(services(strict, database))), database, settings)
+    body = {"email": "ada@mail.example", "password": _PASSWORD}
+
+    answers = [
+        api.call("POST", "/v1/sessions", body | {"email": f"p{n}@mail.example"}, X_Forwarded_For=f"192.0.2.{n}")
+        for n in range(7)
+    ]
+
+    assert [answer.status_code for answer in answers] == [401] * 6 + [429]
+
+
+def test_an_idempotency_key_that_is_known_needs_no_hash(api: Api, settings: AllSettings, database: Database) -> None:
+    body = {"email": _EMAIL, "name": "Ada", "password": _PASSWORD}
+    first = api.call("POST", "/v1/users", body, Idempotency_Key="one")
+    busy = Passwords(at_once=1, waiting=0)
+    busy._admitted.acquire()
+    flooded = Api(
+        falcon.testing.TestClient(create_app(services(settings, database, passwords=busy))), database, settings
+    )
+
+    again = flooded.call("POST", "/v1/users", body, Idempotency_Key="one")
+    new = flooded.call("POST", "/v1/users", body, Idempotency_Key="two")
+
+    assert (again.status_code, again.json) == (202, first.json)
+    assert (new.status_code, new.headers["Retry-After"]) == (503, "2")
 
 
 def _mails(database: Database) -> list[str]:
