@@ -39,7 +39,7 @@ class Progress:
             ValueError: `done` or `total` is no number that JSON has; names it.
         """
         for name, number in (("done", done), ("total", total)):
-            if number is not None and not abs(number) <= _LARGEST:
+            if number is not None and not (isinstance(number, int | float) and abs(number) <= _LARGEST):
                 raise ValueError(f"progress: {name}: {number!r} is not a number up to {_LARGEST}; give another unit")
         self._unreported = {"done": done, "total": total, "note": None if note is None else _text(note)}
         self.check()

@@ -100,7 +100,7 @@ _ERRORS: dict[str, tuple[Callable[[], BaseException], str]] = {
     "class raises": (ClassRaisesError, "EndNotWrittenError"),
     "class has no name": (_NamelessError, "EndNotWrittenError"),
     "class has a long name": (lambda: _LONG("x"), "Long" * 50),
-    "broken syntax error": (_broken_syntax, "EndNotWrittenError"),
+    "broken syntax error": (_broken_syntax, "SyntaxError"),
     "lost fence that is not lost": (lambda: FenceLostError("not mine"), "FenceLostError"),
     "stop of a worker that does not stop": (StoppingError, "HandlerExitError"),
     "outage that is none": (lambda: PostgresDownError("of another database"), "PostgresDownError"),

@@ -22,7 +22,7 @@ def text_of(error: object) -> str:
     """Return the text of an error or of its note; an error whose text cannot be made has failed all the same."""
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - a bug of the error's class must not hide the error
+    except BaseException:  # noqa: BLE001 - whatever its class raises must not hide the error, nor end the process
         return "(the error has no text)"
 
 
