@@ -93,7 +93,7 @@ _LONG = type("Long" * 1_000, (Exception,), {})
 #: What a handler raises, and the class that is kept.
 _ERRORS: dict[str, tuple[Callable[[], BaseException], str]] = {
     "text raises": (TextRaisesError, "TextRaisesError"),
-    "text exits": (TextExitsError, "EndNotWrittenError"),
+    "text exits": (TextExitsError, "TextExitsError"),
     "text is no text": (TextIsNoTextError, "TextIsNoTextError"),
     "exit whose text raises": (TextInterruptsExit, "HandlerExitError"),
     "cause without a text": (_cause_without_text, "ValueError"),
