@@ -20,6 +20,7 @@ from moneyflow.platform.status.snapshot import (
     Jobs,
     Oldest,
     Outbox,
+    Parked,
     Pause,
     Queues,
     Relay,
@@ -44,6 +45,7 @@ _WORKER = Worker(
 _SCHEDULE = Schedule(name="purge", next_tick_at=_NOW, late_seconds=-120, paused_by=None)
 _JOBS = Jobs(
     states={"scheduled": 3}, oldest=(Oldest(kind="send_email", priority=9, seconds=1, is_paused=False),), pauses=(),
+    parked=(),
     schedules=(_SCHEDULE,), outbox=(Outbox(kind="event", rows=2, seconds=1),), workers=(_WORKER,),
     relays=(Relay(name="host:1", is_leader=True), Relay(name="host:2", is_leader=False)), apis=("host:3",),
     dead_letters_waiting=0,
@@ -76,6 +78,7 @@ _ILL = {
     "no_api": (_with(apis=()), "api"),
     "no_consumer": (replace(_HEALTHY, consumers=(Consumer(sink="audit", members=0, lag=3),)), "audit"),
     "kind_paused": (_with(pauses=(_PAUSE,)), "send_email"),
+    "jobs_parked": (_with(parked=(Parked(kind=_LONG, reason="deploy version 2 " * 9, jobs=3),)), _LONG),
     "jobs_late": (
         _with(oldest=(Oldest(kind=_LONG, priority=9, seconds=LATE_SECONDS + 1, is_paused=False),)), _LONG,
     ),

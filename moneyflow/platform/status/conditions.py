@@ -82,6 +82,12 @@ _DECLARED = (
         runbook="jobs.md#a-kind-is-paused",
     ),
     Kind(
+        id="jobs_parked",
+        severity=Severity.CRITICAL,
+        command="moneyflow queue status",
+        runbook="jobs.md#jobs-are-parked",
+    ),
+    Kind(
         id="jobs_late",
         severity=Severity.CRITICAL,
         command="moneyflow queue status",
@@ -166,6 +172,12 @@ def _pauses(snapshot: Snapshot) -> Iterator[Condition]:
         yield _condition("kind_paused", pause.kind, _pause_text(pause, snapshot.jobs))
 
 
+def _parked(snapshot: Snapshot) -> Iterator[Condition]:
+    for parked in snapshot.jobs.parked if snapshot.jobs else ():
+        text = f"no worker can read {parked.jobs} jobs of {parked.kind}: {parked.reason}"
+        yield _condition("jobs_parked", parked.kind, text)
+
+
 def _pause_text(pause: Pause, jobs: Jobs) -> str:
     by = "its breaker" if pause.by == BREAKER else pause.by
     waits = max((oldest.seconds for oldest in jobs.oldest if oldest.kind == pause.kind), default=None)
@@ -231,6 +243,7 @@ def _consumers(snapshot: Snapshot) -> Iterator[Condition]:
 _RULES: tuple[Callable[[Snapshot], Iterator[Condition]], ...] = (
     _servers,
     _pauses,
+    _parked,
     _processes,
     _late,
     _failed,

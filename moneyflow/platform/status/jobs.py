@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 from moneyflow.platform.database import Session
 from moneyflow.platform.jobs.store import status as store
 from moneyflow.platform.queries import load_queries
-from moneyflow.platform.status.snapshot import Jobs, Oldest, Outbox, Pause, Relay, RunningJob, Schedule, Worker
+from moneyflow.platform.status.snapshot import Jobs, Oldest, Outbox, Parked, Pause, Relay, RunningJob, Schedule, Worker
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -25,6 +25,7 @@ def read_jobs(session: Session) -> Jobs:
         states=dict(states),
         oldest=_all(Oldest, session.fetch_all(store.QUERIES["oldest_due"])),
         pauses=_all(Pause, session.fetch_all(_QUERIES["pauses"])),
+        parked=tuple(Parked(kind=row["kind"], reason=row["reason"], jobs=row["jobs"]) for row in store.parked(session)),
         schedules=_all(Schedule, session.fetch_all(_QUERIES["schedules"])),
         outbox=_all(Outbox, unpublished),
         workers=read_workers(session),

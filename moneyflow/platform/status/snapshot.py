@@ -60,6 +60,15 @@ class Pause:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parked:
+    """Jobs of a kind that no worker can read, for one reason."""
+
+    kind: str
+    reason: str
+    jobs: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Oldest:
     """The seconds for which the oldest job of a kind and priority has been due."""
 
@@ -96,6 +105,7 @@ class Jobs:
     states: dict[str, int]
     oldest: tuple[Oldest, ...]
     pauses: tuple[Pause, ...]
+    parked: tuple[Parked, ...]
     schedules: tuple[Schedule, ...]
     outbox: tuple[Outbox, ...]
     workers: tuple[Worker, ...]
