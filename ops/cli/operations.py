@@ -139,7 +139,7 @@ def _begun(failed: FailedItems, request: Request, order: Order) -> UUID:
         failed.resume(operation, verb=request.verb)
         return operation
     operation = frozen(failed, order, is_confirmed=request.yes)
-    note(f"operation {operation}; if this is stopped, continue with: {_resume(request, operation)}")
+    note(f"operation {operation}; to continue it when it is stopped:\n  {_resume(request, operation)}")
     return operation
 
 

@@ -8,6 +8,7 @@ import pytest
 from moneyflow.settings import AllSettings
 from tests.support import effects
 from tests.support.processes import Processes
+from tests.support.servers import RealServers
 
 
 @pytest.fixture
@@ -31,6 +32,16 @@ def hold(tmp_path: Path) -> Path:
     file = tmp_path / "hold"
     file.touch()
     return file
+
+
+@pytest.fixture
+def breakable(servers: RealServers) -> Iterator[RealServers]:
+    """Return the servers, and bring back whatever the test has stopped."""
+    yield servers
+    for server in servers.all():
+        server.start()
+    for server in servers.all():
+        server.wait_ready()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,5 @@
 """A server that is cut off, stopped or restarted in the middle of work: nothing is lost and effects happen once."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import orjson
@@ -15,16 +14,6 @@ from tests.support.processes import Process, Processes
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
 from tests.support.work import Stream, steady_work
-
-
-@pytest.fixture
-def breakable(servers: RealServers) -> Iterator[RealServers]:
-    """Return the servers, and bring back whatever the test has stopped."""
-    yield servers
-    for server in servers.all():
-        server.start()
-    for server in servers.all():
-        server.wait_ready()
 
 
 @pytest.fixture

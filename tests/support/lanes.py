@@ -10,6 +10,7 @@ _LANES = {
     "tests/chaos/test_controls.py": BROKEN_SERVERS,
     "tests/chaos/test_failpoints.py": BROKEN_SERVERS,
     "tests/chaos/test_storms.py": BROKEN_SERVERS,
+    "tests/e2e/test_operator_tasks.py": BROKEN_SERVERS,
     "tests/e2e/test_server_outages.py": BROKEN_SERVERS,
     "tests/e2e/test_api_socket.py": SECOND_STACKS,
     "tests/e2e/test_benchmarks.py": SECOND_STACKS,
