@@ -1,20 +1,32 @@
 """The HTTP application: its routes, and the resources that serve them."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import falcon
 
 from api.access import Access
+from api.guards import Guards, SessionCookie, audience_of
+from api.limits import ClientLimits
 from api.problems import install_problems
 from api.resources.batches import Batch
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.jobs import Job
-from api.resources.users import Activation, Users
+from api.resources.me import Me, OwnPassword
+from api.resources.password_resets import PasswordResetConfirmation, PasswordResets
+from api.resources.sessions import OwnSession, OwnSessions
+from api.resources.users import Activation, ActivationResend, Users
+from moneyflow.accounts.password_changes import PasswordChanges
+from moneyflow.accounts.passwords import Passwords
+from moneyflow.accounts.sessions import Sessions
 from moneyflow.accounts.settings import AccountSettings
+from moneyflow.accounts.sign_in import SignIn
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
+from moneyflow.platform.http.rate_limits import RateLimits
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
@@ -26,23 +38,44 @@ class Services:
 
     accounts: AccountSettings
     database: Database
+    sessions: Sessions
+    passwords: Passwords
+    limits: ClientLimits
     multiprocess_directory: str | None = None
 
 
 def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the WSGI application."""
-    app = falcon.App(middleware=[Access()])
+    cookie = SessionCookie(is_https=services.accounts.app_url.startswith("https:"))
+    middleware: list[Any] = [Access(), Guards(services.sessions, cookie=cookie)]
+    app = falcon.App(middleware=middleware)
     install_problems(app)
-    database = services.database
+    add = partial(_add_route, app)
+    database, sessions, passwords = services.database, services.sessions, services.passwords
+    limits = services.limits
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
-    app.add_route("/v1/users", Users(database, keys))
-    app.add_route("/v1/users/activation", Activation(database))
-    app.add_route("/v1/jobs/{job_id}", Job(database))
-    app.add_route("/v1/batches/{batch_id}", Batch(database))
-    app.add_route("/v1/files/{file_id}", File(database))
-    app.add_route("/healthz", Alive())
-    app.add_route("/readyz", Ready([database.check]))
-    app.add_route("/metrics", Metrics(services.multiprocess_directory))
+    sign_in = SignIn(
+        database=database,
+        sessions=sessions,
+        passwords=passwords,
+        secret_key=services.accounts.secret_key.get_secret_value(),
+    )
+    changes = PasswordChanges(database=database, sessions=sessions, passwords=passwords)
+    add("/v1/users", Users(database, keys, passwords, limits))
+    add("/v1/users/activation", Activation(database))
+    add("/v1/users/activation/resend", ActivationResend(database, limits))
+    add("/v1/users/me", Me(database, sessions, cookie))
+    add("/v1/users/me/password", OwnPassword(changes, cookie))
+    add("/v1/password-resets", PasswordResets(database, changes, limits))
+    add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
+    add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
+    add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
+    add("/v1/jobs/{job_id}", Job(database))
+    add("/v1/batches/{batch_id}", Batch(database))
+    add("/v1/files/{file_id}", File(database))
+    add("/healthz", Alive())
+    add("/readyz", Ready([database.check]))
+    add("/metrics", Metrics(services.multiprocess_directory))
     return app
 
 
@@ -57,6 +90,27 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
     )
     database.open()
     services = Services(
-        accounts=settings.only(AccountSettings), database=database, multiprocess_directory=multiprocess_directory
+        accounts=settings.only(AccountSettings),
+        database=database,
+        sessions=Sessions(settings),
+        passwords=Passwords(),
+        limits=ClientLimits(
+            RateLimits(settings, factor=settings.api_limits_factor),
+            secret_key=settings.secret_key.get_secret_value(),
+            trusted_proxies=settings.trusted_proxies,
+        ),
+        multiprocess_directory=multiprocess_directory,
     )
     return create_app(services)
+
+
+def _add_route(app: falcon.App[falcon.Request, falcon.Response], path: str, resource: object) -> None:
+    """Add a route whose every responder says whom it serves.
+
+    Raises:
+        TypeError: a responder does not say.
+    """
+    for method in falcon.HTTP_METHODS:
+        if hasattr(resource, f"on_{method.lower()}") and audience_of(resource, method) is None:
+            raise TypeError(f"{method} {path}: mark its responder @public, @signed_in or @administrators")
+    app.add_route(path, resource)

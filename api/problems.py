@@ -12,10 +12,13 @@ from moneyflow.platform.database import is_outage
 from moneyflow.platform.errors import (
     BusyError,
     ConflictError,
+    ForbiddenError,
     InvalidInputError,
     MoneyFlowError,
     NotFoundError,
     PreconditionFailedError,
+    RateLimitedError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
@@ -26,10 +29,13 @@ CONTENT_TYPE = "application/problem+json"
 #: The status of each expected error, the first that fits. An expected error that is not here is a bug of the API.
 _STATUS: tuple[tuple[type[MoneyFlowError], HTTPStatus], ...] = (
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (UnauthenticatedError, HTTPStatus.UNAUTHORIZED),
+    (ForbiddenError, HTTPStatus.FORBIDDEN),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (PreconditionFailedError, HTTPStatus.PRECONDITION_FAILED),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (RateLimitedError, HTTPStatus.TOO_MANY_REQUESTS),
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 #: Seconds until a client repeats its request while a server is down; a restart takes about as long.
@@ -56,6 +62,10 @@ def _on_expected(request: falcon.Request, response: falcon.Response, error: Mone
     if status is None:
         _on_bug(request, response, error, parameters)
         return
+    if isinstance(error, RateLimitedError):
+        response.set_headers({**error.headers, "Retry-After": str(error.retry_after_seconds)})
+    if status is HTTPStatus.UNAUTHORIZED:
+        response.set_header("WWW-Authenticate", "Bearer")
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         wait = error.retry_after_seconds if isinstance(error, BusyError) else _RETRY_AFTER_SECONDS
         response.set_header("Retry-After", str(wait))

@@ -66,5 +66,9 @@ def mail_named(name: str) -> Mail:
 ACTIVATE = Link(path="/activate", purpose="activation", hours=48)
 
 ACTIVATION = declare(Mail("activation", priority=URGENT, link=ACTIVATE))
+RESET = Link(path="/reset-password", purpose="password_reset", hours=2)
+
+PASSWORD_RESET = declare(Mail("password_reset", priority=URGENT, link=RESET))
+PASSWORD_CHANGED = declare(Mail("password_changed"))
 #: SECURITY: the same priority as ACTIVATION, or the wait would reveal whether an address has an account.
 ALREADY_REGISTERED = declare(Mail("already_registered", priority=ACTIVATION.priority))

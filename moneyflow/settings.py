@@ -9,10 +9,11 @@ Import `load` from here: this module imports every section, so that a name of an
 """
 
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail.settings import MailCatcherSettings, MailSettings
@@ -47,6 +48,11 @@ __all__ = [
 KAFKA_SINKS = ("audit",)
 
 
+def _separated(value: object) -> object:
+    """Split a list in the environment at its commas."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
     """The API: its port, processes and threads."""
 
@@ -55,6 +61,10 @@ class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
     app_port: int = Field(default=9999, ge=1, le=65535)
     api_processes: int = Field(default=2, ge=1, le=64)
     api_threads: int = Field(default=8, ge=1, le=256)
+    #: Multiplies every rate limit, such as for a load test of one machine.
+    api_limits_factor: float = Field(default=1.0, gt=0, le=1e6)
+    #: The networks of the proxies that may say who the client is; nginx's, where it runs.
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_separated)] = ()
 
 
 class WorkerSettings(

@@ -5,6 +5,7 @@ from typing import Any
 import falcon
 
 from api.answers import send
+from api.guards import public
 from api.paths import id_of
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
@@ -18,6 +19,7 @@ class Batch:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @public
     def on_get(self, request: falcon.Request, response: falcon.Response, batch_id: str) -> None:
         """Return state, counts, progress, end job and times; nothing of its jobs."""
         parsed = id_of("batch", batch_id, found="the answer that made it")

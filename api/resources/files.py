@@ -3,6 +3,7 @@
 import falcon
 
 from api.answers import send
+from api.guards import public
 from api.paths import id_of
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import Answer
@@ -15,6 +16,7 @@ class File:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @public
     def on_get(self, request: falcon.Request, response: falcon.Response, file_id: str) -> None:
         """Return the file as a download; 304 when the client has it already."""
         parsed = id_of("file", file_id, found="the `url` in a job's result")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import falcon
 import orjson
 
+from api.guards import public
 from moneyflow.platform.telemetry.health import Check, failures
 from moneyflow.platform.telemetry.metrics import CONTENT_TYPE, metrics_text
 
@@ -12,6 +13,7 @@ from moneyflow.platform.telemetry.metrics import CONTENT_TYPE, metrics_text
 class Alive:
     """Liveness: an HTTP process that answers makes progress."""
 
+    @public
     def on_get(self, _: falcon.Request, response: falcon.Response) -> None:
         """Answer."""
         response.data = orjson.dumps({"ok": True, "problems": []})
@@ -23,6 +25,7 @@ class Ready:
     def __init__(self, checks: Iterable[Check]) -> None:
         self._checks = tuple(checks)
 
+    @public
     def on_get(self, _: falcon.Request, response: falcon.Response) -> None:
         """Check the servers; 503 when one does not answer."""
         problems = failures(self._checks)
@@ -36,6 +39,7 @@ class Metrics:
     def __init__(self, multiprocess_directory: str | None) -> None:
         self._directory = multiprocess_directory
 
+    @public
     def on_get(self, _: falcon.Request, response: falcon.Response) -> None:
         """Return them in Prometheus's text format."""
         response.content_type = CONTENT_TYPE

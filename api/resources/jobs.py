@@ -7,6 +7,7 @@ import falcon
 from psycopg.rows import DictRow
 
 from api.answers import send
+from api.guards import public
 from api.paths import file_url, id_of
 from api.resources.batches import progress_of
 from moneyflow.platform.database import Database, Session
@@ -24,6 +25,7 @@ class Job:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @public
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Return state, attempt, progress, times, and the result or the error; nothing of the payload.
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, Text, text
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from moneyflow.platform.columns import moment
@@ -13,7 +13,10 @@ class User(SQLModel, table=True):
     """A user. `email` is stored as typed, and unique without regard to case."""
 
     __tablename__ = "users"
-    __table_args__ = (Index("users_email_key", text("lower(email)"), unique=True),)
+    __table_args__ = (
+        Index("users_email_key", text("lower(email)"), unique=True),
+        CheckConstraint("role in ('user', 'administrator')", name="users_role_check"),
+    )
 
     id: UUID = Field(primary_key=True)
     email: str = Field(sa_type=Text)
@@ -24,6 +27,7 @@ class User(SQLModel, table=True):
     created_at: datetime = moment(default_now=True)
     updated_at: datetime = moment(default_now=True)
     activated_at: datetime | None = moment(nullable=True)
+    role: str = Field(default="user", sa_type=Text, sa_column_kwargs={"server_default": text("'user'")})
 
 
 class UserToken(SQLModel, table=True):

@@ -1,36 +1,81 @@
-"""Password hashes: argon2id, with a bound on concurrent hashes."""
+"""Password hashes: argon2id, with a bound on concurrent hashes and on those that wait."""
 
 import os
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
 
 from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
 
 from moneyflow.platform.errors import BusyError
 
 #: OWASP, *Password Storage Cheat Sheet*: argon2id with 19 MiB, two passes, one lane.
-_HASHER = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
+_ARGON2 = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 
 #: Concurrent hashes. SECURITY: each takes 19 MiB; without a bound, a flood of sign-ups would exhaust the memory.
 _AT_ONCE = max(2, os.cpu_count() or 1)
-_PLACES = threading.BoundedSemaphore(_AT_ONCE)
-#: Seconds that a request waits for its turn; then it is answered with 503.
-_WAIT_SECONDS = 10.0
+#: Seconds that a request waits for its turn at most; a hash takes about 0.03.
+_WAIT_SECONDS = 2.0
 
-#: PERF: a pool of its own, because the allocator keeps the memory that a thread once used: hashing in each of the API's
-#: threads would hold 19 MiB per thread.
-_THREADS = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="argon2")
+T = TypeVar("T")
 
 
-def hash_password(password: str) -> str:
-    """Return the argon2id hash of a password in its encoded form.
+class Passwords:
+    """Hashes and verifies passwords; `waiting` requests wait while `at_once` are served, and others get BusyError.
 
-    Raises:
-        BusyError: too many passwords are being hashed.
+    SECURITY: keep `at_once` + `waiting` below the threads of the process, so that a flood of sign-ins leaves some for
+    other requests.
     """
-    if not _PLACES.acquire(timeout=_WAIT_SECONDS):
-        raise BusyError("too many passwords are being hashed; repeat the request", retry_after_seconds=2)
+
+    def __init__(self, *, at_once: int = _AT_ONCE, waiting: int = _AT_ONCE) -> None:
+        self._places = threading.BoundedSemaphore(at_once)
+        self._admitted = threading.BoundedSemaphore(at_once + waiting)
+        #: PERF: a pool of its own, because the allocator keeps the memory that a thread once used: hashing in each of
+        #: the API's threads would hold 19 MiB per thread.
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="argon2")
+        self._no_hash = _ARGON2.hash("the password of an account that does not exist")
+
+    def hash(self, password: str) -> str:
+        """Return the argon2id hash of a password in its encoded form.
+
+        Raises:
+            BusyError: too many passwords are being hashed.
+        """
+        return self._run(lambda: _ARGON2.hash(password))
+
+    def is_correct(self, password: str, *, encoded: str | None) -> bool:
+        """Return whether the password has this hash. SECURITY: without a hash, the same work is done for nothing.
+
+        Raises:
+            BusyError: too many passwords are being hashed.
+        """
+        return self._run(lambda: _verify(encoded or self._no_hash, password)) and encoded is not None
+
+    def _run(self, work: Callable[[], T]) -> T:
+        with self._place():
+            return self._threads.submit(work).result()
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        busy = BusyError("too many passwords are being hashed; repeat the request", retry_after_seconds=2)
+        if not self._admitted.acquire(blocking=False):
+            raise busy
+        try:
+            if not self._places.acquire(timeout=_WAIT_SECONDS):
+                raise busy
+            try:
+                yield
+            finally:
+                self._places.release()
+        finally:
+            self._admitted.release()
+
+
+def _verify(encoded: str, password: str) -> bool:
     try:
-        return _THREADS.submit(_HASHER.hash, password).result()
-    finally:
-        _PLACES.release()
+        return _ARGON2.verify(encoded, password)
+    except (VerificationError, InvalidHashError):
+        return False

@@ -29,13 +29,18 @@ def issue(session: Session, link: Link, *, secret_key: str, user_id: UUID, job_i
     return token
 
 
-def redeem(session: Session, token: str, *, purpose: str) -> UUID:
+def redeem(session: Session, token: str, *, purpose: str, again: bool = False) -> UUID:
     """Use a token and return its user's id; the user's other tokens for that purpose are used with it.
+
+    With `again` a used token is taken as well: for what is harmless to repeat.
 
     Raises:
         InvalidInputError: it is unknown, used or expired. SECURITY: the error does not say which.
     """
-    row = session.fetch_one(_QUERIES["redeem"], {"token_hash": _hash(token), "purpose": purpose})
+    parameters = {"token_hash": _hash(token), "purpose": purpose}
+    row = session.fetch_one(_QUERIES["redeem"], parameters)
+    if row is None and again:
+        row = session.fetch_one(_QUERIES["find_used"], parameters)
     if row is None:
         raise InvalidInputError(
             "the link does not work any more; ask for a new one", (("/token", "is unknown, used or expired"),)

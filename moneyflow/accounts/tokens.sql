@@ -10,6 +10,11 @@ update user_tokens set used_at = clock_timestamp()
 where token_hash = %(token_hash)s and purpose = %(purpose)s and used_at is null and expires_at > clock_timestamp()
 returning user_id;
 
+-- name: find_used
+-- Whose token it was.
+select user_id from user_tokens
+where token_hash = %(token_hash)s and purpose = %(purpose)s and used_at is not null and expires_at > clock_timestamp();
+
 -- name: end_others
 -- Use all other tokens of the user for the same purpose.
 update user_tokens set used_at = clock_timestamp()

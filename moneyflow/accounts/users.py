@@ -1,23 +1,38 @@
-"""Users: sign up, activate."""
+"""Users: sign up, activate, read and change the profile, delete."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from moneyflow.accounts import people, tokens
+from moneyflow.accounts import tokens
 from moneyflow.accounts.names import check_person
-from moneyflow.events.user import UserActivated, UserCreated
+from moneyflow.accounts.sessions import Sessions
+from moneyflow.events.user import UserActivated, UserCreated, UserDeleted, UserUpdated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
 from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED
 from moneyflow.platform.database import Session
+from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A user as the user sees it; `version` counts the changes."""
+
+    id: UUID
+    email: str
+    name: str
+    role: str
+    version: int
+    created_at: datetime
+    activated_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,37 +47,46 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> U
     """Create an account that is not activated yet, and return the id of the job that mails its owner.
 
     For an address that has an account nothing changes; its owner gets a mail that says so. SECURITY: the caller gets
-    the same answer in both cases.
+    the same answer in both cases. An account of this address that was never activated is replaced: the latest sign-up
+    decides, and earlier links, sent or not, end with the account that they were for. Else a stranger who signs an
+    address up first would know the password with which its owner's click opens the account.
 
     Raises:
         InvalidInputError: the address or the name is not valid.
     """
     email, name = check_person(email=email, name=name)
     user_id = new_id()
-    row = session.fetch_one(
-        _QUERIES["insert_user"], {"id": user_id, "email": email, "name": name, "password_hash": password_hash}
-    )
-    if row is None:
-        owner = people.id_of(session, email=email)
-        assert owner is not None, "the insert met a committed row with this address"
-        return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner))
-    emit(
-        session,
-        UserCreated(sequence=1, user_id=user_id, email=email, name=name, created_at=row["created_at"]),
-        actor_id=user_id,
-    )
+    fields = {"id": user_id, "email": email, "name": name, "password_hash": password_hash}
+    while True:
+        _delete_inactive(session, email)
+        row = session.fetch_one(_QUERIES["insert_user"], fields)
+        if row is not None:
+            break
+        owner = session.fetch_one(_QUERIES["find_active"], {"email": email})
+        if owner is not None:
+            return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner["id"]))
+        # Another sign-up of this address was committed meanwhile, and this one is later.
+    emit(session, UserCreated(sequence=1, user_id=user_id, created_at=row["created_at"]), actor_id=user_id)
     return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=user_id))
+
+
+def _delete_inactive(session: Session, email: str) -> None:
+    row = session.fetch_one(_QUERIES["delete_inactive"], {"email": email})
+    if row is not None:
+        emit(session, UserDeleted(sequence=row["version"] + 1, user_id=row["id"]))
 
 
 def activate(session: Session, token: str) -> Activation:
     """Activate the account of the token's user, and enqueue the welcome mail.
 
+    A link that is followed again, as after a lost answer, gives the same activation.
+
     Raises:
-        InvalidInputError: when the token is unknown, used or expired.
+        InvalidInputError: when the token is unknown or expired.
     """
-    user_id = tokens.redeem(session, token, purpose=ACTIVATE.purpose)
+    user_id = tokens.redeem(session, token, purpose=ACTIVATE.purpose, again=True)
     row = session.fetch_one(_QUERIES["activate"], {"id": user_id})
-    if row is None:  # Activated by another link already.
+    if row is None:  # It is activated already.
         row = session.fetch_one(_QUERIES["find_activation"], {"id": user_id})
         assert row is not None, "a token is deleted with its user"
         return Activation(user_id=user_id, activated_at=row["activated_at"])
@@ -70,3 +94,55 @@ def activate(session: Session, token: str) -> Activation:
     emit(session, event, actor_id=user_id)
     enqueue(session, SendWelcome(user_id=user_id))
     return Activation(user_id=user_id, activated_at=row["activated_at"])
+
+
+def resend_activation(session: Session, *, email: str) -> UUID:
+    """Enqueue another mail with an activation link, and return the job's id.
+
+    SECURITY: for an unknown or an active address the same work is done, and the job finds no one to mail.
+    """
+    row = session.fetch_one(_QUERIES["find_inactive"], {"email": email})
+    return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=row["id"] if row else new_id()))
+
+
+def profile(session: Session, user_id: UUID) -> Profile:
+    """Return the user.
+
+    Raises:
+        NotFoundError: the account was deleted.
+    """
+    row = session.fetch_one(_QUERIES["profile"], {"id": user_id})
+    if row is None:
+        raise NotFoundError("the account does not exist any more")
+    return Profile(**row)
+
+
+def rename(session: Session, current: Profile, *, name: str) -> Profile:
+    """Change the user's name and return the new profile; the caller has locked the row by `lock_profile`."""
+    if name == current.name:
+        return current
+    row = session.fetch_one(_QUERIES["rename"], {"id": current.id, "name": name})
+    assert row is not None, "the row is locked"
+    changed = Profile(**row)
+    emit(session, UserUpdated(sequence=changed.version, user_id=current.id, changed=("name",)))
+    return changed
+
+
+def lock_profile(session: Session, user_id: UUID) -> Profile:
+    """Return the user, whose row is locked until the transaction ends; raises as `profile`."""
+    session.execute(_QUERIES["lock"], {"id": user_id})
+    return profile(session, user_id)
+
+
+def delete(session: Session, sessions: Sessions, user_id: UUID) -> None:
+    """Delete the account with its personal data, and end its sessions. Events keep the id.
+
+    Raises:
+        NotFoundError: the account was deleted before.
+        UnavailableError: Redis, which keeps the sessions, is down.
+    """
+    row = session.fetch_one(_QUERIES["delete"], {"id": user_id})
+    if row is None:
+        raise NotFoundError("the account does not exist any more")
+    emit(session, UserDeleted(sequence=row["version"] + 1, user_id=user_id))
+    sessions.end_all(user_id)  # Before the commit: when Redis is down, nothing is deleted.

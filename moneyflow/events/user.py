@@ -1,4 +1,4 @@
-"""Events about a user, in order per user on `user.events`."""
+"""Events about a user, in order per user on `user.events`. They carry ids and names of fields, no personal data."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,8 +11,6 @@ class UserCreated(Event, type="user.created", topic=USER_EVENTS, subject="user_i
     """A person signed up; the account is not active yet."""
 
     user_id: UUID
-    email: str
-    name: str
     created_at: datetime
 
 
@@ -21,3 +19,22 @@ class UserActivated(Event, type="user.activated", topic=USER_EVENTS, subject="us
 
     user_id: UUID
     activated_at: datetime
+
+
+class UserUpdated(Event, type="user.updated", topic=USER_EVENTS, subject="user_id"):
+    """Fields of the account changed; who needs their values reads the current row."""
+
+    user_id: UUID
+    changed: tuple[str, ...]
+
+
+class UserPasswordChanged(Event, type="user.password_changed", topic=USER_EVENTS, subject="user_id"):
+    """The user has a new password."""
+
+    user_id: UUID
+
+
+class UserDeleted(Event, type="user.deleted", topic=USER_EVENTS, subject="user_id"):
+    """The account and its personal data are deleted."""
+
+    user_id: UUID

@@ -8,6 +8,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def from_timestamp(seconds: float) -> datetime:
+    """Return the aware datetime in UTC of seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def rfc3339(moment: datetime) -> str:
     """Format an aware datetime as RFC 3339 in UTC with microseconds, such as 2026-01-02T03:04:05.000006Z."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

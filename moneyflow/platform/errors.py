@@ -4,7 +4,7 @@ Each process maps the tree in one place: the API to an HTTP status (`api/problem
 (`workers/outcome.py`), a consumer to dead-letter or pause (`consumers/runtime.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -30,6 +30,18 @@ class InvalidInputError(MoneyFlowError):
     def __init__(self, detail: str, errors: tuple[tuple[str, str], ...] = (), *, about: str | None = None) -> None:
         super().__init__(detail, about=about)
         self.errors = errors
+
+
+class UnauthenticatedError(MoneyFlowError):
+    """The caller is not signed in, or its credentials are wrong."""
+
+    title = "Not signed in"
+
+
+class ForbiddenError(MoneyFlowError):
+    """The caller is signed in and may not do this."""
+
+    title = "Not allowed"
 
 
 class NotFoundError(MoneyFlowError):
@@ -58,6 +70,17 @@ class BusyError(MoneyFlowError):
     def __init__(self, detail: str, retry_after_seconds: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimitedError(MoneyFlowError):
+    """The caller made too many requests; it may repeat this one after `retry_after_seconds`."""
+
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after_seconds: int, headers: Mapping[str, str]) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+        self.headers = headers
 
 
 class UnavailableError(MoneyFlowError):

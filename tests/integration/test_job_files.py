@@ -6,13 +6,14 @@ import falcon.testing
 import pytest
 from psycopg.types.json import Jsonb
 
-from api.app import Services, create_app
+from api.app import create_app
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.store.files import MAX_FILE_BYTES
 from moneyflow.settings import AllSettings
+from tests.support.services import services
 from workers.handlers import Context, File, Result, handles
 from workers.handlers import registry as handlers
 from workers.testing import Ran, run_jobs
@@ -38,7 +39,7 @@ def returned() -> Iterator[list[File]]:
 
 @pytest.fixture
 def api(settings: AllSettings, database: Database) -> falcon.testing.TestClient:
-    return falcon.testing.TestClient(create_app(Services(accounts=settings, database=database)))
+    return falcon.testing.TestClient(create_app(services(settings, database)))
 
 
 def _ran(database: Database) -> Ran:

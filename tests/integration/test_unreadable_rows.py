@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
-from api.app import Services, create_app
+from api.app import create_app
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import InvalidInputError
@@ -24,6 +24,7 @@ from ops.cli import app
 from tests.support import jobs
 from tests.support.command_line import moneyflow
 from tests.support.relay_queries import QUERIES
+from tests.support.services import services
 
 _TIMES = ("infinity", "-infinity", "20000-01-01", "0100-01-01 BC", "9999-12-31 23:59:59.999999+00")
 #: Numbers that Python reads with difficulty, and JSON that is nested more deeply than its reader goes.
@@ -94,7 +95,7 @@ def _read_all(
         for options in ((), ("--json",)):
             result = CliRunner().invoke(app, [*words, *options], env=environment)
             assert result.exit_code == 0, (words, result.output, result.exception)
-    api = falcon.testing.TestClient(create_app(Services(accounts=settings, database=database)))
+    api = falcon.testing.TestClient(create_app(services(settings, database)))
     with database.transaction() as session:
         rows = session.fetch_all("select id from jobs")
     for job_id in (row["id"] for row in rows):

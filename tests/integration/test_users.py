@@ -7,8 +7,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from moneyflow.accounts import mails, users
-from moneyflow.mails import ACTIVATE, ACTIVATION, Mail
+from moneyflow.accounts import mails, tokens, users
+from moneyflow.mails import ACTIVATE, ACTIVATION, PASSWORD_RESET, RESET, Mail
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import new_id
@@ -37,9 +37,16 @@ def _user(database: Database, email: str = "zoe@example.com") -> dict[str, objec
     return row
 
 
-def _token(database: Database, settings: AllSettings, job_id: UUID, mail: Mail = ACTIVATION) -> str:
+def _token(
+    database: Database,
+    settings: AllSettings,
+    job_id: UUID,
+    mail: Mail = ACTIVATION,
+    *,
+    email: str = "zoe@example.com",
+) -> str:
     """Return the token of the link in the mail that this job sends."""
-    user_id = _user(database)["id"]
+    user_id = _user(database, email)["id"]
     assert isinstance(user_id, UUID)
     with database.transaction() as session:
         composed = mails.compose(session, settings, mail, user_id=user_id, job_id=job_id)
@@ -74,15 +81,44 @@ def test_a_sign_up_makes_an_account_an_event_and_a_mail(database: Database, owne
 
 
 @pytest.mark.parametrize("again", ["zoe@example.com", "ZOE@Example.COM"])
-def test_a_second_sign_up_changes_nothing_and_mails_the_owner(again: str, database: Database, owner: Database) -> None:
-    _sign_up(database)
+def test_a_second_sign_up_changes_nothing_and_mails_the_owner(
+    again: str, settings: AllSettings, database: Database, owner: Database
+) -> None:
+    _activate(database, _token(database, settings, _sign_up(database)))
     before = _user(database)
 
     _sign_up(database, again, "Another name")
 
     assert _user(database) == before
-    assert _events(owner) == [("user.created", "1")]
-    assert _kinds(database) == [("send_email", "activation"), ("send_email", "already_registered")]
+    assert _events(owner) == [("user.created", "1"), ("user.activated", "2")]
+    assert _kinds(database)[2:] == [("send_email", "already_registered")]
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["the first mail is sent", "the first mail waits"])
+def test_until_the_activation_the_latest_sign_up_decides_and_earlier_links_end(
+    sent: bool, settings: AllSettings, database: Database, owner: Database
+) -> None:
+    strangers_job = _sign_up(database, name="A stranger")
+    stranger = _user(database)["id"]
+    assert isinstance(stranger, UUID)
+    earlier = _token(database, settings, strangers_job) if sent else None
+
+    owners_job = _sign_up(database, "Zoe@example.com")
+
+    with database.transaction() as session:
+        late = mails.compose(session, settings, ACTIVATION, user_id=stranger, job_id=strangers_job)
+    assert late is None
+    if earlier is not None:
+        with pytest.raises(InvalidInputError):
+            _activate(database, earlier)
+    token = _token(database, settings, owners_job, email="Zoe@example.com")
+    assert _activate(database, token).user_id == _user(database, "Zoe@example.com")["id"]
+    assert _events(owner) == [
+        ("user.created", "1"),
+        ("user.deleted", "2"),
+        ("user.created", "1"),
+        ("user.activated", "2"),
+    ]
 
 
 def test_two_sign_ups_at_once_make_one_account(database: Database, owner: Database) -> None:
@@ -92,8 +128,8 @@ def test_two_sign_ups_at_once_make_one_account(database: Database, owner: Databa
     for thread in threads:
         thread.join(20)
 
-    assert _events(owner) == [("user.created", "1")]
-    assert sorted(_kinds(database)) == [("send_email", "activation")] + [("send_email", "already_registered")] * 5
+    assert _user(database)["version"] == 1
+    assert sorted(_events(owner)) == [("user.created", "1")] * 6 + [("user.deleted", "2")] * 5
 
 
 def test_the_link_activates_the_account_and_enqueues_its_welcome_mail(
@@ -109,18 +145,14 @@ def test_the_link_activates_the_account_and_enqueues_its_welcome_mail(
     assert _kinds(database) == [("send_email", "activation"), ("send_welcome", None)]
 
 
-def test_a_link_works_once_however_many_follow_it_at_the_same_time(
+def test_a_link_activates_once_however_many_follow_it_at_the_same_time(
     settings: AllSettings, database: Database, owner: Database
 ) -> None:
     token = _token(database, settings, _sign_up(database))
-    ends: list[str] = []
+    ends: list[users.Activation] = []
 
     def follow() -> None:
-        try:
-            _activate(database, token)
-            ends.append("activated")
-        except InvalidInputError:
-            ends.append("refused")
+        ends.append(_activate(database, token))
 
     threads = [threading.Thread(target=follow) for _ in range(4)]
     for thread in threads:
@@ -128,7 +160,7 @@ def test_a_link_works_once_however_many_follow_it_at_the_same_time(
     for thread in threads:
         thread.join(20)
 
-    assert sorted(ends) == ["activated", "refused", "refused", "refused"]
+    assert ends == [ends[0]] * 4
     assert _events(owner) == [("user.created", "1"), ("user.activated", "2")]
 
 
@@ -139,13 +171,16 @@ def test_a_mail_that_is_composed_twice_carries_one_link(settings: AllSettings, d
     assert _token(database, settings, new_id()) != _token(database, settings, job_id)
 
 
-def test_the_first_link_that_is_followed_ends_the_others(settings: AllSettings, database: Database) -> None:
-    first = _token(database, settings, _sign_up(database))
-    second = _token(database, settings, new_id())
-    _activate(database, second)
+def test_the_first_link_that_is_redeemed_ends_the_others(settings: AllSettings, database: Database) -> None:
+    job_id = _sign_up(database)
+    user_id = _user(database)["id"]
+    first, second = (_token(database, settings, id_, PASSWORD_RESET) for id_ in (job_id, new_id()))
 
-    with pytest.raises(InvalidInputError, match="does not work any more"):
-        _activate(database, first)
+    with database.transaction() as session:
+        assert tokens.redeem(session, second, purpose=RESET.purpose) == user_id
+        for used in (first, second):
+            with pytest.raises(InvalidInputError, match="does not work any more"):
+                tokens.redeem(session, used, purpose=RESET.purpose)
 
 
 def test_an_activated_account_is_not_activated_again(

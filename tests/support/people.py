@@ -5,7 +5,8 @@ import uuid
 from dataclasses import dataclass
 from uuid import UUID
 
-from moneyflow.accounts import passwords, users
+from moneyflow.accounts import users
+from moneyflow.accounts.passwords import Passwords
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support import mails
@@ -25,7 +26,7 @@ class Person:
 def sign_up(database: Database, *, name: str) -> Person:
     """Sign a person up whose address was never there before."""
     email = f"{uuid.uuid4().hex}@mail.example"
-    password_hash = passwords.hash_password("correct horse battery")
+    password_hash = Passwords().hash("correct horse battery")
     with database.transaction() as session:
         users.sign_up(session, email=email, name=name, password_hash=password_hash)
         row = session.fetch_one("select id from users where email = %(email)s", {"email": email})

@@ -154,6 +154,7 @@ class RealServers:
                     server.choose_ports()
                     chosen |= server.settings()
                 chosen |= {"BIND_HOST": "127.0.0.1", "APP_URL": "https://money-flow.example"}
+                chosen["API_LIMITS_FACTOR"] = "10000"  # All tests are one client, and sign up thousands of people.
                 self._state.change("tests", "environment", chosen)
         return dict(chosen)
 

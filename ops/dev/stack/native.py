@@ -155,6 +155,7 @@ class NativeStack:
             "BIND_HOST": "127.0.0.1",
             "APP_PORT": str(api.port),
             "APP_URL": f"http://127.0.0.1:{api.port}",
+            "API_LIMITS_FACTOR": "10000",  # The demo and load tests of this machine are one client.
         }
 
     def _check_dotenv(self, ours: dict[str, str]) -> None:

@@ -1,0 +1,150 @@
+"""Guards: which callers each responder serves, and who the caller of a request is.
+
+Every responder says whom it serves::
+
+    @signed_in
+    def on_get(self, request, response): …
+
+The middleware refuses all others before the responder runs, and the application does not start with a responder that
+says nothing, so no route is open by accident.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import falcon
+
+from moneyflow.accounts.sessions import Sessions, UserSession
+from moneyflow.platform.errors import ForbiddenError, UnauthenticatedError
+from moneyflow.platform.telemetry import origin
+
+#: The header that a browser sends with each request that changes something by cookie. SECURITY: no form and no link of
+#: another site can send it, and CORS lets only the configured origins.
+CSRF_HEADER = "X-CSRF-Protection"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_BEARER = "bearer "
+
+R = TypeVar("R", bound=Callable[..., None])
+
+
+class Audience(Enum):
+    """The callers that a responder serves."""
+
+    PUBLIC = auto()  #: Every caller.
+    SIGNED_IN = auto()  #: Users with a session.
+    ADMINISTRATORS = auto()  #: Users with a session and the role `administrator`.
+
+
+def _guard(audience: Audience) -> Callable[[R], R]:
+    def mark(responder: R) -> R:
+        cast("Any", responder).audience = audience
+        return responder
+
+    return mark
+
+
+public = _guard(Audience.PUBLIC)
+signed_in = _guard(Audience.SIGNED_IN)
+administrators = _guard(Audience.ADMINISTRATORS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """The signed-in user who makes a request, and the session."""
+
+    user_id: UUID
+    session: UserSession
+    by_cookie: bool
+
+    @property
+    def is_administrator(self) -> bool:
+        """Return whether the user's role is `administrator`."""
+        return self.session.role == "administrator"
+
+
+def caller_of(request: falcon.Request) -> Caller:
+    """Return the caller of a request that a guard has let through."""
+    caller: Caller = request.context.caller
+    return caller
+
+
+def audience_of(resource: object, method: str) -> Audience | None:
+    """Return the callers that a resource serves with a method; None when its responder does not say."""
+    responder = getattr(resource, f"on_{method.lower()}", None)
+    audience: Audience | None = getattr(responder, "audience", None)
+    return audience
+
+
+class Guards:
+    """Falcon middleware: finds the caller's session and refuses callers that the responder does not serve."""
+
+    def __init__(self, sessions: Sessions, *, cookie: "SessionCookie") -> None:
+        self._sessions = sessions
+        self._cookie = cookie
+
+    def process_resource(
+        self, request: falcon.Request, _response: falcon.Response, resource: object, _params: dict[str, Any]
+    ) -> None:
+        """Check the caller.
+
+        Raises:
+            UnauthenticatedError: there is no session, or it has ended.
+            ForbiddenError: the role does not suffice, or the request of a browser misses the header against CSRF.
+            UnavailableError: Redis is down.
+        """
+        audience = audience_of(resource, request.method)
+        if audience is None or audience is Audience.PUBLIC:
+            return
+        caller = self._caller(request)
+        if audience is Audience.ADMINISTRATORS and not caller.is_administrator:
+            raise ForbiddenError("only an administrator may do this")
+        request.context.caller = caller
+        acting = replace(origin.current(), actor_id=caller.session.user_id)
+        request.context.carried.enter_context(origin.working_for(acting))
+
+    def _caller(self, request: falcon.Request) -> Caller:
+        token, by_cookie = self._token(request)
+        session = self._sessions.find(token) if token else None
+        if session is None:
+            raise UnauthenticatedError("sign in by POST /v1/sessions, and send its cookie or its bearer token")
+        if by_cookie and request.method not in _SAFE and not request.get_header(CSRF_HEADER):
+            raise ForbiddenError(f"a request by cookie that changes something needs the header {CSRF_HEADER}: 1")
+        return Caller(user_id=UUID(session.user_id), session=session, by_cookie=by_cookie)
+
+    def _token(self, request: falcon.Request) -> tuple[str | None, bool]:
+        header = request.get_header("Authorization")
+        if header is None:
+            return self._cookie.read(request), True
+        if not header.lower().startswith(_BEARER):
+            raise UnauthenticatedError("the header Authorization has the form: Bearer TOKEN")
+        return header[len(_BEARER) :].strip(), False
+
+
+@dataclass(frozen=True)
+class SessionCookie:
+    """The session's cookie: for this host alone, out of reach of scripts, and over https where the application is."""
+
+    is_https: bool
+
+    @property
+    def name(self) -> str:
+        """Return the cookie's name. SECURITY: browsers take `__Host-` only with Secure, without Domain, for `/`."""
+        return "__Host-session" if self.is_https else "session"
+
+    def read(self, request: falcon.Request) -> str | None:
+        """Return the token that the browser sent, or None."""
+        values = request.get_cookie_values(self.name)
+        return values[0] if values else None
+
+    def set(self, response: falcon.Response, token: str, *, seconds: int) -> None:
+        """Give the browser the token."""
+        response.set_cookie(
+            self.name, token, max_age=seconds, path="/", secure=self.is_https, http_only=True, same_site="Lax"
+        )
+
+    def remove(self, response: falcon.Response) -> None:
+        """Have the browser drop the token."""
+        response.set_cookie(self.name, "", max_age=0, path="/", secure=self.is_https, http_only=True, same_site="Lax")

@@ -1,0 +1,87 @@
+"""Rate limits of the API: which there are, and who a client is."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+import falcon
+
+from moneyflow.platform.http.rate_limits import RateLimit, RateLimits, network_of
+
+_MINUTE, _HOUR = 60, 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits of one route: for a client network, for the address that the request names, and for all together."""
+
+    network: RateLimit
+    address: RateLimit
+    total: RateLimit
+
+
+#: A household or an office behind one address signs up; one mailbox gets a handful of mails.
+SIGN_UPS = Limits(
+    network=RateLimit(name="sign-ups of a network", amount=30, seconds=_HOUR),
+    address=RateLimit(name="sign-ups of an address", amount=5, seconds=_HOUR),
+    total=RateLimit(name="sign-ups", amount=1200, seconds=_MINUTE),
+)
+#: SECURITY: OWASP ASVS 5, 6.3.1: guessing one account's password, or one password of many accounts, takes years.
+SIGN_INS = Limits(
+    network=RateLimit(name="sign-ins of a network", amount=60, seconds=_MINUTE),
+    address=RateLimit(name="sign-ins of an address", amount=10, seconds=15 * _MINUTE),
+    total=RateLimit(name="sign-ins", amount=3000, seconds=_MINUTE),
+)
+#: Requests for a mail with a link.
+LINKS = Limits(
+    network=RateLimit(name="links for a network", amount=30, seconds=_HOUR),
+    address=RateLimit(name="links for an address", amount=5, seconds=_HOUR),
+    total=RateLimit(name="links", amount=1200, seconds=_MINUTE),
+)
+
+
+class ClientLimits:
+    """Counts requests by client and by address; `trusted_proxies` may say in `X-Forwarded-For` who the client is."""
+
+    def __init__(
+        self, limits: RateLimits, *, secret_key: str, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
+    ) -> None:
+        self._limits = limits
+        self._secret_key = secret_key.encode()
+        self._trusted = tuple(trusted_proxies)
+
+    def check_network(self, request: falcon.Request, response: falcon.Response, limits: Limits) -> None:
+        """Count the request for its client network and for all, before anything is parsed or hashed.
+
+        Raises:
+            RateLimitedError: there were too many.
+        """
+        quota = self._limits.check(limits.network, network_of(self._client(request)))
+        response.set_headers(quota.headers())
+        self._limits.check(limits.total, "all")
+
+    def check_address(self, limits: Limits, email: str) -> None:
+        """Count the request for the address that it names. SECURITY: Redis keeps a keyed hash of it.
+
+        Raises:
+            RateLimitedError: there were too many.
+        """
+        digest = hmac.new(self._secret_key, f"limit:{email.lower()}".encode(), hashlib.sha256).hexdigest()
+        self._limits.check(limits.address, digest)
+
+    def _client(self, request: falcon.Request) -> str:
+        """Return the client's address: the last one in `X-Forwarded-For` that is no trusted proxy's."""
+        peer = request.remote_addr
+        forwarded = [part.strip() for part in (request.get_header("X-Forwarded-For") or "").split(",") if part.strip()]
+        while forwarded and self._is_trusted(peer):
+            peer = forwarded.pop()
+        return peer
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._trusted)

@@ -1,0 +1,99 @@
+"""`/v1/users/me`: the caller's own account and password."""
+
+from typing import Annotated
+
+import falcon
+from pydantic import Field, SecretStr
+
+from api.answers import send
+from api.bodies import Body, parse, read_body
+from api.guards import SessionCookie, caller_of, signed_in
+from api.requests import require_match
+from api.resources.users import Name, NewPassword
+from moneyflow.accounts import users
+from moneyflow.accounts.password_changes import PasswordChanges
+from moneyflow.accounts.sessions import Sessions
+from moneyflow.accounts.users import Profile
+from moneyflow.platform.database import Database
+from moneyflow.platform.http.answers import Answer, json_answer
+from moneyflow.platform.http.etags import version_etag
+
+_DONE = Answer(status=204)
+
+
+class ProfileChange(Body):
+    """The body of a change of the profile."""
+
+    name: Name
+
+
+class PasswordChange(Body):
+    """The body of a change of the password."""
+
+    current_password: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    password: NewPassword
+
+
+class Me:
+    """The caller's account."""
+
+    def __init__(self, database: Database, sessions: Sessions, cookie: SessionCookie) -> None:
+        self._database = database
+        self._sessions = sessions
+        self._cookie = cookie
+
+    @signed_in
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Return the profile, with the `ETag` for a change."""
+        with self._database.autocommit() as session:
+            profile = users.profile(session, caller_of(request).user_id)
+        send(request, response, _answer(profile))
+
+    @signed_in
+    def on_patch(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Change the profile that `If-Match` names; return the new one."""
+        body = parse(read_body(request), ProfileChange)
+        with self._database.transaction() as session:
+            current = users.lock_profile(session, caller_of(request).user_id)
+            require_match(request, version_etag(current.version))
+            changed = users.rename(session, current, name=body.name)
+        send(request, response, _answer(changed))
+
+    @signed_in
+    def on_delete(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Delete the account and its personal data, and end its sessions: 204."""
+        with self._database.transaction() as session:
+            users.delete(session, self._sessions, caller_of(request).user_id)
+        self._cookie.remove(response)
+        send(request, response, _DONE)
+
+
+class OwnPassword:
+    """The caller's password."""
+
+    def __init__(self, changes: PasswordChanges, cookie: SessionCookie) -> None:
+        self._changes = changes
+        self._cookie = cookie
+
+    @signed_in
+    def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Change the password: 204, and all sessions of the user end, this one too."""
+        body = parse(read_body(request), PasswordChange)
+        current, new = body.current_password.get_secret_value(), body.password.get_secret_value()
+        self._changes.change(caller_of(request).user_id, current=current, new=new)
+        self._cookie.remove(response)
+        send(request, response, _DONE)
+
+
+def _answer(profile: Profile) -> Answer:
+    shown = {
+        "id": profile.id,
+        "email": profile.email,
+        "name": profile.name,
+        "role": profile.role,
+        "avatar_url": None,
+        "created_at": profile.created_at,
+        "activated_at": profile.activated_at,
+    }
+    headers = {"Cache-Control": "private, no-cache"}  # A client may keep it, and asks by its ETag each time.
+    return json_answer(shown, headers=headers, etag=version_etag(profile.version))

@@ -1,0 +1,103 @@
+"""Authorization matrix: every route and method of the router, and which callers it serves."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import falcon.inspect
+import falcon.testing
+import pytest
+
+from api.app import create_app
+from api.guards import Audience, audience_of
+from moneyflow.accounts.sessions import Sessions
+from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
+from moneyflow.settings import AllSettings
+from tests.support.servers import RealServers
+from tests.support.services import services
+
+_PUBLIC, _SIGNED_IN, _ADMINISTRATORS = Audience.PUBLIC, Audience.SIGNED_IN, Audience.ADMINISTRATORS
+
+#: Every route with the callers of each method. A new route needs a row.
+_MATRIX = {
+    ("POST", "/v1/users"): _PUBLIC,
+    ("POST", "/v1/users/activation"): _PUBLIC,
+    ("POST", "/v1/users/activation/resend"): _PUBLIC,
+    ("GET", "/v1/users/me"): _SIGNED_IN,
+    ("PATCH", "/v1/users/me"): _SIGNED_IN,
+    ("DELETE", "/v1/users/me"): _SIGNED_IN,
+    ("PUT", "/v1/users/me/password"): _SIGNED_IN,
+    ("POST", "/v1/password-resets"): _PUBLIC,
+    ("POST", "/v1/password-resets/confirm"): _PUBLIC,
+    ("POST", "/v1/sessions"): _PUBLIC,
+    ("GET", "/v1/sessions"): _SIGNED_IN,
+    ("DELETE", "/v1/sessions/{session_id}"): _SIGNED_IN,
+    # The id of a job or a file is the permission to read it.
+    ("GET", "/v1/jobs/{job_id}"): _PUBLIC,
+    ("GET", "/v1/batches/{batch_id}"): _PUBLIC,
+    ("GET", "/v1/files/{file_id}"): _PUBLIC,
+    ("GET", "/healthz"): _PUBLIC,
+    ("GET", "/readyz"): _PUBLIC,
+    ("GET", "/metrics"): _PUBLIC,
+}
+
+App = falcon.App[falcon.Request, falcon.Response]
+
+
+@pytest.fixture
+def sessions(servers: RealServers, settings: AllSettings) -> Iterator[Sessions]:
+    assert servers.redis.identity(), "it runs"
+    sessions = Sessions(settings)
+    yield sessions
+    sessions.close()
+
+
+@pytest.fixture
+def app(settings: AllSettings, database: Database, sessions: Sessions) -> App:
+    return create_app(services(settings, database, sessions=sessions))
+
+
+def _routes(app: App) -> dict[tuple[str, str], Audience | None]:
+    """Return what the router has: for each method and path the callers that its responder serves."""
+    routes = falcon.inspect.inspect_routes(app)
+    found = {}
+    for route in routes:
+        node = app._router.find(route.path.replace("{", "").replace("}", ""))
+        assert node is not None
+        for method in route.methods:
+            if not method.internal:
+                found[method.method, route.path] = audience_of(node[0], method.method)
+    return found
+
+
+def test_every_route_has_a_row_in_the_matrix_and_serves_exactly_those_callers(app: App) -> None:
+    assert _routes(app) == _MATRIX
+
+
+@pytest.mark.parametrize(("method", "path"), [key for key, audience in _MATRIX.items() if audience is not _PUBLIC])
+def test_a_guarded_route_refuses_who_is_not_served(method: str, path: str, app: App, sessions: Sessions) -> None:
+    client, address = falcon.testing.TestClient(app), path.format(session_id=new_id())
+    ended, session = sessions.start(user_id=new_id(), role="administrator", client="a test")
+    sessions.end_all(UUID(session.user_id))
+    user, _ = sessions.start(user_id=new_id(), role="user", client="a test")
+
+    without = client.simulate_request(method, address, json={})
+    with_ended = client.simulate_request(method, address, json={}, headers={"Authorization": f"Bearer {ended}"})
+    as_user = client.simulate_request(method, address, json={}, headers={"Authorization": f"Bearer {user}"})
+
+    assert (without.status_code, with_ended.status_code) == (401, 401)
+    expected = _MATRIX[method, path] is _ADMINISTRATORS
+    assert (as_user.status_code == 403) is expected
+    assert as_user.status_code != 401
+
+
+def test_a_responder_that_does_not_say_whom_it_serves_keeps_the_application_from_starting(
+    monkeypatch: pytest.MonkeyPatch, settings: AllSettings, database: Database, sessions: Sessions
+) -> None:
+    def on_put(_: object, __: falcon.Request, ___: falcon.Response) -> None:
+        """Do nothing."""
+
+    monkeypatch.setattr("api.resources.me.Me.on_put", on_put, raising=False)
+
+    with pytest.raises(TypeError, match="PUT /v1/users/me: mark its responder @public, @signed_in or @administrators"):
+        create_app(services(settings, database, sessions=sessions))

@@ -1,0 +1,23 @@
+"""The API's dependencies, as `api.app.wsgi` wires them, for the application in the test's own process."""
+
+from typing import Any
+
+from api.app import Services
+from api.limits import ClientLimits
+from moneyflow.accounts.passwords import Passwords
+from moneyflow.accounts.sessions import Sessions
+from moneyflow.platform.database import Database
+from moneyflow.platform.http.rate_limits import RateLimits
+from moneyflow.settings import AllSettings
+
+
+def services(settings: AllSettings, database: Database, **replaced: Any) -> Services:
+    """Return the services, some of them replaced."""
+    key = settings.secret_key.get_secret_value()
+    limits = ClientLimits(
+        RateLimits(settings, factor=settings.api_limits_factor),
+        secret_key=key,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    wired = {"sessions": Sessions(settings), "passwords": Passwords(), "limits": limits, **replaced}
+    return Services(accounts=settings, database=database, **wired)
