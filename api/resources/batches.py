@@ -1,34 +1,40 @@
 """`/v1/batches/{id}`: how far the jobs of a batch have come."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import falcon
 
 from api.answers import send
-from api.guards import public
+from api.guards import caller_of, signed_in
 from api.paths import id_of
 from moneyflow.platform.database import Database
+from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.jobs import batches
-from moneyflow.platform.jobs.batches import Status
+from moneyflow.platform.jobs.batches import Refusal, Status
 
 
 class Batch:
-    """A batch that a request has left. Its id is the permission to read its state."""
+    """A batch that a request has left; its owner and administrators may read it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @public
+    @signed_in
     def on_get(self, request: falcon.Request, response: falcon.Response, batch_id: str) -> None:
-        """Return state, counts, progress, end job and times; nothing of its jobs."""
-        parsed = id_of("batch", batch_id, found="the answer that made it")
+        """Return state, counts, progress, end job, times and refused lines; nothing of its jobs."""
+        parsed, caller = id_of("batch", batch_id, found="the answer that made it"), caller_of(request)
         with self._database.transaction() as session:
             status = batches.status(session, parsed)
-        send(request, response, json_answer(_shown(status)))
+            if not caller.is_administrator and status.owner_id != caller.user_id:
+                # SECURITY: answered like a missing one.
+                raise NotFoundError(f"there is no batch {parsed}")
+            refused = batches.refused(session, parsed)
+        send(request, response, json_answer(_shown(status, refused)))
 
 
-def _shown(status: Status) -> dict[str, Any]:
+def _shown(status: Status, refused: Sequence[Refusal]) -> dict[str, Any]:
     # SECURITY: without name and reason of a cancel, which are for operators.
     return {
         "id": status.id,
@@ -36,6 +42,7 @@ def _shown(status: Status) -> dict[str, Any]:
         "sealed": status.sealed,
         "counts": status.counts,
         "progress": progress_of(status),
+        "refused": [{"line": one.line, "reason": one.reason} for one in refused],
         "end_job_id": status.end_job_id,
         "created_at": status.created_at,
         "ended_at": status.ended_at,

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from api.answers import accepted, send
 from api.bodies import Body, parse, read_body
 from api.guards import public
-from api.limits import LINKS, SIGN_UPS, ClientLimits
+from api.limits import LINKS, SIGN_INS, SIGN_UPS, ClientLimits
 from api.requests import idempotent
 from moneyflow.accounts import users
 from moneyflow.accounts.known_passwords import LONGEST, SHORTEST
@@ -42,6 +42,13 @@ class Token(Body):
     """The body with the token of an activation link."""
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ActivationStep(Token):
+    """The body of an activation; an invited person chooses a password and a name with it."""
+
+    password: NewPassword | None = None
+    name: Name | None = None
 
 
 class Users:
@@ -85,15 +92,20 @@ class Users:
 class Activation:
     """The step from a mailed link to an active account."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, passwords: Passwords, limits: ClientLimits) -> None:
         self._database = database
+        self._passwords = passwords
+        self._limits = limits
 
     @public
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Activate the account that the token was mailed to."""
-        body = parse(read_body(request), Token)
+        """Activate the account that the token was mailed to; an invited person chooses a password and a name."""
+        self._limits.check_network(request, response, SIGN_INS)
+        body = parse(read_body(request), ActivationStep)
+        # Before the transaction: no connection is held while a password is hashed.
+        password_hash = self._passwords.hash(body.password.get_secret_value()) if body.password else None
         with self._database.transaction() as session:
-            activation = users.activate(session, body.token)
+            activation = users.activate(session, body.token, password_hash=password_hash, name=body.name)
         shown = {"user_id": activation.user_id, "activated_at": activation.activated_at}
         send(request, response, json_answer(shown))
 

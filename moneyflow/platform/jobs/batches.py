@@ -21,6 +21,7 @@ from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.jobs.store.batches import cancel_members
 from moneyflow.platform.queries import load_queries
+from moneyflow.platform.telemetry import origin
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,14 @@ _CANCELLED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A line of the request that made a batch, counted from 1, for which nothing was done; a reason without names."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """Status of a batch. `counts` holds the number of members in each state, now or, once it ended, at its end."""
 
@@ -52,6 +61,8 @@ class Status:
     cancel_reason: str | None
     created_at: datetime
     ended_at: datetime | None
+    #: The person who made it; None where no person did.
+    owner_id: UUID | None
 
     @property
     def total(self) -> int:
@@ -77,6 +88,8 @@ class Status:
 
 def open(session: Session, *, name: str, on_end: Job | None = None, on_failure: OnFailure = "continue") -> UUID:
     """Open a batch in the session's transaction and return its id; then `add` members and `seal` it.
+
+    It is of the person whose request the session works for, if any.
 
     `on_end` is inserted now and runs after the batch has ended. Its handler finds the batch with
     `batches.of(session, context.job_id)`, and how the members ended with `batches.status`.
@@ -127,6 +140,18 @@ def submit(
     batch_id = _insert(session, name=name, on_end=on_end, on_failure=on_failure, sealed=True)
     enqueue_many(session, jobs, batch_id=batch_id)
     return batch_id
+
+
+def refuse(session: Session, batch_id: UUID, refusals: Sequence[Refusal]) -> None:
+    """Keep which lines of the request that made the batch were refused, by the request itself or by a member."""
+    rows = [{"batch_id": batch_id, "line": refusal.line, "reason": refusal.reason} for refusal in refusals]
+    if rows:
+        session.execute_many(QUERIES["refuse"], rows)
+
+
+def refused(session: Session, batch_id: UUID) -> list[Refusal]:
+    """Return the refused lines, in order."""
+    return [Refusal(**row) for row in session.fetch_all(QUERIES["refused"], {"id": batch_id})]
 
 
 def cancel(session: Session, batch_id: UUID, *, reason: str) -> int:
@@ -180,7 +205,14 @@ def _insert(session: Session, *, name: str, on_end: Job | None, on_failure: OnFa
     end_job_id = _insert_end_job(session, on_end) if on_end is not None else None
     session.execute(
         QUERIES["open"],
-        {"id": batch_id, "name": name, "on_failure": on_failure, "sealed": sealed, "end_job_id": end_job_id},
+        {
+            "id": batch_id,
+            "name": name,
+            "owner_id": origin.current().actor_id,
+            "on_failure": on_failure,
+            "sealed": sealed,
+            "end_job_id": end_job_id,
+        },
     )
     session.after_commit(lambda: log.info("batch_opened", batch_id=str(batch_id), batch=name))
     return batch_id
