@@ -19,6 +19,7 @@ import pytest
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from ops.dev.stack.home import State
+from tests.support import retries
 from tests.support.checkout import copy_of_checkout
 from tests.support.processes import Processes, free_port
 from tests.support.waiting import eventually
@@ -67,8 +68,8 @@ class Clients:
         *others, last = self.replicas[first:] + self.replicas[:first]
         for replica in others:
             with suppress(httpx.ConnectError):
-                return client.post(f"{replica}/v1/users", json=person)
-        return client.post(f"{last}/v1/users", json=person)
+                return retries.post(client, f"{replica}/v1/users", json=person)
+        return retries.post(client, f"{last}/v1/users", json=person)
 
     def progress(self, more: int = 20) -> None:
         """Wait until that many more requests were answered, so that each part of a replacement is under load."""
