@@ -11,6 +11,7 @@ from api.guards import public
 from api.limits import LINKS, SIGN_UPS, ClientLimits
 from api.requests import idempotent
 from moneyflow.accounts import users
+from moneyflow.accounts.known_passwords import LONGEST, SHORTEST
 from moneyflow.accounts.names import person_name
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.gateways.mail.addresses import LONGEST_ADDRESS, LONGEST_NAME, normalized_address
@@ -20,8 +21,7 @@ from moneyflow.platform.http.idempotency import IdempotencyKeys, IdempotentReque
 
 Email = Annotated[str, Field(max_length=LONGEST_ADDRESS), AfterValidator(normalized_address)]
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(person_name)]
-#: NIST SP 800-63B: at least 8 characters, long passphrases welcome, no rules of composition.
-NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=256)]
+NewPassword = Annotated[SecretStr, Field(min_length=SHORTEST, max_length=LONGEST)]
 
 
 class SignUp(Body):

@@ -205,6 +205,8 @@ class Batch(SQLModel, table=True):
 
     id: UUID = Field(primary_key=True)
     name: str = Field(sa_type=Text)
+    #: The person who made it; None where no person did.
+    owner_id: UUID | None = None
     on_failure: str = Field(sa_type=Text)
     state: str = Field(default="open", sa_type=Text, sa_column_kwargs={"server_default": text("'open'")})
     #: Complete: it may end once its members have.
@@ -215,6 +217,16 @@ class Batch(SQLModel, table=True):
     cancel_reason: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = moment(default_now=True)
     ended_at: datetime | None = moment(nullable=True)
+
+
+class BatchRefusal(SQLModel, table=True):
+    """A line of the request that made a batch for which nothing was done, and why. SECURITY: no personal data."""
+
+    __tablename__ = "batch_refusals"
+
+    batch_id: UUID = Field(sa_column=Column(ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True))
+    line: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    reason: str = Field(sa_type=Text)
 
 
 class JobStart(SQLModel, table=True):
