@@ -5,7 +5,7 @@ from typing import Any
 import falcon
 
 from api.answers import send
-from api.guards import public
+from api.guards import owner_scope, signed_in
 from api.paths import id_of
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
@@ -14,17 +14,17 @@ from moneyflow.platform.jobs.batches import Status
 
 
 class Batch:
-    """A batch that a request has left. Its id is the permission to read its state."""
+    """A batch that a request has left: for its owner and administrators."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @public
+    @signed_in
     def on_get(self, request: falcon.Request, response: falcon.Response, batch_id: str) -> None:
         """Return state, counts, progress, end job and times; nothing of its jobs."""
         parsed = id_of("batch", batch_id, found="the answer that made it")
         with self._database.transaction() as session:
-            status = batches.status(session, parsed)
+            status = batches.owned(owner_scope(request, session), parsed)
         send(request, response, json_answer(_shown(status)))
 
 

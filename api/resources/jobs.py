@@ -7,25 +7,26 @@ import falcon
 from psycopg.rows import DictRow
 
 from api.answers import send
-from api.guards import public
+from api.guards import optionally_signed_in, owner_scope
 from api.paths import file_url, id_of
 from api.resources.batches import progress_of
+from moneyflow.jobs import registry as contracts
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.public_errors import public_error
 from moneyflow.platform.jobs.store.status import job_status
 
-_MAIL_OUTCOMES = frozenset({"bounced", "suppressed"})
 _TIMES = ("enqueued_at", "due_at", "started_at", "finished_at")
 
 
 class Job:
-    """A job that a request has left. Its id is the permission to read its state."""
+    """A job that a request has left: for its owner and administrators; one of an anonymous request by its id."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @public
+    @optionally_signed_in
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Return state, attempt, progress, times, and the result or the error; nothing of the payload.
 
@@ -33,21 +34,26 @@ class Job:
         """
         parsed = id_of("job", job_id, found="the header Location of the answer that made it")
         with self._database.transaction() as session:
-            status = job_status(session, parsed)
-            if status["waits_for"] == "batch":
-                status["progress"] = _progress_of_batch(session, parsed)
-        send(request, response, json_answer(_shown(status)))
+            row = job_status(owner_scope(request, session), parsed)
+            if row["waits_for"] == "batch":
+                row["progress"] = _progress_of_batch(session, parsed)
+        send(request, response, json_answer(_shown(row)))
 
 
-def _shown(status: DictRow) -> dict[str, Any]:
+def _shown(row: DictRow) -> dict[str, Any]:
+    if row["is_for_strangers"]:
+        # SECURITY: neither how it ended nor when it ran, by which strangers would learn whether an address has an
+        # account.
+        return {"id": row["id"], "state": "done" if row["is_done"] else "accepted"}
     return {
-        "id": status["id"],
-        "state": status["state"],
-        "attempt": status["attempt"],
-        "progress": status["progress"],
-        "result": _linked(_public(status["result"])),
-        "error": _error(status),
-        **{name: status[name] for name in _TIMES},
+        "id": row["id"],
+        "kind": row["kind"],
+        "state": row["state"],
+        "attempt": row["attempt"],
+        "progress": row["progress"],
+        "result": _linked(_public(row["kind"], row["result"])),
+        "error": _error(row),
+        **{name: row[name] for name in _TIMES},
     }
 
 
@@ -57,12 +63,13 @@ def _progress_of_batch(session: Session, end_job_id: UUID) -> dict[str, Any] | N
     return progress_of(batches.status(session, batch_id)) if batch_id else None
 
 
-def _public(result: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return of a mail that bounced only that it was not sent.
-
-    SECURITY: a suppressed mail shows that the address has an account, and a reply shows what its mail server says.
-    """
-    return {"sent": False} if result and result.get("outcome") in _MAIL_OUTCOMES else result
+def _public(kind: str, result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the members of the result that its contract makes public; nothing where this process has no contract."""
+    contract = contracts.get(kind)
+    if contract is None or result is None:
+        return None
+    public = contract.public_result
+    return result if public is None else {name: value for name, value in result.items() if name in public}
 
 
 def _linked(result: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -73,8 +80,9 @@ def _linked(result: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**result, "file": {**file, "url": file_url(file["id"])}}
 
 
-def _error(status: DictRow) -> dict[str, str] | None:
-    """Return why the last attempt failed; the text is redacted and cut already. A job that succeeded has none."""
-    if status["error_class"] is None:
+def _error(row: DictRow) -> dict[str, str] | None:
+    """Return why the last attempt failed, by its public code and sentence. A job that succeeded has no error."""
+    if row["error_class"] is None:
         return None
-    return {"class": status["error_class"], "message": status["error_message"]}
+    public = public_error(row["error_class"])
+    return {"code": public.code, "message": public.message}
