@@ -1,22 +1,42 @@
 """`/v1/jobs/{id}`: the state of a job."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import falcon
 from psycopg.rows import DictRow
+from typing_extensions import TypedDict
 
 from api.answers import send
+from api.descriptions import describes
 from api.guards import public
 from api.paths import file_url, id_of
-from api.resources.batches import progress_of
+from api.resources.batches import ProgressView, progress_of
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.store.status import job_status
 
 _MAIL_OUTCOMES = frozenset({"bounced", "suppressed"})
-_TIMES = ("enqueued_at", "due_at", "started_at", "finished_at")
+
+
+JobErrorView = TypedDict("JobErrorView", {"class": str, "message": str})
+
+
+class JobView(TypedDict):
+    """A job; `result` is there once it has succeeded, `error` says why its last attempt failed."""
+
+    id: UUID
+    state: str
+    attempt: int
+    progress: ProgressView | None
+    result: dict[str, Any] | None
+    error: JobErrorView | None
+    enqueued_at: datetime
+    due_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
 
 
 class Job:
@@ -26,6 +46,7 @@ class Job:
         self._database = database
 
     @public
+    @describes("read_job", answers={200: JobView})
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Return state, attempt, progress, times, and the result or the error; nothing of the payload.
 
@@ -39,7 +60,7 @@ class Job:
         send(request, response, json_answer(_shown(status)))
 
 
-def _shown(status: DictRow) -> dict[str, Any]:
+def _shown(status: DictRow) -> JobView:
     return {
         "id": status["id"],
         "state": status["state"],
@@ -47,11 +68,14 @@ def _shown(status: DictRow) -> dict[str, Any]:
         "progress": status["progress"],
         "result": _linked(_public(status["result"])),
         "error": _error(status),
-        **{name: status[name] for name in _TIMES},
+        "enqueued_at": status["enqueued_at"],
+        "due_at": status["due_at"],
+        "started_at": status["started_at"],
+        "finished_at": status["finished_at"],
     }
 
 
-def _progress_of_batch(session: Session, end_job_id: UUID) -> dict[str, Any] | None:
+def _progress_of_batch(session: Session, end_job_id: UUID) -> ProgressView | None:
     """Return the progress of the batch whose end the job waits for."""
     batch_id = batches.of(session, end_job_id)
     return progress_of(batches.status(session, batch_id)) if batch_id else None
@@ -73,7 +97,7 @@ def _linked(result: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**result, "file": {**file, "url": file_url(file["id"])}}
 
 
-def _error(status: DictRow) -> dict[str, str] | None:
+def _error(status: DictRow) -> JobErrorView | None:
     """Return why the last attempt failed; the text is redacted and cut already. A job that succeeded has none."""
     if status["error_class"] is None:
         return None

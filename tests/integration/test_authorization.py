@@ -39,6 +39,7 @@ _MATRIX = {
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
+    ("GET", "/openapi.json"): _PUBLIC,
 }
 
 App = falcon.App[falcon.Request, falcon.Response]

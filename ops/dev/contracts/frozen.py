@@ -15,7 +15,7 @@ import orjson
 from moneyflow.platform.errors import UnreadableError
 from moneyflow.platform.events.contract import Event
 from moneyflow.platform.jobs.contract import Job
-from ops.dev.contracts.samples import sample
+from moneyflow.platform.samples import sample
 
 #: Where the files are in a checkout.
 FOLDER = Path("tests/contracts")
