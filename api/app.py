@@ -13,6 +13,7 @@ from api.limits import ClientLimits
 from api.openapi import Operation
 from api.problems import install_problems
 from api.resources.batches import Batch
+from api.resources.docs import Docs, DocsFile, Problems
 from api.resources.documents import OpenApi
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
@@ -81,6 +82,9 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/readyz", Ready([database.check]))
     add("/metrics", Metrics(services.multiprocess_directory))
     add("/openapi.json", OpenApi(operations))
+    add("/docs", Docs())
+    add("/docs/problems", Problems())
+    add("/docs/{name}", DocsFile())
     return app
 
 

@@ -40,10 +40,20 @@ class Kind:
         """Return the title as one word."""
         return "".join(word.capitalize() for word in self.title.split())
 
+    @property
+    def type(self) -> str:
+        """Return the `type` of its problems."""
+        return type_of(self.title)
+
+    @property
+    def anchor(self) -> str:
+        """Return the place on the page that explains it."""
+        return self.type.partition("#")[2]
+
     def example(self) -> dict[str, Any]:
         """Return a problem of this kind."""
         return {
-            "type": type_of(self.title),
+            "type": self.type,
             "title": self.title,
             "status": self.status,
             "detail": self.meaning,
@@ -63,7 +73,7 @@ def _of_framework(status: HTTPStatus, meaning: str) -> Kind:
 
 MALFORMED = _of_framework(HTTPStatus.BAD_REQUEST, "The request is malformed, such as a body that is not JSON.")
 NO_SUCH_METHOD = _of_framework(
-    HTTPStatus.METHOD_NOT_ALLOWED, "The address takes other methods; they are in the header `Allow`."
+    HTTPStatus.METHOD_NOT_ALLOWED, "The address takes other methods; they are in the header Allow."
 )
 TOO_LARGE = _of_framework(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than this route takes.")
 NO_JSON = _of_framework(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type of the body is not application/json.")
@@ -110,7 +120,7 @@ def response_name(kinds: list[Kind]) -> str:
 
 def response(kinds: list[Kind]) -> dict[str, Any]:
     """Return the response that any of these problems, which have one status, is."""
-    types = {"properties": {"type": {"enum": [type_of(kind.title) for kind in kinds]}}}
+    types = {"properties": {"type": {"enum": [kind.type for kind in kinds]}}}
     schema = {"allOf": [{"$ref": "#/components/schemas/Problem"}, types]}
     examples = {kind.name: {"value": kind.example()} for kind in kinds}
     return {

@@ -50,7 +50,7 @@ class Operation:
         return {
             "operationId": self.description.operation_id,
             "tags": [self.tag],
-            "summary": summary.replace("\n", " "),
+            "summary": summary.replace("\n", " ").replace("`", ""),
             **({"description": rest} if rest else {}),
             "parameters": [*self._headers(), *self._path_and_query(schemas)],
             **body,

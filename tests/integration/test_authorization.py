@@ -40,6 +40,9 @@ _MATRIX = {
     ("GET", "/readyz"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
     ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/docs"): _PUBLIC,
+    ("GET", "/docs/problems"): _PUBLIC,
+    ("GET", "/docs/{name}"): _PUBLIC,
 }
 
 App = falcon.App[falcon.Request, falcon.Response]
