@@ -20,6 +20,7 @@ from api.resources.health import Alive, Metrics, Ready
 from api.resources.jobs import Job
 from api.resources.me import Me, OwnPassword
 from api.resources.password_resets import PasswordResetConfirmation, PasswordResets
+from api.resources.schemas import Schema, Schemas
 from api.resources.sessions import OwnSession, OwnSessions
 from api.resources.users import Activation, ActivationResend, Users
 from moneyflow.accounts.password_changes import PasswordChanges
@@ -82,6 +83,8 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/readyz", Ready([database.check]))
     add("/metrics", Metrics(services.multiprocess_directory))
     add("/openapi.json", OpenApi(operations))
+    add("/schemas/", Schemas())
+    add("/schemas/{type}/{version}", Schema())
     add("/docs", Docs())
     add("/docs/problems", Problems())
     add("/docs/{name}", DocsFile())

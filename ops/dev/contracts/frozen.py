@@ -47,11 +47,7 @@ def path_of(contract: Contract) -> Path:
 
 def schema_of(contract: Contract) -> Schema:
     """Return the JSON Schema of what the contract stores, without texts that decide on no value."""
-    schema = _bare(contract.model_json_schema())
-    for name in contract.payload_outside:
-        schema["properties"].pop(name, None)
-    stored = {"required": sorted(schema["properties"])}  # Fields with a default are stored too.
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, **stored}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_bare(contract.stored_schema())}
 
 
 def freeze(root: Path, contracts: Iterable[Contract], *, overwrite: bool = False) -> list[Path]:
