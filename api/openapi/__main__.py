@@ -1,5 +1,6 @@
 """`python -m api.openapi`: print the document; it takes no server and no setting."""
 
+import logging
 import sys
 
 import falcon.testing
@@ -17,5 +18,5 @@ def app() -> falcon.App[falcon.Request, falcon.Response]:
 
 
 if __name__ == "__main__":
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sys.stdout.buffer.write(falcon.testing.simulate_get(app(), "/openapi.json").content)
