@@ -26,7 +26,7 @@ from moneyflow.platform.telemetry import origin
 #: The header that a browser sends with each request that changes something by cookie. SECURITY: no form and no link of
 #: another site can send it, and CORS lets only the configured origins.
 CSRF_HEADER = "X-CSRF-Protection"
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
 R = TypeVar("R", bound=Callable[..., None])
@@ -127,7 +127,7 @@ class Guards:
             return None
         if session is None:
             raise UnauthenticatedError("sign in by POST /v1/sessions, and send its cookie or its bearer token")
-        if by_cookie and request.method not in _SAFE and not request.get_header(CSRF_HEADER):
+        if by_cookie and request.method not in SAFE_METHODS and not request.get_header(CSRF_HEADER):
             raise ForbiddenError(f"a request by cookie that changes something needs the header {CSRF_HEADER}: 1")
         return Caller(user_id=UUID(session.user_id), session=session, by_cookie=by_cookie)
 

@@ -3,6 +3,7 @@
 import falcon
 
 from api.answers import send
+from api.descriptions import Content, describes
 from api.guards import owner_scope, signed_in
 from api.paths import id_of
 from moneyflow.platform.database import Database
@@ -17,6 +18,12 @@ class File:
         self._database = database
 
     @signed_in
+    @describes(
+        "read_file",
+        answers={200: Content("*/*")},
+        etag=True,
+        headers={"Content-Disposition": "The name of the file."},
+    )
     def on_get(self, request: falcon.Request, response: falcon.Response, file_id: str) -> None:
         """Return the file as a download; 304 when the client has it already."""
         parsed = id_of("file", file_id, found="the `url` in a job's result")

@@ -1,15 +1,18 @@
 """`/v1/jobs/{id}`: the state of a job."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 import falcon
 from psycopg.rows import DictRow
+from typing_extensions import TypedDict
 
 from api.answers import send
+from api.descriptions import describes
 from api.guards import optionally_signed_in, owner_scope
 from api.paths import file_url, id_of
-from api.resources.batches import progress_of
+from api.resources.batches import ProgressView, progress_of
 from moneyflow.jobs import registry as contracts
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.http.answers import json_answer
@@ -17,7 +20,35 @@ from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.public_errors import public_error
 from moneyflow.platform.jobs.store.status import job_status
 
-_TIMES = ("enqueued_at", "due_at", "started_at", "finished_at")
+
+class JobErrorView(TypedDict):
+    """Why a job failed: a code for programs, and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class JobView(TypedDict):
+    """A job of the caller; `result` is there once it has succeeded, `error` says why its last attempt failed."""
+
+    id: UUID
+    kind: str
+    state: str
+    attempt: int
+    progress: ProgressView | None
+    result: dict[str, Any] | None
+    error: JobErrorView | None
+    enqueued_at: datetime
+    due_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class StrangersJobView(TypedDict):
+    """A job of a request without a session."""
+
+    id: UUID
+    state: Literal["accepted", "done"]
 
 
 class Job:
@@ -27,6 +58,7 @@ class Job:
         self._database = database
 
     @optionally_signed_in
+    @describes("read_job", answers={200: JobView | StrangersJobView})
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Return state, attempt, progress, times, and the result or the error; nothing of the payload.
 
@@ -40,7 +72,7 @@ class Job:
         send(request, response, json_answer(_shown(row)))
 
 
-def _shown(row: DictRow) -> dict[str, Any]:
+def _shown(row: DictRow) -> JobView | StrangersJobView:
     if row["is_for_strangers"]:
         # SECURITY: neither how it ended nor when it ran, by which strangers would learn whether an address has an
         # account.
@@ -53,11 +85,14 @@ def _shown(row: DictRow) -> dict[str, Any]:
         "progress": row["progress"],
         "result": _linked(_public(row["kind"], row["result"])),
         "error": _error(row),
-        **{name: row[name] for name in _TIMES},
+        "enqueued_at": row["enqueued_at"],
+        "due_at": row["due_at"],
+        "started_at": row["started_at"],
+        "finished_at": row["finished_at"],
     }
 
 
-def _progress_of_batch(session: Session, end_job_id: UUID) -> dict[str, Any] | None:
+def _progress_of_batch(session: Session, end_job_id: UUID) -> ProgressView | None:
     """Return the progress of the batch whose end the job waits for."""
     batch_id = batches.of(session, end_job_id)
     return progress_of(batches.status(session, batch_id)) if batch_id else None
@@ -80,7 +115,7 @@ def _linked(result: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**result, "file": {**file, "url": file_url(file["id"])}}
 
 
-def _error(row: DictRow) -> dict[str, str] | None:
+def _error(row: DictRow) -> JobErrorView | None:
     """Return why the last attempt failed, by its public code and sentence. A job that succeeded has no error."""
     if row["error_class"] is None:
         return None

@@ -40,6 +40,12 @@ _MATRIX = {
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
+    ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/schemas/"): _PUBLIC,
+    ("GET", "/schemas/{type}/{version}"): _PUBLIC,
+    ("GET", "/docs"): _PUBLIC,
+    ("GET", "/docs/problems"): _PUBLIC,
+    ("GET", "/docs/{name}"): _PUBLIC,
 }
 
 

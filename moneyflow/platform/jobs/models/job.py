@@ -223,8 +223,6 @@ class Batch(SQLModel, table=True):
     #: Complete: it may end once its members have.
     sealed: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     end_job_id: UUID | None = None
-    #: The user whose request opened the batch, and who may read its state.
-    owner_id: UUID | None = None
     #: The number of members in each state, written when the batch ends.
     counts: dict[str, Any] | None = Field(sa_column=Column(JSONB, nullable=True))
     cancel_reason: str | None = Field(default=None, sa_type=Text)
