@@ -34,8 +34,8 @@ STATEMENT_TIMEOUT_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 60
 
-#: Seconds after which a pool gives up an attempt to reconnect, and the next session begins a new one. The pool waits twice
-#: as long after each failure of one attempt: after a long outage a process would refuse work for minutes more.
+#: Seconds after which a pool gives up an attempt to reconnect, and the next session begins a new one. The pool waits
+#: twice as long after each failure of one attempt: after a long outage a process would refuse work for minutes more.
 _RECONNECT_SECONDS = 2.0
 
 #: PostgreSQL's port where a connection string names none.
