@@ -2,12 +2,15 @@
 
 from http import HTTPStatus
 from typing import Annotated
+from uuid import UUID
 
 import falcon
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.answers import send
 from api.bodies import Body, parse, read_body
+from api.descriptions import describes
 from api.guards import administrators, caller_of
 from api.paths import batch_url
 from api.requests import idempotent
@@ -26,14 +29,20 @@ _MAX_BYTES = 1024 * 1024
 class InvitedPerson(Body):
     """A person to invite. What is in the fields is checked person by person: a line that is refused stops no other."""
 
-    email: Annotated[str, Field(max_length=1000)]
-    name: Annotated[str, Field(max_length=1000)]
+    email: Annotated[str, Field(max_length=1000, examples=["bob@mail.example"])]
+    name: Annotated[str, Field(max_length=1000, examples=["Bob Barker"])]
 
 
 class Invitations(Body):
     """The body of a request that invites people."""
 
     users: Annotated[tuple[InvitedPerson, ...], Field(min_length=1, max_length=MOST_PEOPLE, strict=False)]
+
+
+class AcceptedBatch(TypedDict):
+    """A batch that will do the work; `GET /v1/batches/{batch_id}` shows how far it is."""
+
+    batch_id: UUID
 
 
 class UsersBatch:
@@ -44,6 +53,7 @@ class UsersBatch:
         self._keys = keys
 
     @administrators
+    @describes("invite_users", body=Invitations, answers={202: AcceptedBatch}, idempotent=True)
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Invite people: 202 with the batch, which shows the progress and who was refused."""
         content = read_body(request, _MAX_BYTES)
@@ -55,6 +65,6 @@ class UsersBatch:
             if answer is None:
                 batch_id = invitations.invite(session, people)
                 headers = {"Location": batch_url(batch_id)}
-                accepted = json_answer({"batch_id": batch_id}, status=HTTPStatus.ACCEPTED, headers=headers)
-                answer = once.keep(session, accepted)
+                shown: AcceptedBatch = {"batch_id": batch_id}
+                answer = once.keep(session, json_answer(shown, status=HTTPStatus.ACCEPTED, headers=headers))
         send(request, response, answer)

@@ -5,20 +5,22 @@ from typing import Annotated
 import falcon
 from pydantic import Field, SecretStr
 
-from api.answers import accepted, send
+from api.answers import Accepted, accepted, send
 from api.bodies import Body, parse, read_body
+from api.descriptions import describes
 from api.guards import caller_of, signed_in
 from api.limits import LINKS, SIGN_INS, ClientLimits
-from api.resources.me import profile_answer
+from api.resources.me import ProfileView, profile_answer
 from api.resources.users import Email, Token
 from moneyflow.accounts.email_changes import EmailChanges
+from moneyflow.platform.errors import BusyError, ConflictError
 
 
 class EmailChange(Body):
     """The body of a change of the address."""
 
     email: Email
-    current_password: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    current_password: Annotated[SecretStr, Field(min_length=1, max_length=256, examples=["correct horse battery"])]
 
 
 class OwnEmail:
@@ -29,6 +31,7 @@ class OwnEmail:
         self._limits = limits
 
     @signed_in
+    @describes("change_email", body=EmailChange, answers={202: Accepted}, limited=True, errors=(BusyError,))
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         """Mail a link to the new address: 202, whether or not it has an account; the address is changed by the link."""
         self._limits.check_network(request, response, LINKS)
@@ -54,6 +57,9 @@ class OwnEmailConfirmation:
         self._limits = limits
 
     @signed_in
+    @describes(
+        "confirm_email", body=Token, answers={200: ProfileView}, etag=True, limited=True, errors=(ConflictError,)
+    )
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Change the address; return the profile. All other sessions of the user end."""
         self._limits.check_network(request, response, SIGN_INS)

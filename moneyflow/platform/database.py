@@ -35,6 +35,10 @@ STATEMENT_TIMEOUT_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 60
 
+#: Seconds after which a pool gives up an attempt to reconnect, and the next session begins a new one. The pool waits
+#: twice as long after each failure of one attempt: after a long outage a process would refuse work for minutes more.
+_RECONNECT_SECONDS = 2.0
+
 #: PostgreSQL's port where a connection string names none.
 _USUAL_PORT = 5432
 
@@ -243,6 +247,7 @@ class Database:
             min_size=min(2, size),
             max_size=size,
             timeout=timeout_seconds,
+            reconnect_timeout=_RECONNECT_SECONDS,
             connection_class=PooledConnection,
             check=check,
             configure=PooledConnection.configured,

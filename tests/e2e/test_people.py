@@ -5,11 +5,9 @@ from typing import Any
 
 import httpx
 
-from moneyflow.accounts.sessions import Sessions
 from moneyflow.platform.database import Database
-from moneyflow.platform.ids import new_id
 from moneyflow.settings import AllSettings
-from tests.support import mails
+from tests.support import callers, mails
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
 
@@ -26,13 +24,6 @@ def _mailed(settings: AllSettings, address: str) -> tuple[str, str]:
     return mail["Subject"], mail["Text"].partition("#token=")[2].partition("\n")[0].strip()
 
 
-def _administrator(settings: AllSettings) -> dict[str, str]:
-    sessions = Sessions(settings)
-    token, _ = sessions.start(user_id=new_id(), role="administrator", client="a test")
-    sessions.close()
-    return {"Authorization": f"Bearer {token}"}
-
-
 def _signed_in(client: httpx.Client, email: str) -> dict[str, str]:
     answer = client.post("/v1/sessions", json={"email": email, "password": _PASSWORD, "transport": "bearer"})
     assert answer.status_code == 201, answer.text
@@ -45,7 +36,7 @@ def test_an_invited_person_chooses_a_password_and_then_another_address(
     processes.relay(wait_ready=False)
     processes.worker()
     api = processes.api()
-    bob, other, administrator = _address(), _address(), _administrator(platform)
+    bob, other, administrator = _address(), _address(), callers.administrator(platform)
     with httpx.Client(base_url=f"http://127.0.0.1:{api.port}", timeout=15, trust_env=False) as client:
 
         def batch(location: str) -> Any:

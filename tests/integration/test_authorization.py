@@ -11,15 +11,19 @@ import pytest
 from api.app import create_app
 from api.guards import Audience, audience_of
 from moneyflow.accounts.sessions import Sessions
+from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs.store import files
 from moneyflow.platform.telemetry.origin import Origin, working_for
 from moneyflow.settings import AllSettings
 from tests.support.servers import RealServers
 from tests.support.services import services
 
 _PUBLIC, _SIGNED_IN, _ADMINISTRATORS = Audience.PUBLIC, Audience.SIGNED_IN, Audience.ADMINISTRATORS
+_GUARDED = {_SIGNED_IN, _ADMINISTRATORS}
 
 #: Every route with the callers of each method. A new route needs a row.
 _MATRIX = {
@@ -38,14 +42,28 @@ _MATRIX = {
     ("POST", "/v1/sessions"): _PUBLIC,
     ("GET", "/v1/sessions"): _SIGNED_IN,
     ("DELETE", "/v1/sessions/{session_id}"): _SIGNED_IN,
-    # The id of a job or a file is the permission to read it.
-    ("GET", "/v1/jobs/{job_id}"): _PUBLIC,
+    # A stranger reads by its id that a job of an anonymous request was accepted, and later done.
+    ("GET", "/v1/jobs/{job_id}"): Audience.OPTIONALLY_SIGNED_IN,
     ("GET", "/v1/batches/{batch_id}"): _SIGNED_IN,
-    ("GET", "/v1/files/{file_id}"): _PUBLIC,
+    ("GET", "/v1/files/{file_id}"): _SIGNED_IN,
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
+    ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/schemas/"): _PUBLIC,
+    ("GET", "/schemas/{type}/{version}"): _PUBLIC,
+    ("GET", "/docs"): _PUBLIC,
+    ("GET", "/docs/problems"): _PUBLIC,
+    ("GET", "/docs/{name}"): _PUBLIC,
 }
+
+
+class _AnyId(dict[str, UUID]):
+    """An id that there is not, for each parameter of a path."""
+
+    def __missing__(self, _: str) -> UUID:
+        return new_id()
+
 
 App = falcon.App[falcon.Request, falcon.Response]
 
@@ -80,9 +98,9 @@ def test_every_route_has_a_row_in_the_matrix_and_serves_exactly_those_callers(ap
     assert _routes(app) == _MATRIX
 
 
-@pytest.mark.parametrize(("method", "path"), [key for key, audience in _MATRIX.items() if audience is not _PUBLIC])
+@pytest.mark.parametrize(("method", "path"), [key for key, audience in _MATRIX.items() if audience in _GUARDED])
 def test_a_guarded_route_refuses_who_is_not_served(method: str, path: str, app: App, sessions: Sessions) -> None:
-    client, address = falcon.testing.TestClient(app), _with_id(path, new_id())
+    client, address = falcon.testing.TestClient(app), path.format_map(_AnyId())
     ended, session = sessions.start(user_id=new_id(), role="administrator", client="a test")
     sessions.end_all(UUID(session.user_id))
     user, _ = sessions.start(user_id=new_id(), role="user", client="a test")
@@ -106,10 +124,23 @@ def _foreign_batch(_: Sessions, database: Database) -> UUID:
         return batches.submit(session, [], name="of another user")
 
 
+def _foreign_job(_: Sessions, database: Database) -> UUID:
+    with working_for(Origin(actor_id=str(new_id()))), database.transaction() as session:
+        return enqueue(session, Purge())
+
+
+def _foreign_file(sessions: Sessions, database: Database) -> UUID:
+    job_id = _foreign_job(sessions, database)
+    with database.transaction() as session:
+        return UUID(files.store(session, job_id, files.File(name="a.csv", content=b"a"))["file"]["id"])
+
+
 #: What makes a thing of another user, for each guarded route with an id, and whether administrators reach it.
 _FOREIGN: dict[tuple[str, str], tuple[Callable[[Sessions, Database], UUID], bool]] = {
     ("DELETE", "/v1/sessions/{session_id}"): (_foreign_session, False),
+    ("GET", "/v1/jobs/{job_id}"): (_foreign_job, True),
     ("GET", "/v1/batches/{batch_id}"): (_foreign_batch, True),
+    ("GET", "/v1/files/{file_id}"): (_foreign_file, True),
 }
 
 
@@ -126,18 +157,13 @@ def test_a_foreign_id_is_answered_like_a_missing_one(
 
     def answer(role: str, found: UUID) -> tuple[int, str]:
         token, _ = sessions.start(user_id=new_id(), role=role, client="a test")
-        address, headers = _with_id(path, found), {"Authorization": f"Bearer {token}"}
+        address, headers = re.sub(r"\{\w+\}", str(found), path), {"Authorization": f"Bearer {token}"}
         answered = falcon.testing.TestClient(app).simulate_request(method, address, headers=headers)
         return answered.status_code, answered.text.replace(str(found), "ID").partition('"instance"')[0]
 
     assert answer("user", foreign) == answer("user", missing)
     assert answer("user", foreign)[0] == 404
     assert (answer("administrator", foreign)[0] == 200) is administrators_may
-
-
-def _with_id(path: str, found: UUID) -> str:
-    """Return the address of a thing: each parameter of the route is this id."""
-    return re.sub(r"\{\w+\}", str(found), path)
 
 
 def test_a_responder_that_does_not_say_whom_it_serves_keeps_the_application_from_starting(
