@@ -281,4 +281,5 @@ def test_a_removed_member_of_a_real_answer_breaks_it() -> None:
     assert set(breaking_changes(current, changed)) == {
         "GET /v1/users/me: the answer 200/role was removed",
         "PATCH /v1/users/me: the answer 200/role was removed",
+        "POST /v1/users/me/email/confirm: the answer 200/role was removed",
     }
