@@ -311,7 +311,8 @@ def test_every_declared_mail_is_rendered_from_the_values_that_it_is_sent_with(
     user_id, job_id = _stored(database), new_id()
     with psycopg.connect(settings.conninfo("app", application_name="test")) as api:
         api.execute(
-            "insert into email_changes (id, user_id, new_email, expires_at) values (%s, %s, 'n@mail.example', 'infinity')",
+            "insert into email_changes (id, user_id, new_email, expires_at) "
+            "values (%s, %s, 'n@mail.example', 'infinity')",
             [job_id, user_id],
         )
 
