@@ -129,5 +129,8 @@ class Operation:
         if self.audience is Audience.PUBLIC:
             return []
         cookie: dict[str, list[str]] = {"cookie": []}
-        signed_in: list[dict[str, list[str]]] = [{"bearer": []}, cookie if self.method in SAFE_METHODS else cookie | {"csrf": []}]
+        signed_in: list[dict[str, list[str]]] = [
+            {"bearer": []},
+            cookie if self.method in SAFE_METHODS else cookie | {"csrf": []},
+        ]
         return ([{}] if self.audience is Audience.OPTIONALLY_SIGNED_IN else []) + signed_in
