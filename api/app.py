@@ -17,12 +17,15 @@ from api.resources.docs import Docs, DocsFile, Problems
 from api.resources.documents import OpenApi
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
+from api.resources.invitations import UsersBatch
 from api.resources.jobs import Job
 from api.resources.me import Me, OwnPassword
+from api.resources.own_email import OwnEmail, OwnEmailConfirmation
 from api.resources.password_resets import PasswordResetConfirmation, PasswordResets
 from api.resources.schemas import Schema, Schemas
 from api.resources.sessions import OwnSession, OwnSessions
 from api.resources.users import Activation, ActivationResend, Users
+from moneyflow.accounts.email_changes import EmailChanges
 from moneyflow.accounts.password_changes import PasswordChanges
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
@@ -68,10 +71,14 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     )
     changes = PasswordChanges(database=database, sessions=sessions, passwords=passwords)
     add("/v1/users", Users(database, keys, passwords, limits))
-    add("/v1/users/activation", Activation(database))
+    add("/v1/users/batch", UsersBatch(database, keys))
+    add("/v1/users/activation", Activation(database, passwords, limits))
     add("/v1/users/activation/resend", ActivationResend(database, limits))
     add("/v1/users/me", Me(database, sessions, cookie))
     add("/v1/users/me/password", OwnPassword(changes, cookie))
+    emails = EmailChanges(database=database, sessions=sessions, passwords=passwords)
+    add("/v1/users/me/email", OwnEmail(emails, limits))
+    add("/v1/users/me/email/confirm", OwnEmailConfirmation(emails, limits))
     add("/v1/password-resets", PasswordResets(database, changes, limits))
     add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
     add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))

@@ -1,6 +1,6 @@
 """`/v1/batches/{id}`: how far the jobs of a batch have come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from api.paths import id_of
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.jobs import batches
-from moneyflow.platform.jobs.batches import Status
+from moneyflow.platform.jobs.batches import Refusal, Status
 
 
 class ProgressView(TypedDict):
@@ -25,6 +25,13 @@ class ProgressView(TypedDict):
     note: str | None
 
 
+class RefusalView(TypedDict):
+    """A line of the request that made the batch, counted from 1, for which nothing was done, and why."""
+
+    line: int
+    reason: str
+
+
 class BatchView(TypedDict):
     """A batch of jobs; `counts` has the number of jobs in each state."""
 
@@ -33,6 +40,7 @@ class BatchView(TypedDict):
     sealed: bool
     counts: Mapping[str, int]
     progress: ProgressView
+    refused: list[RefusalView]
     end_job_id: UUID | None
     created_at: datetime
     ended_at: datetime | None
@@ -47,14 +55,15 @@ class Batch:
     @signed_in
     @describes("read_batch", answers={200: BatchView})
     def on_get(self, request: falcon.Request, response: falcon.Response, batch_id: str) -> None:
-        """Return state, counts, progress, end job and times; nothing of its jobs."""
+        """Return state, counts, progress, end job, times and refused lines; nothing of its jobs."""
         parsed = id_of("batch", batch_id, found="the answer that made it")
         with self._database.transaction() as session:
             status = batches.owned(owner_scope(request, session), parsed)
-        send(request, response, json_answer(_shown(status)))
+            refused = batches.refused(session, parsed)
+        send(request, response, json_answer(_shown(status, refused)))
 
 
-def _shown(status: Status) -> BatchView:
+def _shown(status: Status, refused: Sequence[Refusal]) -> BatchView:
     # SECURITY: without name and reason of a cancel, which are for operators.
     return {
         "id": status.id,
@@ -62,6 +71,7 @@ def _shown(status: Status) -> BatchView:
         "sealed": status.sealed,
         "counts": status.counts,
         "progress": progress_of(status),
+        "refused": [{"line": one.line, "reason": one.reason} for one in refused],
         "end_job_id": status.end_job_id,
         "created_at": status.created_at,
         "ended_at": status.ended_at,

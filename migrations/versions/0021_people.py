@@ -15,7 +15,6 @@ alter table user_tokens add column job_id uuid;
 alter table mail_suppressions drop constraint mail_suppressions_user_id_fkey,
     add constraint mail_suppressions_user_id_fkey
         foreign key (user_id) references users on delete cascade on update cascade;
-alter table batches add column owner_id uuid;
 
 create table sent_mails (
     user_id uuid not null references users on delete cascade,
@@ -64,7 +63,6 @@ grant select on batch_refusals to {operator};
 _DOWN = """
 drop table batch_refusals, invitations, email_changes, sent_mails;
 drop index users_inactive_idx;
-alter table batches drop column owner_id;
 alter table mail_suppressions drop constraint mail_suppressions_user_id_fkey,
     add constraint mail_suppressions_user_id_fkey foreign key (user_id) references users on delete cascade;
 alter table user_tokens drop column job_id;

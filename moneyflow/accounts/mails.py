@@ -46,9 +46,10 @@ def send(
         UnavailableError: the mail may be sent later.
         PermanentError: the mail can never be sent.
     """
-    row = _recipient(session, user_id)
+    row = _recipient(session, mail, user_id=user_id, job_id=job_id)
     if row is None:
-        return {"sent": False, "reason": "the account does not exist any more"}
+        what = "change of e-mail" if mail.is_of_email_change else "account"
+        return {"sent": False, "reason": f"the {what} does not exist any more"}
     suppression = suppressions.find(session, settings, row["email"])
     if suppression is not None:
         metrics.emails.labels(mail.name, "suppressed").inc()
@@ -60,6 +61,8 @@ def send(
     composed = _composed(session, settings, mail, row, job_id=job_id)
     session.commit()
     bounce = mailer.send(composed.template, to=composed.to, values=composed.values, job_id=job_id)
+    if mail.is_of_email_change:
+        session.execute(_QUERIES["forget_old_address"], {"job_id": job_id})
     if bounce is None:
         return {"sent": True}
     log.info("mail_bounced", job_id=str(job_id), template=mail.name, code=bounce.code, status=bounce.status)
@@ -76,12 +79,13 @@ def compose(
     A mail with a link gets its token here. The session then holds the token's hash: commit it before the mail is sent,
     so that the link works when the person receives it.
     """
-    row = _recipient(session, user_id)
+    row = _recipient(session, mail, user_id=user_id, job_id=job_id)
     return _composed(session, settings, mail, row, job_id=job_id) if row is not None else None
 
 
-def _recipient(session: Session, user_id: UUID) -> DictRow | None:
-    return session.fetch_one(_QUERIES["recipient"], {"user_id": user_id})
+def _recipient(session: Session, mail: Mail, *, user_id: UUID, job_id: UUID) -> DictRow | None:
+    query = _QUERIES["recipient_of_change" if mail.is_of_email_change else "recipient"]
+    return session.fetch_one(query, {"user_id": user_id, "job_id": job_id})
 
 
 def _is_due(session: Session, mail: Mail, hours: int, user_id: UUID, *, job_id: UUID) -> bool:

@@ -98,6 +98,11 @@ class Sessions:
         self._delete(str(user_id), found)
         return bool(found)
 
+    def end_others(self, user_id: UUID, *, kept: str) -> None:
+        """End all sessions of a user but one, as when the address changes."""
+        ended = [hashed for hashed, session in self._stored(str(user_id)) if session.id != kept]
+        self._delete(str(user_id), ended)
+
     def end_all(self, user_id: UUID) -> None:
         """End all sessions of a user, as when the password changes."""
         with _unavailable():

@@ -11,9 +11,9 @@ from moneyflow.accounts.sessions import Sessions
 from moneyflow.events.user import UserActivated, UserDeleted, UserUpdated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED
+from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED, INVITATION
 from moneyflow.platform.database import Session
-from moneyflow.platform.errors import NotFoundError
+from moneyflow.platform.errors import InvalidInputError, NotFoundError
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
@@ -57,24 +57,36 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> U
     return enqueue(session, SendEmail(template=mail.name, user_id=account.user_id))
 
 
-def activate(session: Session, token: str) -> Activation:
+def activate(session: Session, token: str, *, password_hash: str | None = None, name: str | None = None) -> Activation:
     """Activate the account of the token's user, and enqueue the welcome mail.
 
-    A link that is followed again, as after a lost answer, gives the same activation.
+    A person who was invited has no password yet, and chooses it here, with the name. A link that is followed again, as
+    after a lost answer, gives the same activation.
 
     Raises:
-        InvalidInputError: when the token is unknown or expired.
+        InvalidInputError: the token is unknown or expired, or the password or the name is missing or too much.
     """
     user_id = tokens.redeem(session, token, purpose=ACTIVATE.purpose, again=True)
-    row = session.fetch_one(_QUERIES["activate"], {"id": user_id})
-    if row is None:  # It is activated already.
-        row = session.fetch_one(_QUERIES["find_activation"], {"id": user_id})
-        assert row is not None, "a token is deleted with its user"
-        return Activation(user_id=user_id, activated_at=row["activated_at"])
+    found = session.fetch_one(_QUERIES["lock_for_activation"], {"id": user_id})
+    assert found is not None, "a token is deleted with its user"
+    if found["activated_at"] is not None:
+        return Activation(user_id=user_id, activated_at=found["activated_at"])
+    _check_chosen(is_invited=found["is_invited"], password_hash=password_hash, name=name)
+    row = session.fetch_one(_QUERIES["activate"], {"id": user_id, "password_hash": password_hash, "name": name})
+    assert row is not None, "the row is locked"
     event = UserActivated(sequence=row["version"], user_id=user_id, activated_at=row["activated_at"])
     emit(session, event, actor_id=user_id)
     enqueue(session, SendWelcome(user_id=user_id))
     return Activation(user_id=user_id, activated_at=row["activated_at"])
+
+
+def _check_chosen(*, is_invited: bool, password_hash: str | None, name: str | None) -> None:
+    """Check that a person chooses a password and a name exactly when they were invited."""
+    given = {"/password": password_hash is not None, "/name": name is not None}
+    problem = "is missing: an invited person chooses it" if is_invited else "is known from the sign-up; leave it out"
+    errors = tuple((pointer, problem) for pointer, is_given in given.items() if is_given is not is_invited)
+    if errors:
+        raise InvalidInputError("the account was not activated; correct the members in `errors`", errors)
 
 
 def resend_activation(session: Session, *, email: str) -> UUID:
@@ -83,7 +95,8 @@ def resend_activation(session: Session, *, email: str) -> UUID:
     SECURITY: for an unknown or an active address the same work is done, and the job finds no one to mail.
     """
     row = session.fetch_one(_QUERIES["find_inactive"], {"email": email})
-    return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=row["id"] if row else new_id()))
+    mail = INVITATION if row is not None and row["is_invited"] else ACTIVATION
+    return enqueue(session, SendEmail(template=mail.name, user_id=row["id"] if row else new_id()))
 
 
 def profile(session: Session, user_id: UUID) -> Profile:

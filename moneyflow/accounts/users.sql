@@ -1,16 +1,17 @@
--- name: activate
--- Activate an account that is not yet.
-update users set activated_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1
-where id = %(id)s and activated_at is null
-returning version, activated_at;
+-- name: lock_for_activation
+-- The account of a person who follows a link; the row is locked until the transaction ends.
+select activated_at, password_hash is null as is_invited from users where id = %(id)s for update;
 
--- name: find_activation
--- When an account was activated.
-select activated_at from users where id = %(id)s;
+-- name: activate
+-- Activate an account; an invited person's gets its password and name.
+update users set activated_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1,
+    password_hash = coalesce(%(password_hash)s, password_hash), name = coalesce(%(name)s, name)
+where id = %(id)s
+returning version, activated_at;
 
 -- name: find_inactive
 -- Whose address it is, while the account is not activated.
-select id from users where lower(email) = lower(%(email)s) and activated_at is null;
+select id, password_hash is null as is_invited from users where lower(email) = lower(%(email)s) and activated_at is null;
 
 -- name: profile
 -- A user's own data.

@@ -17,6 +17,7 @@ from tests.acceptance.versions import server_versions
 _RESULTS = Path(__file__).parent / "results"
 #: The arguments of pytest that run the long form of each area; `{folder}` is for reports of its own.
 AREAS = {
+    "api": ("tests/e2e/test_address_timing.py", "-n", "0", "--address-samples", "200"),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
     "jobs": ("tests/e2e/test_bad_neighbours.py", "-n", "0", "--neighbours", "1000"),
     "stack": (

@@ -95,7 +95,7 @@ def test_a_batch_shows_its_counts_and_its_progress_and_so_does_its_end_job(
     assert batch.json()["created_at"] is not None
     assert {name: value for name, value in batch.json().items() if name != "created_at"} == {
         "id": str(batch_id), "state": "open", "sealed": True, "counts": {"scheduled": 2, "succeeded": 1, "failed": 1},
-        "progress": {"done": 2, "total": 4, "note": None}, "end_job_id": str(end_job_id),
+        "progress": {"done": 2, "total": 4, "note": None}, "refused": [], "end_job_id": str(end_job_id),
         "ended_at": None,
     }  # fmt: skip
     assert (end_job["state"], end_job["progress"], end_job["due_at"]) == (

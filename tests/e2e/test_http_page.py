@@ -15,9 +15,10 @@ from jsonschema import Draft202012Validator
 from moneyflow.events.topics import AUTH_EVENTS, USER_EVENTS
 from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
-from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.store import files
 from moneyflow.settings import AllSettings
+from tests.support.callers import administrator
 from tests.support.kafka_records import everything_in
 from tests.support.processes import Process, Processes
 from tests.support.waiting import eventually
@@ -51,14 +52,12 @@ def run(
     processes.relay()
     api = processes.api()
     with database.transaction() as session:
-        batch_id = batches.submit(session, [Purge()], name="page")
-        (member,) = session.fetch_all("select id from jobs where batch_id = %(id)s", {"id": batch_id})
-        kept = files.store(session, member["id"], files.File(name="balances.csv", content=b"a,b\n"))
+        kept = files.store(session, enqueue(session, Purge()), files.File(name="balances.csv", content=b"a,b\n"))
     environment = {
         "PATH": os.environ["PATH"],
         "API": f"http://127.0.0.1:{api.port}",
         "MAILS": settings.mail_catcher_url,
-        "BATCH_ID": str(batch_id),
+        "ADMIN_TOKEN": administrator(settings)["Authorization"].partition(" ")[2],
         "FILE_ID": kept["file"]["id"],
     }
     shell = subprocess.run(

@@ -41,6 +41,14 @@ _CANCELLED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A line of the request that made a batch, counted from 1, for which nothing was done; a reason without names."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """Status of a batch. `counts` holds the number of members in each state, now or, once it ended, at its end."""
 
@@ -54,6 +62,8 @@ class Status:
     cancel_reason: str | None
     created_at: datetime
     ended_at: datetime | None
+    #: The person who made it; None where no person did.
+    owner_id: UUID | None
 
     @property
     def total(self) -> int:
@@ -79,6 +89,8 @@ class Status:
 
 def open(session: Session, *, name: str, on_end: Job | None = None, on_failure: OnFailure = "continue") -> UUID:
     """Open a batch in the session's transaction and return its id; then `add` members and `seal` it.
+
+    It is of the person whose request the session works for, if any.
 
     `on_end` is inserted now and runs after the batch has ended. Its handler finds the batch with
     `batches.of(session, context.job_id)`, and how the members ended with `batches.status`.
@@ -129,6 +141,18 @@ def submit(
     batch_id = _insert(session, name=name, on_end=on_end, on_failure=on_failure, sealed=True)
     enqueue_many(session, jobs, batch_id=batch_id)
     return batch_id
+
+
+def refuse(session: Session, batch_id: UUID, refusals: Sequence[Refusal]) -> None:
+    """Keep which lines of the request that made the batch were refused, by the request itself or by a member."""
+    rows = [{"batch_id": batch_id, "line": refusal.line, "reason": refusal.reason} for refusal in refusals]
+    if rows:
+        session.execute_many(QUERIES["refuse"], rows)
+
+
+def refused(session: Session, batch_id: UUID) -> list[Refusal]:
+    """Return the refused lines, in order."""
+    return [Refusal(**row) for row in session.fetch_all(QUERIES["refused"], {"id": batch_id})]
 
 
 def cancel(session: Session, batch_id: UUID, *, reason: str) -> int:
