@@ -9,23 +9,28 @@ from api.guards import owner_scope, signed_in
 from api.paths import id_of
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
-from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.batch_statuses import BatchStatuses
 from moneyflow.platform.jobs.batches import Status
+
+#: Seconds after which a client asks again for an open batch.
+_RETRY_AFTER_SECONDS = 2
 
 
 class Batch:
     """A batch that a request has left: for its owner and administrators."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, statuses: BatchStatuses) -> None:
         self._database = database
+        self._statuses = statuses
 
     @signed_in
     def on_get(self, request: falcon.Request, response: falcon.Response, batch_id: str) -> None:
         """Return state, counts, progress, end job and times; nothing of its jobs."""
         parsed = id_of("batch", batch_id, found="the answer that made it")
         with self._database.transaction() as session:
-            status = batches.owned(owner_scope(request, session), parsed)
-        send(request, response, json_answer(_shown(status)))
+            status = self._statuses.owned(owner_scope(request, session), parsed)
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if status.state == "open" else {}
+        send(request, response, json_answer(_shown(status), headers=headers))
 
 
 def _shown(status: Status) -> dict[str, Any]:
