@@ -7,15 +7,20 @@ from typing import Any
 import falcon
 
 from api.access import Access
+from api.descriptions import description_of
 from api.guards import Guards, SessionCookie, audience_of
 from api.limits import ClientLimits
+from api.openapi import Operation
 from api.problems import install_problems
 from api.resources.batches import Batch
+from api.resources.docs import Docs, DocsFile, Problems
+from api.resources.documents import OpenApi
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.jobs import Job
 from api.resources.me import Me, OwnPassword
 from api.resources.password_resets import PasswordResetConfirmation, PasswordResets
+from api.resources.schemas import Schema, Schemas
 from api.resources.sessions import OwnSession, OwnSessions
 from api.resources.users import Activation, ActivationResend, Users
 from moneyflow.accounts.password_changes import PasswordChanges
@@ -50,7 +55,8 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     middleware: list[Any] = [Access(), Guards(services.sessions, cookie=cookie)]
     app = falcon.App(middleware=middleware)
     install_problems(app)
-    add = partial(_add_route, app)
+    operations: list[Operation] = []
+    add = partial(_add_route, app, operations)
     database, sessions, passwords = services.database, services.sessions, services.passwords
     limits = services.limits
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
@@ -76,6 +82,12 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/healthz", Alive())
     add("/readyz", Ready([database.check]))
     add("/metrics", Metrics(services.multiprocess_directory))
+    add("/openapi.json", OpenApi(operations))
+    add("/schemas/", Schemas())
+    add("/schemas/{type}/{version}", Schema())
+    add("/docs", Docs())
+    add("/docs/problems", Problems())
+    add("/docs/{name}", DocsFile())
     return app
 
 
@@ -89,7 +101,12 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         notify=Notifier(settings),
     )
     database.open()
-    services = Services(
+    return create_app(wire(settings, database, multiprocess_directory))
+
+
+def wire(settings: ApiSettings, database: Database, multiprocess_directory: str | None = None) -> Services:
+    """Return the services; none of them connects to its server before the first request."""
+    return Services(
         accounts=settings.only(AccountSettings),
         database=database,
         sessions=Sessions(settings),
@@ -101,16 +118,23 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         ),
         multiprocess_directory=multiprocess_directory,
     )
-    return create_app(services)
 
 
-def _add_route(app: falcon.App[falcon.Request, falcon.Response], path: str, resource: object) -> None:
-    """Add a route whose every responder says whom it serves.
+def _add_route(
+    app: falcon.App[falcon.Request, falcon.Response], operations: list[Operation], path: str, resource: object
+) -> None:
+    """Add a route whose every responder says whom it serves, what it takes and what it answers.
 
     Raises:
         TypeError: a responder does not say.
     """
-    for method in falcon.HTTP_METHODS:
-        if hasattr(resource, f"on_{method.lower()}") and audience_of(resource, method) is None:
+    for method in [method for method in falcon.HTTP_METHODS if hasattr(resource, f"on_{method.lower()}")]:
+        audience, description = audience_of(resource, method), description_of(resource, method)
+        if audience is None:
             raise TypeError(f"{method} {path}: mark its responder @public, @signed_in or @administrators")
+        if description is None:
+            raise TypeError(f"{method} {path}: describe its responder with @describes(…), for the OpenAPI document")
+        operations.append(
+            Operation(method=method, path=path, resource=resource, audience=audience, description=description)
+        )
     app.add_route(path, resource)

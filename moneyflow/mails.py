@@ -27,11 +27,15 @@ class Link:
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail: the name of its template, its priority, and its link if it has one."""
+    """A mail: the name of its template, its priority, and its link if it has one.
+
+    With `once_in_hours` a user gets it once in that many hours at most, however often it is enqueued.
+    """
 
     name: str
     priority: int = USUAL
     link: Link | None = None
+    once_in_hours: int | None = None
 
 
 #: The declared mails by name; filled when `moneyflow.jobs` is imported.
@@ -71,4 +75,4 @@ RESET = Link(path="/reset-password", purpose="password_reset", hours=2)
 PASSWORD_RESET = declare(Mail("password_reset", priority=URGENT, link=RESET))
 PASSWORD_CHANGED = declare(Mail("password_changed"))
 #: SECURITY: the same priority as ACTIVATION, or the wait would reveal whether an address has an account.
-ALREADY_REGISTERED = declare(Mail("already_registered", priority=ACTIVATION.priority))
+ALREADY_REGISTERED = declare(Mail("already_registered", priority=ACTIVATION.priority, once_in_hours=24))

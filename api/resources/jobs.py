@@ -1,31 +1,64 @@
 """`/v1/jobs/{id}`: the state of a job."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 import falcon
 from psycopg.rows import DictRow
+from typing_extensions import TypedDict
 
 from api.answers import send
-from api.guards import public
+from api.descriptions import describes
+from api.guards import optionally_signed_in, owner_scope
 from api.paths import file_url, id_of
-from api.resources.batches import progress_of
+from api.resources.batches import ProgressView, progress_of
+from moneyflow.jobs import registry as contracts
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.public_errors import public_error
 from moneyflow.platform.jobs.store.status import job_status
 
-_MAIL_OUTCOMES = frozenset({"bounced", "suppressed"})
-_TIMES = ("enqueued_at", "due_at", "started_at", "finished_at")
+
+class JobErrorView(TypedDict):
+    """Why a job failed: a code for programs, and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class JobView(TypedDict):
+    """A job of the caller; `result` is there once it has succeeded, `error` says why its last attempt failed."""
+
+    id: UUID
+    kind: str
+    state: str
+    attempt: int
+    progress: ProgressView | None
+    result: dict[str, Any] | None
+    error: JobErrorView | None
+    enqueued_at: datetime
+    due_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class StrangersJobView(TypedDict):
+    """A job of a request without a session."""
+
+    id: UUID
+    state: Literal["accepted", "done"]
 
 
 class Job:
-    """A job that a request has left. Its id is the permission to read its state."""
+    """A job that a request has left: for its owner and administrators; one of an anonymous request by its id."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @public
+    @optionally_signed_in
+    @describes("read_job", answers={200: JobView | StrangersJobView})
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """Return state, attempt, progress, times, and the result or the error; nothing of the payload.
 
@@ -33,36 +66,45 @@ class Job:
         """
         parsed = id_of("job", job_id, found="the header Location of the answer that made it")
         with self._database.transaction() as session:
-            status = job_status(session, parsed)
-            if status["waits_for"] == "batch":
-                status["progress"] = _progress_of_batch(session, parsed)
-        send(request, response, json_answer(_shown(status)))
+            row = job_status(owner_scope(request, session), parsed)
+            if row["waits_for"] == "batch":
+                row["progress"] = _progress_of_batch(session, parsed)
+        send(request, response, json_answer(_shown(row)))
 
 
-def _shown(status: DictRow) -> dict[str, Any]:
+def _shown(row: DictRow) -> JobView | StrangersJobView:
+    if row["is_for_strangers"]:
+        # SECURITY: neither how it ended nor when it ran, by which strangers would learn whether an address has an
+        # account.
+        return {"id": row["id"], "state": "done" if row["is_done"] else "accepted"}
     return {
-        "id": status["id"],
-        "state": status["state"],
-        "attempt": status["attempt"],
-        "progress": status["progress"],
-        "result": _linked(_public(status["result"])),
-        "error": _error(status),
-        **{name: status[name] for name in _TIMES},
+        "id": row["id"],
+        "kind": row["kind"],
+        "state": row["state"],
+        "attempt": row["attempt"],
+        "progress": row["progress"],
+        "result": _linked(_public(row["kind"], row["result"])),
+        "error": _error(row),
+        "enqueued_at": row["enqueued_at"],
+        "due_at": row["due_at"],
+        "started_at": row["started_at"],
+        "finished_at": row["finished_at"],
     }
 
 
-def _progress_of_batch(session: Session, end_job_id: UUID) -> dict[str, Any] | None:
+def _progress_of_batch(session: Session, end_job_id: UUID) -> ProgressView | None:
     """Return the progress of the batch whose end the job waits for."""
     batch_id = batches.of(session, end_job_id)
     return progress_of(batches.status(session, batch_id)) if batch_id else None
 
 
-def _public(result: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return of a mail that bounced only that it was not sent.
-
-    SECURITY: a suppressed mail shows that the address has an account, and a reply shows what its mail server says.
-    """
-    return {"sent": False} if result and result.get("outcome") in _MAIL_OUTCOMES else result
+def _public(kind: str, result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the members of the result that its contract makes public; nothing where this process has no contract."""
+    contract = contracts.get(kind)
+    if contract is None or result is None:
+        return None
+    public = contract.public_result
+    return result if public is None else {name: value for name, value in result.items() if name in public}
 
 
 def _linked(result: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -73,8 +115,9 @@ def _linked(result: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**result, "file": {**file, "url": file_url(file["id"])}}
 
 
-def _error(status: DictRow) -> dict[str, str] | None:
-    """Return why the last attempt failed; the text is redacted and cut already. A job that succeeded has none."""
-    if status["error_class"] is None:
+def _error(row: DictRow) -> JobErrorView | None:
+    """Return why the last attempt failed, by its public code and sentence. A job that succeeded has no error."""
+    if row["error_class"] is None:
         return None
-    return {"class": status["error_class"], "message": status["error_message"]}
+    public = public_error(row["error_class"])
+    return {"code": public.code, "message": public.message}

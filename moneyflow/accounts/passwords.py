@@ -10,6 +10,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from moneyflow.accounts.known_passwords import check_new_password
 from moneyflow.platform.errors import BusyError
 
 #: OWASP, *Password Storage Cheat Sheet*: argon2id with 19 MiB, two passes, one lane.
@@ -39,11 +40,13 @@ class Passwords:
         self._no_hash = _ARGON2.hash("the password of an account that does not exist")
 
     def hash(self, password: str) -> str:
-        """Return the argon2id hash of a password in its encoded form.
+        """Return the argon2id hash of a new password in its encoded form.
 
         Raises:
+            InvalidInputError: it is a known bad password, or too short or too long.
             BusyError: too many passwords are being hashed.
         """
+        check_new_password(password)
         return self._run(lambda: _ARGON2.hash(password))
 
     def is_correct(self, password: str, *, encoded: str | None) -> bool:

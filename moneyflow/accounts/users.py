@@ -8,9 +8,9 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from moneyflow.accounts import tokens
-from moneyflow.accounts.names import check_person
+from moneyflow.accounts.new_accounts import make_account
 from moneyflow.accounts.sessions import Sessions
-from moneyflow.events.user import UserActivated, UserCreated, UserDeleted, UserUpdated
+from moneyflow.events.user import UserActivated, UserDeleted, UserUpdated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
 from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED
@@ -48,34 +48,15 @@ class Activation:
 def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> UUID:
     """Create an account that is not activated yet, and return the id of the job that mails its owner.
 
-    For an address that has an account nothing changes; its owner gets a mail that says so. SECURITY: the caller gets
-    the same answer in both cases. An account of this address that was never activated is replaced: the latest sign-up
-    decides, and earlier links, sent or not, end with the account that they were for. Else a stranger who signs an
-    address up first would know the password with which its owner's click opens the account.
+    For an address that has an active account nothing changes; its owner gets a mail that says so, once a day. SECURITY:
+    the caller gets the same answer in both cases, after the same work.
 
     Raises:
         InvalidInputError: the address or the name is not valid.
     """
-    email, name = check_person(email=email, name=name)
-    user_id = new_id()
-    fields = {"id": user_id, "email": email, "name": name, "password_hash": password_hash}
-    while True:
-        _delete_inactive(session, email)
-        row = session.fetch_one(_QUERIES["insert_user"], fields)
-        if row is not None:
-            break
-        owner = session.fetch_one(_QUERIES["find_active"], {"email": email})
-        if owner is not None:
-            return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner["id"]))
-        # Another sign-up of this address was committed meanwhile, and this one is later.
-    emit(session, UserCreated(sequence=1, user_id=user_id, created_at=row["created_at"]), actor_id=user_id)
-    return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=user_id))
-
-
-def _delete_inactive(session: Session, email: str) -> None:
-    row = session.fetch_one(_QUERIES["delete_inactive"], {"email": email})
-    if row is not None:
-        emit(session, UserDeleted(sequence=row["version"] + 1, user_id=row["id"]))
+    account = make_account(session, email=email, name=name, password_hash=password_hash)
+    mail = ACTIVATION if account.is_new else ALREADY_REGISTERED
+    return enqueue(session, SendEmail(template=mail.name, user_id=account.user_id))
 
 
 def activate(session: Session, token: str) -> Activation:

@@ -1,17 +1,3 @@
--- name: insert_user
--- Make an account, unless the address has one.
-insert into users (id, email, name, password_hash) values (%(id)s, %(email)s, %(name)s, %(password_hash)s)
-on conflict (lower(email)) do nothing
-returning created_at;
-
--- name: delete_inactive
--- Delete the account of an address that was never activated; its tokens go with it.
-delete from users where lower(email) = lower(%(email)s) and activated_at is null returning id, version;
-
--- name: find_active
--- Whose address it is.
-select id from users where lower(email) = lower(%(email)s) and activated_at is not null;
-
 -- name: activate
 -- Activate an account that is not yet.
 update users set activated_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1

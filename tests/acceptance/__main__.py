@@ -19,7 +19,11 @@ _RESULTS = Path(__file__).parent / "results"
 AREAS = {
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
     "jobs": ("tests/e2e/test_bad_neighbours.py", "-n", "0", "--neighbours", "1000"),
-}
+    "stack": (
+        "tests/e2e/test_api_socket.py", "tests/e2e/test_stack_repair.py", "-n", "0",
+        "--replacements", "3", "--one-by-one",
+    ),
+}  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

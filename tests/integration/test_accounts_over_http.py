@@ -226,6 +226,26 @@ def test_a_link_for_an_unknown_address_is_answered_like_any_other_and_mails_no_o
     assert len(_mails(api.database)) == len(before) + 1
 
 
+@pytest.mark.parametrize("place", ["sign-up", "change", "reset"])
+@pytest.mark.parametrize("known", ["Password123", "iloveyou", "1qaz2wsx"])
+def test_a_known_bad_password_is_refused_wherever_one_is_set(api: Api, ada: Api, place: str, known: str) -> None:
+    if place == "sign-up":
+        refused = api.call("POST", "/v1/users", {"email": "b@mail.example", "name": "Bob", "password": known})
+    elif place == "change":
+        body = {"current_password": _PASSWORD, "password": known}
+        refused = ada.call("PUT", "/v1/users/me/password", body)
+    else:
+        asked = api.call("POST", "/v1/password-resets", {"email": _EMAIL})
+        token = api.token(asked.json["job_id"], PASSWORD_RESET)
+        refused = api.call("POST", "/v1/password-resets/confirm", {"token": token, "password": known})
+
+    assert refused.status_code == 422
+    (error,) = refused.json["errors"]
+    assert error["pointer"] == "/password"
+    assert error["detail"].startswith("is among the most used passwords, which attackers try first; choose")
+    assert api.signed_in().call("GET", "/v1/users/me").status_code == 200
+
+
 def test_a_deleted_account_leaves_no_personal_data_and_no_session(api: Api, ada: Api) -> None:
     done = ada.call("DELETE", "/v1/users/me")
 

@@ -20,7 +20,9 @@ from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.jobs.store.batches import cancel_members
+from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.queries import load_queries
+from moneyflow.platform.telemetry import origin
 
 log = structlog.get_logger(__name__)
 
@@ -163,6 +165,16 @@ def status(session: Session, batch_id: UUID) -> Status:
     return Status(**_known(session.fetch_one(QUERIES["status"], {"ids": [batch_id]}), batch_id))
 
 
+def owned(scope: OwnerScope, batch_id: UUID) -> Status:
+    """Return the status of a batch that the caller may read.
+
+    Raises:
+        NotFoundError: the batch is another user's, or there is none.
+    """
+    scope.row(QUERIES["owned"], batch_id, what="batch")
+    return status(scope.session, batch_id)
+
+
 def recent(session: Session, *, states: Sequence[State] = STATES, limit: int = 20) -> list[Status]:
     """Return the newest batches in any of the states."""
     rows = session.fetch_all(QUERIES["recent"], {"states": list(states), "limit": limit})
@@ -180,7 +192,14 @@ def _insert(session: Session, *, name: str, on_end: Job | None, on_failure: OnFa
     end_job_id = _insert_end_job(session, on_end) if on_end is not None else None
     session.execute(
         QUERIES["open"],
-        {"id": batch_id, "name": name, "on_failure": on_failure, "sealed": sealed, "end_job_id": end_job_id},
+        {
+            "id": batch_id,
+            "name": name,
+            "on_failure": on_failure,
+            "sealed": sealed,
+            "end_job_id": end_job_id,
+            "owner_id": origin.current().actor_id,
+        },
     )
     session.after_commit(lambda: log.info("batch_opened", batch_id=str(batch_id), batch=name))
     return batch_id

@@ -1,7 +1,11 @@
 -- name: open
 -- Insert a batch.
-insert into batches (id, name, on_failure, sealed, end_job_id)
-values (%(id)s, %(name)s, %(on_failure)s, %(sealed)s, %(end_job_id)s);
+insert into batches (id, name, on_failure, sealed, end_job_id, owner_id)
+values (%(id)s, %(name)s, %(on_failure)s, %(sealed)s, %(end_job_id)s, %(owner_id)s);
+
+-- name: owned
+-- A batch that the owner, or an administrator, may read.
+select id from batches where id = %(id)s and (owner_id = %(owner_id)s or %(sees_all)s);
 
 -- name: is_new
 -- Whether a job was inserted by this transaction, and for no other batch.
