@@ -42,7 +42,7 @@ class Passwords:
 
     @classmethod
     def for_threads(cls, threads: int) -> "Passwords":
-        """Return it for a process with so many threads: two of them are left for other requests, where there are more."""
+        """Return it for a process with so many threads: at least two of them, of more, are left for other requests."""
         at_once = max(1, min(_AT_ONCE, threads // 3))
         return cls(at_once=at_once, waiting=min(at_once, max(threads - 2 - at_once, 0)))
 

@@ -155,7 +155,6 @@ class NativeStack:
             "BIND_HOST": "127.0.0.1",
             "APP_PORT": str(api.port),
             "API_METRICS_PORT": str(api.health_port),
-            "APP_URL": f"http://127.0.0.1:{api.port}",
             "API_LIMITS_FACTOR": "10000",  # The demo and load tests of this machine are one client.
         }
 
