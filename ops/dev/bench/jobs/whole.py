@@ -18,7 +18,7 @@ _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 #: The arguments of `python -m`, and the setting with the port of `/readyz`.
 _PROCESSES = (
-    (("gunicorn", "--config", "python:api.server"), "APP_PORT"),
+    (("gunicorn", "--config", "python:api.server"), "API_METRICS_PORT"),
     (("workers.relay",), "RELAY_METRICS_PORT"),
     (("workers",), "WORKER_METRICS_PORT"),
     (("consumers", "audit"), "CONSUMER_METRICS_PORT"),
@@ -41,7 +41,7 @@ def journey(testbed: Testbed, results: Path) -> None:
     testbed.servers += more
     testbed.start(*more)
     asyncio.run(kafka.create_topics(testbed.settings))
-    ports = {setting: str(free_port()) for _, setting in _PROCESSES}
+    ports = {setting: str(free_port()) for setting in ("APP_PORT", *(setting for _, setting in _PROCESSES))}
     started = [testbed.spawn(*command, environment=ports) for command, _ in _PROCESSES]
     try:
         for (command, setting), process in zip(_PROCESSES, started, strict=True):
