@@ -35,6 +35,8 @@ from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.http.rate_limits import RateLimits
+from moneyflow.platform.jobs.batch_statuses import BatchStatuses
+from moneyflow.platform.jobs.waits import JobWaits
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
@@ -49,6 +51,7 @@ class Services:
     sessions: Sessions
     passwords: Passwords
     limits: ClientLimits
+    waits: JobWaits
     multiprocess_directory: str | None = None
 
 
@@ -83,8 +86,9 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
     add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
     add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
-    add("/v1/jobs/{job_id}", Job(database))
-    add("/v1/batches/{batch_id}", Batch(database))
+    statuses = BatchStatuses()
+    add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
+    add("/v1/batches/{batch_id}", Batch(database, statuses))
     add("/v1/files/{file_id}", File(database))
     add("/healthz", Alive())
     add("/readyz", Ready([database.check]))
@@ -117,12 +121,13 @@ def wire(settings: ApiSettings, database: Database, multiprocess_directory: str 
         accounts=settings.only(AccountSettings),
         database=database,
         sessions=Sessions(settings),
-        passwords=Passwords(),
+        passwords=Passwords.for_threads(settings.api_threads),
         limits=ClientLimits(
             RateLimits(settings, factor=settings.api_limits_factor),
             secret_key=settings.secret_key.get_secret_value(),
             trusted_proxies=settings.trusted_proxies,
         ),
+        waits=JobWaits(database, places=settings.api_threads // 4),
         multiprocess_directory=multiprocess_directory,
     )
 

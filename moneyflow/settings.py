@@ -60,6 +60,7 @@ class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
     postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
 
     app_port: int = Field(default=9999, ge=1, le=65535)
+    api_metrics_port: int = Field(default=9190, ge=1, le=65535)
     api_processes: int = Field(default=2, ge=1, le=64)
     api_threads: int = Field(default=8, ge=1, le=256)
     #: Multiplies every rate limit, such as for a load test of one machine.

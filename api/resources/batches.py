@@ -14,7 +14,11 @@ from api.paths import id_of
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.batch_statuses import BatchStatuses
 from moneyflow.platform.jobs.batches import Refusal, Status
+
+#: Seconds after which a client asks again for an open batch.
+_RETRY_AFTER_SECONDS = 2
 
 
 class ProgressView(TypedDict):
@@ -49,18 +53,24 @@ class BatchView(TypedDict):
 class Batch:
     """A batch that a request has left: for its owner and administrators."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, statuses: BatchStatuses) -> None:
         self._database = database
+        self._statuses = statuses
 
     @signed_in
-    @describes("read_batch", answers={200: BatchView})
+    @describes(
+        "read_batch",
+        answers={200: BatchView},
+        headers={"Retry-After": "Seconds after which it is worth to ask again, while the batch is open."},
+    )
     def on_get(self, request: falcon.Request, response: falcon.Response, batch_id: str) -> None:
         """Return state, counts, progress, end job, times and refused lines; nothing of its jobs."""
         parsed = id_of("batch", batch_id, found="the answer that made it")
         with self._database.transaction() as session:
-            status = batches.owned(owner_scope(request, session), parsed)
+            status = self._statuses.owned(owner_scope(request, session), parsed)
             refused = batches.refused(session, parsed)
-        send(request, response, json_answer(_shown(status, refused)))
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if status.state == "open" else {}
+        send(request, response, json_answer(_shown(status, refused), headers=headers))
 
 
 def _shown(status: Status, refused: Sequence[Refusal]) -> BatchView:

@@ -32,13 +32,21 @@ class Passwords:
     """
 
     def __init__(self, *, at_once: int = _AT_ONCE, waiting: int = _AT_ONCE) -> None:
+        #: Passwords that are hashed or wait.
+        self.places = at_once + waiting
         self._places = threading.BoundedSemaphore(at_once)
-        self._admitted = threading.BoundedSemaphore(at_once + waiting)
+        self._admitted = threading.BoundedSemaphore(self.places)
         #: PERF: a pool of its own, because the allocator keeps the memory that a thread once used: hashing in each of
         #: the API's threads would hold 19 MiB per thread.
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="argon2")
         known_passwords()  # Before the first request that sets a password.
         self._no_hash = _ARGON2.hash("the password of an account that does not exist")
+
+    @classmethod
+    def for_threads(cls, threads: int) -> "Passwords":
+        """Return it for a process with so many threads: at least two of them, of more, are left for other requests."""
+        at_once = max(1, min(_AT_ONCE, threads // 3))
+        return cls(at_once=at_once, waiting=min(at_once, max(threads - 2 - at_once, 0)))
 
     def hash(self, password: str) -> str:
         """Return the argon2id hash of a new password in its encoded form.

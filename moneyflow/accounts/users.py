@@ -5,6 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from psycopg.rows import DictRow
+
 from moneyflow.accounts import tokens
 from moneyflow.accounts.new_accounts import make_account
 from moneyflow.accounts.sessions import Sessions
@@ -105,7 +107,10 @@ def profile(session: Session, user_id: UUID) -> Profile:
     Raises:
         NotFoundError: the account was deleted.
     """
-    row = session.fetch_one(_QUERIES["profile"], {"id": user_id})
+    return _found(session.fetch_one(_QUERIES["profile"], {"id": user_id}))
+
+
+def _found(row: DictRow | None) -> Profile:
     if row is None:
         raise NotFoundError("the account does not exist any more")
     return Profile(**row)
@@ -124,8 +129,7 @@ def rename(session: Session, current: Profile, *, name: str) -> Profile:
 
 def lock_profile(session: Session, user_id: UUID) -> Profile:
     """Return the user, whose row is locked until the transaction ends; raises as `profile`."""
-    session.execute(_QUERIES["lock"], {"id": user_id})
-    return profile(session, user_id)
+    return _found(session.fetch_one(_QUERIES["lock_profile"], {"id": user_id}))
 
 
 def delete(session: Session, sessions: Sessions, user_id: UUID) -> None:

@@ -17,9 +17,9 @@ select id, password_hash is null as is_invited from users where lower(email) = l
 -- A user's own data.
 select id, email, name, role, version, created_at, activated_at from users where id = %(id)s;
 
--- name: lock
--- Lock the user's row until the transaction ends.
-select from users where id = %(id)s for update;
+-- name: lock_profile
+-- A user's own data; the row is locked until the transaction ends.
+select id, email, name, role, version, created_at, activated_at from users where id = %(id)s for update;
 
 -- name: rename
 -- Change the name.

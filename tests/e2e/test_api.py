@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psycopg
@@ -18,6 +19,7 @@ from tests.support import callers, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Process, Processes
 from tests.support.servers import Fleet, fresh_environment
+from tests.support.waiting import eventually
 
 _PERSON = {"email": "ada@mail.example", "name": "Ada Lovelace", "password": "correct horse battery"}
 
@@ -272,6 +274,31 @@ def test_the_request_id_travels_to_the_answer_the_job_and_the_event(api: httpx.C
 def test_an_unknown_job_is_not_found(api: httpx.Client) -> None:
     assert api.get(f"/v1/jobs/{uuid.uuid4()}").status_code == 404
     assert api.get("/v1/jobs/not-an-id").status_code == 404
+
+
+def test_at_most_a_quarter_of_the_threads_wait_and_all_others_are_answered_at_once(
+    administrator: httpx.Client, database: Database
+) -> None:
+    (job_id,) = jobs.enqueue(database, Purge())
+    answers: list[httpx.Response] = []
+
+    def wait() -> None:
+        path = f"{administrator.base_url}/v1/jobs/{job_id}?wait=20"
+        answers.append(httpx.get(path, headers=administrator.headers, timeout=30, trust_env=False))
+
+    with ThreadPoolExecutor(16) as pool:
+        waiting = [pool.submit(wait) for _ in range(16)]
+        eventually(lambda: len(answers) >= 12, what="all but four of two processes with eight threads are answered")
+        at_once = list(answers)
+        assert administrator.get("/healthz").status_code == 200
+        jobs.change(database, job_id, state="succeeded")
+        for one in waiting:
+            one.result()
+
+    waited = [answer.json()["state"] for answer in answers if "Retry-After" not in answer.headers]
+    assert all(int(answer.headers["Retry-After"]) >= 5 for answer in at_once)
+    assert 1 <= len(waited) <= 4
+    assert set(waited) == {"succeeded"}
 
 
 def test_metrics_count_the_requests_of_all_processes_by_route(api: httpx.Client) -> None:

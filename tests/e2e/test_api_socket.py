@@ -183,7 +183,7 @@ def test_without_docker_reloads_restarts_and_new_settings_refuse_cut_and_lose_no
             for number in range(replacements):
                 replaced(lambda: _change(checkout, number))  # noqa: B023
             replaced(lambda: os.kill(state.value("pids", "api")[0], signal.SIGTERM))
-            (checkout / ".env").write_text("API_THREADS=4\n", encoding="utf-8")
+            (checkout / ".env").write_text("API_THREADS=6\n", encoding="utf-8")
             replaced(lambda: supervisor.send_signal(signal.SIGHUP))
 
         assert clients.refused == []
@@ -198,7 +198,9 @@ def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_
     start: Start, checkout: Path, database: Database, tmp_path: Path, replacements: int
 ) -> None:
     port, log = free_port(), tmp_path / "process.log"
-    reloaded = start(sys.executable, "-m", "ops.dev.stack.reload", *_GUNICORN, APP_PORT=str(port))
+    reloaded = start(
+        sys.executable, "-m", "ops.dev.stack.reload", *_GUNICORN, APP_PORT=str(port), API_METRICS_PORT=str(free_port())
+    )
     eventually(lambda: _is_ready(port), seconds=90, what="the API is ready")
     clients = Clients([f"http://127.0.0.1:{port}"])
 
@@ -248,7 +250,7 @@ def test_a_gunicorn_that_is_replaced_by_its_own_successor_refuses_cuts_and_loses
     start: Start, database: Database
 ) -> None:
     port = free_port()
-    master = psutil.Process(start(*_GUNICORN, APP_PORT=str(port)).pid)
+    master = psutil.Process(start(*_GUNICORN, APP_PORT=str(port), API_METRICS_PORT=str(free_port())).pid)
     eventually(lambda: _is_ready(port), seconds=90, what="the API is ready")
     clients = Clients([f"http://127.0.0.1:{port}"])
 

@@ -189,14 +189,13 @@ def status(session: Session, batch_id: UUID) -> Status:
     return Status(**_known(session.fetch_one(QUERIES["status"], {"ids": [batch_id]}), batch_id))
 
 
-def owned(scope: OwnerScope, batch_id: UUID) -> Status:
-    """Return the status of a batch that the caller may read.
+def check_owned(scope: OwnerScope, batch_id: UUID) -> None:
+    """Check that the caller may read a batch.
 
     Raises:
         NotFoundError: the batch is another user's, or there is none.
     """
     scope.row(QUERIES["owned"], batch_id, what="batch")
-    return status(scope.session, batch_id)
 
 
 def recent(session: Session, *, states: Sequence[State] = STATES, limit: int = 20) -> list[Status]:

@@ -25,6 +25,8 @@ _NEEDED = {
     "PostgreSQL": (("/usr/lib/postgresql/*/bin/postgres",), ("postgresql", "postgresql-client", "postgresql-contrib")),
     "Redis": (("redis-server",), ("redis-server",)),
     "RabbitMQ": (("/usr/lib/rabbitmq/bin/rabbitmq-server",), ("rabbitmq-server",)),
+    "nginx": (("nginx", "/usr/sbin/nginx"), ("nginx",)),
+    "OpenSSL": (("openssl",), ("openssl",)),
     "Java": (("java",), ("default-jre-headless",)),
     "Maven": (("mvn",), ("maven",)),
 }

@@ -16,6 +16,9 @@ from moneyflow.platform.queries import load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
+#: Seconds of the steps in which a stranger's view of a job changes; see the fragment `done_for_strangers`.
+STRANGERS_SECONDS = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobDetail:

@@ -31,7 +31,7 @@ _PARTS: dict[str, Callable[[Plan], Outcome]] = {
     "growth": growth.run,
 }
 #: Benchmarks with numbers and a report of their own.
-_OTHERS = {"replay": whole.replay, "wake": whole.wake, "journey": whole.journey}
+_OTHERS = {"replay": whole.replay, "wake": whole.wake, "journey": whole.journey, "waits": whole.waits}
 NAMES = (*_PARTS, *_OTHERS)
 #: Runs only when it is asked for: it fills a table with millions of rows first.
 _ON_REQUEST = "growth"
