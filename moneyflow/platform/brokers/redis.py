@@ -37,7 +37,16 @@ class ThreadsOwnRedis(threading.local):
     """
 
     def __init__(self, settings: RedisSettings, *, timeout_seconds: float) -> None:
-        self.client = connect(settings, timeout_seconds=timeout_seconds, single_connection_client=True)
+        self._settings = settings
+        self._timeout_seconds = timeout_seconds
+        self._client: redis.Redis | None = None
+
+    @property
+    def client(self) -> redis.Redis:
+        """Return this thread's client, which connects at its first use: a process starts while Redis is down."""
+        if self._client is None:
+            self._client = connect(self._settings, timeout_seconds=self._timeout_seconds, single_connection_client=True)
+        return self._client
 
 
 def client_options(settings: RedisSettings) -> dict[str, Any]:
