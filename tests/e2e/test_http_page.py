@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from moneyflow.events.topics import AUTH_EVENTS, USER_EVENTS
-from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
-from moneyflow.platform.jobs import batches
-from moneyflow.platform.jobs.store import files
 from moneyflow.settings import AllSettings
 from tests.support.kafka_records import everything_in
 from tests.support.processes import Process, Processes
+from tests.support.stored import store_ids
 from tests.support.waiting import eventually
 
 _PAGE = (Path(__file__).parents[2] / "api" / "README.md").read_text(encoding="utf-8")
@@ -49,16 +48,11 @@ def run(
     processes.worker()
     processes.relay()
     api = processes.api()
-    with database.transaction() as session:
-        batch_id = batches.submit(session, [Purge()], name="page")
-        (member,) = session.fetch_all("select id from jobs where batch_id = %(id)s", {"id": batch_id})
-        kept = files.store(session, member["id"], files.File(name="balances.csv", content=b"a,b\n"))
     environment = {
         "PATH": os.environ["PATH"],
         "API": f"http://127.0.0.1:{api.port}",
         "MAILS": settings.mail_catcher_url,
-        "BATCH_ID": str(batch_id),
-        "FILE_ID": kept["file"]["id"],
+        **store_ids(database),
     }
     shell = subprocess.run(
         ["bash", "-euo", "pipefail"], input="\n".join(_BLOCKS), env=environment, capture_output=True, text=True,
@@ -78,7 +72,7 @@ def test_every_command_of_the_page_works_and_its_events_fit_the_schemas_that_the
     assert routes - answered == set(), "add a command to api/README.md"
 
     for topic, types in _TYPES.items():
-        events = eventually(lambda topic=topic, types=types: _events(settings, topic, types), what=f"{types}")
+        events = eventually(partial(_events, settings, topic, types), what=f"{types}")
         for event in events:
             schema = run.api.get(event["dataschema"])
             assert schema.status_code == 200, event["dataschema"]
