@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import falcon
 import structlog
 
+from api.headers import COMMON_HEADERS
 from moneyflow.platform.http import metrics
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.patterns import Pattern
@@ -14,8 +15,6 @@ from moneyflow.platform.telemetry.origin import Origin, child_traceparent, worki
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID = Pattern(r"[A-Za-z0-9._:-]{1,128}", longest=128)
-#: Bytes that are read of a refused body; sixteen times the largest body that is taken.
-_DRAINED_BYTES = 1024 * 1024
 #: Probed every few seconds: counted, not logged.
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -31,11 +30,10 @@ class Access:
         request.context.started = time.perf_counter()
         request.context.carried = ExitStack()
         traceparent = child_traceparent(request.get_header("traceparent"))
-        origin = Origin(correlation_id=request_id, traceparent=traceparent)
+        origin = Origin(correlation_id=request_id, traceparent=traceparent, is_anonymous=True)
         request.context.carried.enter_context(working_for(origin))
         response.set_header("X-Request-Id", request_id)
-        response.set_header("Cache-Control", "no-store")
-        response.set_header("X-Content-Type-Options", "nosniff")
+        response.set_headers(COMMON_HEADERS)
 
     def process_response(
         self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
@@ -50,14 +48,3 @@ class Access:
         if route not in _QUIET:
             log.info("request_answered", method=method, route=route, status=int(status), seconds=round(seconds, 4))
         request.context.carried.close()
-        _drain(request)
-
-
-def _drain(request: falcon.Request) -> None:
-    """Read the rest of the body of a refused request, within bounds.
-
-    gunicorn closes a connection with an unread body; the next request of a client that pools connections would fail.
-    """
-    unread = min(request.content_length or 0, _DRAINED_BYTES)
-    while unread > 0 and (piece := request.bounded_stream.read(min(unread, 64 * 1024))):
-        unread -= len(piece)

@@ -17,12 +17,15 @@ from api.resources.docs import Docs, DocsFile, Problems
 from api.resources.documents import OpenApi
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
+from api.resources.invitations import UsersBatch
 from api.resources.jobs import Job
 from api.resources.me import Me, OwnPassword
+from api.resources.own_email import OwnEmail, OwnEmailConfirmation
 from api.resources.password_resets import PasswordResetConfirmation, PasswordResets
 from api.resources.schemas import Schema, Schemas
 from api.resources.sessions import OwnSession, OwnSessions
 from api.resources.users import Activation, ActivationResend, Users
+from moneyflow.accounts.email_changes import EmailChanges
 from moneyflow.accounts.password_changes import PasswordChanges
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
@@ -32,6 +35,8 @@ from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.http.rate_limits import RateLimits
+from moneyflow.platform.jobs.batch_statuses import BatchStatuses
+from moneyflow.platform.jobs.waits import JobWaits
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
@@ -46,6 +51,7 @@ class Services:
     sessions: Sessions
     passwords: Passwords
     limits: ClientLimits
+    waits: JobWaits
     multiprocess_directory: str | None = None
 
 
@@ -68,16 +74,21 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     )
     changes = PasswordChanges(database=database, sessions=sessions, passwords=passwords)
     add("/v1/users", Users(database, keys, passwords, limits))
-    add("/v1/users/activation", Activation(database))
+    add("/v1/users/batch", UsersBatch(database, keys))
+    add("/v1/users/activation", Activation(database, passwords, limits))
     add("/v1/users/activation/resend", ActivationResend(database, limits))
     add("/v1/users/me", Me(database, sessions, cookie))
     add("/v1/users/me/password", OwnPassword(changes, cookie))
+    emails = EmailChanges(database=database, sessions=sessions, passwords=passwords)
+    add("/v1/users/me/email", OwnEmail(emails, limits))
+    add("/v1/users/me/email/confirm", OwnEmailConfirmation(emails, limits))
     add("/v1/password-resets", PasswordResets(database, changes, limits))
     add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
     add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
     add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
-    add("/v1/jobs/{job_id}", Job(database))
-    add("/v1/batches/{batch_id}", Batch(database))
+    statuses = BatchStatuses()
+    add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
+    add("/v1/batches/{batch_id}", Batch(database, statuses))
     add("/v1/files/{file_id}", File(database))
     add("/healthz", Alive())
     add("/readyz", Ready([database.check]))
@@ -110,12 +121,13 @@ def wire(settings: ApiSettings, database: Database, multiprocess_directory: str 
         accounts=settings.only(AccountSettings),
         database=database,
         sessions=Sessions(settings),
-        passwords=Passwords(),
+        passwords=Passwords.for_threads(settings.api_threads),
         limits=ClientLimits(
             RateLimits(settings, factor=settings.api_limits_factor),
             secret_key=settings.secret_key.get_secret_value(),
             trusted_proxies=settings.trusted_proxies,
         ),
+        waits=JobWaits(database, places=settings.api_threads // 4),
         multiprocess_directory=multiprocess_directory,
     )
 

@@ -13,6 +13,7 @@ responder that has no description.
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from types import UnionType
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -37,7 +38,7 @@ class Description:
     operation_id: str
     _: KW_ONLY
     #: For each status: the type of the JSON; a `Content`; or None for an answer without a body.
-    answers: Mapping[int, type | Content | None]
+    answers: Mapping[int, type | UnionType | Content | None]
     #: The model that the body is validated by.
     body: type[BaseModel] | None = None
     #: The types of query parameters, which are optional, and of path parameters that are no UUID, by name.

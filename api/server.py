@@ -44,6 +44,7 @@ from typing import Any  # noqa: E402
 
 from gunicorn.systemd import sd_notify  # type: ignore[import-untyped]  # noqa: E402
 
+from api.serving import health  # noqa: E402
 from moneyflow.platform.http.drain import drain_before_stop  # noqa: E402
 from moneyflow.platform.settings import host_port  # noqa: E402
 from moneyflow.platform.telemetry.multiprocess import fold  # noqa: E402
@@ -53,29 +54,38 @@ from moneyflow.settings import ApiSettings  # noqa: E402
 _settings = load_or_exit(ApiSettings)
 
 
-def _check_port() -> None:
-    """Exit with one line when another process has the port, which gunicorn would try for five seconds.
+def _check_ports() -> None:
+    """Exit with one line when another process has a port, which gunicorn would try for five seconds.
 
-    Not when gunicorn inherits its socket. SO_REUSEPORT lets through what listens with that option too.
+    Not when gunicorn inherits its socket: its predecessor has both. SO_REUSEPORT lets through what listens with that
+    option on APP_PORT; on the health port the processes of two APIs would answer for one another.
     """
     if {"GUNICORN_FD", "LISTEN_FDS"} & os.environ.keys() or any(one.startswith("fd://") for one in sys.argv):
         return
+    _check_port("APP_PORT", _settings.app_port, shared=True)
+    _check_port("API_METRICS_PORT", _settings.api_metrics_port, shared=False)
+
+
+def _check_port(setting: str, port: int, *, shared: bool) -> None:
     family = socket.AF_INET6 if ":" in _settings.bind_host else socket.AF_INET
-    with socket.socket(family) as probe, listening("APP_PORT", host=_settings.bind_host, port=_settings.app_port):
+    with socket.socket(family) as probe, listening(setting, host=_settings.bind_host, port=port):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        probe.bind((_settings.bind_host, _settings.app_port))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
+        probe.bind((_settings.bind_host, port))
 
 
-or_exit(_check_port)
+or_exit(_check_ports)
 
 wsgi_app = f"api.app:wsgi({_DIRECTORY!r})"
 bind = host_port(_settings.bind_host, _settings.app_port)
-worker_class = "gthread"
+worker_class = "api.serving.worker.BufferingWorker"
 workers = _settings.api_processes
 threads = _settings.api_threads
+#: In each process; when there is no room, the longest idle one is closed for the next.
+worker_connections = 4096
 http_parser = "fast"
-keepalive = 15
+# Answers go through the worker's buffers.
+sendfile = False
 timeout = 60
 graceful_timeout = 25
 #: `api.access` logs every request; gunicorn logs its own warnings on stderr.
@@ -90,7 +100,8 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Notify the service manager, if there is one, that a process has loaded the application and takes requests."""
+    """Serve the process's health; notify the service manager, if there is one, that it takes requests."""
+    worker.health = health.serve(_settings, alive=worker.complaint, multiprocess_directory=_DIRECTORY)
     sd_notify("READY=1\nSTATUS=the application is loaded", worker.log)
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "MigrateSettings",
     "RelaySettings",
     "StatusSettings",
+    "UserSettings",
     "WorkerSettings",
     "load",
     "load_all",
@@ -59,6 +60,7 @@ class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
     postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
 
     app_port: int = Field(default=9999, ge=1, le=65535)
+    api_metrics_port: int = Field(default=9190, ge=1, le=65535)
     api_processes: int = Field(default=2, ge=1, le=64)
     api_threads: int = Field(default=8, ge=1, le=256)
     #: Multiplies every rate limit, such as for a load test of one machine.
@@ -125,6 +127,12 @@ class StatusSettings(CliSettings, KafkaSettings):
     """The operators' view of every server and process: what the commands on jobs need, and Kafka."""
 
     kafka_logins: ClassVar[tuple[str, ...]] = ("operator",)
+
+
+class UserSettings(NotifierSettings):
+    """The command that makes administrators: Postgres as the API, because the operator sees no person."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
 
 
 class AuditVerifySettings(PostgresSettings):

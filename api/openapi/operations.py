@@ -124,7 +124,12 @@ class Operation:
         return {str(status): {"$ref": f"#/components/responses/{name}"} for status, name in named.items()}
 
     def _security(self) -> list[dict[str, list[str]]]:
+        """Return the ways to sign in, of which a request uses one; an empty one stands for none."""
         if self.audience is Audience.PUBLIC:
             return []
         cookie: dict[str, list[str]] = {"cookie": []}
-        return [{"bearer": []}, cookie if self.method in SAFE_METHODS else cookie | {"csrf": []}]
+        signed_in: list[dict[str, list[str]]] = [
+            {"bearer": []},
+            cookie if self.method in SAFE_METHODS else cookie | {"csrf": []},
+        ]
+        return ([{}] if self.audience is Audience.OPTIONALLY_SIGNED_IN else []) + signed_in

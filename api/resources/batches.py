@@ -1,6 +1,6 @@
 """`/v1/batches/{id}`: how far the jobs of a batch have come."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -9,12 +9,16 @@ from typing_extensions import TypedDict
 
 from api.answers import send
 from api.descriptions import describes
-from api.guards import public
+from api.guards import owner_scope, signed_in
 from api.paths import id_of
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import json_answer
 from moneyflow.platform.jobs import batches
-from moneyflow.platform.jobs.batches import Status
+from moneyflow.platform.jobs.batch_statuses import BatchStatuses
+from moneyflow.platform.jobs.batches import Refusal, Status
+
+#: Seconds after which a client asks again for an open batch.
+_RETRY_AFTER_SECONDS = 2
 
 
 class ProgressView(TypedDict):
@@ -25,6 +29,13 @@ class ProgressView(TypedDict):
     note: str | None
 
 
+class RefusalView(TypedDict):
+    """A line of the request that made the batch, counted from 1, for which nothing was done, and why."""
+
+    line: int
+    reason: str
+
+
 class BatchView(TypedDict):
     """A batch of jobs; `counts` has the number of jobs in each state."""
 
@@ -33,28 +44,36 @@ class BatchView(TypedDict):
     sealed: bool
     counts: Mapping[str, int]
     progress: ProgressView
+    refused: list[RefusalView]
     end_job_id: UUID | None
     created_at: datetime
     ended_at: datetime | None
 
 
 class Batch:
-    """A batch that a request has left. Its id is the permission to read its state."""
+    """A batch that a request has left: for its owner and administrators."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, statuses: BatchStatuses) -> None:
         self._database = database
+        self._statuses = statuses
 
-    @public
-    @describes("read_batch", answers={200: BatchView})
+    @signed_in
+    @describes(
+        "read_batch",
+        answers={200: BatchView},
+        headers={"Retry-After": "Seconds after which it is worth to ask again, while the batch is open."},
+    )
     def on_get(self, request: falcon.Request, response: falcon.Response, batch_id: str) -> None:
-        """Return state, counts, progress, end job and times; nothing of its jobs."""
+        """Return state, counts, progress, end job, times and refused lines; nothing of its jobs."""
         parsed = id_of("batch", batch_id, found="the answer that made it")
         with self._database.transaction() as session:
-            status = batches.status(session, parsed)
-        send(request, response, json_answer(_shown(status)))
+            status = self._statuses.owned(owner_scope(request, session), parsed)
+            refused = batches.refused(session, parsed)
+        headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if status.state == "open" else {}
+        send(request, response, json_answer(_shown(status, refused), headers=headers))
 
 
-def _shown(status: Status) -> BatchView:
+def _shown(status: Status, refused: Sequence[Refusal]) -> BatchView:
     # SECURITY: without name and reason of a cancel, which are for operators.
     return {
         "id": status.id,
@@ -62,6 +81,7 @@ def _shown(status: Status) -> BatchView:
         "sealed": status.sealed,
         "counts": status.counts,
         "progress": progress_of(status),
+        "refused": [{"line": one.line, "reason": one.reason} for one in refused],
         "end_job_id": status.end_job_id,
         "created_at": status.created_at,
         "ended_at": status.ended_at,

@@ -65,7 +65,7 @@ class Me:
         """Return the profile, with the `ETag` for a change."""
         with self._database.autocommit() as session:
             profile = users.profile(session, caller_of(request).user_id)
-        send(request, response, _answer(profile))
+        send(request, response, profile_answer(profile))
 
     @signed_in
     @describes(
@@ -83,7 +83,7 @@ class Me:
             current = users.lock_profile(session, caller_of(request).user_id)
             require_match(request, version_etag(current.version))
             changed = users.rename(session, current, name=body.name)
-        send(request, response, _answer(changed))
+        send(request, response, profile_answer(changed))
 
     @signed_in
     @describes("delete_account", answers={204: None}, errors=(NotFoundError,))
@@ -113,7 +113,8 @@ class OwnPassword:
         send(request, response, _DONE)
 
 
-def _answer(profile: Profile) -> Answer:
+def profile_answer(profile: Profile) -> Answer:
+    """Return a user as the user sees it, with the `ETag` for a change."""
     shown: ProfileView = {
         "id": profile.id,
         "email": profile.email,

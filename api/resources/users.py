@@ -12,9 +12,10 @@ from api.answers import Accepted, accepted, send
 from api.bodies import Body, parse, read_body
 from api.descriptions import describes
 from api.guards import public
-from api.limits import LINKS, SIGN_UPS, ClientLimits
+from api.limits import LINKS, SIGN_INS, SIGN_UPS, ClientLimits
 from api.requests import idempotent
 from moneyflow.accounts import users
+from moneyflow.accounts.known_passwords import LONGEST, SHORTEST
 from moneyflow.accounts.names import person_name
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.gateways.mail.addresses import LONGEST_ADDRESS, LONGEST_NAME, normalized_address
@@ -43,8 +44,7 @@ Name = Annotated[
     ),
     AfterValidator(person_name),
 ]
-#: NIST SP 800-63B: at least 8 characters, long passphrases welcome, no rules of composition.
-NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=256, examples=["correct horse battery"])]
+NewPassword = Annotated[SecretStr, Field(min_length=SHORTEST, max_length=LONGEST, examples=["correct horse battery"])]
 
 
 class SignUp(Body):
@@ -72,6 +72,13 @@ class ActivationView(TypedDict):
 
     user_id: UUID
     activated_at: datetime
+
+
+class ActivationStep(Token):
+    """The body of an activation; an invited person chooses a password and a name with it."""
+
+    password: NewPassword | None = None
+    name: Name | None = None
 
 
 class Users:
@@ -116,16 +123,21 @@ class Users:
 class Activation:
     """The step from a mailed link to an active account."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, passwords: Passwords, limits: ClientLimits) -> None:
         self._database = database
+        self._passwords = passwords
+        self._limits = limits
 
     @public
-    @describes("activate", body=Token, answers={200: ActivationView})
+    @describes("activate", body=ActivationStep, answers={200: ActivationView}, limited=True, errors=(BusyError,))
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Activate the account that the token was mailed to."""
-        body = parse(read_body(request), Token)
+        """Activate the account that the token was mailed to; an invited person chooses a password and a name."""
+        self._limits.check_network(request, response, SIGN_INS)
+        body = parse(read_body(request), ActivationStep)
+        # Before the transaction: no connection is held while a password is hashed.
+        password_hash = self._passwords.hash(body.password.get_secret_value()) if body.password else None
         with self._database.transaction() as session:
-            activation = users.activate(session, body.token)
+            activation = users.activate(session, body.token, password_hash=password_hash, name=body.name)
         shown: ActivationView = {"user_id": activation.user_id, "activated_at": activation.activated_at}
         send(request, response, json_answer(shown))
 

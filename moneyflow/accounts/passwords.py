@@ -10,6 +10,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from moneyflow.accounts.known_passwords import check_new_password
 from moneyflow.platform.errors import BusyError
 
 #: OWASP, *Password Storage Cheat Sheet*: argon2id with 19 MiB, two passes, one lane.
@@ -31,19 +32,29 @@ class Passwords:
     """
 
     def __init__(self, *, at_once: int = _AT_ONCE, waiting: int = _AT_ONCE) -> None:
+        #: Passwords that are hashed or wait.
+        self.places = at_once + waiting
         self._places = threading.BoundedSemaphore(at_once)
-        self._admitted = threading.BoundedSemaphore(at_once + waiting)
+        self._admitted = threading.BoundedSemaphore(self.places)
         #: PERF: a pool of its own, because the allocator keeps the memory that a thread once used: hashing in each of
         #: the API's threads would hold 19 MiB per thread.
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="argon2")
         self._no_hash = _ARGON2.hash("the password of an account that does not exist")
 
+    @classmethod
+    def for_threads(cls, threads: int) -> "Passwords":
+        """Return it for a process with so many threads: at least two of them, of more, are left for other requests."""
+        at_once = max(1, min(_AT_ONCE, threads // 3))
+        return cls(at_once=at_once, waiting=min(at_once, max(threads - 2 - at_once, 0)))
+
     def hash(self, password: str) -> str:
-        """Return the argon2id hash of a password in its encoded form.
+        """Return the argon2id hash of a new password in its encoded form.
 
         Raises:
+            InvalidInputError: it is a known bad password, or too short or too long.
             BusyError: too many passwords are being hashed.
         """
+        check_new_password(password)
         return self._run(lambda: _ARGON2.hash(password))
 
     def is_correct(self, password: str, *, encoded: str | None) -> bool:

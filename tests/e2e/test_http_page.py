@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from moneyflow.events.topics import AUTH_EVENTS, USER_EVENTS
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
+from tests.support.callers import administrator
 from tests.support.kafka_records import everything_in
 from tests.support.processes import Process, Processes
 from tests.support.stored import store_ids
@@ -53,6 +54,7 @@ def run(
         "API": f"http://127.0.0.1:{api.port}",
         "MAILS": settings.mail_catcher_url,
         **store_ids(database),
+        "ADMIN_TOKEN": administrator(settings)["Authorization"].partition(" ")[2],
     }
     shell = subprocess.run(
         ["bash", "-euo", "pipefail"], input="\n".join(_BLOCKS), env=environment, capture_output=True, text=True,

@@ -54,7 +54,8 @@ def test_a_stack_starts_after_a_killed_start_the_demo_holds_and_a_reset_leaves_n
 
     assert "every sum holds" in shown
     assert '"paused": []' in found, "without an environment the command finds this checkout's stack"
-    assert environment["APP_URL"] == f"http://127.0.0.1:{environment['APP_PORT']}"
+    assert environment["APP_URL"] == f"https://127.0.0.1:{environment['HTTPS_PORT']}"
+    assert environment["APP_CA_FILE"] == str(home / "nginx" / "certificates" / "ca.pem")
     assert running, "the demo leaves the stack running"
     assert not any(process.is_alive() for process in running)
     assert not home.exists()

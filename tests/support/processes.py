@@ -125,6 +125,11 @@ class Process:
         host = "[::1]" if self.environment.get("BIND_HOST") == "::1" else "127.0.0.1"
         return httpx.get(f"http://{host}:{self.port}{path}", timeout=10, trust_env=False, verify=False)
 
+    def health(self, path: str) -> httpx.Response:
+        """Ask the API's own health port."""
+        port = self.environment["API_METRICS_PORT"]
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, trust_env=False)
+
     def says(self, path: str, text: str) -> bool:
         """Say whether it answers, and with that text in it."""
         try:
@@ -199,9 +204,10 @@ class Processes:
         """Start the consumer of a sink."""
         return self._start("consumers", "CONSUMER_METRICS_PORT", sabotage, environment, sink, wait_ready=wait_ready)
 
-    def api(self, *, sabotage: str = "nothing", wait_ready: bool = True, **environment: str) -> Process:
-        """Start the API under gunicorn."""
-        arguments = ("--config", "python:api.server")
+    def api(self, *options: str, sabotage: str = "nothing", wait_ready: bool = True, **environment: str) -> Process:
+        """Start the API under gunicorn, with more of its options."""
+        arguments = ("--config", "python:api.server", *options)
+        environment = {"API_METRICS_PORT": str(free_port())} | environment
         return self._start("gunicorn", "APP_PORT", sabotage, environment, *arguments, wait_ready=wait_ready)
 
     def plain(self, *command: str, **environment: str) -> Process:

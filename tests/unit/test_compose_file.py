@@ -104,13 +104,48 @@ def test_every_port_is_published_on_this_machine_alone() -> None:
     published = re.findall(r'"([^"\s]*):(\d+)"', "\n".join(re.findall(r"ports:.*(?:\n\s+- .*)*", _COMPOSE)))
 
     assert len(published) == len(PORTS)
-    assert all(where.startswith("127.0.0.1:${") for where, _ in published)
+    at_the_door = [where for where, port in published if port in {"80", "443"}]
+    assert [where.partition("}:")[0] for where in at_the_door] == ["${PUBLIC_ADDRESS:-127.0.0.1"] * 2
+    assert all(where.startswith("127.0.0.1:${") for where, _ in published if where not in at_the_door)
 
 
 def test_each_published_port_has_one_default_in_the_file_and_in_the_stack() -> None:
-    defaults = dict(re.findall(r"127\.0\.0\.1:\$\{([A-Z_]+):-(\d+)\}", _COMPOSE))
+    defaults = dict(re.findall(r"127\.0\.0\.1\}?:\$\{([A-Z_]+):-(\d+)\}", _COMPOSE))
 
     assert {name: int(port) for name, port in defaults.items()} == PORTS
+
+
+def _service(name: str) -> str:
+    services: dict[str, str] = dict(re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n)+)", _COMPOSE, re.MULTILINE))
+    return services[name]
+
+
+def test_nginx_waits_for_its_certificate_and_the_api_has_no_rights_and_cannot_write() -> None:
+    nginx = _service("nginx")
+
+    assert "certificates: { condition: service_completed_successfully }" in nginx
+    assert "api: { condition: service_healthy }" in nginx
+    assert "read_only: true" in nginx
+    assert "cap_drop: [ALL]" in nginx
+    assert '"${TLS_FOLDER:-certificates}:/certificates:ro"' in nginx
+    assert '"storage:/storage:ro"' in nginx
+    assert '"${TLS_FOLDER:-certificates}:/certificates"' in _service("certificates")
+
+
+def test_the_api_is_asked_for_its_health_on_its_own_port_and_believes_nginx_alone() -> None:
+    api = _service("api")
+
+    assert "ports:" not in api
+    assert '"/usr/local/share/money-flow/ready.py", "9190"' in api
+    assert "TRUSTED_PROXIES: ${DEVNET_PREFIX:-172.28.0}.12/32" in api
+    assert '"${DEVNET_PREFIX:-172.28.0}.12"' in _service("nginx")
+
+
+def test_the_template_of_nginx_has_no_name_that_the_container_does_not_fill_in() -> None:
+    folder = CHECKOUT / "ops" / "docker" / "nginx"
+    names = set(re.findall(r"@([A-Z]+)@", (folder / "nginx.conf.template").read_text(encoding="utf-8"))) - {"NAMES"}
+
+    assert names == set(re.findall(r"s\|@([A-Z]+)@\|", (folder / "entrypoint.sh").read_text(encoding="utf-8")))
 
 
 def test_every_image_is_pinned_to_a_version() -> None:

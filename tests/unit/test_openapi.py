@@ -123,7 +123,8 @@ def test_what_an_operation_requires_is_what_its_guard_requires(document: dict[st
             assert operation["security"] == [], name
         else:
             by_cookie: dict[str, list[str]] = {"cookie": []} if method == "GET" else {"cookie": [], "csrf": []}
-            assert operation["security"] == [{"bearer": []}, by_cookie], name
+            anonymous: list[dict[str, list[str]]] = [{}] if audience is Audience.OPTIONALLY_SIGNED_IN else []
+            assert operation["security"] == [*anonymous, {"bearer": []}, by_cookie], name
             assert "401" in operation["responses"]
 
 

@@ -36,6 +36,7 @@ def taken_port() -> Iterator[str]:
         (["workers.relay"], "RELAY_METRICS_PORT"),
         (["consumers", "audit"], "CONSUMER_METRICS_PORT"),
         (["gunicorn", "--config", "python:api.server"], "APP_PORT"),
+        (["gunicorn", "--config", "python:api.server"], "API_METRICS_PORT"),
     ],
 )
 def test_a_taken_port_is_one_line_with_the_setting(taken_port: str, module: list[str], setting: str) -> None:

@@ -23,8 +23,19 @@ def failures(checks: Iterable[Check]) -> list[str]:
     return complaints
 
 
-def serve_health(*, host: str, port: int, alive: Iterable[Check], ready: Iterable[Check]) -> HealthServer:
-    """Answer `/healthz`, `/readyz` and `/metrics` from threads of its own until the process ends."""
+def serve_health(
+    *,
+    host: str,
+    port: int,
+    alive: Iterable[Check],
+    ready: Iterable[Check],
+    multiprocess_directory: str | None = None,
+    shares_port: bool = False,
+) -> HealthServer:
+    """Answer `/healthz`, `/readyz` and `/metrics` from threads of its own until the process ends.
+
+    The metrics are those of all processes that keep them in `multiprocess_directory`, or this one's.
+    """
     alive, ready = tuple(alive), tuple(ready)
     return HealthServer(
         host,
@@ -32,8 +43,9 @@ def serve_health(*, host: str, port: int, alive: Iterable[Check], ready: Iterabl
         {
             "/healthz": lambda: _checked(alive),
             "/readyz": lambda: _checked(ready),
-            "/metrics": lambda: Answer(200, metrics_text(None), CONTENT_TYPE),
+            "/metrics": lambda: Answer(200, metrics_text(multiprocess_directory), CONTENT_TYPE),
         },
+        shares_port=shares_port,
     )
 
 

@@ -41,18 +41,25 @@ class Answer:
 class HealthServer:
     """Answers GET requests on the paths of `routes`, each by its function, until it is closed or the process ends.
 
-    `host` may be a name or an address of version 4 or 6; on `::` it takes connections of both versions.
+    `host` may be a name or an address of version 4 or 6; on `::` it takes connections of both versions. With
+    `shares_port` other processes of this user may listen on the port too, and the kernel chooses one for a connection.
 
     Raises:
         OSError: another program listens on the port.
     """
 
     def __init__(
-        self, host: str, port: int, routes: Mapping[str, Callable[[], Answer]], *, seconds: float = SECONDS
+        self,
+        host: str,
+        port: int,
+        routes: Mapping[str, Callable[[], Answer]],
+        *,
+        seconds: float = SECONDS,
+        shares_port: bool = False,
     ) -> None:
         self._routes = routes
         self._seconds = seconds
-        self._socket = _listening(host, port)
+        self._socket = _listening(host, port, shares_port=shares_port)
         self.port: int = self._socket.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
@@ -127,13 +134,15 @@ class HealthServer:
         return await made
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int, *, shares_port: bool) -> socket.socket:
     family, kind, _, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]  # fmt: skip
     opened = socket.socket(family, kind)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shares_port:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         opened.bind(address)

@@ -21,6 +21,7 @@ from ops.dev.demo.watch import Watch
 from ops.dev.stack.__main__ import With, print_addresses
 from ops.dev.stack.choice import Stack, choose, start
 from ops.dev.stack.contract import StackError
+from ops.dev.stack.https import client_options
 
 _REST_SECONDS = 120.0
 _LOOK_SECONDS = 0.3
@@ -40,7 +41,7 @@ class Play:
         self._people = read_people(tag)
         self._happened = [f"{len(self._people)} people of people.csv, all with +{tag} in their address"]
         self._kills = 0
-        api = httpx.AsyncClient(base_url=stack.environment()["APP_URL"], timeout=30, trust_env=False)
+        api = httpx.AsyncClient(**client_options(stack.environment()), timeout=30)
         self._crowd = Crowd(people=self._people, tag=tag, api=api)
         self._watch = Watch(self._settings, tag=tag, prefix=self._crowd.prefix, on_mail=self._crowd.activate)
         self._dead_letters_before = 0

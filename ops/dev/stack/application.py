@@ -21,6 +21,8 @@ class Program:
     kind: str
     command: tuple[str, ...]
     port: int
+    #: The port of `/readyz`.
+    health_port: int
     #: What it loads, and the roles of its sink: it is given these settings and no others.
     settings: type[Section]
     roles: tuple[str, ...] = ()
@@ -51,12 +53,25 @@ class _Declared:
     settings: type[Section]
     roles: tuple[str, ...] = ()
     preferred_port: int | None = None
+    #: The setting with the port of its health, where that is another one.
+    health_port_setting: str | None = None
+
+    def ports(self) -> dict[str, str]:
+        """Return each setting with a port, and the name under which the port is kept."""
+        own = {self.port_setting: self.name}
+        return own | ({self.health_port_setting: f"{self.name}-health"} if self.health_port_setting else {})
 
 
 #: Two workers and a standby relay, so that one of each may be killed at any time.
 _DECLARED = (
     _Declared(
-        "api", "api", ("-m", "gunicorn", "--config", "python:api.server"), "APP_PORT", ApiSettings, preferred_port=9999
+        "api",
+        "api",
+        ("-m", "gunicorn", "--config", "python:api.server"),
+        "APP_PORT",
+        ApiSettings,
+        preferred_port=9999,
+        health_port_setting="API_METRICS_PORT",
     ),
     *(_Declared(f"relay-{n}", "relay", ("-m", "workers.relay"), "RELAY_METRICS_PORT", RelaySettings) for n in (1, 2)),
     *(_Declared(f"worker-{n}", "worker", ("-m", "workers"), "WORKER_METRICS_PORT", WorkerSettings) for n in (1, 2)),
@@ -72,36 +87,46 @@ _DECLARED = (
 
 
 def programs(state: State) -> list[Program]:
-    """Return the processes that have a port; all of them have one once the stack was started."""
-    return [
-        Program(
-            name=one.name,
-            kind=one.kind,
-            command=one.command,
-            port=port,
-            settings=one.settings,
-            roles=one.roles,
-            environment={one.port_setting: str(port)},
-            inherits_socket=one.kind == "api",
-        )
-        for one in _DECLARED
-        if (port := state.value("ports", one.name)) is not None
-    ]
+    """Return the processes that have their ports; all of them have once the stack was started."""
+    return [_program(one, ports) for one in _DECLARED if None not in (ports := _ports(one, state)).values()]
 
 
 def never_started(state: State) -> list[str]:
     """Return the names of the processes that this checkout declares and its stack has never started."""
-    return [one.name for one in _DECLARED if state.value("ports", one.name) is None]
+    return [one.name for one in _DECLARED if None in _ports(one, state).values()]
 
 
 def choose_ports(state: State) -> None:
-    """Choose a port for each process that has none; while no supervisor runs, for each whose port is taken as well."""
+    """Choose ports for each process that has none; while no supervisor runs, for each whose port is taken as well."""
     runs = kept_process(state, "supervisor") is not None
     for one in _DECLARED:
         if not runs:
             end_left(state, one.name)
-        if not runs or state.value("ports", one.name) is None:
-            kept_port(state, one.name, preferred=one.preferred_port)
+        for setting, name in one.ports().items():
+            if not runs or state.value("ports", name) is None:
+                kept_port(state, name, preferred=one.preferred_port if setting == one.port_setting else None)
+
+
+def _ports(one: _Declared, state: State) -> dict[str, int | None]:
+    return {setting: state.value("ports", name) for setting, name in one.ports().items()}
+
+
+def _program(one: _Declared, ports: dict[str, int | None]) -> Program:
+    port = ports[one.port_setting]
+    health_port = ports[one.health_port_setting or one.port_setting]
+    assert port
+    assert health_port
+    return Program(
+        name=one.name,
+        kind=one.kind,
+        command=one.command,
+        port=port,
+        health_port=health_port,
+        settings=one.settings,
+        roles=one.roles,
+        environment={setting: str(number) for setting, number in ports.items()},
+        inherits_socket=one.kind == "api",
+    )
 
 
 def end_left(state: State, name: str) -> None:

@@ -124,7 +124,7 @@ class NativeStack:
         found.append(Status("supervisor", where, None if supervisor else NOT_RUNNING))
         for program in programs(self._state):
             identity = self._process(program.name)
-            problem = _not_ready(program.port) if identity else NOT_RUNNING
+            problem = _not_ready(program.health_port) if identity else NOT_RUNNING
             where = f"pid {identity.pid if identity else '-'}, 127.0.0.1:{program.port}"
             found.append(Status(program.name, where, problem))
         return [*found, *(Status(name, "-", NOT_RUNNING) for name in never_started(self._state))]
@@ -154,7 +154,7 @@ class NativeStack:
             "SECRET_KEY": self._state.secret("application"),
             "BIND_HOST": "127.0.0.1",
             "APP_PORT": str(api.port),
-            "APP_URL": f"http://127.0.0.1:{api.port}",
+            "API_METRICS_PORT": str(api.health_port),
             "API_LIMITS_FACTOR": "10000",  # The demo and load tests of this machine are one client.
         }
 
@@ -213,7 +213,7 @@ class NativeStack:
 
     def _is_up(self, program: Program) -> bool:
         runs = self._process(program.name) is not None
-        return runs and self._is_current(program) and _not_ready(program.port) is None
+        return runs and self._is_current(program) and _not_ready(program.health_port) is None
 
     def _wait_ready(self, program: Program) -> None:
         if not wait_until(lambda: self._is_up(program), seconds=_READY_SECONDS):

@@ -16,6 +16,7 @@ from rich.console import Console
 from ops.dev.stack.compose.engine import containers, engine_answers
 from ops.dev.stack.compose.stack import ComposeStack
 from ops.dev.stack.contract import StackError
+from ops.dev.stack.https import client_options
 
 _SECONDS = 60.0
 
@@ -41,6 +42,7 @@ class Check:
             self._until(partial(self._is_back, name), f"{name} is back after a kill")
             self._sign_ups(f"after the kill of {name}")
         self._roll()
+        self._refuse_to_roll()
         self._stack.down()
         self._stack.up()
         self._asked = 0  # The mail catcher keeps its mails in memory.
@@ -48,23 +50,21 @@ class Check:
 
     def _sign_ups(self, when: str) -> None:
         found = self._stack.environment()
-        api = f"http://127.0.0.1:{found['APP_PORT']}"
-        self._until(lambda: _get(f"{api}/healthz").is_success, "the API answers")
+        self._until(lambda: self._api().get("/healthz").is_success, "the API answers by https")
         for _ in range(10):
-            _sign_up(api)
+            _sign_up(self._api())
         self._asked += 10
         messages = f"{found['MAIL_CATCHER_URL']}/api/v1/messages"
         self._until(lambda: _get(messages).json()["total"] >= self._asked, f"ten sign-ups, ten mails: {when}")
 
     def _roll(self) -> None:
         """Replace the API's containers while a client signs people up: no request fails, and every one has its mail."""
-        api = f"http://127.0.0.1:{self._stack.environment()['APP_PORT']}"
         ended = threading.Event()
 
         def sign_up_until_ended() -> int:
             count = 0
             while not ended.is_set():
-                _sign_up(api)
+                _sign_up(self._api())
                 count += 1
             return count
 
@@ -80,6 +80,26 @@ class Check:
                 log = self._stack.last_lines_of("nginx", "api")
                 raise StackError(f"a request failed while the API was replaced: {error!r}\n{log}") from error
         self._sign_ups("after the API was replaced under load")
+
+    def _api(self) -> httpx.Client:
+        """Return a client that comes as everyone does, by https through nginx."""
+        return httpx.Client(**client_options(self._stack.environment()), timeout=30)
+
+    def _refuse_to_roll(self) -> None:
+        """Try to replace the API by one that cannot start: the old one continues, and the new one is removed."""
+        before = self._api_containers()
+        try:
+            self._stack.roll_api(API_THREADS="0")
+        except StackError:
+            pass
+        else:
+            raise StackError("the API was replaced by one that cannot start")
+        if self._api_containers() != before:
+            raise StackError("a failed replacement has left containers, or has removed the old ones")
+        self._sign_ups("after a replacement that failed")
+
+    def _api_containers(self) -> set[str]:
+        return {found.id for found in containers(self._stack.project) if found.service == "api"}
 
     def _is_back(self, name: str | None) -> bool:
         found = [found for found in containers(self._stack.project) if found.name == f"{self._stack.project}-{name}"]
@@ -99,10 +119,11 @@ class Check:
         self._console.print(f"[green]✓[/] {what}")
 
 
-def _sign_up(api: str) -> None:
+def _sign_up(api: httpx.Client) -> None:
     email = f"{uuid.uuid4().hex}@example.org"
     person = {"email": email, "password": "a long enough password", "name": "A. Person"}
-    httpx.post(f"{api}/v1/users", json=person, timeout=30, trust_env=False).raise_for_status()
+    with api:
+        api.post("/v1/users", json=person).raise_for_status()
 
 
 def _get(url: str) -> httpx.Response:

@@ -17,6 +17,8 @@ from ops.dev.stack.ports import free_port, is_free
 #: The published ports, and the preferred number of each.
 PORTS = {
     "APP_PORT": 9999,
+    "HTTP_PORT": 80,
+    "HTTPS_PORT": 443,
     "POSTGRES_PORT": 5432,
     "RABBITMQ_PORT": 5672,
     "RABBITMQ_MANAGEMENT_PORT": 15672,
@@ -78,7 +80,9 @@ def resolve(
     values |= {name: str(_port(name, given, state, published)) for name in PORTS}
     values["DEVNET_PREFIX"] = given.get("DEVNET_PREFIX") or _prefix(state, taken)
     values["BUILD_ENV"] = "dev"
-    values["APP_URL"] = f"http://127.0.0.1:{values['APP_PORT']}"
+    values["APP_URL"] = f"https://127.0.0.1:{values['HTTPS_PORT']}"
+    # The demo and load tests of this machine are one client.
+    values |= {"API_LIMITS_FACTOR": "10000", "CLIENT_REQUESTS_PER_SECOND": "100000", "CLIENT_CONNECTIONS": "10000"}
     return values | dict(given) | _reachable(given, values["DEVNET_PREFIX"])
 
 

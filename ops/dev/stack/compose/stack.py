@@ -28,6 +28,9 @@ _KINDS = frozenset({"api", "worker", "relay", "consumer"})
 #: Two replicas of the API, two workers and a standby relay, so that one of each may be killed or replaced at any time.
 _SCALE = ("--scale", "api=2", "--scale", "worker=2", "--scale", "relay=2")
 
+#: The authority of the front door's certificate, in the volume and in the stack's home.
+_AUTHORITY = "ca.pem"
+
 
 class ComposeStack:
     """All of `docker-compose.yml` with the profile `dev`, under a project name of this checkout."""
@@ -55,6 +58,7 @@ class ComposeStack:
             self._build()
             try:
                 self._start()
+                self._copy_authority()
             except StackError:
                 self._compose("stop", "--timeout", "20")
                 raise
@@ -74,7 +78,8 @@ class ComposeStack:
 
     def environment(self) -> dict[str, str]:
         """Return the running stack's settings as a program on this machine needs them."""
-        return seen_from_host(self._settings())
+        authority = self._home / _AUTHORITY
+        return seen_from_host(self._settings()) | ({"APP_CA_FILE": str(authority)} if authority.exists() else {})
 
     def processes(self) -> list[ProcessInfo]:
         """Return the application's running processes, each with the memory of the largest process in its container."""
@@ -110,8 +115,8 @@ class ComposeStack:
         command = self._command("exec", "-T", "rabbitmq", "rabbitmqctl", *arguments)
         return subprocess.run(command, cwd=CHECKOUT, env=self._environment(), check=False).returncode
 
-    def roll_api(self) -> None:
-        """Replace the API's containers, as a deployment of a new version does.
+    def roll_api(self, **settings: str) -> None:
+        """Replace the API's containers, as a deployment of a new version, or of new settings, does.
 
         Raises:
             StackError: the new containers did not become ready; the old ones still run.
@@ -119,7 +124,7 @@ class ComposeStack:
         done = subprocess.run(
             [CHECKOUT / "ops" / "docker" / "roll-api.sh"],
             cwd=CHECKOUT, capture_output=True, text=True, check=False,
-            env=self._environment() | {"COMPOSE": " ".join(self._command())},
+            env=self._environment() | {"COMPOSE": " ".join(self._command())} | settings,
         )  # fmt: skip
         if done.returncode:
             raise StackError(f"the API was not replaced: {done.stderr.strip()}")
@@ -184,6 +189,12 @@ class ComposeStack:
             finally:
                 starting.terminate()
                 starting.wait()
+
+    def _copy_authority(self) -> None:
+        """Copy the authority of the front door's certificate out of its volume; a real certificate has none there."""
+        (self._home / _AUTHORITY).unlink(missing_ok=True)
+        if not self._settings().get("TLS_FOLDER"):
+            self._compose("cp", f"nginx:/certificates/{_AUTHORITY}", str(self._home / _AUTHORITY))
 
     def _remove(self, *options: str) -> None:
         if self._env_file.exists():

@@ -1,0 +1,94 @@
+"""nginx, the front door: TLS and time-outs before the API, with the configuration that its image has."""
+
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from moneyflow.platform.errors import ConfigurationError
+from ops.certificates import ensure_certificate
+from ops.dev.stack.contract import StackError
+from ops.dev.stack.home import CHECKOUT, is_root, write_private
+from ops.dev.stack.ports import answers
+from ops.dev.stack.servers.base import Server
+
+_TEMPLATE = CHECKOUT / "ops" / "docker" / "nginx" / "nginx.conf.template"
+#: Where Debian's package has the program, which not every user has on the path.
+_PROGRAM = "/usr/sbin/nginx"
+
+
+class Nginx(Server):
+    """nginx for one API on this machine, with a certificate of the stack's own."""
+
+    name = "nginx"
+    stop_signal = signal.SIGQUIT
+    #: https, and http, which leads to https.
+    ports: ClassVar[tuple[str, ...]] = ("", "http")
+
+    def command(self) -> Sequence[str]:
+        """Run it in the foreground."""
+        program = shutil.which("nginx") or _PROGRAM
+        return [program, "-p", str(self.folder), "-c", str(self._configured), "-g", "daemon off;"]
+
+    def prepare(self) -> None:
+        """Make the certificate where none is, and write the configuration."""
+        try:
+            ensure_certificate(self.folder / "certificates")
+        except ConfigurationError as error:
+            raise StackError(str(error)) from error
+        write_private(self._configured, self._configuration())
+
+    def start(self) -> None:
+        """Start it; where it runs with another configuration, reload that without a cut connection."""
+        if self.identity() and self._configuration() != self._configured.read_text(encoding="utf-8"):
+            self.prepare()
+            identity = self.identity()
+            if identity:
+                identity.signal(signal.SIGHUP)
+        super().start()
+
+    def is_ready(self) -> bool:
+        """Return whether it answers."""
+        return answers(self.port()) and answers(self.port("http"))
+
+    def settings(self) -> dict[str, str]:
+        """Return the address of the API for frontends, and what a client needs to trust it."""
+        return {
+            "APP_URL": f"https://127.0.0.1:{self.port()}",
+            "APP_CA_FILE": str(self.folder / "certificates" / "ca.pem"),
+            "HTTPS_PORT": str(self.port()),
+            "HTTP_PORT": str(self.port("http")),
+            "TRUSTED_PROXIES": "127.0.0.1/32",
+        }
+
+    @property
+    def _configured(self) -> Path:
+        return self.folder / "nginx.conf"
+
+    def _configuration(self) -> str:
+        certificates = self.folder / "certificates"
+        values = {
+            # Root's own, as all servers of a stack that root starts: its worker processes read the stack's folder.
+            "USER": "user root;" if is_root() else "",
+            "RUN": str(self.folder),
+            "LOG": "/dev/stdout",
+            "TYPES": "/etc/nginx/mime.types",
+            "RESOLVER": "",
+            "CERTIFICATE": str(certificates / "server.pem"),
+            "KEY": str(certificates / "server.key"),
+            "HTTP": f"127.0.0.1:{self.port('http')}",
+            "HTTPS": f"127.0.0.1:{self.port()}",
+            "LOCAL": "",
+            "REPLICAS": f"127.0.0.1:{self.state.value('ports', 'api')}",
+            "STORAGE": str(CHECKOUT / "storage" / "app"),
+            "APP_URL": self.settings()["APP_URL"],
+            # The demo and load tests of this machine are one client.
+            "REQUESTS": "100000",
+            "BURST": "100000",
+            "CONNECTIONS": "10000",
+        }
+        text = _TEMPLATE.read_text(encoding="utf-8")
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", value)
+        return text
