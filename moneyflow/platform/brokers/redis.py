@@ -32,8 +32,7 @@ class ThreadsOwnRedis(threading.local):
     """A client for each thread that uses it, with a connection of its own.
 
     PERF: for what every request does. A pool looks with four system calls whether a connection still answers before it
-    lends it; here a connection that has broken is opened again when its next command fails. `client` raises a
-    `redis.RedisError` in a thread whose connection cannot be opened.
+    lends it; here a connection that has broken is opened again when its next command fails.
     """
 
     def __init__(self, settings: RedisSettings, *, timeout_seconds: float) -> None:
@@ -43,9 +42,14 @@ class ThreadsOwnRedis(threading.local):
 
     @property
     def client(self) -> redis.Redis:
-        """Return this thread's client, which connects at its first use: a process starts while Redis is down."""
+        """Return this thread's client, which the first use connects: a process starts while Redis is down.
+
+        Raises:
+            redis.RedisError: its connection cannot be opened.
+        """
         if self._client is None:
-            self._client = connect(self._settings, timeout_seconds=self._timeout_seconds, single_connection_client=True)
+            timeout_seconds = self._timeout_seconds
+            self._client = connect(self._settings, timeout_seconds=timeout_seconds, single_connection_client=True)
         return self._client
 
 
