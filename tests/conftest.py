@@ -152,4 +152,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-rounds", type=int, default=0, help="rounds of the long form, each with the next seed")
     parser.addoption("--chaos-results", default="", help="the folder to write the report of all rounds to")
     parser.addoption("--neighbours", type=int, default=260, help="jobs of tests/e2e/test_bad_neighbours.py")
+    parser.addoption("--slow-rounds", type=int, default=0, help="timed rounds of tests/e2e/test_front_door.py")
     parser.addoption("--chaos-without", default="nothing", help="a safeguard to take out: see it turn red")

@@ -18,6 +18,7 @@ _RESULTS = Path(__file__).parent / "results"
 #: The arguments of pytest that run the long form of each area; `{folder}` is for reports of its own.
 AREAS = {
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
+    "api": ("tests/e2e/test_front_door.py", "tests/e2e/test_slow_clients.py", "-n", "0", "--slow-rounds", "5"),
     "jobs": ("tests/e2e/test_bad_neighbours.py", "-n", "0", "--neighbours", "1000"),
 }
 
