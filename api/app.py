@@ -1,13 +1,16 @@
 """The HTTP application: its routes, and the resources that serve them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import falcon
 
 from api.access import Access
+from api.compression import Compression
 from api.guards import Guards, SessionCookie, audience_of
+from api.headers import Cors, default_headers
 from api.limits import ClientLimits
 from api.problems import install_problems
 from api.resources.batches import Batch
@@ -45,12 +48,18 @@ class Services:
     limits: ClientLimits
     waits: JobWaits
     multiprocess_directory: str | None = None
+    #: The exact origins whose scripts may call the API; none: no CORS.
+    cors_origins: Sequence[str] = ()
 
 
 def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the WSGI application."""
-    cookie = SessionCookie(is_https=services.accounts.app_url.startswith("https:"))
-    middleware: list[Any] = [Access(), Guards(services.sessions, cookie=cookie)]
+    is_https = services.accounts.app_url.startswith("https:")
+    cookie = SessionCookie(is_https=is_https)
+    # Answers pass through them from the last to the first.
+    cors = [Cors(services.cors_origins)] if services.cors_origins else []
+    guards = Guards(services.sessions, cookie=cookie)
+    middleware: list[Any] = [Access(default_headers(is_https=is_https)), *cors, Compression(), guards]
     app = falcon.App(middleware=middleware)
     install_problems(app)
     add = partial(_add_route, app)
@@ -105,16 +114,19 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         ),
         waits=JobWaits(database, places=settings.api_threads // 4),
         multiprocess_directory=multiprocess_directory,
+        cors_origins=settings.cors_origins,
     )
     return create_app(services)
 
 
 def _add_route(app: falcon.App[falcon.Request, falcon.Response], path: str, resource: object) -> None:
-    """Add a route whose every responder says whom it serves.
+    """Add a route whose every responder says whom it serves. HEAD is served where GET is, without the body.
 
     Raises:
         TypeError: a responder does not say.
     """
+    if hasattr(resource, "on_get"):
+        cast("Any", resource).on_head = resource.on_get
     for method in falcon.HTTP_METHODS:
         if hasattr(resource, f"on_{method.lower()}") and audience_of(resource, method) is None:
             raise TypeError(f"{method} {path}: mark its responder @public, @signed_in or @administrators")

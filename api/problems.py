@@ -8,6 +8,7 @@ import orjson
 import psycopg
 import structlog
 
+from api.access import request_id_of
 from moneyflow.platform.database import is_outage
 from moneyflow.platform.errors import (
     BusyError,
@@ -108,7 +109,7 @@ def _answer(
         "title": title,
         "status": status.value,
         "detail": detail,
-        "instance": request.context.request_id,
+        "instance": request_id_of(request),
         **extra,
     }
     response.status = f"{status.value} {status.phrase}"
