@@ -51,9 +51,8 @@ def verdict(dependencies: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
     if not audited:
         return 0, "package audit skipped: the database of vulnerabilities cannot be reached"
     unknown = len(dependencies) - len(audited)
-    return 0, f"package audit: {len(audited)} packages, no known vulnerability" + (
-        f"; {unknown} unknown" * bool(unknown)
-    )
+    more = f"; {unknown} unknown" if unknown else ""
+    return 0, f"package audit: {len(audited)} packages, no known vulnerability{more}"
 
 
 def _dependencies() -> list[Mapping[str, Any]]:
