@@ -16,6 +16,7 @@ from moneyflow.platform.errors import (
     BusyError,
     ConflictError,
     ForbiddenError,
+    InProgressError,
     InvalidInputError,
     MoneyFlowError,
     NotFoundError,
@@ -101,12 +102,14 @@ def _on_expected(request: falcon.Request, response: falcon.Response, error: Mone
         _on_bug(request, response, error, parameters)
         return
     if isinstance(error, RateLimitedError):
-        response.set_headers({**error.headers, "Retry-After": str(error.retry_after_seconds)})
+        response.set_headers(error.headers)
+    if isinstance(error, BusyError | RateLimitedError | InProgressError):
+        response.set_header("Retry-After", str(error.retry_after_seconds))
     if status is HTTPStatus.UNAUTHORIZED:
         response.set_header("WWW-Authenticate", "Bearer")
+    if isinstance(error, UnavailableError):
+        response.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        wait = error.retry_after_seconds if isinstance(error, BusyError) else _RETRY_AFTER_SECONDS
-        response.set_header("Retry-After", str(wait))
         log.warning("request_rejected", error=error.detail)
     # SECURITY: which server is down is logged for operators, and not answered.
     detail = _DOWN if isinstance(error, UnavailableError) else error.detail

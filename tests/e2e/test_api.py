@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ def api(running: Process, fleet: Fleet, settings: AllSettings) -> Iterator[httpx
     """Return a client of the running API, which has no users yet."""
     conninfo = make_conninfo(fleet.shared.postgres.superuser_conninfo(), dbname=settings.postgres_db)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("truncate users, jobs, batches cascade")
+        connection.execute("truncate users, jobs, batches, idempotency_keys cascade")
     with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=15, trust_env=False) as client:
         yield client
 
@@ -282,7 +283,31 @@ def test_a_request_whose_key_is_in_use_is_a_conflict(api: httpx.Client, database
 
         answer = api.post("/v1/users", json=_PERSON, headers={"Idempotency-Key": "in-work"})
 
-    assert answer.status_code == 409
+    assert (answer.status_code, answer.headers["Retry-After"]) == (409, "1")
+
+
+def test_64_clients_with_one_key_get_one_answer_and_have_one_effect(api: httpx.Client, database: Database) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first_answers: list[int] = []
+
+    def sign_up(number: int) -> httpx.Response:
+        """Repeat the request, with its members in another order, as its answers say."""
+        members = list(_PERSON.items())
+        body = dict(members[number % 3 :] + members[: number % 3])
+        with httpx.Client(base_url=api.base_url, timeout=30, trust_env=False) as client:
+            answer = client.post("/v1/users", json=body, headers=key)
+            first_answers.append(answer.status_code)
+            while answer.status_code in {409, 503}:
+                time.sleep(int(answer.headers["Retry-After"]))
+                answer = client.post("/v1/users", json=body, headers=key)
+        return answer
+
+    with ThreadPoolExecutor(64) as pool:
+        answers = list(pool.map(sign_up, range(64)))
+
+    assert {answer.status_code for answer in answers} == {202}, first_answers
+    assert len({(answer.content, answer.headers["Location"]) for answer in answers}) == 1
+    assert (_count(database, "users"), _count(database, "jobs"), _count(database, "idempotency_keys")) == (1, 1, 1)
 
 
 def test_the_request_id_travels_to_the_answer_the_job_and_the_event(api: httpx.Client, database: Database) -> None:

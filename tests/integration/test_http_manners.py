@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import falcon.testing
 import pytest
@@ -12,7 +12,7 @@ from api.bodies import MAX_BYTES
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support import callers, people
-from tests.support.servers import RealServers
+from tests.support.servers import Fleet, RealServers, fresh_environment
 from tests.support.services import services
 
 _APP = "https://app.example"
@@ -26,6 +26,14 @@ _ENDS: dict[str, tuple[str, str, int]] = {
     "no address": ("GET", "/nowhere", 404),
     "no method": ("PUT", "/v1/users", 405),
 }
+
+
+@pytest.fixture(scope="module")
+def environment(fleet: Fleet) -> Iterator[dict[str, str]]:
+    """Return the environment of a database that all tests of this module share."""
+    with fresh_environment(fleet.shared) as environment:
+        yield environment
+
 
 Client = falcon.testing.TestClient
 NewClient = Callable[..., Client]
@@ -54,7 +62,7 @@ def me(new_client: NewClient, settings: AllSettings, database: Database) -> Clie
     """Return a client of a user with a long name, so that the profile is longer than a kilobyte."""
     person = people.sign_up(database, name="Ada")
     with database.transaction() as session:
-        session.execute("update users set name = repeat('Ada ', 500)")
+        session.execute("update users set name = repeat('Ada ', 500) where id = %(id)s", {"id": person.user_id})
     return new_client(**callers.bearer(settings, user_id=person.user_id))
 
 
@@ -233,13 +241,11 @@ def test_gzip_is_taken_by_its_name_or_by_a_star(me: Client, accepted: str) -> No
     assert answer.headers["content-encoding"] == "gzip"
 
 
-def test_neither_a_short_answer_nor_one_with_a_secret_is_compressed(
-    client: Client, me: Client, database: Database
-) -> None:
+def test_neither_a_short_answer_nor_one_with_a_secret_is_compressed(client: Client, database: Database) -> None:
+    person = people.sign_up(database, name="Ada")
     with database.transaction() as session:
-        row = session.fetch_one("update users set activated_at = now() returning email")
-    assert row is not None
-    body = {"email": row["email"], "password": "correct horse battery", "transport": "bearer"}
+        session.execute("update users set activated_at = now() where email = %(email)s", {"email": person.email})
+    body = {"email": person.email, "password": "correct horse battery", "transport": "bearer"}
     gzips = {"Accept-Encoding": "gzip"}
 
     signed_in = client.simulate_post("/v1/sessions", json=body, headers={**gzips, "User-Agent": "a" * 2000})
