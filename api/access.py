@@ -30,7 +30,7 @@ class Access:
         request.context.started = time.perf_counter()
         request.context.carried = ExitStack()
         traceparent = child_traceparent(request.get_header("traceparent"))
-        origin = Origin(correlation_id=request_id, traceparent=traceparent)
+        origin = Origin(correlation_id=request_id, traceparent=traceparent, is_anonymous=True)
         request.context.carried.enter_context(working_for(origin))
         response.set_header("X-Request-Id", request_id)
         response.set_headers(COMMON_HEADERS)

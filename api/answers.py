@@ -4,15 +4,23 @@ from http import HTTPStatus
 from uuid import UUID
 
 import falcon
+from typing_extensions import TypedDict
 
 from api.paths import job_url
 from moneyflow.platform.http import etags
 from moneyflow.platform.http.answers import Answer, json_answer
 
 
+class Accepted(TypedDict):
+    """A request that was written down; the job does its work."""
+
+    job_id: UUID
+
+
 def accepted(job_id: UUID) -> Answer:
     """Return a 202 for work that a job does; its `Location` is the job."""
-    return json_answer({"job_id": str(job_id)}, status=HTTPStatus.ACCEPTED, headers={"Location": job_url(job_id)})
+    shown: Accepted = {"job_id": job_id}
+    return json_answer(shown, status=HTTPStatus.ACCEPTED, headers={"Location": job_url(job_id)})
 
 
 def send(request: falcon.Request, response: falcon.Response, answer: Answer) -> None:

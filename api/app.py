@@ -7,17 +7,25 @@ from typing import Any
 import falcon
 
 from api.access import Access
+from api.descriptions import description_of
 from api.guards import Guards, SessionCookie, audience_of
 from api.limits import ClientLimits
+from api.openapi import Operation
 from api.problems import install_problems
 from api.resources.batches import Batch
+from api.resources.docs import Docs, DocsFile, Problems
+from api.resources.documents import OpenApi
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
+from api.resources.invitations import UsersBatch
 from api.resources.jobs import Job
 from api.resources.me import Me, OwnPassword
+from api.resources.own_email import OwnEmail, OwnEmailConfirmation
 from api.resources.password_resets import PasswordResetConfirmation, PasswordResets
+from api.resources.schemas import Schema, Schemas
 from api.resources.sessions import OwnSession, OwnSessions
 from api.resources.users import Activation, ActivationResend, Users
+from moneyflow.accounts.email_changes import EmailChanges
 from moneyflow.accounts.password_changes import PasswordChanges
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
@@ -27,6 +35,8 @@ from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.http.rate_limits import RateLimits
+from moneyflow.platform.jobs.batch_statuses import BatchStatuses
+from moneyflow.platform.jobs.waits import JobWaits
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
@@ -41,6 +51,7 @@ class Services:
     sessions: Sessions
     passwords: Passwords
     limits: ClientLimits
+    waits: JobWaits
     multiprocess_directory: str | None = None
 
 
@@ -50,7 +61,8 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     middleware: list[Any] = [Access(), Guards(services.sessions, cookie=cookie)]
     app = falcon.App(middleware=middleware)
     install_problems(app)
-    add = partial(_add_route, app)
+    operations: list[Operation] = []
+    add = partial(_add_route, app, operations)
     database, sessions, passwords = services.database, services.sessions, services.passwords
     limits = services.limits
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
@@ -62,20 +74,31 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     )
     changes = PasswordChanges(database=database, sessions=sessions, passwords=passwords)
     add("/v1/users", Users(database, keys, passwords, limits))
-    add("/v1/users/activation", Activation(database))
+    add("/v1/users/batch", UsersBatch(database, keys))
+    add("/v1/users/activation", Activation(database, passwords, limits))
     add("/v1/users/activation/resend", ActivationResend(database, limits))
     add("/v1/users/me", Me(database, sessions, cookie))
     add("/v1/users/me/password", OwnPassword(changes, cookie))
+    emails = EmailChanges(database=database, sessions=sessions, passwords=passwords)
+    add("/v1/users/me/email", OwnEmail(emails, limits))
+    add("/v1/users/me/email/confirm", OwnEmailConfirmation(emails, limits))
     add("/v1/password-resets", PasswordResets(database, changes, limits))
     add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
     add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
     add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
-    add("/v1/jobs/{job_id}", Job(database))
-    add("/v1/batches/{batch_id}", Batch(database))
+    statuses = BatchStatuses()
+    add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
+    add("/v1/batches/{batch_id}", Batch(database, statuses))
     add("/v1/files/{file_id}", File(database))
     add("/healthz", Alive())
     add("/readyz", Ready([database.check]))
     add("/metrics", Metrics(services.multiprocess_directory))
+    add("/openapi.json", OpenApi(operations))
+    add("/schemas/", Schemas())
+    add("/schemas/{type}/{version}", Schema())
+    add("/docs", Docs())
+    add("/docs/problems", Problems())
+    add("/docs/{name}", DocsFile())
     return app
 
 
@@ -89,7 +112,12 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         notify=Notifier(settings),
     )
     database.open()
-    services = Services(
+    return create_app(wire(settings, database, multiprocess_directory))
+
+
+def wire(settings: ApiSettings, database: Database, multiprocess_directory: str | None = None) -> Services:
+    """Return the services; none of them connects to its server before the first request."""
+    return Services(
         accounts=settings.only(AccountSettings),
         database=database,
         sessions=Sessions(settings),
@@ -99,18 +127,26 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
             secret_key=settings.secret_key.get_secret_value(),
             trusted_proxies=settings.trusted_proxies,
         ),
+        waits=JobWaits(database, places=settings.api_threads // 4),
         multiprocess_directory=multiprocess_directory,
     )
-    return create_app(services)
 
 
-def _add_route(app: falcon.App[falcon.Request, falcon.Response], path: str, resource: object) -> None:
-    """Add a route whose every responder says whom it serves.
+def _add_route(
+    app: falcon.App[falcon.Request, falcon.Response], operations: list[Operation], path: str, resource: object
+) -> None:
+    """Add a route whose every responder says whom it serves, what it takes and what it answers.
 
     Raises:
         TypeError: a responder does not say.
     """
-    for method in falcon.HTTP_METHODS:
-        if hasattr(resource, f"on_{method.lower()}") and audience_of(resource, method) is None:
+    for method in [method for method in falcon.HTTP_METHODS if hasattr(resource, f"on_{method.lower()}")]:
+        audience, description = audience_of(resource, method), description_of(resource, method)
+        if audience is None:
             raise TypeError(f"{method} {path}: mark its responder @public, @signed_in or @administrators")
+        if description is None:
+            raise TypeError(f"{method} {path}: describe its responder with @describes(…), for the OpenAPI document")
+        operations.append(
+            Operation(method=method, path=path, resource=resource, audience=audience, description=description)
+        )
     app.add_route(path, resource)

@@ -18,13 +18,15 @@ from uuid import UUID
 import falcon
 
 from moneyflow.accounts.sessions import Sessions, UserSession
+from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ForbiddenError, UnauthenticatedError
+from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.telemetry import origin
 
 #: The header that a browser sends with each request that changes something by cookie. SECURITY: no form and no link of
 #: another site can send it, and CORS lets only the configured origins.
 CSRF_HEADER = "X-CSRF-Protection"
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER = "bearer "
 
 R = TypeVar("R", bound=Callable[..., None])
@@ -34,6 +36,7 @@ class Audience(Enum):
     """The callers that a responder serves."""
 
     PUBLIC = auto()  #: Every caller.
+    OPTIONALLY_SIGNED_IN = auto()  #: Every caller; one with a session is known.
     SIGNED_IN = auto()  #: Users with a session.
     ADMINISTRATORS = auto()  #: Users with a session and the role `administrator`.
 
@@ -47,6 +50,7 @@ def _guard(audience: Audience) -> Callable[[R], R]:
 
 
 public = _guard(Audience.PUBLIC)
+optionally_signed_in = _guard(Audience.OPTIONALLY_SIGNED_IN)
 signed_in = _guard(Audience.SIGNED_IN)
 administrators = _guard(Audience.ADMINISTRATORS)
 
@@ -69,6 +73,14 @@ def caller_of(request: falcon.Request) -> Caller:
     """Return the caller of a request that a guard has let through."""
     caller: Caller = request.context.caller
     return caller
+
+
+def owner_scope(request: falcon.Request, session: Session) -> OwnerScope:
+    """Return the session for statements that see the caller's rows; those that allow it see all for administrators."""
+    caller: Caller | None = getattr(request.context, "caller", None)
+    if caller is None:
+        return OwnerScope(session, None)
+    return OwnerScope(session, caller.user_id, sees_all=caller.is_administrator)
 
 
 def audience_of(resource: object, method: str) -> Audience | None:
@@ -98,19 +110,24 @@ class Guards:
         audience = audience_of(resource, request.method)
         if audience is None or audience is Audience.PUBLIC:
             return
-        caller = self._caller(request)
+        caller = self._caller(request, is_optional=audience is Audience.OPTIONALLY_SIGNED_IN)
+        if caller is None:
+            return
         if audience is Audience.ADMINISTRATORS and not caller.is_administrator:
             raise ForbiddenError("only an administrator may do this")
         request.context.caller = caller
-        acting = replace(origin.current(), actor_id=caller.session.user_id)
+        acting = replace(origin.current(), actor_id=caller.session.user_id, is_anonymous=False)
         request.context.carried.enter_context(origin.working_for(acting))
 
-    def _caller(self, request: falcon.Request) -> Caller:
+    def _caller(self, request: falcon.Request, *, is_optional: bool) -> Caller | None:
+        """Return the caller; None where a session is optional and the request has none, or a cookie of an ended one."""
         token, by_cookie = self._token(request)
         session = self._sessions.find(token) if token else None
+        if session is None and is_optional and by_cookie:
+            return None
         if session is None:
             raise UnauthenticatedError("sign in by POST /v1/sessions, and send its cookie or its bearer token")
-        if by_cookie and request.method not in _SAFE and not request.get_header(CSRF_HEADER):
+        if by_cookie and request.method not in SAFE_METHODS and not request.get_header(CSRF_HEADER):
             raise ForbiddenError(f"a request by cookie that changes something needs the header {CSRF_HEADER}: 1")
         return Caller(user_id=UUID(session.user_id), session=session, by_cookie=by_cookie)
 

@@ -23,6 +23,11 @@ def job_url(job_id: UUID) -> str:
     return f"/v1/jobs/{job_id}"
 
 
+def batch_url(batch_id: UUID) -> str:
+    """Return the address of a batch's state."""
+    return f"/v1/batches/{batch_id}"
+
+
 def file_url(file_id: str) -> str:
     """Return the address of a file that a job left."""
     return f"/v1/files/{file_id}"

@@ -1,12 +1,14 @@
 """Errors as HTTP answers: RFC 9457 problem+json, with the status that each error of the tree means."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, NotRequired
 
 import falcon
 import orjson
 import psycopg
 import structlog
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from moneyflow.platform.database import is_outage
 from moneyflow.platform.errors import (
@@ -17,6 +19,7 @@ from moneyflow.platform.errors import (
     MoneyFlowError,
     NotFoundError,
     PreconditionFailedError,
+    PreconditionRequiredError,
     RateLimitedError,
     UnauthenticatedError,
     UnavailableError,
@@ -25,15 +28,18 @@ from moneyflow.platform.errors import (
 log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
+#: Where the problems are explained, each under its title; with it begins the `type` of every problem.
+PROBLEMS_PATH = "/docs/problems"
 
 #: The status of each expected error, the first that fits. An expected error that is not here is a bug of the API.
-_STATUS: tuple[tuple[type[MoneyFlowError], HTTPStatus], ...] = (
+STATUSES: tuple[tuple[type[MoneyFlowError], HTTPStatus], ...] = (
     (InvalidInputError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (UnauthenticatedError, HTTPStatus.UNAUTHORIZED),
     (ForbiddenError, HTTPStatus.FORBIDDEN),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (PreconditionFailedError, HTTPStatus.PRECONDITION_FAILED),
+    (PreconditionRequiredError, HTTPStatus.PRECONDITION_REQUIRED),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (RateLimitedError, HTTPStatus.TOO_MANY_REQUESTS),
     (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -42,11 +48,32 @@ _STATUS: tuple[tuple[type[MoneyFlowError], HTTPStatus], ...] = (
 _RETRY_AFTER_SECONDS = 2
 _DOWN = "it is unknown whether anything was written; repeat the request with the same Idempotency-Key"
 _BUG = "this is an error of the server; report the id in `instance` if it persists"
+#: The titles of statuses whose phrase is another one in an older Python.
+_TITLES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large"}
+BUG_TITLE = "Internal error"
 #: Where Falcon gives no description.
 _DETAILS = {
     HTTPStatus.NOT_FOUND: "there is no resource at this address",
     HTTPStatus.METHOD_NOT_ALLOWED: "this address takes other methods; see the header Allow",
 }
+
+
+class FieldProblem(TypedDict):
+    """One thing to correct in the request: a JSON pointer (RFC 6901), and what to change there."""
+
+    pointer: Annotated[str, Field(examples=["/email"])]
+    detail: Annotated[str, Field(examples=["must have at most 254 characters"])]
+
+
+class Problem(TypedDict):
+    """An error (RFC 9457); `instance` is the id of the request, by which operators find it in the logs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: NotRequired[list[FieldProblem]]
 
 
 def install_problems(app: falcon.App[falcon.Request, falcon.Response]) -> None:
@@ -57,8 +84,18 @@ def install_problems(app: falcon.App[falcon.Request, falcon.Response]) -> None:
     app.add_error_handler(falcon.HTTPError, _on_http_error)
 
 
+def type_of(title: str) -> str:
+    """Return the `type` of a problem, by which a program distinguishes it from others of the same status."""
+    return f"{PROBLEMS_PATH}#{title.lower().replace(' ', '-')}"
+
+
+def title_of(status: HTTPStatus) -> str:
+    """Return the title of an error that the framework finds, such as a body that is no JSON."""
+    return _TITLES.get(status, status.phrase)
+
+
 def _on_expected(request: falcon.Request, response: falcon.Response, error: MoneyFlowError, parameters: object) -> None:
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
     if status is None:
         _on_bug(request, response, error, parameters)
         return
@@ -73,8 +110,7 @@ def _on_expected(request: falcon.Request, response: falcon.Response, error: Mone
     # SECURITY: which server is down is logged for operators, and not answered.
     detail = _DOWN if isinstance(error, UnavailableError) else error.detail
     errors = error.errors if isinstance(error, InvalidInputError) else ()
-    extra = {"errors": [{"pointer": pointer, "detail": detail} for pointer, detail in errors]} if errors else {}
-    _answer(request, response, status, title=error.title, detail=detail, **extra)
+    _answer(request, response, status, title=error.title, detail=detail, errors=errors)
 
 
 def _on_http_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: object) -> None:
@@ -82,7 +118,7 @@ def _on_http_error(request: falcon.Request, response: falcon.Response, error: fa
     for name, value in dict(error.headers or {}).items():
         response.set_header(name, value)
     detail = error.description or _DETAILS.get(status, status.description) or status.phrase
-    _answer(request, response, status, title=status.phrase, detail=detail)
+    _answer(request, response, status, title=title_of(status), detail=detail)
 
 
 def _on_postgres(request: falcon.Request, response: falcon.Response, error: psycopg.Error, parameters: object) -> None:
@@ -97,20 +133,27 @@ def _on_postgres(request: falcon.Request, response: falcon.Response, error: psyc
 def _on_bug(request: falcon.Request, response: falcon.Response, error: Exception, _: object) -> None:
     # SECURITY: the text of an unexpected error is logged, and not answered.
     log.error("request_failed", exc_info=error)
-    _answer(request, response, HTTPStatus.INTERNAL_SERVER_ERROR, title="Internal error", detail=_BUG)
+    _answer(request, response, HTTPStatus.INTERNAL_SERVER_ERROR, title=BUG_TITLE, detail=_BUG)
 
 
 def _answer(
-    request: falcon.Request, response: falcon.Response, status: HTTPStatus, *, title: str, detail: str, **extra: Any
+    request: falcon.Request,
+    response: falcon.Response,
+    status: HTTPStatus,
+    *,
+    title: str,
+    detail: str,
+    errors: tuple[tuple[str, str], ...] = (),
 ) -> None:
-    problem = {
-        "type": "about:blank",
+    problem: Problem = {
+        "type": type_of(title),
         "title": title,
         "status": status.value,
         "detail": detail,
         "instance": request.context.request_id,
-        **extra,
     }
+    if errors:
+        problem["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in errors]
     response.status = f"{status.value} {status.phrase}"
     response.content_type = CONTENT_TYPE
     response.data = orjson.dumps(problem)

@@ -27,11 +27,17 @@ class Link:
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail: the name of its template, its priority, and its link if it has one."""
+    """A mail: the name of its template, its priority, and its link if it has one.
+
+    With `once_in_hours` a user gets it once in that many hours at most, however often it is enqueued. With
+    `is_of_email_change` it goes to an address of the change of e-mail that its job is of, and not to the account's.
+    """
 
     name: str
     priority: int = USUAL
     link: Link | None = None
+    once_in_hours: int | None = None
+    is_of_email_change: bool = False
 
 
 #: The declared mails by name; filled when `moneyflow.jobs` is imported.
@@ -64,11 +70,16 @@ def mail_named(name: str) -> Mail:
 
 
 ACTIVATE = Link(path="/activate", purpose="activation", hours=48)
+#: An invited person chooses a password where the link leads; then it activates as any other.
+ACCEPT = Link(path="/invitation", purpose=ACTIVATE.purpose, hours=7 * 24)
+RESET = Link(path="/reset-password", purpose="password_reset", hours=2)
+CONFIRM_EMAIL = Link(path="/confirm-email", purpose="email_change", hours=24)
 
 ACTIVATION = declare(Mail("activation", priority=URGENT, link=ACTIVATE))
-RESET = Link(path="/reset-password", purpose="password_reset", hours=2)
-
+INVITATION = declare(Mail("invitation", link=ACCEPT))
 PASSWORD_RESET = declare(Mail("password_reset", priority=URGENT, link=RESET))
 PASSWORD_CHANGED = declare(Mail("password_changed"))
+EMAIL_CHANGE = declare(Mail("email_change", priority=URGENT, link=CONFIRM_EMAIL, is_of_email_change=True))
+EMAIL_CHANGED = declare(Mail("email_changed", is_of_email_change=True))
 #: SECURITY: the same priority as ACTIVATION, or the wait would reveal whether an address has an account.
-ALREADY_REGISTERED = declare(Mail("already_registered", priority=ACTIVATION.priority))
+ALREADY_REGISTERED = declare(Mail("already_registered", priority=ACTIVATION.priority, once_in_hours=24))

@@ -38,6 +38,7 @@ __all__ = [
     "MigrateSettings",
     "RelaySettings",
     "StatusSettings",
+    "UserSettings",
     "WorkerSettings",
     "load",
     "load_all",
@@ -126,6 +127,12 @@ class StatusSettings(CliSettings, KafkaSettings):
     """The operators' view of every server and process: what the commands on jobs need, and Kafka."""
 
     kafka_logins: ClassVar[tuple[str, ...]] = ("operator",)
+
+
+class UserSettings(NotifierSettings):
+    """The command that makes administrators: Postgres as the API, because the operator sees no person."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
 
 
 class AuditVerifySettings(PostgresSettings):

@@ -3,7 +3,8 @@
 import falcon
 
 from api.answers import send
-from api.guards import public
+from api.descriptions import Content, describes
+from api.guards import owner_scope, signed_in
 from api.paths import id_of
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.answers import Answer
@@ -11,17 +12,23 @@ from moneyflow.platform.jobs.store import files
 
 
 class File:
-    """A file. Its id is the permission to read it: only the job's result shows it."""
+    """A file: for the owner of the job that has left it, and for administrators."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @public
+    @signed_in
+    @describes(
+        "read_file",
+        answers={200: Content("*/*")},
+        etag=True,
+        headers={"Content-Disposition": "The name of the file."},
+    )
     def on_get(self, request: falcon.Request, response: falcon.Response, file_id: str) -> None:
         """Return the file as a download; 304 when the client has it already."""
         parsed = id_of("file", file_id, found="the `url` in a job's result")
         with self._database.transaction() as session:
-            kept = files.read(session, parsed)
+            kept = files.read(owner_scope(request, session), parsed)
         response.downloadable_as = kept.file.name
         headers = {
             "Content-Type": kept.file.content_type,

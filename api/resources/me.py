@@ -1,12 +1,16 @@
 """`/v1/users/me`: the caller's own account and password."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal, cast
+from uuid import UUID
 
 import falcon
 from pydantic import Field, SecretStr
+from typing_extensions import TypedDict
 
 from api.answers import send
 from api.bodies import Body, parse, read_body
+from api.descriptions import describes
 from api.guards import SessionCookie, caller_of, signed_in
 from api.requests import require_match
 from api.resources.users import Name, NewPassword
@@ -15,6 +19,7 @@ from moneyflow.accounts.password_changes import PasswordChanges
 from moneyflow.accounts.sessions import Sessions
 from moneyflow.accounts.users import Profile
 from moneyflow.platform.database import Database
+from moneyflow.platform.errors import BusyError, ConflictError, NotFoundError
 from moneyflow.platform.http.answers import Answer, json_answer
 from moneyflow.platform.http.etags import version_etag
 
@@ -30,8 +35,20 @@ class ProfileChange(Body):
 class PasswordChange(Body):
     """The body of a change of the password."""
 
-    current_password: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    current_password: Annotated[SecretStr, Field(min_length=1, max_length=256, examples=["correct horse battery"])]
     password: NewPassword
+
+
+class ProfileView(TypedDict):
+    """The account as its user sees it."""
+
+    id: UUID
+    email: Annotated[str, Field(examples=["ada@mail.example"])]
+    name: Annotated[str, Field(examples=["Ada Lovelace"])]
+    role: Literal["user", "administrator"]
+    avatar_url: str | None
+    created_at: datetime
+    activated_at: datetime | None
 
 
 class Me:
@@ -43,13 +60,22 @@ class Me:
         self._cookie = cookie
 
     @signed_in
+    @describes("read_profile", answers={200: ProfileView}, etag=True, errors=(NotFoundError,))
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Return the profile, with the `ETag` for a change."""
         with self._database.autocommit() as session:
             profile = users.profile(session, caller_of(request).user_id)
-        send(request, response, _answer(profile))
+        send(request, response, profile_answer(profile))
 
     @signed_in
+    @describes(
+        "change_profile",
+        body=ProfileChange,
+        answers={200: ProfileView},
+        etag=True,
+        if_match=True,
+        errors=(NotFoundError,),
+    )
     def on_patch(self, request: falcon.Request, response: falcon.Response) -> None:
         """Change the profile that `If-Match` names; return the new one."""
         body = parse(read_body(request), ProfileChange)
@@ -57,9 +83,10 @@ class Me:
             current = users.lock_profile(session, caller_of(request).user_id)
             require_match(request, version_etag(current.version))
             changed = users.rename(session, current, name=body.name)
-        send(request, response, _answer(changed))
+        send(request, response, profile_answer(changed))
 
     @signed_in
+    @describes("delete_account", answers={204: None}, errors=(NotFoundError,))
     def on_delete(self, request: falcon.Request, response: falcon.Response) -> None:
         """Delete the account and its personal data, and end its sessions: 204."""
         with self._database.transaction() as session:
@@ -76,6 +103,7 @@ class OwnPassword:
         self._cookie = cookie
 
     @signed_in
+    @describes("change_password", body=PasswordChange, answers={204: None}, errors=(ConflictError, BusyError))
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         """Change the password: 204, and all sessions of the user end, this one too."""
         body = parse(read_body(request), PasswordChange)
@@ -85,12 +113,13 @@ class OwnPassword:
         send(request, response, _DONE)
 
 
-def _answer(profile: Profile) -> Answer:
-    shown = {
+def profile_answer(profile: Profile) -> Answer:
+    """Return a user as the user sees it, with the `ETag` for a change."""
+    shown: ProfileView = {
         "id": profile.id,
         "email": profile.email,
         "name": profile.name,
-        "role": profile.role,
+        "role": cast("Literal['user', 'administrator']", profile.role),
         "avatar_url": None,
         "created_at": profile.created_at,
         "activated_at": profile.activated_at,

@@ -2,13 +2,15 @@
 
 import falcon
 
-from api.answers import accepted, send
+from api.answers import Accepted, accepted, send
 from api.bodies import parse, read_body
+from api.descriptions import describes
 from api.guards import public
 from api.limits import LINKS, SIGN_INS, ClientLimits
 from api.resources.users import Address, NewPassword, Token
 from moneyflow.accounts.password_changes import PasswordChanges
 from moneyflow.platform.database import Database
+from moneyflow.platform.errors import BusyError, ConflictError
 from moneyflow.platform.http.answers import Answer
 
 
@@ -27,6 +29,7 @@ class PasswordResets:
         self._limits = limits
 
     @public
+    @describes("request_password_reset", body=Address, answers={202: Accepted}, limited=True)
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Mail a link: 202, whether or not the address has an account."""
         self._limits.check_network(request, response, LINKS)
@@ -45,6 +48,9 @@ class PasswordResetConfirmation:
         self._limits = limits
 
     @public
+    @describes(
+        "reset_password", body=NewPasswordByToken, answers={204: None}, limited=True, errors=(ConflictError, BusyError)
+    )
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Set the new password: 204, and all sessions of the user end."""
         self._limits.check_network(request, response, SIGN_INS)

@@ -1,20 +1,23 @@
 """`/v1/sessions`: sign in, sign out, and the caller's own sessions."""
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Literal, NotRequired
 from uuid import UUID
 
 import falcon
 from pydantic import Field, SecretStr
+from typing_extensions import TypedDict
 
 from api.answers import send
 from api.bodies import Body, parse, read_body
+from api.descriptions import describes
 from api.guards import SessionCookie, caller_of, public, signed_in
 from api.limits import SIGN_INS, ClientLimits
 from api.paths import id_of
 from moneyflow.accounts.sessions import ABSOLUTE_SECONDS, Sessions, UserSession
 from moneyflow.accounts.sign_in import SignIn
 from moneyflow.platform.clock import from_timestamp
-from moneyflow.platform.errors import NotFoundError
+from moneyflow.platform.errors import BusyError, NotFoundError, UnauthenticatedError
 from moneyflow.platform.http.answers import Answer, json_answer
 
 #: Characters of `User-Agent` that a session keeps, by which its user recognises the device.
@@ -25,9 +28,38 @@ _SIGNED_OUT = Answer(status=204)
 class Credentials(Body):
     """The body of a sign-in."""
 
-    email: Annotated[str, Field(min_length=1, max_length=254)]
-    password: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    email: Annotated[str, Field(min_length=1, max_length=254, examples=["ada@mail.example"])]
+    password: Annotated[SecretStr, Field(min_length=1, max_length=256, examples=["correct horse battery"])]
     transport: Literal["cookie", "bearer"] = "cookie"
+
+
+class SessionView(TypedDict):
+    """A session; it ends without requests for seven days, and at `expires_at` at the latest."""
+
+    id: UUID
+    user_id: UUID
+    created_at: datetime
+    expires_at: datetime
+
+
+class NewSessionView(SessionView):
+    """A session that has just begun; `token` is there for the transport `bearer`, and is shown this once."""
+
+    token: NotRequired[Annotated[str, Field(examples=["q3IEFz3R6mVx0oJ8m8WcYH1v0jv3rWbqUu0E1xTqYw5"])]]
+
+
+class OwnSessionView(SessionView):
+    """A session in the list of its user; `client` is the `User-Agent` that signed in."""
+
+    client: Annotated[str, Field(examples=["Mozilla/5.0"])]
+    current: bool
+
+
+class OwnSessionsView(TypedDict):
+    """All sessions of a user, on one page."""
+
+    items: list[OwnSessionView]
+    next_cursor: None
 
 
 class OwnSessions:
@@ -40,6 +72,14 @@ class OwnSessions:
         self._limits = limits
 
     @public
+    @describes(
+        "sign_in",
+        body=Credentials,
+        answers={201: NewSessionView},
+        limited=True,
+        errors=(UnauthenticatedError, BusyError),
+        headers={"Set-Cookie": "The session's cookie, for the transport `cookie`."},
+    )
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Sign in: 201 with the session; its token is in a cookie, or in the answer for `"transport": "bearer"`."""
         self._limits.check_network(request, response, SIGN_INS)
@@ -51,20 +91,22 @@ class OwnSessions:
         )
         shown = _shown(session)
         if body.transport == "bearer":
-            shown["token"] = token
+            shown = NewSessionView(**shown, token=token)
         else:
             self._cookie.set(response, token, seconds=ABSOLUTE_SECONDS)
         send(request, response, json_answer(shown, status=201))
 
     @signed_in
+    @describes("list_sessions", answers={200: OwnSessionsView})
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """List the caller's sessions, the newest first; `current` marks the one that asks."""
         caller = caller_of(request)
-        items = [
+        items: list[OwnSessionView] = [
             {**_shown(session), "client": session.client, "current": session.id == caller.session.id}
             for session in self._sessions.of_user(caller.user_id)
         ]
-        send(request, response, json_answer({"items": items, "next_cursor": None}))
+        shown: OwnSessionsView = {"items": items, "next_cursor": None}
+        send(request, response, json_answer(shown))
 
 
 class OwnSession:
@@ -75,6 +117,7 @@ class OwnSession:
         self._cookie = cookie
 
     @signed_in
+    @describes("end_session", answers={204: None}, parameters={"session_id": UUID | Literal["current"]})
     def on_delete(self, request: falcon.Request, response: falcon.Response, session_id: str) -> None:
         """End the session: 204."""
         caller = caller_of(request)
@@ -87,10 +130,10 @@ class OwnSession:
         send(request, response, _SIGNED_OUT)
 
 
-def _shown(session: UserSession) -> dict[str, object]:
+def _shown(session: UserSession) -> SessionView:
     return {
-        "id": session.id,
-        "user_id": session.user_id,
+        "id": UUID(session.id),
+        "user_id": UUID(session.user_id),
         "created_at": from_timestamp(session.created_at),
         "expires_at": from_timestamp(session.expires_at),
     }

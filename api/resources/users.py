@@ -1,27 +1,50 @@
 """`/v1/users`: sign up, activate, and ask for another activation mail."""
 
+from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 import falcon
 from pydantic import AfterValidator, Field, SecretStr
+from typing_extensions import TypedDict
 
-from api.answers import accepted, send
+from api.answers import Accepted, accepted, send
 from api.bodies import Body, parse, read_body
+from api.descriptions import describes
 from api.guards import public
-from api.limits import LINKS, SIGN_UPS, ClientLimits
+from api.limits import LINKS, SIGN_INS, SIGN_UPS, ClientLimits
 from api.requests import idempotent
 from moneyflow.accounts import users
+from moneyflow.accounts.known_passwords import LONGEST, SHORTEST
 from moneyflow.accounts.names import person_name
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.gateways.mail.addresses import LONGEST_ADDRESS, LONGEST_NAME, normalized_address
 from moneyflow.platform.database import Database
+from moneyflow.platform.errors import BusyError
 from moneyflow.platform.http.answers import Answer, json_answer
 from moneyflow.platform.http.idempotency import IdempotencyKeys, IdempotentRequest
 
-Email = Annotated[str, Field(max_length=LONGEST_ADDRESS), AfterValidator(normalized_address)]
-Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME), AfterValidator(person_name)]
-#: NIST SP 800-63B: at least 8 characters, long passphrases welcome, no rules of composition.
-NewPassword = Annotated[SecretStr, Field(min_length=8, max_length=256)]
+Email = Annotated[
+    str,
+    Field(
+        max_length=LONGEST_ADDRESS,
+        examples=["ada@mail.example"],
+        json_schema_extra={"format": "email"},
+    ),
+    AfterValidator(normalized_address),
+]
+Name = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_NAME,
+        description="One line of visible text that no mail program shows as a link.",
+        examples=["Ada Lovelace"],
+        json_schema_extra={"format": "person-name"},
+    ),
+    AfterValidator(person_name),
+]
+NewPassword = Annotated[SecretStr, Field(min_length=SHORTEST, max_length=LONGEST, examples=["correct horse battery"])]
 
 
 class SignUp(Body):
@@ -41,7 +64,21 @@ class Address(Body):
 class Token(Body):
     """The body with the token of an activation link."""
 
-    token: Annotated[str, Field(min_length=1, max_length=200)]
+    token: Annotated[str, Field(min_length=1, max_length=200, examples=["EFz3R6mVx0oJ8m8WcYH1v0jv3rWbqUu0E1xTqYw5q3I"])]
+
+
+class ActivationView(TypedDict):
+    """An active account."""
+
+    user_id: UUID
+    activated_at: datetime
+
+
+class ActivationStep(Token):
+    """The body of an activation; an invited person chooses a password and a name with it."""
+
+    password: NewPassword | None = None
+    name: Name | None = None
 
 
 class Users:
@@ -54,6 +91,7 @@ class Users:
         self._limits = limits
 
     @public
+    @describes("sign_up", body=SignUp, answers={202: Accepted}, idempotent=True, limited=True, errors=(BusyError,))
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Sign up: 202, whether or not the address has an account; its owner learns by mail."""
         self._limits.check_network(request, response, SIGN_UPS)
@@ -85,16 +123,22 @@ class Users:
 class Activation:
     """The step from a mailed link to an active account."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, passwords: Passwords, limits: ClientLimits) -> None:
         self._database = database
+        self._passwords = passwords
+        self._limits = limits
 
     @public
+    @describes("activate", body=ActivationStep, answers={200: ActivationView}, limited=True, errors=(BusyError,))
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Activate the account that the token was mailed to."""
-        body = parse(read_body(request), Token)
+        """Activate the account that the token was mailed to; an invited person chooses a password and a name."""
+        self._limits.check_network(request, response, SIGN_INS)
+        body = parse(read_body(request), ActivationStep)
+        # Before the transaction: no connection is held while a password is hashed.
+        password_hash = self._passwords.hash(body.password.get_secret_value()) if body.password else None
         with self._database.transaction() as session:
-            activation = users.activate(session, body.token)
-        shown = {"user_id": activation.user_id, "activated_at": activation.activated_at}
+            activation = users.activate(session, body.token, password_hash=password_hash, name=body.name)
+        shown: ActivationView = {"user_id": activation.user_id, "activated_at": activation.activated_at}
         send(request, response, json_answer(shown))
 
 
@@ -106,6 +150,7 @@ class ActivationResend:
         self._limits = limits
 
     @public
+    @describes("resend_activation", body=Address, answers={202: Accepted}, limited=True)
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         """Mail another link: 202, whether or not the address has an account that is not activated."""
         self._limits.check_network(request, response, LINKS)

@@ -38,24 +38,31 @@ def send(
 ) -> dict[str, Any]:
     """Send a mail to a user, and return the result of the job that sends it.
 
-    `sent` is false when the account does not exist any more, and with the outcome `bounced` or `suppressed` when the
-    mail server refused its address for good, now or lately. It commits before the mail is sent: no transaction is open
-    during the call, and the token of a link is stored by then.
+    `sent` is false when the account does not exist any more, with the outcome `bounced` or `suppressed` when the mail
+    server refused its address for good, now or lately, and with `repeated` when the user got this mail lately. It
+    commits before the mail is sent: no transaction is open during the call, and the token of a link is stored by then.
 
     Raises:
         UnavailableError: the mail may be sent later.
         PermanentError: the mail can never be sent.
     """
-    row = _recipient(session, user_id)
+    row = _recipient(session, mail, user_id=user_id, job_id=job_id)
     if row is None:
-        return {"sent": False, "reason": "the account does not exist any more"}
+        what = "change of e-mail" if mail.is_of_email_change else "account"
+        return {"sent": False, "reason": f"the {what} does not exist any more"}
     suppression = suppressions.find(session, settings, row["email"])
     if suppression is not None:
         metrics.emails.labels(mail.name, "suppressed").inc()
         return _not_sent("suppressed", suppression["code"], suppression["status"], _since(suppression))
+    if mail.once_in_hours is not None and not _is_due(session, mail, mail.once_in_hours, user_id, job_id=job_id):
+        metrics.emails.labels(mail.name, "repeated").inc()
+        reason = f"another one was sent within {mail.once_in_hours} hours"
+        return {"sent": False, "outcome": "repeated", "reason": reason}
     composed = _composed(session, settings, mail, row, job_id=job_id)
     session.commit()
     bounce = mailer.send(composed.template, to=composed.to, values=composed.values, job_id=job_id)
+    if mail.is_of_email_change:
+        session.execute(_QUERIES["forget_old_address"], {"job_id": job_id})
     if bounce is None:
         return {"sent": True}
     log.info("mail_bounced", job_id=str(job_id), template=mail.name, code=bounce.code, status=bounce.status)
@@ -72,12 +79,19 @@ def compose(
     A mail with a link gets its token here. The session then holds the token's hash: commit it before the mail is sent,
     so that the link works when the person receives it.
     """
-    row = _recipient(session, user_id)
+    row = _recipient(session, mail, user_id=user_id, job_id=job_id)
     return _composed(session, settings, mail, row, job_id=job_id) if row is not None else None
 
 
-def _recipient(session: Session, user_id: UUID) -> DictRow | None:
-    return session.fetch_one(_QUERIES["recipient"], {"user_id": user_id})
+def _recipient(session: Session, mail: Mail, *, user_id: UUID, job_id: UUID) -> DictRow | None:
+    query = _QUERIES["recipient_of_change" if mail.is_of_email_change else "recipient"]
+    return session.fetch_one(query, {"user_id": user_id, "job_id": job_id})
+
+
+def _is_due(session: Session, mail: Mail, hours: int, user_id: UUID, *, job_id: UUID) -> bool:
+    """Return whether no other job has sent the mail to the user within these hours, and note that this one does."""
+    parameters = {"user_id": user_id, "mail": mail.name, "job_id": job_id, "hours": hours}
+    return session.fetch_one(_QUERIES["take_place"], parameters) is not None
 
 
 def _composed(session: Session, settings: AccountSettings, mail: Mail, row: DictRow, *, job_id: UUID) -> ComposedMail:

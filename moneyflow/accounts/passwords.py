@@ -10,6 +10,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from moneyflow.accounts.known_passwords import check_new_password, known_passwords
 from moneyflow.platform.errors import BusyError
 
 #: OWASP, *Password Storage Cheat Sheet*: argon2id with 19 MiB, two passes, one lane.
@@ -38,6 +39,7 @@ class Passwords:
         #: PERF: a pool of its own, because the allocator keeps the memory that a thread once used: hashing in each of
         #: the API's threads would hold 19 MiB per thread.
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="argon2")
+        known_passwords()  # Before the first request that sets a password.
         self._no_hash = _ARGON2.hash("the password of an account that does not exist")
 
     @classmethod
@@ -47,11 +49,13 @@ class Passwords:
         return cls(at_once=at_once, waiting=min(at_once, max(threads - 2 - at_once, 0)))
 
     def hash(self, password: str) -> str:
-        """Return the argon2id hash of a password in its encoded form.
+        """Return the argon2id hash of a new password in its encoded form.
 
         Raises:
+            InvalidInputError: it is a known bad password, or too short or too long.
             BusyError: too many passwords are being hashed.
         """
+        check_new_password(password)
         return self._run(lambda: _ARGON2.hash(password))
 
     def is_correct(self, password: str, *, encoded: str | None) -> bool:

@@ -16,7 +16,7 @@ from uuid import UUID
 import orjson
 import redis
 
-from moneyflow.platform.brokers.redis import PREFIX, connect
+from moneyflow.platform.brokers.redis import PREFIX, ThreadsOwnRedis, connect
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.settings import NotifierSettings
@@ -54,6 +54,7 @@ class Sessions:
     def __init__(self, settings: NotifierSettings, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._redis = connect(settings, timeout_seconds=_TIMEOUT_SECONDS)
+        self._own = ThreadsOwnRedis(settings, timeout_seconds=_TIMEOUT_SECONDS)
         self._prefix = f"{PREFIX}session:{{{settings.postgres_db}}}"
 
     def start(self, *, user_id: UUID, role: str, client: str) -> tuple[str, UserSession]:
@@ -83,7 +84,7 @@ class Sessions:
         if len(token) > _LONGEST_TOKEN:
             return None
         with _unavailable():
-            found = cast("bytes | None", self._redis.getex(self._record(_hash(token)), ex=IDLE_SECONDS))
+            found = cast("bytes | None", self._own.client.getex(self._record(_hash(token)), ex=IDLE_SECONDS))
         session = _read(found)
         return session if session and session.expires_at > self._clock() else None
 
@@ -97,6 +98,11 @@ class Sessions:
         found = [hashed for hashed, session in self._stored(str(user_id)) if session.id == session_id]
         self._delete(str(user_id), found)
         return bool(found)
+
+    def end_others(self, user_id: UUID, *, kept: str) -> None:
+        """End all sessions of a user but one, as when the address changes."""
+        ended = [hashed for hashed, session in self._stored(str(user_id)) if session.id != kept]
+        self._delete(str(user_id), ended)
 
     def end_all(self, user_id: UUID) -> None:
         """End all sessions of a user, as when the password changes."""

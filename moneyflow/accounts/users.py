@@ -5,15 +5,17 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from psycopg.rows import DictRow
+
 from moneyflow.accounts import tokens
-from moneyflow.accounts.names import check_person
+from moneyflow.accounts.new_accounts import make_account
 from moneyflow.accounts.sessions import Sessions
-from moneyflow.events.user import UserActivated, UserCreated, UserDeleted, UserUpdated
+from moneyflow.events.user import UserActivated, UserDeleted, UserUpdated
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
-from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED
+from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED, INVITATION
 from moneyflow.platform.database import Session
-from moneyflow.platform.errors import NotFoundError
+from moneyflow.platform.errors import InvalidInputError, NotFoundError
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
@@ -46,54 +48,47 @@ class Activation:
 def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> UUID:
     """Create an account that is not activated yet, and return the id of the job that mails its owner.
 
-    For an address that has an account nothing changes; its owner gets a mail that says so. SECURITY: the caller gets
-    the same answer in both cases. An account of this address that was never activated is replaced: the latest sign-up
-    decides, and earlier links, sent or not, end with the account that they were for. Else a stranger who signs an
-    address up first would know the password with which its owner's click opens the account.
+    For an address that has an active account nothing changes; its owner gets a mail that says so, once a day. SECURITY:
+    the caller gets the same answer in both cases, after the same work.
 
     Raises:
         InvalidInputError: the address or the name is not valid.
     """
-    email, name = check_person(email=email, name=name)
-    user_id = new_id()
-    fields = {"id": user_id, "email": email, "name": name, "password_hash": password_hash}
-    while True:
-        _delete_inactive(session, email)
-        row = session.fetch_one(_QUERIES["insert_user"], fields)
-        if row is not None:
-            break
-        owner = session.fetch_one(_QUERIES["find_active"], {"email": email})
-        if owner is not None:
-            return enqueue(session, SendEmail(template=ALREADY_REGISTERED.name, user_id=owner["id"]))
-        # Another sign-up of this address was committed meanwhile, and this one is later.
-    emit(session, UserCreated(sequence=1, user_id=user_id, created_at=row["created_at"]), actor_id=user_id)
-    return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=user_id))
+    account = make_account(session, email=email, name=name, password_hash=password_hash)
+    mail = ACTIVATION if account.is_new else ALREADY_REGISTERED
+    return enqueue(session, SendEmail(template=mail.name, user_id=account.user_id))
 
 
-def _delete_inactive(session: Session, email: str) -> None:
-    row = session.fetch_one(_QUERIES["delete_inactive"], {"email": email})
-    if row is not None:
-        emit(session, UserDeleted(sequence=row["version"] + 1, user_id=row["id"]))
-
-
-def activate(session: Session, token: str) -> Activation:
+def activate(session: Session, token: str, *, password_hash: str | None = None, name: str | None = None) -> Activation:
     """Activate the account of the token's user, and enqueue the welcome mail.
 
-    A link that is followed again, as after a lost answer, gives the same activation.
+    A person who was invited has no password yet, and chooses it here, with the name. A link that is followed again, as
+    after a lost answer, gives the same activation.
 
     Raises:
-        InvalidInputError: when the token is unknown or expired.
+        InvalidInputError: the token is unknown or expired, or the password or the name is missing or too much.
     """
     user_id = tokens.redeem(session, token, purpose=ACTIVATE.purpose, again=True)
-    row = session.fetch_one(_QUERIES["activate"], {"id": user_id})
-    if row is None:  # It is activated already.
-        row = session.fetch_one(_QUERIES["find_activation"], {"id": user_id})
-        assert row is not None, "a token is deleted with its user"
-        return Activation(user_id=user_id, activated_at=row["activated_at"])
+    found = session.fetch_one(_QUERIES["lock_for_activation"], {"id": user_id})
+    assert found is not None, "a token is deleted with its user"
+    if found["activated_at"] is not None:
+        return Activation(user_id=user_id, activated_at=found["activated_at"])
+    _check_chosen(is_invited=found["is_invited"], password_hash=password_hash, name=name)
+    row = session.fetch_one(_QUERIES["activate"], {"id": user_id, "password_hash": password_hash, "name": name})
+    assert row is not None, "the row is locked"
     event = UserActivated(sequence=row["version"], user_id=user_id, activated_at=row["activated_at"])
     emit(session, event, actor_id=user_id)
     enqueue(session, SendWelcome(user_id=user_id))
     return Activation(user_id=user_id, activated_at=row["activated_at"])
+
+
+def _check_chosen(*, is_invited: bool, password_hash: str | None, name: str | None) -> None:
+    """Check that a person chooses a password and a name exactly when they were invited."""
+    given = {"/password": password_hash is not None, "/name": name is not None}
+    problem = "is missing: an invited person chooses it" if is_invited else "is known from the sign-up; leave it out"
+    errors = tuple((pointer, problem) for pointer, is_given in given.items() if is_given is not is_invited)
+    if errors:
+        raise InvalidInputError("the account was not activated; correct the members in `errors`", errors)
 
 
 def resend_activation(session: Session, *, email: str) -> UUID:
@@ -102,7 +97,8 @@ def resend_activation(session: Session, *, email: str) -> UUID:
     SECURITY: for an unknown or an active address the same work is done, and the job finds no one to mail.
     """
     row = session.fetch_one(_QUERIES["find_inactive"], {"email": email})
-    return enqueue(session, SendEmail(template=ACTIVATION.name, user_id=row["id"] if row else new_id()))
+    mail = INVITATION if row is not None and row["is_invited"] else ACTIVATION
+    return enqueue(session, SendEmail(template=mail.name, user_id=row["id"] if row else new_id()))
 
 
 def profile(session: Session, user_id: UUID) -> Profile:
@@ -111,7 +107,10 @@ def profile(session: Session, user_id: UUID) -> Profile:
     Raises:
         NotFoundError: the account was deleted.
     """
-    row = session.fetch_one(_QUERIES["profile"], {"id": user_id})
+    return _found(session.fetch_one(_QUERIES["profile"], {"id": user_id}))
+
+
+def _found(row: DictRow | None) -> Profile:
     if row is None:
         raise NotFoundError("the account does not exist any more")
     return Profile(**row)
@@ -130,8 +129,7 @@ def rename(session: Session, current: Profile, *, name: str) -> Profile:
 
 def lock_profile(session: Session, user_id: UUID) -> Profile:
     """Return the user, whose row is locked until the transaction ends; raises as `profile`."""
-    session.execute(_QUERIES["lock"], {"id": user_id})
-    return profile(session, user_id)
+    return _found(session.fetch_one(_QUERIES["lock_profile"], {"id": user_id}))
 
 
 def delete(session: Session, sessions: Sessions, user_id: UUID) -> None:

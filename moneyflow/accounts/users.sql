@@ -1,38 +1,25 @@
--- name: insert_user
--- Make an account, unless the address has one.
-insert into users (id, email, name, password_hash) values (%(id)s, %(email)s, %(name)s, %(password_hash)s)
-on conflict (lower(email)) do nothing
-returning created_at;
-
--- name: delete_inactive
--- Delete the account of an address that was never activated; its tokens go with it.
-delete from users where lower(email) = lower(%(email)s) and activated_at is null returning id, version;
-
--- name: find_active
--- Whose address it is.
-select id from users where lower(email) = lower(%(email)s) and activated_at is not null;
+-- name: lock_for_activation
+-- The account of a person who follows a link; the row is locked until the transaction ends.
+select activated_at, password_hash is null as is_invited from users where id = %(id)s for update;
 
 -- name: activate
--- Activate an account that is not yet.
-update users set activated_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1
-where id = %(id)s and activated_at is null
+-- Activate an account; an invited person's gets its password and name.
+update users set activated_at = clock_timestamp(), updated_at = clock_timestamp(), version = version + 1,
+    password_hash = coalesce(%(password_hash)s, password_hash), name = coalesce(%(name)s, name)
+where id = %(id)s
 returning version, activated_at;
-
--- name: find_activation
--- When an account was activated.
-select activated_at from users where id = %(id)s;
 
 -- name: find_inactive
 -- Whose address it is, while the account is not activated.
-select id from users where lower(email) = lower(%(email)s) and activated_at is null;
+select id, password_hash is null as is_invited from users where lower(email) = lower(%(email)s) and activated_at is null;
 
 -- name: profile
 -- A user's own data.
 select id, email, name, role, version, created_at, activated_at from users where id = %(id)s;
 
--- name: lock
--- Lock the user's row until the transaction ends.
-select from users where id = %(id)s for update;
+-- name: lock_profile
+-- A user's own data; the row is locked until the transaction ends.
+select id, email, name, role, version, created_at, activated_at from users where id = %(id)s for update;
 
 -- name: rename
 -- Change the name.

@@ -3,11 +3,15 @@
 There is one chain for each topic and partition. A row's hash covers the hash of the previous row, the row's place and
 the event as it was received, so a row that is changed, removed or inserted needs every later hash and the head
 recomputed.
+
+A checkpoint seals a chain whose rows a migration had to rewrite: it holds the head before that, what was wrong already
+then, and the head after it. The next row follows the checkpoint in place of the last row.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import chain as chained
 from itertools import pairwise
 from pathlib import Path
@@ -99,11 +103,21 @@ def _row(topic: str, partition: int, position: int, entry: Entry, previous: byte
 
 def _hash(row: DictRow) -> bytes:
     """Hash a row: SHA-256 over the previous hash, its place and the event as received, each with its length."""
-    digest = hashlib.sha256()
     place = (row["topic"], row["partition"], row["position"], row["kafka_offset"])
-    parts = [bytes(row["previous_hash"]), *(str(part).encode() for part in place)]
     # A missing key differs from an empty one.
-    parts += [b"" if row["key"] is None else b"key:" + bytes(row["key"]), bytes(row["value"])]
+    key = b"" if row["key"] is None else b"key:" + bytes(row["key"])
+    return _digest(bytes(row["previous_hash"]), *(str(part).encode() for part in place), key, bytes(row["value"]))
+
+
+def _hash_of_checkpoint(row: DictRow) -> bytes:
+    """Hash a checkpoint: its place, both heads, what was wrong, the reason and the time."""
+    texts = (row["topic"], row["partition"], row["position"], row["fault"] or "", row["reason"])
+    parts = (*(str(part).encode() for part in texts), row["sealed_at"].astimezone(UTC).isoformat().encode())
+    return _digest(b"checkpoint", bytes(row["head_hash"]), bytes(row["former_head_hash"]), *parts)
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
@@ -112,6 +126,7 @@ def _hash(row: DictRow) -> bytes:
 
 def _walk(session: Session, chain: DictRow) -> Chain:
     place = {"topic": chain["topic"], "partition": chain["partition"]}
+    checkpoints = {row["position"]: row for row in session.fetch_all(_QUERIES["checkpoints"], place)}
     expected, previous, before = 1, GENESIS, None
     fault: str | None = None
     for row, following in pairwise(chained(_rows(session, place), (None,))):
@@ -123,9 +138,23 @@ def _walk(session: Session, chain: DictRow) -> Chain:
         if fault:
             break
         expected, previous, before = expected + 1, bytes(row["hash"]), previous
+        if checkpoint := checkpoints.get(row["position"]):
+            fault = _fault_of_checkpoint(checkpoint, last=previous)
+            if fault:
+                break
+            previous = bytes(checkpoint["hash"])
     if fault is None:
         fault = _fault_at_end(chain, rows=expected - 1, last=previous)
-    return Chain(**place, rows=expected - 1, fault=fault)
+    sealed = [f"{row['fault']}, before the checkpoint there" for row in checkpoints.values() if row["fault"]]
+    return Chain(**place, rows=expected - 1, fault="; ".join([*sealed, *([fault] if fault else [])]) or None)
+
+
+def _fault_of_checkpoint(checkpoint: DictRow, *, last: bytes) -> str | None:
+    if bytes(checkpoint["hash"]) != _hash_of_checkpoint(checkpoint):
+        return f"the checkpoint at position {checkpoint['position']} was changed"
+    if bytes(checkpoint["head_hash"]) != last:
+        return f"position {checkpoint['position']} does not fit its checkpoint: it or rows before it were changed"
+    return None
 
 
 def _fault(
@@ -150,7 +179,8 @@ def _fault_of_link(
         return _named(row, "inserted")  # The next one still follows the one before.
     if bytes(row["previous_hash"]) == before:
         return f"position {row['position'] - 1} was inserted"
-    return f"position {row['position'] - 1} was changed" if intact else _named(row, "changed or inserted")
+    last = f"position {row['position'] - 1}"
+    return f"{last} was changed, or a checkpoint there" if intact else _named(row, "changed or inserted")
 
 
 def _fault_at_end(chain: DictRow, *, rows: int, last: bytes) -> str | None:

@@ -34,3 +34,7 @@ order by topic, partition;
 -- The next rows of a chain.
 select * from audit.events
 where topic = %(topic)s and partition = %(partition)s and position > %(after)s order by position limit %(limit)s;
+
+-- name: checkpoints
+-- The checkpoints of a chain.
+select * from audit.checkpoints where topic = %(topic)s and partition = %(partition)s order by position;

@@ -1,4 +1,4 @@
-"""Tables of the audit log: events in hash chains, one for each topic and partition, and the positions of the sink."""
+"""Tables of the audit log: events in hash chains, one for each topic and partition, and the sink's positions."""
 
 from datetime import datetime
 
@@ -52,6 +52,26 @@ class AuditChain(SQLModel, table=True):
     partition: int = Field(sa_column=_key(Integer))
     height: int = Field(sa_column=Column(BigInteger, nullable=False))
     head_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class AuditCheckpoint(SQLModel, table=True):
+    """A checkpoint: it seals a chain up to a position, whose rows were rewritten for a reason by a migration."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = {"schema": _SCHEMA}
+
+    topic: str = Field(sa_column=_key(Text))
+    partition: int = Field(sa_column=_key(Integer))
+    position: int = Field(sa_column=_key(BigInteger))
+    #: The hash of the row at that position, as it is now and as it was before.
+    head_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    former_head_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    #: What was wrong with the chain before, if anything.
+    fault: str | None = Field(default=None, sa_type=Text)
+    reason: str = Field(sa_type=Text)
+    sealed_at: datetime = moment()
+    #: Over all of this; the next row follows it.
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class AuditPosition(SQLModel, table=True):

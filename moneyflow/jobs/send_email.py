@@ -14,6 +14,8 @@ class SendEmail(
     priority=mails.USUAL,
     retry=RetryPolicy(attempts=10, base_seconds=2, cap_seconds=1800),
     time_limit_seconds=120,
+    # SECURITY: whether a mail bounced, and what its server said, is for operators.
+    public_result=("sent",),
 ):
     """Send the mail `template` to the user; its values are read when it is sent."""
 

@@ -15,6 +15,7 @@ class SendWelcome(
     priority=WELCOME.priority,
     retry=RetryPolicy(attempts=10, base_seconds=2, cap_seconds=1800),
     time_limit_seconds=120,
+    public_result=("sent",),
 ):
     """Send the welcome mail to a user, once in the account's life."""
 

@@ -1,8 +1,9 @@
 """Database sessions: transactions on Postgres over a pool of connections, and the notifications after a commit."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, LiteralString, Self
@@ -34,6 +35,10 @@ STATEMENT_TIMEOUT_SECONDS = 30
 LOCK_TIMEOUT_SECONDS = 10
 IDLE_IN_TRANSACTION_TIMEOUT_SECONDS = 60
 
+#: Seconds after which a pool gives up an attempt to reconnect, and the next session begins a new one. The pool waits
+#: twice as long after each failure of one attempt: after a long outage a process would refuse work for minutes more.
+_RECONNECT_SECONDS = 2.0
+
 #: PostgreSQL's port where a connection string names none.
 _USUAL_PORT = 5432
 
@@ -59,6 +64,17 @@ def server_of(conninfo: str) -> str:
     """Return the address of the server that a connection string names, as host:port."""
     parts = conninfo_to_dict(conninfo)
     return host_port(str(parts.get("host", "localhost")), int(parts.get("port") or _USUAL_PORT))
+
+
+@dataclass
+class Savepoint:
+    """A part of a transaction, which is rolled back at its end unless it is kept."""
+
+    is_kept: bool = False
+
+    def keep(self) -> None:
+        """Keep what the part has written; it commits with the transaction."""
+        self.is_kept = True
 
 
 class Session:
@@ -109,6 +125,18 @@ class Session:
     def fetch_all(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[DictRow]:
         """Run one statement and return its rows."""
         return self.execute(query, parameters).fetchall()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[Savepoint]:
+        """Run the block's statements, and roll them back at its end unless it calls `keep()`; they may be nested."""
+        callbacks, savepoint = len(self._after_commit), Savepoint()
+        self.execute("savepoint part")
+        yield savepoint
+        if savepoint.is_kept:
+            self.execute("release savepoint part")
+        else:
+            self.execute("rollback to savepoint part")
+            del self._after_commit[callbacks:]
 
     def after_commit(self, callback: Callable[[], object]) -> None:
         """Call back after the commit; never after a rollback.
@@ -219,6 +247,7 @@ class Database:
             min_size=min(2, size),
             max_size=size,
             timeout=timeout_seconds,
+            reconnect_timeout=_RECONNECT_SECONDS,
             connection_class=PooledConnection,
             check=check,
             configure=PooledConnection.configured,

@@ -47,6 +47,14 @@ class Payload(BaseModel):
         # NOTE: a class with a name that is declared after it is not complete yet; its values are tried.
         cls.payload_is_plain = cls.__pydantic_complete__ and round_trip.inspect(cls, outside=cls.payload_outside)
 
+    @classmethod
+    def stored_schema(cls) -> dict[str, Any]:
+        """Return the JSON Schema of the payload as it is stored: all its fields, those with a default too."""
+        schema = cls.model_json_schema()
+        for name in cls.payload_outside:
+            schema["properties"].pop(name, None)
+        return {**schema, "required": sorted(schema["properties"])}
+
     def payload(self) -> dict[str, Any]:
         """Return the fields as JSON values.
 

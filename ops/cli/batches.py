@@ -45,15 +45,19 @@ def list_recent(
 
 @app.command()
 def show(batch_id: _Id, *, as_json: AsJson = False) -> None:
-    """Show one batch: its jobs by state, its failure policy, and the job that runs when it ends."""
+    """Show one batch: its jobs by state, its failure policy, the job that runs when it ends, and refused lines."""
     with reading_session("batches show") as session:
         status = batches.status(session, batch_id)
+        refused = batches.refused(session, batch_id)
     if as_json:
-        print_json(_as_json(status))
+        print_json({**_as_json(status), "refused": [asdict(one) for one in refused]})
         return
     rows = [(name, value) for name, value in asdict(status).items() if name not in {"counts", "sealed", "state"}]
     rows += [("state", _state(status)), ("done", _done(status)), ("counts", _counts(status.counts))]
     console().print(table("field", prose("value"), rows=[row for row in rows if row[1] is not None]))
+    if refused:
+        lines = [(one.line, one.reason) for one in refused]
+        console().print(table("line", prose("refused because"), rows=lines))
 
 
 @app.command()

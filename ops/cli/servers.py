@@ -10,7 +10,8 @@ from moneyflow.platform.database import Database, Session, is_outage
 from moneyflow.platform.errors import ConflictError, PostgresDownError
 from moneyflow.platform.settings import PostgresSettings
 from moneyflow.platform.settings.section import SectionT
-from moneyflow.settings import CliSettings, StatusSettings, load
+from moneyflow.platform.telemetry import origin
+from moneyflow.settings import CliSettings, StatusSettings, UserSettings, load
 from ops.cli import checkout
 
 #: Seconds to wait for a connection: an operator sees soon that Postgres is down.
@@ -56,6 +57,18 @@ def opened_to_act(command: str) -> Iterator[tuple[CliSettings, Database]]:
     conninfo = _conninfo(settings, command)
     with _open(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
         yield settings, database
+
+
+@contextmanager
+def opened_as_app(command: str) -> Iterator[Database]:
+    """Yield the database as the API's role, for the one command on people; each commit notifies relay and workers."""
+    from moneyflow.platform.brokers.notifier import Notifier  # noqa: PLC0415 - as above
+
+    settings = settings_of(UserSettings)
+    origin.set_process("cli")  # The source of the events.
+    conninfo = settings.conninfo("app", application_name=f"moneyflow {command}")
+    with _open(Database(conninfo, size=1, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
+        yield database
 
 
 @contextmanager

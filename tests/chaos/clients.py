@@ -19,6 +19,7 @@ from moneyflow.platform.events.emit import emit
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.enqueue import enqueue
 from tests.chaos.requested import Answer, Request, SignUp, draw_requests
+from tests.support.retries import pause_after
 
 _THREADS = 6
 _API_THREADS = 2
@@ -120,7 +121,7 @@ class Clients:
                 sign_up.job_id = UUID(answer.json()["job_id"])
                 sign_up.answer = Answer.ACCEPTED
             elif answer.is_server_error or answer.status_code == httpx.codes.CONFLICT:
-                time.sleep(0.1)
+                time.sleep(pause_after(answer) or 0.1)
             else:
                 raise AssertionError(f"the API refused {body} with {answer.status_code}: {answer.text}")
 

@@ -10,7 +10,7 @@ import pytest
 from moneyflow.audit import log as audit
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
-from tests.support import mails
+from tests.support import mails, retries
 from tests.support.killer import Killer
 from tests.support.processes import Processes
 from tests.support.waiting import eventually
@@ -23,12 +23,12 @@ _SENT_TWICE_PER_KILL = 4
 
 
 def _sign_up_all(url: str, domain: str, people: int) -> None:
-    """Let everybody sign up; a request without an answer is repeated under its own key, as a good client does."""
+    """Let everybody sign up; a request that finds the API busy is repeated under its own key, as a good client does."""
     client = httpx.Client(base_url=url, timeout=30, trust_env=False, limits=httpx.Limits(max_connections=_AT_ONCE))
 
     def sign_up(number: int) -> None:
         body = {"email": f"person{number}@{domain}", "name": f"Person {number}", "password": "correct horse"}
-        answer = client.post("/v1/users", json=body, headers={"Idempotency-Key": f"{domain}-{number}"})
+        answer = retries.post(client, "/v1/users", json=body, headers={"Idempotency-Key": f"{domain}-{number}"})
         assert answer.status_code == 202, answer.text
 
     with client, ThreadPoolExecutor(_AT_ONCE) as pool:

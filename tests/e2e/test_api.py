@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psycopg
@@ -14,10 +15,11 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.store import batches as store
 from moneyflow.settings import AllSettings
-from tests.support import jobs
+from tests.support import callers, jobs
 from tests.support.effects import LeaveEffect
 from tests.support.processes import Process, Processes
 from tests.support.servers import Fleet, fresh_environment
+from tests.support.waiting import eventually
 
 _PERSON = {"email": "ada@mail.example", "name": "Ada Lovelace", "password": "correct horse battery"}
 
@@ -34,6 +36,13 @@ def running(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     """Start the API once."""
     with Processes(environment, tmp_path_factory.mktemp("api")) as processes:
         yield processes.api()
+
+
+@pytest.fixture
+def administrator(api: httpx.Client, settings: AllSettings) -> httpx.Client:
+    """Return the client as an administrator has it."""
+    api.headers.update(callers.administrator(settings))
+    return api
 
 
 @pytest.fixture
@@ -59,36 +68,8 @@ def test_a_sign_up_is_answered_with_the_address_of_its_job(api: httpx.Client, da
 
     assert answer.status_code == 202
     job = api.get(answer.headers["Location"]).json()
-    assert job["id"] == answer.json()["job_id"]
-    assert job["state"] == "scheduled"
-    assert job["enqueued_at"].endswith("Z")
-    assert job.keys() == {
-        "id", "state", "attempt", "progress", "result", "error", "enqueued_at", "due_at", "started_at", "finished_at",
-    }  # fmt: skip
+    assert job == {"id": answer.json()["job_id"], "state": "accepted"}
     assert (_count(database, "users"), _count(database, "jobs"), _count(database, "job_attempts")) == (1, 1, 0)
-
-
-def test_a_job_shows_its_progress_its_result_and_its_error_and_nothing_of_its_payload(
-    api: httpx.Client, database: Database
-) -> None:
-    location = api.post("/v1/users", json=_PERSON).headers["Location"]
-
-    def shown(**columns: object) -> dict[str, object]:
-        with database.transaction() as session:
-            for name, value in columns.items():
-                session.execute(f"update jobs set {name} = %(value)s", {"value": value})
-        answer: dict[str, object] = api.get(location).json()
-        return answer
-
-    running = shown(state="running", attempt=2, progress='{"done": 1, "total": 4, "note": "rows"}')
-    assert running["progress"] == {"done": 1, "total": 4, "note": "rows"}
-    assert (running["attempt"], running["result"], running["error"]) == (2, None, None)
-    failed = shown(state="failed", error_class="UnavailableError", error_message="the server says: later")
-    assert failed["error"] == {"class": "UnavailableError", "message": "the server says: later"}
-    assert shown(error_class=None, state="succeeded", result='{"sent": true}')["result"] == {"sent": True}
-    for outcome in ("bounced", "suppressed"):  # Else it would show whether the address has an account.
-        kept = f'{{"sent": false, "outcome": "{outcome}", "code": 550, "reason": "no such mailbox"}}'
-        assert shown(result=kept)["result"] == {"sent": False}
 
 
 def _batch(database: Database, count: int) -> tuple[uuid.UUID, list[uuid.UUID], uuid.UUID]:
@@ -103,20 +84,20 @@ def _batch(database: Database, count: int) -> tuple[uuid.UUID, list[uuid.UUID], 
 
 
 def test_a_batch_shows_its_counts_and_its_progress_and_so_does_its_end_job(
-    api: httpx.Client, database: Database
+    administrator: httpx.Client, database: Database
 ) -> None:
     batch_id, members, end_job_id = _batch(database, 4)
     jobs.change(database, members[0], state="succeeded")
     jobs.change(database, members[1], state="failed")
 
-    batch = api.get(f"/v1/batches/{batch_id}")
-    end_job = api.get(f"/v1/jobs/{end_job_id}").json()
+    batch = administrator.get(f"/v1/batches/{batch_id}")
+    end_job = administrator.get(f"/v1/jobs/{end_job_id}").json()
 
     assert batch.status_code == 200
     assert batch.json()["created_at"] is not None
     assert {name: value for name, value in batch.json().items() if name != "created_at"} == {
         "id": str(batch_id), "state": "open", "sealed": True, "counts": {"scheduled": 2, "succeeded": 1, "failed": 1},
-        "progress": {"done": 2, "total": 4, "note": None}, "end_job_id": str(end_job_id),
+        "progress": {"done": 2, "total": 4, "note": None}, "refused": [], "end_job_id": str(end_job_id),
         "ended_at": None,
     }  # fmt: skip
     assert (end_job["state"], end_job["progress"], end_job["due_at"]) == (
@@ -125,7 +106,9 @@ def test_a_batch_shows_its_counts_and_its_progress_and_so_does_its_end_job(
     assert "balances" not in batch.text
 
 
-def test_a_batch_that_has_ended_keeps_its_counts_and_its_end_job_is_due(api: httpx.Client, database: Database) -> None:
+def test_a_batch_that_has_ended_keeps_its_counts_and_its_end_job_is_due(
+    administrator: httpx.Client, database: Database
+) -> None:
     batch_id, members, end_job_id = _batch(database, 2)
     for member in members:
         jobs.change(database, member, state="succeeded")
@@ -133,7 +116,10 @@ def test_a_batch_that_has_ended_keeps_its_counts_and_its_end_job_is_due(api: htt
         ids = [row["id"] for row in session.fetch_all(store.QUERIES["lock_finished"], {"limit": 10})]
         session.execute(store.QUERIES["end"], {"ids": ids})
 
-    batch, end_job = api.get(f"/v1/batches/{batch_id}").json(), api.get(f"/v1/jobs/{end_job_id}").json()
+    batch, end_job = (
+        administrator.get(f"/v1/batches/{batch_id}").json(),
+        administrator.get(f"/v1/jobs/{end_job_id}").json(),
+    )
 
     assert (batch["state"], batch["counts"], batch["progress"]["done"]) == ("ended", {"succeeded": 2}, 2)
     assert batch["ended_at"] is not None
@@ -142,8 +128,8 @@ def test_a_batch_that_has_ended_keeps_its_counts_and_its_end_job_is_due(api: htt
 
 
 @pytest.mark.parametrize("found", ["0197c0de-0000-7000-8000-000000000000", "one", "1", "%00"])
-def test_a_batch_that_there_is_not_is_not_found(api: httpx.Client, found: str) -> None:
-    answer = api.get(f"/v1/batches/{found}")
+def test_a_batch_that_there_is_not_is_not_found(administrator: httpx.Client, found: str) -> None:
+    answer = administrator.get(f"/v1/batches/{found}")
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
 
@@ -158,14 +144,14 @@ def _texts(value: object) -> Iterator[str]:
         yield value
 
 
-def test_every_time_is_written_to_the_second_in_utc(api: httpx.Client, database: Database) -> None:
+def test_every_time_is_written_to_the_second_in_utc(administrator: httpx.Client, database: Database) -> None:
     batch_id, members, end_job_id = _batch(database, 1)
     with database.transaction() as session:
         session.execute("update jobs set started_at = now(), finished_at = now()")
         session.execute("update batches set ended_at = now()")
     paths = [f"/v1/batches/{batch_id}", f"/v1/jobs/{members[0]}", f"/v1/jobs/{end_job_id}"]
 
-    texts = [text for path in paths for text in _texts(api.get(path).json())]
+    texts = [text for path in paths for text in _texts(administrator.get(path).json())]
 
     times = [text for text in texts if re.match(r"\d{4}-\d\d-\d\dT", text)]
     assert len(times) == 9
@@ -176,7 +162,7 @@ def test_a_known_and_an_unknown_address_get_the_same_answer(api: httpx.Client, d
     first = api.post("/v1/users", json=_PERSON)
     second = api.post("/v1/users", json=_PERSON | {"email": "ADA@mail.example"})
 
-    varying = {"location", "x-request-id", "date"}
+    varying = {"location", "x-request-id", "date", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"}
     assert (first.status_code, first.json().keys()) == (second.status_code, second.json().keys())
     assert {k: v for k, v in first.headers.items() if k not in varying} == {
         k: v for k, v in second.headers.items() if k not in varying
@@ -288,6 +274,31 @@ def test_the_request_id_travels_to_the_answer_the_job_and_the_event(api: httpx.C
 def test_an_unknown_job_is_not_found(api: httpx.Client) -> None:
     assert api.get(f"/v1/jobs/{uuid.uuid4()}").status_code == 404
     assert api.get("/v1/jobs/not-an-id").status_code == 404
+
+
+def test_at_most_a_quarter_of_the_threads_wait_and_all_others_are_answered_at_once(
+    administrator: httpx.Client, database: Database
+) -> None:
+    (job_id,) = jobs.enqueue(database, Purge())
+    answers: list[httpx.Response] = []
+
+    def wait() -> None:
+        path = f"{administrator.base_url}/v1/jobs/{job_id}?wait=20"
+        answers.append(httpx.get(path, headers=administrator.headers, timeout=30, trust_env=False))
+
+    with ThreadPoolExecutor(16) as pool:
+        waiting = [pool.submit(wait) for _ in range(16)]
+        eventually(lambda: len(answers) >= 12, what="all but four of two processes with eight threads are answered")
+        at_once = list(answers)
+        assert administrator.get("/healthz").status_code == 200
+        jobs.change(database, job_id, state="succeeded")
+        for one in waiting:
+            one.result()
+
+    waited = [answer.json()["state"] for answer in answers if "Retry-After" not in answer.headers]
+    assert all(int(answer.headers["Retry-After"]) >= 5 for answer in at_once)
+    assert 1 <= len(waited) <= 4
+    assert set(waited) == {"succeeded"}
 
 
 def test_metrics_count_the_requests_of_all_processes_by_route(api: httpx.Client) -> None:

@@ -19,6 +19,7 @@ import pytest
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from ops.dev.stack.home import State
+from tests.support import retries
 from tests.support.checkout import copy_of_checkout
 from tests.support.processes import Processes, free_port
 from tests.support.waiting import eventually
@@ -67,10 +68,10 @@ class Clients:
         *others, last = self.replicas[first:] + self.replicas[:first]
         for replica in others:
             with suppress(httpx.ConnectError):
-                return client.post(f"{replica}/v1/users", json=person)
-        return client.post(f"{last}/v1/users", json=person)
+                return retries.post(client, f"{replica}/v1/users", json=person)
+        return retries.post(client, f"{last}/v1/users", json=person)
 
-    def progress(self, more: int = 20) -> None:
+    def progress(self, more: int = 10) -> None:
         """Wait until that many more requests were answered, so that each part of a replacement is under load."""
         enough = len(self.accepted) + more
         eventually(lambda: self.refused or len(self.accepted) >= enough, seconds=120, what="requests are answered")
@@ -121,6 +122,13 @@ def checkout(tmp_path: Path) -> Path:
     return copy_of_checkout(tmp_path / "checkout")
 
 
+@pytest.fixture
+def replacements(pytestconfig: pytest.Config) -> int:
+    """Return how often the API is replaced."""
+    count: int = pytestconfig.getoption("--replacements")
+    return count
+
+
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -153,7 +161,7 @@ def _change(checkout: Path, number: int) -> None:
 
 @pytest.mark.timeout(600)
 def test_without_docker_reloads_restarts_and_new_settings_refuse_cut_and_lose_nothing(
-    start: Start, checkout: Path, database: Database
+    start: Start, checkout: Path, database: Database, replacements: int
 ) -> None:
     supervisor = start(sys.executable, "-m", "ops.dev.stack.supervisor")
     try:
@@ -172,8 +180,8 @@ def test_without_docker_reloads_restarts_and_new_settings_refuse_cut_and_lose_no
             clients.progress()
 
         with clients.busy():
-            replaced(lambda: _change(checkout, 1))
-            replaced(lambda: _change(checkout, 2))
+            for number in range(replacements):
+                replaced(lambda: _change(checkout, number))  # noqa: B023
             replaced(lambda: os.kill(state.value("pids", "api")[0], signal.SIGTERM))
             (checkout / ".env").write_text("API_THREADS=6\n", encoding="utf-8")
             replaced(lambda: supervisor.send_signal(signal.SIGHUP))
@@ -187,7 +195,7 @@ def test_without_docker_reloads_restarts_and_new_settings_refuse_cut_and_lose_no
 
 @pytest.mark.timeout(600)
 def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_keeps_the_old_process(
-    start: Start, checkout: Path, database: Database, tmp_path: Path
+    start: Start, checkout: Path, database: Database, tmp_path: Path, replacements: int
 ) -> None:
     port, log = free_port(), tmp_path / "process.log"
     reloaded = start(
@@ -200,7 +208,7 @@ def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_
         return {child.pid for child in psutil.Process(reloaded.pid).children()}
 
     with clients.busy():
-        for number in range(2):
+        for number in range(replacements):
             before = masters()
             _change(checkout, number)
             eventually(lambda: masters().isdisjoint(before), seconds=120, what="the API is replaced")  # noqa: B023
@@ -219,14 +227,14 @@ def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_
 @_ROOT_ALONE
 @pytest.mark.timeout(600)
 def test_a_rolling_deploy_of_two_replicas_cuts_and_loses_nothing(
-    platform: AllSettings, processes: Processes, database: Database
+    platform: AllSettings, processes: Processes, database: Database, replacements: int
 ) -> None:
     assert platform
     replicas = [processes.api(), processes.api()]
     clients = Clients([f"http://127.0.0.1:{replica.port}" for replica in replicas])
 
     with clients.busy():
-        for _ in range(2):
+        for _ in range(replacements):
             for replica in replicas:
                 assert replica.stop(60) == 0
                 clients.progress()

@@ -1,69 +1,26 @@
 """Accounts over HTTP: sign in and out, profile, password, reset, deletion, and who may do what."""
 
-from dataclasses import dataclass, field
 from ipaddress import ip_network
-from typing import Any
 from uuid import UUID
 
 import falcon.testing
-import orjson
 import pytest
 
 from api.app import create_app
-from moneyflow.accounts import mails
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
-from moneyflow.mails import ACTIVATION, PASSWORD_RESET, Mail
+from moneyflow.mails import ACTIVATION, PASSWORD_RESET
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from ops.dev.stack.ports import free_port
 from tests.support import jobs
+from tests.support.api import EMAIL as _EMAIL
+from tests.support.api import PASSWORD as _PASSWORD
+from tests.support.api import Api
 from tests.support.servers import RealServers
 from tests.support.services import services
 
-_PASSWORD = "correct horse battery"
-_EMAIL = "ada@mail.example"
 _CSRF = {"X-CSRF-Protection": "1"}
-
-
-@dataclass
-class Api:
-    """The application in this process, and what its database shows."""
-
-    client: falcon.testing.TestClient
-    database: Database
-    settings: AllSettings
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> falcon.testing.Result:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.simulate_request(method, path, json=body, headers={**self.headers, **named})
-
-    def signed_in(self, email: str = _EMAIL, password: str = _PASSWORD) -> "Api":
-        """Return the API as a user calls it who has signed in with a bearer token."""
-        answer = self.call("POST", "/v1/sessions", {"email": email, "password": password, "transport": "bearer"})
-        assert answer.status_code == 201, answer.text
-        return Api(self.client, self.database, self.settings, {"Authorization": f"Bearer {answer.json['token']}"})
-
-    def token(self, job_id: str, mail: Mail, email: str = _EMAIL) -> str:
-        """Return the token of the link in the mail that this job sends."""
-        with self.database.transaction() as session:
-            row = session.fetch_one("select id from users where email = %(email)s", {"email": email})
-            assert row is not None
-            composed = mails.compose(session, self.settings, mail, user_id=row["id"], job_id=UUID(job_id))
-        assert composed is not None
-        return str(composed.values["link"]).partition("#token=")[2]
-
-    def events(self) -> list[tuple[str, str]]:
-        """Return type and data of all events about signing in, and type of all others."""
-        owner = Database(self.settings.conninfo("owner", application_name="test"), size=1)
-        owner.open()
-        with owner.transaction() as session:
-            rows = session.fetch_all("select value from outbox_events order by sequence")
-        owner.close()
-        events = [orjson.loads(row["value"]) for row in rows]
-        assert not any(word in str(event) for event in events for word in ("Ada", "mail.example", _PASSWORD))
-        return [(event["type"], event["data"].get("reason", "")) for event in events]
 
 
 @pytest.fixture
@@ -174,7 +131,7 @@ def test_a_profile_is_changed_under_its_etag_and_the_event_names_the_field_alone
 
     assert (changed.status_code, changed.json["name"]) == (200, "Ada King")
     assert changed.headers["ETag"] != etag
-    assert (stale.status_code, blind.status_code) == (412, 412)
+    assert (stale.status_code, blind.status_code) == (412, 428)
     assert ada.call("GET", "/v1/users/me").json["name"] == "Ada King"
     assert [event for event, _ in api.events()].count("user.updated") == 1
 
@@ -224,6 +181,26 @@ def test_a_link_for_an_unknown_address_is_answered_like_any_other_and_mails_no_o
         row = session.fetch_one("select id from users where id = %(id)s", {"id": payload["user_id"]})
     assert row is None
     assert len(_mails(api.database)) == len(before) + 1
+
+
+@pytest.mark.parametrize("place", ["sign-up", "change", "reset"])
+@pytest.mark.parametrize("known", ["Password123", "iloveyou", "1qaz2wsx"])
+def test_a_known_bad_password_is_refused_wherever_one_is_set(api: Api, ada: Api, place: str, known: str) -> None:
+    if place == "sign-up":
+        refused = api.call("POST", "/v1/users", {"email": "b@mail.example", "name": "Bob", "password": known})
+    elif place == "change":
+        body = {"current_password": _PASSWORD, "password": known}
+        refused = ada.call("PUT", "/v1/users/me/password", body)
+    else:
+        asked = api.call("POST", "/v1/password-resets", {"email": _EMAIL})
+        token = api.token(asked.json["job_id"], PASSWORD_RESET)
+        refused = api.call("POST", "/v1/password-resets/confirm", {"token": token, "password": known})
+
+    assert refused.status_code == 422
+    (error,) = refused.json["errors"]
+    assert error["pointer"] == "/password"
+    assert error["detail"].startswith("is among the most used passwords, which attackers try first; choose")
+    assert api.signed_in().call("GET", "/v1/users/me").status_code == 200
 
 
 def test_a_deleted_account_leaves_no_personal_data_and_no_session(api: Api, ada: Api) -> None:

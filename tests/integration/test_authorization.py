@@ -1,6 +1,7 @@
 """Authorization matrix: every route and method of the router, and which callers it serves."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import falcon.inspect
@@ -10,36 +11,59 @@ import pytest
 from api.app import create_app
 from api.guards import Audience, audience_of
 from moneyflow.accounts.sessions import Sessions
+from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs import batches
+from moneyflow.platform.jobs.enqueue import enqueue
+from moneyflow.platform.jobs.store import files
+from moneyflow.platform.telemetry.origin import Origin, working_for
 from moneyflow.settings import AllSettings
 from tests.support.servers import RealServers
 from tests.support.services import services
 
 _PUBLIC, _SIGNED_IN, _ADMINISTRATORS = Audience.PUBLIC, Audience.SIGNED_IN, Audience.ADMINISTRATORS
+_GUARDED = {_SIGNED_IN, _ADMINISTRATORS}
 
 #: Every route with the callers of each method. A new route needs a row.
 _MATRIX = {
     ("POST", "/v1/users"): _PUBLIC,
+    ("POST", "/v1/users/batch"): _ADMINISTRATORS,
     ("POST", "/v1/users/activation"): _PUBLIC,
     ("POST", "/v1/users/activation/resend"): _PUBLIC,
     ("GET", "/v1/users/me"): _SIGNED_IN,
     ("PATCH", "/v1/users/me"): _SIGNED_IN,
     ("DELETE", "/v1/users/me"): _SIGNED_IN,
     ("PUT", "/v1/users/me/password"): _SIGNED_IN,
+    ("PUT", "/v1/users/me/email"): _SIGNED_IN,
+    ("POST", "/v1/users/me/email/confirm"): _SIGNED_IN,
     ("POST", "/v1/password-resets"): _PUBLIC,
     ("POST", "/v1/password-resets/confirm"): _PUBLIC,
     ("POST", "/v1/sessions"): _PUBLIC,
     ("GET", "/v1/sessions"): _SIGNED_IN,
     ("DELETE", "/v1/sessions/{session_id}"): _SIGNED_IN,
-    # The id of a job or a file is the permission to read it.
-    ("GET", "/v1/jobs/{job_id}"): _PUBLIC,
-    ("GET", "/v1/batches/{batch_id}"): _PUBLIC,
-    ("GET", "/v1/files/{file_id}"): _PUBLIC,
+    # A stranger reads by its id that a job of an anonymous request was accepted, and later done.
+    ("GET", "/v1/jobs/{job_id}"): Audience.OPTIONALLY_SIGNED_IN,
+    ("GET", "/v1/batches/{batch_id}"): _SIGNED_IN,
+    ("GET", "/v1/files/{file_id}"): _SIGNED_IN,
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
+    ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/schemas/"): _PUBLIC,
+    ("GET", "/schemas/{type}/{version}"): _PUBLIC,
+    ("GET", "/docs"): _PUBLIC,
+    ("GET", "/docs/problems"): _PUBLIC,
+    ("GET", "/docs/{name}"): _PUBLIC,
 }
+
+
+class _AnyId(dict[str, UUID]):
+    """An id that there is not, for each parameter of a path."""
+
+    def __missing__(self, _: str) -> UUID:
+        return new_id()
+
 
 App = falcon.App[falcon.Request, falcon.Response]
 
@@ -74,9 +98,9 @@ def test_every_route_has_a_row_in_the_matrix_and_serves_exactly_those_callers(ap
     assert _routes(app) == _MATRIX
 
 
-@pytest.mark.parametrize(("method", "path"), [key for key, audience in _MATRIX.items() if audience is not _PUBLIC])
+@pytest.mark.parametrize(("method", "path"), [key for key, audience in _MATRIX.items() if audience in _GUARDED])
 def test_a_guarded_route_refuses_who_is_not_served(method: str, path: str, app: App, sessions: Sessions) -> None:
-    client, address = falcon.testing.TestClient(app), path.format(session_id=new_id())
+    client, address = falcon.testing.TestClient(app), path.format_map(_AnyId())
     ended, session = sessions.start(user_id=new_id(), role="administrator", client="a test")
     sessions.end_all(UUID(session.user_id))
     user, _ = sessions.start(user_id=new_id(), role="user", client="a test")
@@ -89,6 +113,57 @@ def test_a_guarded_route_refuses_who_is_not_served(method: str, path: str, app: 
     expected = _MATRIX[method, path] is _ADMINISTRATORS
     assert (as_user.status_code == 403) is expected
     assert as_user.status_code != 401
+
+
+def _foreign_session(sessions: Sessions, _: Database) -> UUID:
+    return UUID(sessions.start(user_id=new_id(), role="user", client="another")[1].id)
+
+
+def _foreign_batch(_: Sessions, database: Database) -> UUID:
+    with working_for(Origin(actor_id=str(new_id()))), database.transaction() as session:
+        return batches.submit(session, [], name="of another user")
+
+
+def _foreign_job(_: Sessions, database: Database) -> UUID:
+    with working_for(Origin(actor_id=str(new_id()))), database.transaction() as session:
+        return enqueue(session, Purge())
+
+
+def _foreign_file(sessions: Sessions, database: Database) -> UUID:
+    job_id = _foreign_job(sessions, database)
+    with database.transaction() as session:
+        return UUID(files.store(session, job_id, files.File(name="a.csv", content=b"a"))["file"]["id"])
+
+
+#: What makes a thing of another user, for each guarded route with an id, and whether administrators reach it.
+_FOREIGN: dict[tuple[str, str], tuple[Callable[[Sessions, Database], UUID], bool]] = {
+    ("DELETE", "/v1/sessions/{session_id}"): (_foreign_session, False),
+    ("GET", "/v1/jobs/{job_id}"): (_foreign_job, True),
+    ("GET", "/v1/batches/{batch_id}"): (_foreign_batch, True),
+    ("GET", "/v1/files/{file_id}"): (_foreign_file, True),
+}
+
+
+def test_every_guarded_route_with_an_id_is_tried_with_a_foreign_one() -> None:
+    assert _FOREIGN.keys() == {key for key, audience in _MATRIX.items() if "{" in key[1] and audience is not _PUBLIC}
+
+
+@pytest.mark.parametrize(("method", "path"), _FOREIGN)
+def test_a_foreign_id_is_answered_like_a_missing_one(
+    method: str, path: str, app: App, sessions: Sessions, database: Database
+) -> None:
+    make, administrators_may = _FOREIGN[method, path]
+    foreign, missing = make(sessions, database), new_id()
+
+    def answer(role: str, found: UUID) -> tuple[int, str]:
+        token, _ = sessions.start(user_id=new_id(), role=role, client="a test")
+        address, headers = re.sub(r"\{\w+\}", str(found), path), {"Authorization": f"Bearer {token}"}
+        answered = falcon.testing.TestClient(app).simulate_request(method, address, headers=headers)
+        return answered.status_code, answered.text.replace(str(found), "ID").partition('"instance"')[0]
+
+    assert answer("user", foreign) == answer("user", missing)
+    assert answer("user", foreign)[0] == 404
+    assert (answer("administrator", foreign)[0] == 200) is administrators_may
 
 
 def test_a_responder_that_does_not_say_whom_it_serves_keeps_the_application_from_starting(

@@ -1,5 +1,7 @@
 """`moneyflow batches`: what operators see of a batch, and how they cancel one."""
 
+from uuid import UUID
+
 import pytest
 
 from moneyflow.platform.database import Database
@@ -39,6 +41,19 @@ def test_one_batch_is_shown_with_its_end(environment: dict[str, str], batch_id: 
     assert shown["counts"] == {"scheduled": 1, "running": 1, "succeeded": 1}
     assert (shown["state"], shown["on_failure"], shown["sealed"]) == ("open", "continue", True)
     assert shown["end_job_id"] in printed.stdout
+
+
+def test_a_batch_is_shown_with_the_lines_that_were_refused(
+    environment: dict[str, str], database: Database, batch_id: str
+) -> None:
+    with database.transaction() as session:
+        batches.refuse(session, UUID(batch_id), [batches.Refusal(line=3, reason="invalid: name must not be empty")])
+
+    printed = moneyflow(environment, "batches", "show", batch_id)
+    shown = moneyflow_json(environment, "batches", "show", batch_id)
+
+    assert shown["refused"] == [{"line": 3, "reason": "invalid: name must not be empty"}]
+    assert "invalid: name must not be empty" in printed.stdout
 
 
 def test_cancelling_needs_a_reason_and_reports_how_many_jobs_were_cancelled(

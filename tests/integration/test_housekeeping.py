@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
+import orjson
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -239,7 +240,8 @@ def test_a_purge_that_runs_out_of_time_keeps_its_batches_and_the_next_one_contin
 
 def test_every_table_has_one_rule_and_a_second_one_is_refused(purge: Purge) -> None:
     assert purge().keys() == {
-        "jobs", "batches", "schedules", "user_tokens", "mail_suppressions", "idempotency_keys", "done",
+        "jobs", "batches", "schedules", "users", "user_tokens", "mail_suppressions", "sent_mails", "email_changes",
+        "idempotency_keys", "done",
     }  # fmt: skip
     with pytest.raises(ValueError, match="table jobs has a retention rule already"):
         declare(Rule(table="jobs", query="delete from jobs"))
@@ -301,6 +303,33 @@ def test_expired_tokens_are_deleted_used_or_not(purge: Purge, database: Database
 
     assert purge()["user_tokens"] == 2
     assert _count(database, "select count(*) from user_tokens where purpose = 'x'") == 2
+
+
+def test_an_account_that_is_not_activated_in_time_is_deleted_with_its_event_and_no_other(
+    purge: Purge, settings: AllSettings, database: Database, do: Callable[..., None]
+) -> None:
+    expired, young, active, linked = (people.sign_up(database, name=name) for name in ("Ada", "Bob", "Cleo", "Dan"))
+    age = "update users set created_at = clock_timestamp() - make_interval(days => %(days)s) where id = %(id)s"
+    for person, days in ((expired, 8), (young, 6), (active, 400), (linked, 8)):
+        do(age, id=person.user_id, days=days)
+    do("update users set activated_at = now() where id = %(id)s", id=active.user_id)
+    do(
+        "insert into user_tokens (token_hash, user_id, purpose, expires_at) values "
+        "('x', %(id)s, 'activation', clock_timestamp() + interval '1 hour')",
+        id=linked.user_id,
+    )
+
+    deleted = purge()
+
+    with database.transaction() as session:
+        left = {row["id"] for row in session.fetch_all("select id from users")}
+    assert (deleted["users"], left) == (1, {young.user_id, active.user_id, linked.user_id})
+    with psycopg.connect(settings.conninfo("owner", application_name="test")) as connection:
+        rows = connection.execute(
+            "select key, value from outbox_events where key = %s order by sequence", [str(expired.user_id)]
+        ).fetchall()
+    events = [orjson.loads(value) for _, value in rows]
+    assert [(event["type"], event["sequence"]) for event in events] == [("user.created", "1"), ("user.deleted", "2")]
 
 
 def test_a_first_answer_is_kept_for_two_days(purge: Purge, database: Database, do: Callable[..., None]) -> None:

@@ -8,11 +8,15 @@ from psycopg.types.json import Jsonb
 
 from api.app import create_app
 from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.store.files import MAX_FILE_BYTES
+from moneyflow.platform.telemetry.origin import Origin, working_for
 from moneyflow.settings import AllSettings
+from tests.support import callers
+from tests.support.servers import RealServers
 from tests.support.services import services
 from workers.handlers import Context, File, Result, handles
 from workers.handlers import registry as handlers
@@ -38,8 +42,10 @@ def returned() -> Iterator[list[File]]:
 
 
 @pytest.fixture
-def api(settings: AllSettings, database: Database) -> falcon.testing.TestClient:
-    return falcon.testing.TestClient(create_app(services(settings, database)))
+def api(servers: RealServers, settings: AllSettings, database: Database) -> falcon.testing.TestClient:
+    assert servers.redis.identity(), "it runs"
+    headers = callers.administrator(settings)
+    return falcon.testing.TestClient(create_app(services(settings, database)), headers=headers)
 
 
 def _ran(database: Database) -> Ran:
@@ -115,6 +121,24 @@ def test_a_file_that_cannot_be_kept_fails_the_job_and_leaves_nothing(returned: l
         assert f"the file's {why}" in str(ran.error)
 
     assert _files(database) == 0
+
+
+def test_a_file_is_read_by_the_owner_of_its_job_and_by_no_other_user(
+    returned: list[File], api: falcon.testing.TestClient, settings: AllSettings, database: Database
+) -> None:
+    owner_id = new_id()
+    with database.transaction() as session, working_for(Origin(actor_id=str(owner_id))):
+        enqueue(session, contracts["write_report"]())
+        (ran,) = run_jobs(session)
+    assert ran.result is not None
+    path = f"/v1/files/{ran.result['file']['id']}"
+
+    own = api.simulate_get(path, headers=callers.bearer(settings, user_id=owner_id))
+    foreign = api.simulate_get(path, headers=callers.bearer(settings))
+    anonymous = api.simulate_get(path, headers={"Authorization": "Bearer none"})
+
+    assert (own.status_code, own.content) == (200, _REPORT.content)
+    assert (foreign.status_code, anonymous.status_code) == (404, 401)
 
 
 def test_a_file_goes_with_its_job(returned: list[File], api: falcon.testing.TestClient, database: Database) -> None:

@@ -169,7 +169,7 @@ def test_a_moment_without_a_time_zone_and_two_moments_are_refused(database: Data
 
 
 def test_who_asked_travels_with_the_job_and_the_event(database: Database, owner: Database) -> None:
-    with working_for(Origin(correlation_id="request-1", traceparent=_TRACE, actor_id="actor-1")):
+    with working_for(Origin(correlation_id="request-1", traceparent=_TRACE, actor_id=str(UUID(int=7)))):
         (job_id,) = jobs.enqueue(database, _mail())
         with database.transaction() as session:
             event_id = emit(session, _activated())
@@ -179,7 +179,8 @@ def test_who_asked_travels_with_the_job_and_the_event(database: Database, owner:
     assert row["correlation_id"] == envelope["correlationid"] == "request-1"
     assert row["traceparent"][:35] == _TRACE[:35]
     assert row["traceparent"] != _TRACE
-    assert (envelope["id"], envelope["actorid"], envelope["sequence"]) == (str(event_id), "actor-1", "2")
+    assert (envelope["id"], envelope["actorid"], envelope["sequence"]) == (str(event_id), str(UUID(int=7)), "2")
+    assert row["owner_id"] == UUID(int=7)
 
 
 def test_events_of_one_aggregate_are_in_the_order_of_their_commits(database: Database, owner: Database) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import NotFoundError
-from moneyflow.platform.http.owner import OwnerScope
 from moneyflow.platform.http.pages import Keyset
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.owner import OwnerScope
 
 _ADA, _BOB = new_id(), new_id()
 _BY_AMOUNT = Keyset(name="notes", columns={"amount": int, "id": UUID})

@@ -30,6 +30,7 @@ _PEOPLE = [
     "select * from users",
     "select * from user_tokens",
     "select * from idempotency_keys",
+    *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails")],
 ]
 _BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
 _USER_OF_AN_ADDRESS = "select user_id_of('a@example.com')"
@@ -117,6 +118,9 @@ _OF_THE_AUDIT_LOGS_OWNER = [
     "drop table audit.events",
     "drop trigger refuse_truncate on audit.events",
     "drop schema audit cascade",
+    "insert into audit.checkpoints (topic) values ('x')",
+    "update audit.checkpoints set fault = null",
+    "delete from audit.checkpoints",
 ]
 _OF_THE_RELAY = [
     "select * from jobs, job_attempts, job_dead_letters, outbox_events, workers, live_workers",
@@ -171,7 +175,7 @@ def test_no_role_that_logs_in_removes_or_changes_what_is_in_the_audit_log(role: 
     assert _refused(settings, role, _OF_THE_AUDIT_LOGS_OWNER) == _OF_THE_AUDIT_LOGS_OWNER
 
 
-@pytest.mark.parametrize("table", ["events", "chains", "positions"])
+@pytest.mark.parametrize("table", ["events", "chains", "positions", "checkpoints"])
 def test_not_even_a_superuser_truncates_the_audit_log(table: str, servers: RealServers, settings: AllSettings) -> None:
     conninfo = make_conninfo(servers.postgres.superuser_conninfo(), dbname=settings.postgres_db)
 

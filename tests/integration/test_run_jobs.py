@@ -15,7 +15,7 @@ from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.jobs.limits import Limit
 from moneyflow.platform.jobs.store import control
-from moneyflow.platform.jobs.store.status import job_status
+from moneyflow.platform.jobs.store.status import job_detail
 from moneyflow.settings import AllSettings
 from tests.support import effects, jobs, people
 from tests.support.effects import LeaveEffect
@@ -99,7 +99,7 @@ def session(settings: AllSettings, database: Database) -> Iterator[Session]:
 
 
 def _states(session: Session, *ids: UUID) -> list[str]:
-    return [job_status(session, job_id)["state"] for job_id in ids]
+    return [job_detail(session, job_id).job["state"] for job_id in ids]
 
 
 def _effects(session: Session) -> list[UUID]:

@@ -2,26 +2,29 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from prometheus_client import REGISTRY
 from psycopg.rows import DictRow
 
 import mail_templates
 from moneyflow import mails, retention
-from moneyflow.accounts import suppressions
-from moneyflow.accounts.mails import compose
+from moneyflow.accounts import suppressions, users
+from moneyflow.accounts.mails import compose, send
 from moneyflow.gateways.mail import Bounce
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.platform.database import Database, Session
-from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.errors import InvalidInputError, UnavailableError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.enqueue import enqueue, enqueue_many
 from moneyflow.settings import AllSettings
+from tests.support import jobs
 from tests.support.command_line import moneyflow
 from tests.support.mail_headers import ENCODED_WORDS, LINE_BREAKS
 from workers.testing import Mailbox, Ran, new_mailbox, run_jobs
@@ -108,6 +111,54 @@ def test_a_bounce_is_the_result_of_a_mail_and_the_next_mail_is_not_sent(database
     assert (second.result["sent"], second.result["outcome"]) == (False, "suppressed")
     assert (second.result["code"], second.result["status"]) == (550, "5.1.1")
     assert (_counted("bounced") - before[0], _counted("suppressed") - before[1]) == (1, 1)
+
+
+def test_who_has_an_account_is_mailed_so_once_a_day_however_often_the_address_signs_up(database: Database) -> None:
+    user_id, mailbox = _stored(database), new_mailbox()
+    with database.transaction() as session:
+        session.execute("update users set activated_at = now()")
+
+    results = []
+    for age in ("0 hours", "23 hours", "2 hours"):
+        with database.transaction() as session:
+            session.execute("update sent_mails set sent_at = sent_at - cast(%(age)s as interval)", {"age": age})
+            job_id = users.sign_up(session, email="zoe@mail.example", name="A stranger", password_hash="")
+            (ran,) = run_jobs(session, kinds=["send_email"], gateways=[mailbox])
+        assert (ran.outcome, jobs.job(database, job_id)["payload"]["user_id"]) == ("succeeded", str(user_id))
+        results.append(ran.result)
+
+    repeated = {"sent": False, "outcome": "repeated", "reason": "another one was sent within 24 hours"}
+    assert results == [{"sent": True}, repeated, {"sent": True}]
+    assert [mail.template for mail in mailbox.sent] == ["already_registered"] * 2
+
+
+def test_a_mail_that_is_due_once_a_day_is_sent_again_by_its_own_job_after_an_outage(
+    settings: AllSettings, database: Database
+) -> None:
+    user_id, mailbox, job_id = _stored(database), new_mailbox(), new_id()
+    mail = mails.ALREADY_REGISTERED
+    for error in (UnavailableError("the mail server is down"), None):
+        mailbox.error = error
+        with database.transaction() as session, suppress(UnavailableError):
+            result = send(session, mailbox, settings, mail, user_id=user_id, job_id=job_id)
+
+    assert (result, len(mailbox.sent)) == ({"sent": True}, 1)
+
+
+def test_an_address_that_bounced_stays_suppressed_when_a_sign_up_replaces_its_account(database: Database) -> None:
+    with database.transaction() as session:
+        users.sign_up(session, email="zoe@mail.example", name="Zoë", password_hash="")
+        run_jobs(session, kinds=["send_email"], gateways=[new_mailbox(bounce=_BOUNCE)])
+    before, mailbox = _suppressions(database), new_mailbox()
+
+    with database.transaction() as session:
+        users.sign_up(session, email="Zoe@mail.example", name="Zoë", password_hash="")
+        (ran,) = run_jobs(session, kinds=["send_email"], gateways=[mailbox])
+
+    assert ran.result is not None
+    assert (ran.result["outcome"], mailbox.sent) == ("suppressed", [])
+    assert [row["address_hash"] for row in _suppressions(database)] == [row["address_hash"] for row in before]
+    assert [row["user_id"] for row in _suppressions(database)] != [row["user_id"] for row in before]
 
 
 def test_a_suppressed_mail_leaves_no_token_behind(database: Database) -> None:
@@ -257,10 +308,16 @@ def test_a_stored_template_that_this_version_does_not_declare_is_parked_and_good
 def test_every_declared_mail_is_rendered_from_the_values_that_it_is_sent_with(
     name: str, settings: AllSettings, database: Database
 ) -> None:
-    user_id = _stored(database)
+    user_id, job_id = _stored(database), new_id()
+    with psycopg.connect(settings.conninfo("app", application_name="test")) as api:
+        api.execute(
+            "insert into email_changes (id, user_id, new_email, expires_at) "
+            "values (%s, %s, 'n@mail.example', 'infinity')",
+            [job_id, user_id],
+        )
 
     with database.transaction() as session:
-        mail = compose(session, settings, mails.registry[name], user_id=user_id, job_id=new_id())
+        mail = compose(session, settings, mails.registry[name], user_id=user_id, job_id=job_id)
 
     assert mail is not None
     assert mail_templates.render(name, mail.values).subject

@@ -1,10 +1,12 @@
 """A session is one transaction at most: its limits are set, and what follows a commit follows only a commit."""
 
 import ctypes
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -55,6 +57,30 @@ def test_a_statement_that_takes_too_long_is_ended(settings: AllSettings) -> None
         database.transaction() as session,
     ):
         session.execute("select pg_sleep(10)")
+
+
+def test_postgres_is_asked_again_every_second_or_two_however_long_it_was_down(settings: AllSettings) -> None:
+    asked: list[float] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        down = settings.model_copy(update={"postgres_host": "127.0.0.1", "postgres_port": server.getsockname()[1]})
+        threading.Thread(target=_refuse_all, args=(server, asked), daemon=True).start()
+
+        with _database(down) as database:
+            while not asked or time.monotonic() - asked[0] < 8:
+                with suppress(PostgresDownError), database.transaction() as session:
+                    session.execute("select 1")
+        server.shutdown(socket.SHUT_RDWR)
+
+    assert max(later - earlier for earlier, later in pairwise([*asked, time.monotonic()])) < 2.5
+
+
+def _refuse_all(server: socket.socket, asked: list[float]) -> None:
+    """Close each connection at once, as a server that is down does, and keep when it was asked."""
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            asked.append(time.monotonic())
+            connection.close()
 
 
 def test_a_transaction_that_is_forgotten_is_ended_and_its_connection_replaced(
@@ -119,6 +145,31 @@ def test_a_callback_is_called_once_after_the_commit_and_its_error_fails_no_other
     with database.transaction() as session:
         assert len(session.fetch_all("select * from workers")) == 1
     assert called == ["broken", "good"]
+
+
+def test_a_part_that_is_not_kept_leaves_neither_rows_nor_callbacks_and_the_rest_commits(database: Database) -> None:
+    add, called = "insert into event_sequences (key, sequence) values (%(key)s, 1)", list[str]()
+
+    def part(session: Session, key: str) -> None:
+        session.execute(add, {"key": key})
+        session.after_commit(lambda: called.append(key))
+
+    with database.transaction() as session:
+        part(session, "before")
+        with session.savepoint() as kept:
+            part(session, "kept")
+            with session.savepoint():
+                part(session, "undone within")
+            kept.keep()
+        with session.savepoint():
+            part(session, "undone")
+            with session.savepoint() as within:
+                part(session, "kept within what is undone")
+                within.keep()
+
+    with database.transaction() as session:
+        left = [row["key"] for row in session.fetch_all("select key from event_sequences order by key")]
+    assert left == called == ["before", "kept"]
 
 
 def test_a_session_that_runs_nothing_takes_no_connection(settings: AllSettings) -> None:

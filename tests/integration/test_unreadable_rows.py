@@ -21,7 +21,7 @@ from moneyflow.platform.jobs import batches, ticks
 from moneyflow.platform.jobs.enqueue import enqueue, enqueue_many
 from moneyflow.settings import AllSettings
 from ops.cli import app
-from tests.support import jobs
+from tests.support import callers, jobs
 from tests.support.command_line import moneyflow
 from tests.support.relay_queries import QUERIES
 from tests.support.services import services
@@ -95,7 +95,8 @@ def _read_all(
         for options in ((), ("--json",)):
             result = CliRunner().invoke(app, [*words, *options], env=environment)
             assert result.exit_code == 0, (words, result.output, result.exception)
-    api = falcon.testing.TestClient(create_app(services(settings, database)))
+    headers = callers.administrator(settings)
+    api = falcon.testing.TestClient(create_app(services(settings, database)), headers=headers)
     with database.transaction() as session:
         rows = session.fetch_all("select id from jobs")
     for job_id in (row["id"] for row in rows):

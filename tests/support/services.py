@@ -8,6 +8,7 @@ from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.rate_limits import RateLimits
+from moneyflow.platform.jobs.waits import JobWaits
 from moneyflow.settings import AllSettings
 
 
@@ -19,5 +20,6 @@ def services(settings: AllSettings, database: Database, **replaced: Any) -> Serv
         secret_key=key,
         trusted_proxies=settings.trusted_proxies,
     )
-    wired = {"sessions": Sessions(settings), "passwords": Passwords(), "limits": limits, **replaced}
+    waits = JobWaits(database, places=settings.api_threads // 4)
+    wired = {"sessions": Sessions(settings), "passwords": Passwords(), "limits": limits, "waits": waits, **replaced}
     return Services(accounts=settings, database=database, **wired)

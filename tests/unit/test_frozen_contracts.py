@@ -219,6 +219,6 @@ def test_the_command_compares_this_checkout_and_make_check_runs_it() -> None:
         cwd=_ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
-    assert (done.returncode, orjson.loads(done.stdout)) == (0, {"problems": []}), done.stderr
+    assert (done.returncode, orjson.loads(done.stdout)) == (0, {"problems": [], "notices": []}), done.stderr
     check = (_ROOT / "Makefile").read_text(encoding="utf-8").partition("\ncheck: ")[2].partition("\n\n")[0]
     assert "-m ops.cli contracts check" in check

@@ -14,6 +14,7 @@ _README = (_ROOT / "README.md").read_text(encoding="utf-8")
 _DOCUMENTS = [
     "README.md",
     "ARCHITECTURE.md",
+    "api/README.md",
     *(f"ops/runbooks/{path.name}" for path in _ROOT.glob("ops/runbooks/*.md")),
 ]
 _FILES = re.findall(r"^```\w+\n(?:# |\{# )(\S+\.\w+)(?: #\})?\n(.*?)^```$", _README, re.MULTILINE | re.DOTALL)

@@ -13,8 +13,8 @@ from moneyflow.platform.ids import made_at
 #: Seconds; from a worker that is idle to a mail that waits for the end of an outage.
 _BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 
-#: The outcomes: sent, bounced, suppressed (not sent, because the address bounced lately), refused (its job fails for
-#: good), later (its job retries).
+#: The outcomes: sent, bounced, suppressed (not sent, because the address bounced lately), repeated (not sent,
+#: because the user got the same mail lately), refused (its job fails for good), later (its job retries).
 emails = Counter("moneyflow_emails_total", "Mails by outcome", ["template", "outcome"])
 email_delivery_seconds = Histogram(
     "moneyflow_email_delivery_seconds",

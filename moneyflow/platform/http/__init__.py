@@ -1,1 +1,1 @@
-"""HTTP pieces that every resource uses, without a framework: answers, idempotency, owner scope, pages, ETags."""
+"""HTTP pieces that every resource uses, without a framework: answers, idempotency, pages, ETags."""

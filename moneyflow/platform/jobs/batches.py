@@ -20,7 +20,9 @@ from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.jobs.store.batches import cancel_members
+from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.queries import load_queries
+from moneyflow.platform.telemetry import origin
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,14 @@ _CANCELLED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A line of the request that made a batch, counted from 1, for which nothing was done; a reason without names."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Status:
     """Status of a batch. `counts` holds the number of members in each state, now or, once it ended, at its end."""
 
@@ -52,6 +62,8 @@ class Status:
     cancel_reason: str | None
     created_at: datetime
     ended_at: datetime | None
+    #: The person who made it; None where no person did.
+    owner_id: UUID | None
 
     @property
     def total(self) -> int:
@@ -77,6 +89,8 @@ class Status:
 
 def open(session: Session, *, name: str, on_end: Job | None = None, on_failure: OnFailure = "continue") -> UUID:
     """Open a batch in the session's transaction and return its id; then `add` members and `seal` it.
+
+    It is of the person whose request the session works for, if any.
 
     `on_end` is inserted now and runs after the batch has ended. Its handler finds the batch with
     `batches.of(session, context.job_id)`, and how the members ended with `batches.status`.
@@ -129,6 +143,18 @@ def submit(
     return batch_id
 
 
+def refuse(session: Session, batch_id: UUID, refusals: Sequence[Refusal]) -> None:
+    """Keep which lines of the request that made the batch were refused, by the request itself or by a member."""
+    rows = [{"batch_id": batch_id, "line": refusal.line, "reason": refusal.reason} for refusal in refusals]
+    if rows:
+        session.execute_many(QUERIES["refuse"], rows)
+
+
+def refused(session: Session, batch_id: UUID) -> list[Refusal]:
+    """Return the refused lines, in order."""
+    return [Refusal(**row) for row in session.fetch_all(QUERIES["refused"], {"id": batch_id})]
+
+
 def cancel(session: Session, batch_id: UUID, *, reason: str) -> int:
     """Cancel an open batch and its end job: members that wait are cancelled, those that run are asked to stop.
 
@@ -163,6 +189,15 @@ def status(session: Session, batch_id: UUID) -> Status:
     return Status(**_known(session.fetch_one(QUERIES["status"], {"ids": [batch_id]}), batch_id))
 
 
+def check_owned(scope: OwnerScope, batch_id: UUID) -> None:
+    """Check that the caller may read a batch.
+
+    Raises:
+        NotFoundError: the batch is another user's, or there is none.
+    """
+    scope.row(QUERIES["owned"], batch_id, what="batch")
+
+
 def recent(session: Session, *, states: Sequence[State] = STATES, limit: int = 20) -> list[Status]:
     """Return the newest batches in any of the states."""
     rows = session.fetch_all(QUERIES["recent"], {"states": list(states), "limit": limit})
@@ -180,7 +215,14 @@ def _insert(session: Session, *, name: str, on_end: Job | None, on_failure: OnFa
     end_job_id = _insert_end_job(session, on_end) if on_end is not None else None
     session.execute(
         QUERIES["open"],
-        {"id": batch_id, "name": name, "on_failure": on_failure, "sealed": sealed, "end_job_id": end_job_id},
+        {
+            "id": batch_id,
+            "name": name,
+            "on_failure": on_failure,
+            "sealed": sealed,
+            "end_job_id": end_job_id,
+            "owner_id": origin.current().actor_id,
+        },
     )
     session.after_commit(lambda: log.info("batch_opened", batch_id=str(batch_id), batch=name))
     return batch_id

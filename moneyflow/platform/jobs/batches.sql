@@ -1,7 +1,11 @@
 -- name: open
 -- Insert a batch.
-insert into batches (id, name, on_failure, sealed, end_job_id)
-values (%(id)s, %(name)s, %(on_failure)s, %(sealed)s, %(end_job_id)s);
+insert into batches (id, name, on_failure, sealed, end_job_id, owner_id)
+values (%(id)s, %(name)s, %(on_failure)s, %(sealed)s, %(end_job_id)s, %(owner_id)s);
+
+-- name: owned
+-- A batch that the owner, or an administrator, may read.
+select id from batches where id = %(id)s and (owner_id = %(owner_id)s or %(sees_all)s);
 
 -- name: is_new
 -- Whether a job was inserted by this transaction, and for no other batch.
@@ -33,7 +37,7 @@ from cancelled where jobs.id = cancelled.end_job_id and jobs.state = 'scheduled'
 
 -- name: status
 -- Batches, the newest first, with their counts by state: stored when the batch ended, counted now while it is open.
-select id, name, on_failure, state, sealed, end_job_id, cancel_reason, created_at, ended_at,
+select id, name, on_failure, state, sealed, end_job_id, cancel_reason, created_at, ended_at, owner_id,
     coalesce(counts, (
         select jsonb_object_agg(by_state.state, by_state.jobs)
         from (select <<shown_state>> as state, count(*) as jobs from jobs where batch_id = batches.id group by 1) by_state
@@ -49,3 +53,12 @@ select id from batches where state = any(%(states)s) order by id desc limit %(li
 select batch_id as id from jobs where id = %(job_id)s and batch_id is not null
 union all
 select id from batches where end_job_id = %(job_id)s;
+
+-- name: refuse
+-- Keep a refused line; a member that runs again keeps it once.
+insert into batch_refusals (batch_id, line, reason) values (%(batch_id)s, %(line)s, %(reason)s)
+on conflict (batch_id, line) do nothing;
+
+-- name: refused
+-- The refused lines of a batch.
+select line, reason from batch_refusals where batch_id = %(id)s order by line;

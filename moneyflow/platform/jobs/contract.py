@@ -1,6 +1,6 @@
 """Job contracts: a frozen payload with a kind, a version, a priority and the policies by which it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 from moneyflow.platform.bounds import LONGEST_WAIT_SECONDS, is_count, is_wait
@@ -29,7 +29,8 @@ class Job(Payload):
             user_id: UUID
 
     `priority` is 0 to 10, and 10 runs first. `time_limit_seconds` is how long an attempt may take. `upgrades` holds
-    the function that upgrades a payload to the next version, for each earlier version.
+    the function that upgrades a payload to the next version, for each earlier version. `public_result` names the
+    members of the result that `GET /v1/jobs/{id}` shows to the job's owner; without it all are shown.
     """
 
     kind: ClassVar[str]
@@ -39,6 +40,7 @@ class Job(Payload):
     unique: ClassVar[Unique]
     limit: ClassVar[Limit | None]
     breaker: ClassVar[Breaker | None]
+    public_result: ClassVar[frozenset[str] | None]
 
     def __init_subclass__(cls, **_: Any) -> None:
         """Let pydantic pass the class's options to `__pydantic_init_subclass__`, where the fields are known."""
@@ -57,6 +59,7 @@ class Job(Payload):
         limit: Limit | None = None,
         breaker: Breaker | None = _DEFAULT_BREAKER,
         upgrades: Mapping[int, Upgrade] | None = None,
+        public_result: Collection[str] | None = None,
         **unknown: Any,
     ) -> None:
         if unknown:
@@ -71,6 +74,7 @@ class Job(Payload):
         cls.kind, cls.priority = kind, priority
         cls.retry, cls.time_limit_seconds, cls.unique = retry, time_limit_seconds, unique
         cls.limit, cls.breaker = limit, breaker
+        cls.public_result = None if public_result is None else frozenset(public_result)
         registry[kind] = cls
 
     def check_payload(self) -> None:

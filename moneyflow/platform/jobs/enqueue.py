@@ -37,7 +37,8 @@ def enqueue(session: Session, job: Job, *, at: datetime | None = None, delay: ti
     """Insert the job in the session's transaction and return its id.
 
     It runs after the commit: at once, at the time `at`, or after `delay`. When another job holds its unique key, that
-    job's id is returned and nothing is inserted.
+    job's id is returned and nothing is inserted. The job belongs to the user whose request this is; a job that another
+    job, a schedule or an operator enqueues belongs to no user.
 
     Raises:
         ValueError: both `at` and `delay` are given, or `at` has no time zone.
@@ -82,6 +83,8 @@ def enqueue_many(
         "batch_id": batch_id,
         "waits_for": "batch" if waits_for_batch else None,
         "priority": priority,
+        "owner_id": asked_by.actor_id,
+        "anonymous": asked_by.is_anonymous,
         "correlation_id": asked_by.correlation_id,
     }
     all_keys: Sequence[str | None] = keys or [job.unique_key() for job in jobs]

@@ -17,11 +17,15 @@ _TRACEPARENT = Pattern(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """A request's id, its W3C trace context and the person who acts; None where unknown."""
+    """A request's id, its W3C trace context and the user who acts; None where unknown.
+
+    `is_anonymous` says that it is a request without a session; jobs and schedules that run are not.
+    """
 
     correlation_id: str | None = None
     traceparent: str | None = None
     actor_id: str | None = None
+    is_anonymous: bool = False
 
 
 _UNKNOWN = Origin()

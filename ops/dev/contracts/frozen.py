@@ -15,7 +15,7 @@ import orjson
 from moneyflow.platform.errors import UnreadableError
 from moneyflow.platform.events.contract import Event
 from moneyflow.platform.jobs.contract import Job
-from ops.dev.contracts.samples import sample
+from moneyflow.platform.samples import sample
 
 #: Where the files are in a checkout.
 FOLDER = Path("tests/contracts")
@@ -47,11 +47,7 @@ def path_of(contract: Contract) -> Path:
 
 def schema_of(contract: Contract) -> Schema:
     """Return the JSON Schema of what the contract stores, without texts that decide on no value."""
-    schema = _bare(contract.model_json_schema())
-    for name in contract.payload_outside:
-        schema["properties"].pop(name, None)
-    stored = {"required": sorted(schema["properties"])}  # Fields with a default are stored too.
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, **stored}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_bare(contract.stored_schema())}
 
 
 def freeze(root: Path, contracts: Iterable[Contract], *, overwrite: bool = False) -> list[Path]:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +30,11 @@ _NEEDED = {
     "Java": (("java",), ("default-jre-headless",)),
     "Maven": (("mvn",), ("maven",)),
 }
+#: What only the benchmarks need, and what only the tests need.
+LOAD_GENERATOR = {"wrk": (("wrk",), ("wrk",))}
+BROWSER = {"Chromium": (("chromium",), ("chromium",)), "its driver": (("chromedriver",), ("chromium-driver",))}
+
+Needed = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>money-flow</groupId><artifactId>kafka</artifactId><version>1</version><dependencies>
@@ -41,11 +46,18 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.
 
 
 def ensure(console: Console) -> None:
-    """Install every package that is missing."""
+    """Install every package of the servers that is missing."""
     cache = _cache()
     with _lock(cache / "install.lock"):
-        _ensure_apt(console, cache)
+        _ensure_apt(console, cache, _NEEDED)
         _ensure_kafka(console, cache)
+
+
+def ensure_more(console: Console, needed: Needed) -> None:
+    """Install what more is missing, such as `LOAD_GENERATOR`."""
+    cache = _cache()
+    with _lock(cache / "install.lock"):
+        _ensure_apt(console, cache, needed)
 
 
 def kafka_classpath() -> str:
@@ -65,8 +77,8 @@ def _cache() -> Path:
     return cache
 
 
-def _ensure_apt(console: Console, cache: Path) -> None:
-    missing = {name: packages for name, (paths, packages) in _NEEDED.items() if not any(map(_is_there, paths))}
+def _ensure_apt(console: Console, cache: Path, needed: Needed) -> None:
+    missing = {name: packages for name, (paths, packages) in needed.items() if not any(map(_is_there, paths))}
     if not missing:
         return
     names = [package for packages in missing.values() for package in packages]

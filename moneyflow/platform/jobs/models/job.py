@@ -69,7 +69,14 @@ class JobRow(SQLModel, table=True):
             "limit_key",
             postgresql_where=text(f"limit_name is not null and waits_for is null and {_UNFINISHED}"),
         ),
-        Index("jobs_batch_idx", "batch_id", "state", postgresql_where=text("batch_id is not null")),
+        # Members of a batch; `attempt` serves the counts by state, which read no row.
+        Index(
+            "jobs_batch_idx",
+            "batch_id",
+            "state",
+            postgresql_where=text("batch_id is not null"),
+            postgresql_include=["attempt"],
+        ),
         # Failed jobs, by the columns that operators group by.
         Index(
             "jobs_failed_idx",
@@ -122,6 +129,10 @@ class JobRow(SQLModel, table=True):
     error_class: str | None = Field(default=None, sa_type=Text)
     error_message: str | None = Field(default=None, sa_type=Text)
     error_group: str | None = Field(default=None, sa_type=Text)
+    #: The user whose request enqueued the job, and who may read its state. Null and not anonymous: no request did.
+    owner_id: UUID | None = None
+    #: A request without a session enqueued the job: its id is the permission to read that it was accepted, later done.
+    anonymous: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     correlation_id: str | None = Field(default=None, sa_type=Text)
     traceparent: str | None = Field(default=None, sa_type=Text)
     result: dict[str, Any] | None = Field(sa_column=Column(JSONB, nullable=True))
@@ -205,6 +216,8 @@ class Batch(SQLModel, table=True):
 
     id: UUID = Field(primary_key=True)
     name: str = Field(sa_type=Text)
+    #: The person who made it; None where no person did.
+    owner_id: UUID | None = None
     on_failure: str = Field(sa_type=Text)
     state: str = Field(default="open", sa_type=Text, sa_column_kwargs={"server_default": text("'open'")})
     #: Complete: it may end once its members have.
@@ -215,6 +228,16 @@ class Batch(SQLModel, table=True):
     cancel_reason: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = moment(default_now=True)
     ended_at: datetime | None = moment(nullable=True)
+
+
+class BatchRefusal(SQLModel, table=True):
+    """A line of the request that made a batch for which nothing was done, and why. SECURITY: no personal data."""
+
+    __tablename__ = "batch_refusals"
+
+    batch_id: UUID = Field(sa_column=Column(ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True))
+    line: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    reason: str = Field(sa_type=Text)
 
 
 class JobStart(SQLModel, table=True):

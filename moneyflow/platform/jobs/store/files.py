@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from moneyflow.platform.database import Session
-from moneyflow.platform.errors import NotFoundError, PermanentError
+from moneyflow.platform.errors import PermanentError
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.patterns import ASCII, Pattern
 from moneyflow.platform.queries import load_queries
 
@@ -68,14 +69,12 @@ def store(session: Session, job_id: UUID, file: File) -> dict[str, Any]:
     return {"file": {"id": str(file_id), **description}}
 
 
-def read(session: Session, file_id: UUID) -> StoredFile:
-    """Return a file.
+def read(scope: OwnerScope, file_id: UUID) -> StoredFile:
+    """Return a file of a job that the caller owns; an administrator reads all.
 
     Raises:
-        NotFoundError: there is no such file; it is deleted with its job.
+        NotFoundError: there is no such file, or it is another user's; a file is deleted with its job.
     """
-    row = session.fetch_one(_QUERIES["file"], {"id": file_id})
-    if row is None:
-        raise NotFoundError(f"there is no file {file_id}; a file is deleted with its job")
+    row = scope.row(_QUERIES["file"], file_id, what="file")
     file = File(name=row["name"], content=row["content"], content_type=row["content_type"])
     return StoredFile(file=file, sha256=row["sha256"])

@@ -4,5 +4,7 @@ insert into job_files (id, job_id, name, content_type, size, sha256, content)
 values (%(id)s, %(job_id)s, %(name)s, %(content_type)s, %(size)s, %(sha256)s, %(content)s);
 
 -- name: file
--- A file with its content.
-select id, name, content_type, sha256, content from job_files where id = %(id)s;
+-- A file with its content, for the owner of its job and for administrators.
+select file.id, file.name, file.content_type, file.sha256, file.content
+from job_files file join jobs on jobs.id = file.job_id
+where file.id = %(id)s and (jobs.owner_id = %(owner_id)s or %(sees_all)s);

@@ -1,5 +1,6 @@
 """Status of jobs: one job for the API, details and counts for operators and metrics."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -10,9 +11,13 @@ from psycopg.rows import DictRow
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.queries import load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
+
+#: Seconds of the steps in which a stranger's view of a job changes; see the fragment `done_for_strangers`.
+STRANGERS_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +29,18 @@ class JobDetail:
     operations: list[DictRow]
 
 
-def job_status(session: Session, job_id: UUID) -> DictRow:
-    """Return id, state, attempt, times, progress, result, last error and `waits_for` of a job, without its payload.
+def job_status(scope: OwnerScope, job_id: UUID) -> DictRow:
+    """Return the status of a job, without its payload: all of it, or where `is_for_strangers` only `is_done` counts.
 
     Raises:
-        NotFoundError: there is no such job.
+        NotFoundError: the caller may not read a job with this id, or there is none.
     """
-    row = session.fetch_one(QUERIES["job_status"], {"id": job_id})
-    if row is None:
-        raise NotFoundError(f"there is no job {job_id}", about="job")
-    return row
+    return scope.row(QUERIES["job_status"], job_id, what="job")
+
+
+def endings(session: Session, ids: Sequence[UUID]) -> list[DictRow]:
+    """Return of those jobs that exist: `id`, `has_ended`, and `is_done` as a stranger sees it."""
+    return session.fetch_all(QUERIES["endings"], {"ids": list(ids)})
 
 
 def job_detail(session: Session, job_id: UUID) -> JobDetail:

@@ -1,8 +1,15 @@
 -- name: job_status
--- The status of a job.
-select id, <<shown_state>> as state, attempt, enqueued_at, <<shown_due_at>> as due_at, started_at, finished_at, progress,
-    result, error_class, error_message, waits_for
-from jobs where id = %(id)s;
+-- The status of a job, for its owner, for administrators and, where an anonymous request left it, for strangers, who see
+-- `is_done` alone.
+select id, kind, <<shown_state>> as state, attempt, enqueued_at, <<shown_due_at>> as due_at, started_at, finished_at,
+    progress, result, error_class, waits_for, not <<unfinished>> as has_ended,
+    anonymous and not %(sees_all)s as is_for_strangers, <<done_for_strangers>> as is_done,
+    least(greatest(ceil(extract(epoch from due_at) - extract(epoch from clock_timestamp())), 0), 60)::int as due_in_seconds
+from jobs where id = %(id)s and (owner_id = %(owner_id)s or anonymous or %(sees_all)s);
+
+-- name: endings
+-- Whether jobs have ended, as their owners and as strangers see it.
+select id, not <<unfinished>> as has_ended, <<done_for_strangers>> as is_done from jobs where id = any(%(ids)s);
 
 -- name: job
 -- A job's whole row.

@@ -14,6 +14,7 @@ import structlog
 from rich.console import Console
 
 from moneyflow.platform.telemetry.start import run
+from ops.dev.bench.api import measure as api
 from ops.dev.bench.jobs import enqueuing, growth, pickup, priorities, report, throughput, whole
 from ops.dev.bench.jobs.listener import Listener
 from ops.dev.bench.jobs.plan import Plan, Rows
@@ -26,10 +27,11 @@ _PARTS: dict[str, Callable[[Plan], Outcome]] = {
     "enqueue": enqueuing.run,
     "pickup": pickup.run,
     "priorities": priorities.run,
+    "api": api.run,
     "growth": growth.run,
 }
 #: Benchmarks with numbers and a report of their own.
-_OTHERS = {"replay": whole.replay, "wake": whole.wake, "journey": whole.journey}
+_OTHERS = {"replay": whole.replay, "wake": whole.wake, "journey": whole.journey, "waits": whole.waits}
 NAMES = (*_PARTS, *_OTHERS)
 #: Runs only when it is asked for: it fills a table with millions of rows first.
 _ON_REQUEST = "growth"
@@ -71,6 +73,7 @@ def _run(console: Console, plan: Plan, parts: Sequence[str], results: Path) -> N
         conditions = report.conditions(
             plan.testbed, rounds=plan.rounds, jobs=plan.jobs, seconds=round(time.monotonic() - began)
         )
+        conditions |= outcome.conditions
         report.show(Console(), outcome, conditions)
         report.write(results, part, outcome, conditions)
 

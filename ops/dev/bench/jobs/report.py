@@ -4,7 +4,7 @@ import json
 import os
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -45,6 +45,8 @@ class Outcome:
     title: str
     rows: Sequence[Row]
     targets: Sequence[Target] = ()
+    #: Conditions of this part alone.
+    conditions: Mapping[str, object] = field(default_factory=dict)
 
 
 def conditions(testbed: Testbed, **more: object) -> Row:

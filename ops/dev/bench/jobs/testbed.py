@@ -82,8 +82,12 @@ class Testbed:
                  "at timestamptz not null default now())")  # fmt: skip
         self.sql("grant insert, select on bench_effects to app, worker")
         self.sql(f"create database {PROCRASTINATE_DATABASE} owner app")
-        schema = [sys.executable, "-m", "procrastinate", "--app=ops.dev.bench.peers.procrastinate_app.app", "schema"]
-        subprocess.run([*schema, "--apply"], env=self.environment, cwd=CHECKOUT, check=True, capture_output=True)
+        self.run("procrastinate", "--app=ops.dev.bench.peers.procrastinate_app.app", "schema", "--apply")
+
+    def run(self, *command: str) -> None:
+        """Run a process by `python -m` to its end."""
+        command = (sys.executable, "-m", *command)
+        subprocess.run(command, env=self.environment, cwd=CHECKOUT, check=True, capture_output=True)
 
     def empty(self) -> None:
         """Empty the tables of every system: each measurement begins like the first."""

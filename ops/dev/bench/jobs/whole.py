@@ -1,4 +1,4 @@
-"""Other benchmarks: the replay of failed jobs, the wake-up of the relay, the latency of a sign-up."""
+"""Other benchmarks: the replay of failed jobs, the relay's wake-up, the latency of a sign-up, waiting requests."""
 
 import asyncio
 import subprocess
@@ -51,6 +51,19 @@ def journey(testbed: Testbed, results: Path) -> None:
     finally:
         for process in reversed(started):
             stop(process, seconds=_STOP_SECONDS)
+
+
+def waits(testbed: Testbed, results: Path) -> None:
+    """Start the API, and measure its requests while many clients wait for jobs."""
+    port = str(free_port())
+    (command, _), *_ = _PROCESSES
+    api = testbed.spawn(*command, environment={"APP_PORT": port})
+    try:
+        if not wait_until(lambda: _is_ready(api, port), seconds=_READY_SECONDS):
+            raise BenchError(f"the API was not ready within {_READY_SECONDS:.0f} seconds")
+        _measure(testbed, "waits", results, APP_PORT=port)
+    finally:
+        stop(api, seconds=_STOP_SECONDS)
 
 
 def _measure(testbed: Testbed, name: str, results: Path, **environment: str) -> None:

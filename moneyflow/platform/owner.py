@@ -1,4 +1,4 @@
-"""Owner scope: statements that see the rows of one person only."""
+"""Owner scope: statements that see the rows of one user only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +15,15 @@ _PARAMETER = "%(owner_id)s"
 
 @dataclass(frozen=True)
 class OwnerScope:
-    """A session that gives `%(owner_id)s` to every statement, and refuses a statement that does not use it."""
+    """A session that gives `%(owner_id)s` to every statement, and refuses a statement that does not use it.
+
+    Without an owner, as for a caller who is not signed in, no row is owned. `sees_all` is true for administrators; it
+    counts in the statements that name `%(sees_all)s`, such as those of jobs, and in no other.
+    """
 
     session: Session
-    owner_id: UUID
+    owner_id: UUID | None
+    sees_all: bool = False
 
     def row(self, query: LiteralString, row_id: UUID, *, what: str) -> DictRow:
         """Return the row that the statement finds by `%(id)s`.
@@ -27,18 +32,21 @@ class OwnerScope:
             NotFoundError: there is none of this owner. SECURITY: a row of another person is answered like a missing
                 one, so that a client cannot probe for ids.
         """
-        found = self.session.fetch_one(_scoped(query), {"id": row_id, "owner_id": self.owner_id})
+        found = self.session.fetch_one(_scoped(query), self._with_owner({"id": row_id}))
         if found is None:
             raise NotFoundError(f"there is no {what} {row_id}")
         return found
 
     def rows(self, query: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
         """Return the statement's rows."""
-        return self.session.fetch_all(_scoped(query), {**parameters, "owner_id": self.owner_id})
+        return self.session.fetch_all(_scoped(query), self._with_owner(parameters))
 
     def execute(self, query: LiteralString, parameters: Mapping[str, Any]) -> int:
         """Run a statement and return how many rows it wrote."""
-        return self.session.execute(_scoped(query), {**parameters, "owner_id": self.owner_id}).rowcount
+        return self.session.execute(_scoped(query), self._with_owner(parameters)).rowcount
+
+    def _with_owner(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {**parameters, "owner_id": self.owner_id, "sees_all": self.sees_all}
 
 
 def _scoped(query: LiteralString) -> LiteralString:

@@ -1,4 +1,4 @@
-"""Samples: a value that fits a JSON Schema, as the first example of a frozen version."""
+"""Samples: a value that fits a JSON Schema, such as the example of a model."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +21,8 @@ def sample(schema: Schema, definitions: Mapping[str, Schema] | None = None) -> A
     definitions = definitions if definitions is not None else schema.get("$defs", {})
     if "$ref" in schema:
         return sample(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "examples" in schema:
+        return schema["examples"][0]
     if "const" in schema or "enum" in schema:
         return schema.get("const", schema.get("enum", [None])[0])
     for choices in ("anyOf", "oneOf", "allOf"):

@@ -1,0 +1,48 @@
+-- The load of `python -m ops.dev.bench.jobs api`, for wrk: `wrk … -s wrk.lua URL -- REQUESTS THREADS`.
+-- REQUESTS is a file of whole HTTP requests, each ended by a NUL; each thread of wrk sends its part of them in turn.
+-- A request that is answered 503 waits for the seconds of its Retry-After before the connection sends another.
+-- The file that BENCH_RESULT names gets the figures as JSON.
+
+local threads = 0
+
+function setup(thread)
+  thread:set("number", threads)
+  threads = threads + 1
+end
+
+function init(arguments)
+  local file = assert(io.open(arguments[1], "rb"))
+  local count, seen = tonumber(arguments[2]), 0
+  requests, last, busy = {}, 0, {}
+  for one in file:read("*a"):gmatch("(%Z+)%z") do
+    if seen % count == number then requests[#requests + 1] = one end
+    seen = seen + 1
+  end
+  file:close()
+end
+
+function request()
+  last = last % #requests + 1
+  return requests[last]
+end
+
+-- Defined only where answers can be 503: wrk parses no header without it.
+if os.getenv("BENCH_RETRY_AFTER") then
+  function response(status, headers)
+    if status == 503 then busy[#busy + 1] = 1000 * tonumber(headers["retry-after"] or headers["Retry-After"]) end
+  end
+
+  function delay()
+    return table.remove(busy) or 0
+  end
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  local file = assert(io.open(os.getenv("BENCH_RESULT"), "w"))
+  file:write(string.format(
+    '{"seconds": %f, "answers": %d, "refused": %d, "broken": %d, "p50_ms": %f, "p99_ms": %f}\n',
+    summary.duration / 1e6, summary.requests, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+  file:close()
+end
