@@ -51,7 +51,10 @@ _RETRY_AFTER_SECONDS = 2
 _DOWN = "it is unknown whether anything was written; repeat the request with the same Idempotency-Key"
 _BUG = "this is an error of the server; report the id in `instance` if it persists"
 #: The titles of statuses whose phrase is another one in an older Python.
-_TITLES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large"}
+_TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
+}
 BUG_TITLE = "Internal error"
 #: Where Falcon gives no description.
 _DETAILS = {

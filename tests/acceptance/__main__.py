@@ -18,9 +18,9 @@ _RESULTS = Path(__file__).parent / "results"
 #: The arguments of pytest that run the long form of each area; `{folder}` is for reports of its own.
 AREAS = {
     "api": (
-        "tests/e2e/test_address_timing.py", "tests/e2e/test_front_door.py", "tests/e2e/test_schemathesis.py",
-        "tests/e2e/test_slow_clients.py", "-n", "0", "--address-samples", "200", "--api-cases", "5000",
-        "--api-results", "{folder}", "--slow-rounds", "5",
+        "tests/e2e/test_address_timing.py", "tests/e2e/test_schemathesis.py", "tests/e2e/test_front_door.py",
+        "tests/e2e/test_slow_clients.py", "-n", "0",
+        "--address-samples", "200", "--api-cases", "5000", "--api-results", "{folder}", "--slow-rounds", "5",
     ),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
     "jobs": ("tests/e2e/test_bad_neighbours.py", "-n", "0", "--neighbours", "1000"),
