@@ -159,4 +159,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--replacements", type=int, default=1, help="how often tests/e2e/test_api_socket.py replaces the API"
     )
     parser.addoption("--one-by-one", action="store_true", help="tests/e2e/test_stack_repair.py kills one at a time")
+    parser.addoption("--slow-rounds", type=int, default=0, help="timed rounds of tests/e2e/test_front_door.py")
     parser.addoption("--chaos-without", default="nothing", help="a safeguard to take out: see it turn red")

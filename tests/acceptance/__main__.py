@@ -22,6 +22,7 @@ AREAS = {
         "--address-samples", "200", "--api-cases", "5000", "--api-results", "{folder}",
     ),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
+    "api": ("tests/e2e/test_front_door.py", "tests/e2e/test_slow_clients.py", "-n", "0", "--slow-rounds", "5"),
     "jobs": ("tests/e2e/test_bad_neighbours.py", "-n", "0", "--neighbours", "1000"),
     "stack": (
         "tests/e2e/test_api_socket.py", "tests/e2e/test_stack_repair.py", "-n", "0",
