@@ -165,7 +165,8 @@ def _add_route(
             raise TypeError(f"{method} {path}: mark its responder @public, @signed_in or @administrators")
         if description is None:
             raise TypeError(f"{method} {path}: describe its responder with @describes(…), for the OpenAPI document")
-        operations.append(
-            Operation(method=method, path=path, resource=resource, audience=audience, description=description)
-        )
+        if method != "HEAD":  # Its GET describes it.
+            operations.append(
+                Operation(method=method, path=path, resource=resource, audience=audience, description=description)
+            )
     app.add_route(path, resource)
