@@ -32,12 +32,22 @@ class ThreadsOwnRedis(threading.local):
     """A client for each thread that uses it, with a connection of its own.
 
     PERF: for what every request does. A pool looks with four system calls whether a connection still answers before it
-    lends it; here a connection that has broken is opened again when its next command fails. `client` raises a
-    `redis.RedisError` in a thread whose connection cannot be opened.
+    lends it; here a connection that has broken is opened again when its next command fails.
     """
 
     def __init__(self, settings: RedisSettings, *, timeout_seconds: float) -> None:
-        self.client = connect(settings, timeout_seconds=timeout_seconds, single_connection_client=True)
+        self._settings = settings
+        self._timeout_seconds = timeout_seconds
+        self._client: redis.Redis | None = None
+
+    @property
+    def client(self) -> redis.Redis:
+        """Return this thread's client; raises a `redis.RedisError` when its first connection cannot be opened."""
+        if self._client is None:
+            self._client = connect(
+                self._settings, timeout_seconds=self._timeout_seconds, single_connection_client=True
+            )
+        return self._client
 
 
 def client_options(settings: RedisSettings) -> dict[str, Any]:
