@@ -50,11 +50,29 @@ def parse(content: bytes, model: type[M]) -> M:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise falcon.HTTPBadRequest(description=f"the body is not JSON: {error}") from error
+    if b"\\u0000" in content:
+        _refuse_nul(value)
     try:
         return model.model_validate(value)
     except ValidationError as error:
         problems = tuple((_pointer(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False))
         raise InvalidInputError("the body does not fit; correct the members in `errors`", problems) from None
+
+
+def _refuse_nul(value: object) -> None:
+    """Refuse texts that Postgres cannot hold."""
+    found: list[tuple[str, str]] = []
+    waiting: list[tuple[tuple[int | str, ...], object]] = [((), value)]
+    while waiting:
+        place, part = waiting.pop()
+        if isinstance(part, str) and "\0" in part:
+            found.append((_pointer(place), "must not hold the character NUL"))
+        elif isinstance(part, dict):
+            waiting += [((*place, name), inner) for name, inner in part.items()]
+        elif isinstance(part, list):
+            waiting += [((*place, number), inner) for number, inner in enumerate(part)]
+    if found:
+        raise InvalidInputError("the body does not fit; correct the members in `errors`", tuple(found))
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -31,6 +31,7 @@ def require_match(request: falcon.Request, etag: str) -> None:
     """Check that an update's `If-Match` names the current state.
 
     Raises:
-        PreconditionFailedError: the row has changed since the client's last read, or the client names no read.
+        PreconditionRequiredError: the client names no read.
+        PreconditionFailedError: the row has changed since the client's last read.
     """
     etags.require_match(etag, if_match=request.get_header("If-Match"))

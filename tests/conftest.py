@@ -151,10 +151,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seed", type=int, default=1, help="the seed of the first round of random faults")
     parser.addoption("--chaos-rounds", type=int, default=0, help="rounds of the long form, each with the next seed")
     parser.addoption("--chaos-results", default="", help="the folder to write the report of all rounds to")
+    parser.addoption("--api-cases", type=int, default=500, help="requests of tests/e2e/test_schemathesis.py, at least")
+    parser.addoption("--api-results", default="", help="the folder to write their report to")
     parser.addoption("--address-samples", type=int, default=0, help="requests of each case of test_address_timing.py")
     parser.addoption("--neighbours", type=int, default=260, help="jobs of tests/e2e/test_bad_neighbours.py")
     parser.addoption(
         "--replacements", type=int, default=1, help="how often tests/e2e/test_api_socket.py replaces the API"
     )
     parser.addoption("--one-by-one", action="store_true", help="tests/e2e/test_stack_repair.py kills one at a time")
+    parser.addoption("--slow-rounds", type=int, default=0, help="timed rounds of tests/e2e/test_front_door.py")
     parser.addoption("--chaos-without", default="nothing", help="a safeguard to take out: see it turn red")

@@ -16,6 +16,7 @@ from moneyflow.platform.errors import (
     MoneyFlowError,
     NotFoundError,
     PreconditionFailedError,
+    PreconditionRequiredError,
     RateLimitedError,
     UnauthenticatedError,
     UnavailableError,
@@ -101,7 +102,8 @@ def _kinds(method: str, path: str, audience: Audience | None, description: Descr
         NotFoundError: "{" in path,
         ConflictError: description.idempotent,
         PreconditionFailedError: description.if_match,
-        InvalidInputError: description.body is not None or bool(description.parameters.keys() - _in_path(path)),
+        PreconditionRequiredError: description.if_match,
+        InvalidInputError: description.body is not None or bool(description.parameters.keys() - names_in(path)),
         RateLimitedError: description.limited,
         UnavailableError: not description.local,
     }
@@ -109,8 +111,9 @@ def _kinds(method: str, path: str, audience: Audience | None, description: Descr
     yield from map(_expected, description.errors)
 
 
-def _in_path(path: str) -> set[str]:
-    return {part[1:-1] for part in path.split("/") if part.startswith("{")}
+def names_in(path: str) -> list[str]:
+    """Return the names of the parameters in a path."""
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
 
 
 def response_name(kinds: list[Kind]) -> str:

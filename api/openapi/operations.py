@@ -67,8 +67,7 @@ class Operation:
         return f"{self.description.operation_id} {part}"
 
     def _parameters(self) -> dict[str, Any]:
-        in_path = [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
-        return dict.fromkeys(in_path, UUID) | dict(self.description.parameters)
+        return dict.fromkeys(errors.names_in(self.path), UUID) | dict(self.description.parameters)
 
     def _path_and_query(self, schemas: Schemas) -> Iterator[dict[str, Any]]:
         for name in self._parameters():

@@ -17,7 +17,7 @@ def check_new_password(password: str) -> None:
     """
     if not SHORTEST <= len(password) <= LONGEST:
         problem = f"must have {SHORTEST} to {LONGEST} characters; choose several words that you remember"
-    elif password.lower() in _known():
+    elif password.lower() in known_passwords():
         problem = "is among the most used passwords, which attackers try first; choose several words that you remember"
     else:
         return
@@ -25,8 +25,8 @@ def check_new_password(password: str) -> None:
 
 
 @cache
-def _known() -> frozenset[str]:
-    """Return the most used passwords of known breaches, in lower case."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - PERF: 10 MB, for processes that set passwords
+def known_passwords() -> frozenset[str]:
+    """Return the most used passwords of known breaches, in lower case; the first call takes a tenth of a second."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - PERF: 15 MB, for processes that set passwords
 
     return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= SHORTEST)

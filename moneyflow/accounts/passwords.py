@@ -10,7 +10,7 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from moneyflow.accounts.known_passwords import check_new_password
+from moneyflow.accounts.known_passwords import check_new_password, known_passwords
 from moneyflow.platform.errors import BusyError
 
 #: OWASP, *Password Storage Cheat Sheet*: argon2id with 19 MiB, two passes, one lane.
@@ -39,6 +39,7 @@ class Passwords:
         #: PERF: a pool of its own, because the allocator keeps the memory that a thread once used: hashing in each of
         #: the API's threads would hold 19 MiB per thread.
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="argon2")
+        known_passwords()  # Before the first request that sets a password.
         self._no_hash = _ARGON2.hash("the password of an account that does not exist")
 
     @classmethod

@@ -62,6 +62,12 @@ class PreconditionFailedError(MoneyFlowError):
     title = "Precondition failed"
 
 
+class PreconditionRequiredError(MoneyFlowError):
+    """An update names no state; the caller reads first, and sends the `ETag` of its read."""
+
+    title = "Precondition required"
+
+
 class BusyError(MoneyFlowError):
     """No capacity is free; the client may retry after `retry_after_seconds`."""
 

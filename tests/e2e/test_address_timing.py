@@ -1,4 +1,4 @@
-"""Known and unknown addresses cannot be told apart by time: until the answer, and until the job is seen as done.
+"""Known and unknown addresses differ in no time that a stranger sees: until the answer, and until the job is done.
 
 The long form of `tests/integration/test_known_addresses.py`, which compares the work instead of the time.
 """
@@ -107,7 +107,7 @@ def _difference(samples: list[Sample], seconds: Callable[[Sample], float]) -> fl
 @pytest.mark.long_form
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("route", _ROUTES)
-def test_known_and_unknown_addresses_cannot_be_told_apart_by_time(
+def test_known_and_unknown_addresses_differ_in_no_time_that_a_stranger_sees(
     client: httpx.Client, database: Database, samples: int, route: str
 ) -> None:
     known = _addresses(database, samples, active="resend" not in route)

@@ -4,7 +4,9 @@ import json
 import re
 import socket
 import ssl
+import statistics
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +21,7 @@ from ops.dev.stack.home import CHECKOUT, State
 from ops.dev.stack.https import client_options
 from ops.dev.stack.servers import Nginx
 from tests.support.processes import Process, Processes
-from tests.support.slow_clients import SlowClients
+from tests.support.slow_clients import SlowClients, driven_apart
 
 _KINDS = ("head", "body", "chunks", "unread")
 
@@ -76,10 +78,49 @@ def test_with_two_hundred_slow_clients_of_each_kind_every_other_request_is_answe
     assert answers == [200] * 200
 
 
+def test_slow_clients_at_most_double_the_time_of_others(door: Door, request: pytest.FixtureRequest) -> None:
+    rounds: int = request.config.getoption("--slow-rounds")
+    if not rounds:
+        pytest.skip("timed: run by `make acceptance ARGS=api`")
+    without, with_slow = [], []
+    authority, count = door.nginx.settings()["APP_CA_FILE"], 200 * len(_KINDS)
+
+    with door.client() as client:
+        _seconds(client, 200)  # The first requests open connections.
+        for _ in range(rounds):
+            without.append(_p99(_seconds(client, 1000)))
+            with driven_apart("127.0.0.1", door.nginx.port(), authority, count=count, kinds=_KINDS):
+                with_slow.append(_p99(_seconds(client, 1000)))
+
+    ratio = statistics.median(with_slow) / statistics.median(without)
+    print(f"p99 in ms without {_shown(without)}, with {_shown(with_slow)}: {ratio:.2f} times")
+    assert ratio <= 2
+
+
+def _seconds(client: httpx.Client, count: int) -> list[float]:
+    """Return the seconds of so many requests, eight at once, each of which is answered."""
+
+    def one(_: int) -> float:
+        began = time.perf_counter()
+        client.get("/healthz").raise_for_status()
+        return time.perf_counter() - began
+
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(one, range(count)))
+
+
+def _p99(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=100)[98]
+
+
+def _shown(seconds: list[float]) -> str:
+    return " ".join(f"{1000 * one:.1f}" for one in seconds)
+
+
 def test_a_client_is_led_to_https_and_old_tls_is_refused(door: Door, client: httpx.Client) -> None:
     plain = httpx.get(f"http://127.0.0.1:{door.nginx.port('http')}/v1/users/me?a=1", trust_env=False)
 
-    assert (plain.status_code, plain.headers["Location"]) == (308, f"{client.base_url}v1/users/me?a=1")
+    assert (plain.status_code, plain.headers["Location"]) == (308, f"{client.base_url}/v1/users/me?a=1")
     assert [_is_spoken(door, version) for version in ("tls1_1", "tls1_2", "tls1_3")] == [False, True, True]
     assert client.get("/healthz").json() == {"ok": True, "problems": []}
 

@@ -13,14 +13,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from moneyflow.events.topics import AUTH_EVENTS, USER_EVENTS
-from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
-from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.jobs.store import files
 from moneyflow.settings import AllSettings
 from tests.support.callers import administrator
 from tests.support.kafka_records import everything_in
 from tests.support.processes import Process, Processes
+from tests.support.stored import store_ids
 from tests.support.waiting import eventually
 
 _PAGE = (Path(__file__).parents[2] / "api" / "README.md").read_text(encoding="utf-8")
@@ -51,14 +49,12 @@ def run(
     processes.worker()
     processes.relay()
     api = processes.api()
-    with database.transaction() as session:
-        kept = files.store(session, enqueue(session, Purge()), files.File(name="balances.csv", content=b"a,b\n"))
     environment = {
         "PATH": os.environ["PATH"],
         "API": f"http://127.0.0.1:{api.port}",
         "MAILS": settings.mail_catcher_url,
+        **store_ids(database),
         "ADMIN_TOKEN": administrator(settings)["Authorization"].partition(" ")[2],
-        "FILE_ID": kept["file"]["id"],
     }
     shell = subprocess.run(
         ["bash", "-euo", "pipefail"], input="\n".join(_BLOCKS), env=environment, capture_output=True, text=True,

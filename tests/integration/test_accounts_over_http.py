@@ -131,7 +131,7 @@ def test_a_profile_is_changed_under_its_etag_and_the_event_names_the_field_alone
 
     assert (changed.status_code, changed.json["name"]) == (200, "Ada King")
     assert changed.headers["ETag"] != etag
-    assert (stale.status_code, blind.status_code) == (412, 412)
+    assert (stale.status_code, blind.status_code) == (412, 428)
     assert ada.call("GET", "/v1/users/me").json["name"] == "Ada King"
     assert [event for event, _ in api.events()].count("user.updated") == 1
 

@@ -6,7 +6,10 @@ from typing import Any
 import falcon.testing
 import pytest
 
+from moneyflow.jobs.create_user import CreateUser
 from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
+from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.settings import AllSettings
 from tests.support.api import EMAIL, PASSWORD, Api, served
 from tests.support.servers import RealServers
@@ -188,6 +191,15 @@ def test_no_personal_data_is_in_a_job_and_none_stays_with_the_batch(api: Api, ad
 
     assert not any(word in waiting for word in ("bob@", "Bob", "Bad Address", "Dan Brown"))
     assert left == []
+
+
+def test_a_job_whose_invitation_is_gone_makes_no_account_and_says_so(database: Database) -> None:
+    with database.transaction() as session:
+        enqueue(session, CreateUser(invitation_id=new_id()))
+        (ran,) = run_jobs(session, kinds=["create_user"])
+
+        assert session.fetch_all("select 1 from users") == []
+    assert ran.result == {"created": False, "reason": "the invitation does not exist any more"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from prometheus_client import REGISTRY
 from psycopg.rows import DictRow
@@ -307,10 +308,16 @@ def test_a_stored_template_that_this_version_does_not_declare_is_parked_and_good
 def test_every_declared_mail_is_rendered_from_the_values_that_it_is_sent_with(
     name: str, settings: AllSettings, database: Database
 ) -> None:
-    user_id = _stored(database)
+    user_id, job_id = _stored(database), new_id()
+    with psycopg.connect(settings.conninfo("app", application_name="test")) as api:
+        api.execute(
+            "insert into email_changes (id, user_id, new_email, expires_at) "
+            "values (%s, %s, 'n@mail.example', 'infinity')",
+            [job_id, user_id],
+        )
 
     with database.transaction() as session:
-        mail = compose(session, settings, mails.registry[name], user_id=user_id, job_id=new_id())
+        mail = compose(session, settings, mails.registry[name], user_id=user_id, job_id=job_id)
 
     assert mail is not None
     assert mail_templates.render(name, mail.values).subject

@@ -147,6 +147,31 @@ def test_a_callback_is_called_once_after_the_commit_and_its_error_fails_no_other
     assert called == ["broken", "good"]
 
 
+def test_a_part_that_is_not_kept_leaves_neither_rows_nor_callbacks_and_the_rest_commits(database: Database) -> None:
+    add, called = "insert into event_sequences (key, sequence) values (%(key)s, 1)", list[str]()
+
+    def part(session: Session, key: str) -> None:
+        session.execute(add, {"key": key})
+        session.after_commit(lambda: called.append(key))
+
+    with database.transaction() as session:
+        part(session, "before")
+        with session.savepoint() as kept:
+            part(session, "kept")
+            with session.savepoint():
+                part(session, "undone within")
+            kept.keep()
+        with session.savepoint():
+            part(session, "undone")
+            with session.savepoint() as within:
+                part(session, "kept within what is undone")
+                within.keep()
+
+    with database.transaction() as session:
+        left = [row["key"] for row in session.fetch_all("select key from event_sequences order by key")]
+    assert left == called == ["before", "kept"]
+
+
 def test_a_session_that_runs_nothing_takes_no_connection(settings: AllSettings) -> None:
     with _database(settings, size=1) as database, database.transaction() as held:
         held.execute("select 1")

@@ -1,5 +1,6 @@
 """Clients that take their time: slow heads, slow bodies, and answers that are never read."""
 
+import multiprocessing
 import selectors
 import socket
 import ssl
@@ -9,15 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle, islice
+from multiprocessing.synchronize import Event
 
 _HEAD = b"POST /v1/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-#: A head that never ends, a body of many bytes, chunks, a client that sends nothing, and many requests without a read.
+_GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#: What each kind sends at first, and then every two seconds: a head that never ends, a body of many bytes, chunks,
+#: nothing at all, and more requests than the answers fit into the client's buffer, which it never reads.
 KINDS = {
     "head": (_HEAD, b"X"),
     "body": (_HEAD + b"Content-Length: 60000\r\n\r\n{", b" "),
     "chunks": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
     "silent": (b"", b""),
-    "unread": (b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50),
+    "unread": (_GET * 50, _GET),
 }
 _PAUSE_SECONDS = 2.0
 #: For the clients that never read, so that the server has to wait for them soon.
@@ -103,6 +107,30 @@ class SlowClients:
             is_unread = client.kind == "unread" and client.closed is None
             if is_unread and client.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 client.closed = time.monotonic()
+
+
+@contextmanager
+def driven_apart(host: str, port: int, authority: str, *, count: int, kinds: tuple[str, ...]) -> Iterator[None]:
+    """Drive so many clients over TLS during the block, in a process of their own: they share no interpreter."""
+    context = multiprocessing.get_context("spawn")
+    ready, ended = context.Event(), context.Event()
+    process = context.Process(target=_drive_apart, args=(host, port, authority, count, kinds, ready, ended))
+    process.start()
+    try:
+        assert ready.wait(120)
+        yield
+    finally:
+        ended.set()
+        process.join(60)
+
+
+def _drive_apart(
+    host: str, port: int, authority: str, count: int, kinds: tuple[str, ...], ready: Event, ended: Event
+) -> None:
+    slow = SlowClients(host, port, ssl.create_default_context(cafile=authority))
+    with slow.driven(count, kinds):
+        ready.set()
+        ended.wait()
 
 
 def _send(opened: socket.socket, data: bytes) -> bool:

@@ -58,7 +58,7 @@ def test_an_unknown_area_is_refused_with_the_names_of_all_areas(capsys: pytest.C
     with pytest.raises(SystemExit):
         main(["chaso"])
 
-    assert "no area 'chaso': there are chaos" in capsys.readouterr().err
+    assert "no area 'chaso': there are api, chaos" in capsys.readouterr().err
 
 
 def test_every_test_with_a_long_form_is_in_an_area() -> None:

@@ -42,11 +42,14 @@ class ThreadsOwnRedis(threading.local):
 
     @property
     def client(self) -> redis.Redis:
-        """Return this thread's client; raises a `redis.RedisError` when its first connection cannot be opened."""
+        """Return this thread's client, which the first use connects: a process starts while Redis is down.
+
+        Raises:
+            redis.RedisError: its connection cannot be opened.
+        """
         if self._client is None:
-            self._client = connect(
-                self._settings, timeout_seconds=self._timeout_seconds, single_connection_client=True
-            )
+            timeout_seconds = self._timeout_seconds
+            self._client = connect(self._settings, timeout_seconds=timeout_seconds, single_connection_client=True)
         return self._client
 
 

@@ -1,6 +1,6 @@
 """Entity tags (RFC 9110): conditional reads with `If-None-Match`, conditional updates with `If-Match`."""
 
-from moneyflow.platform.errors import PreconditionFailedError
+from moneyflow.platform.errors import PreconditionFailedError, PreconditionRequiredError
 from moneyflow.platform.patterns import Pattern
 
 _TAG = Pattern(r'(W/)?"([^"]*)"', longest=8192)
@@ -22,10 +22,11 @@ def require_match(etag: str, *, if_match: str | None) -> None:
     """Check that the client saw the current state; strong comparison, as RFC 9110 demands for `If-Match`.
 
     Raises:
-        PreconditionFailedError: the row has changed since the client's last read, or the client names no read.
+        PreconditionRequiredError: the client names no read.
+        PreconditionFailedError: the row has changed since the client's last read.
     """
     if if_match is None:
-        raise PreconditionFailedError("send the ETag of your last read in the header If-Match")
+        raise PreconditionRequiredError("send the ETag of your last read in the header If-Match")
     strong = {tag[2] for tag in _TAG.finditer(if_match) if not tag[1]}
     if if_match.strip() != "*" and _opaque(etag) not in strong:
         raise PreconditionFailedError("it has changed since your last read; read it again and repeat your change")

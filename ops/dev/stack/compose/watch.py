@@ -15,7 +15,7 @@ from ops.dev.stack.processes import last_lines
 _STANDSTILL_SECONDS = 180.0
 _LOG_LINES = "20"
 #: Services that do their work and end.
-_ONE_SHOT = frozenset({"settings", "postgres-roles", "kafka-users", "migrate"})
+_ONE_SHOT = frozenset({"certificates", "settings", "postgres-roles", "kafka-users", "migrate"})
 #: Restarts of a container after which it counts as broken.
 _RESTARTS = 3
 

@@ -1,0 +1,64 @@
+"""Requests made from the OpenAPI document, good and bad: the API answers each as the document says.
+
+`make acceptance ARGS=api` has the long form.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moneyflow.platform.database import Database
+from tests.support.processes import Process, Processes
+from tests.support.stored import store_ids
+
+_ROOT = Path(__file__).parents[2]
+_CONFIGURATION = _ROOT / "tests" / "support" / "schemathesis" / "schemathesis.toml"
+#: Cases that the document leads to by itself: its examples, and each bound of each member.
+_FIXED_CASES = 600
+#: Cases that one more example for each operation brings, at least.
+_CASES_PER_EXAMPLE = 20
+
+
+def _run(api: Process, environment: dict[str, str], *, cases: int, folder: Path) -> dict[str, Any]:
+    """Run schemathesis and return its report; all checks are on."""
+    examples = max(3, (cases - _FIXED_CASES) // _CASES_PER_EXAMPLE)
+    report = folder / "report.json"
+    command = [
+        str(Path(sys.executable).parent / "schemathesis"), "--config-file", str(_CONFIGURATION), "run",
+        f"http://127.0.0.1:{api.port}/openapi.json", "--checks", "all", "--continue-on-failure",
+        "--max-examples", str(examples), "--seed", str(cases), "--workers", "2",
+        "--report", "json", "--report-json-path", str(report),
+    ]  # fmt: skip
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    print(done.stdout, done.stderr)
+    found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.timeout(3600)
+def test_every_answer_is_one_that_the_document_describes(
+    environment: dict[str, str],
+    database: Database,
+    processes: Processes,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+) -> None:
+    cases, results = pytestconfig.getoption("--api-cases"), pytestconfig.getoption("--api-results")
+    api = processes.api(API_LIMITS_FACTOR="1000000")
+    settings = os.environ | environment | store_ids(database) | {"PYTHONPATH": str(_ROOT)}
+
+    report = _run(api, settings, cases=cases, folder=tmp_path)
+
+    if results:
+        kept = {name: report[name] for name in ("schemathesis_version", "seed", "operations", "phases", "test_cases")}
+        Path(results, "schemathesis.json").write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    assert report["complete"]
+    assert (report["failures"], report["errors"]) == ([], [])
+    assert report["test_cases"]["generated"] >= cases
+    assert report["operations"]["tested"] == report["operations"]["total"]
+    assert "request_failed" not in api.log()
