@@ -10,6 +10,7 @@ import structlog
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from api.access import request_id_of
 from moneyflow.platform.database import is_outage
 from moneyflow.platform.errors import (
     BusyError,
@@ -150,7 +151,7 @@ def _answer(
         "title": title,
         "status": status.value,
         "detail": detail,
-        "instance": request.context.request_id,
+        "instance": request_id_of(request),
     }
     if errors:
         problem["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in errors]

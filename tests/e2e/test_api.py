@@ -1,6 +1,7 @@
 """The HTTP interface as a frontend sees it, served by gunicorn on real servers."""
 
 import re
+import socket
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -215,6 +216,32 @@ def test_every_error_is_a_problem(api: httpx.Client) -> None:
         assert problem["detail"]
         assert problem["instance"]
     assert answers[405].headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /healthz HTTP/1.1\r\n", b"400"),
+        ("GET /healthz HTTP/1.1\r\nHost: api.example\r\n", b"200"),
+        ("GET /healthz HTTP/1.0\r\n", b"200"),
+        ("WEBSOCKET /healthz HTTP/1.1\r\nHost: api.example\r\n", b"400"),
+        ("HEAD /healthz HTTP/1.1\r\nHost: api.example\r\n", b"200"),
+    ],
+)
+def test_what_no_client_library_sends_is_answered_by_the_rules_of_http(
+    running: Process, head: str, status: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=15) as connection:
+        connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    headers, _, body = answer.partition(b"\r\n\r\n")
+    assert headers.split(b" ")[1] == status
+    assert b"x-content-type-options: nosniff" in headers.lower()
+    assert b"x-request-id: " in headers.lower()
+    if status == b"400":
+        assert b"content-type: application/problem+json" in headers.lower()
+    assert bool(body) is not head.startswith("HEAD")
 
 
 def test_an_oversized_body_without_a_length_is_refused_too(api: httpx.Client) -> None:
