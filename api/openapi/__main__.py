@@ -13,7 +13,7 @@ from moneyflow.settings import ApiSettings, load
 
 def app() -> falcon.App[falcon.Request, falcon.Response]:
     """Return the application as it is deployed, for what it answers without a server."""
-    unused = {"SECRET_KEY": "documents need no secret; nothing is signed"}  # nosec B105
+    unused = {"SECRET_KEY": "documents need no secret; nothing is signed"}
     settings = load(ApiSettings, unused)
     return create_app(wire(settings, Database("", size=1)))
 
