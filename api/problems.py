@@ -10,11 +10,13 @@ import structlog
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from api.access import request_id_of
 from moneyflow.platform.database import is_outage
 from moneyflow.platform.errors import (
     BusyError,
     ConflictError,
     ForbiddenError,
+    InProgressError,
     InvalidInputError,
     MoneyFlowError,
     NotFoundError,
@@ -49,7 +51,10 @@ _RETRY_AFTER_SECONDS = 2
 _DOWN = "it is unknown whether anything was written; repeat the request with the same Idempotency-Key"
 _BUG = "this is an error of the server; report the id in `instance` if it persists"
 #: The titles of statuses whose phrase is another one in an older Python.
-_TITLES = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large"}
+_TITLES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
+}
 BUG_TITLE = "Internal error"
 #: Where Falcon gives no description.
 _DETAILS = {
@@ -100,12 +105,14 @@ def _on_expected(request: falcon.Request, response: falcon.Response, error: Mone
         _on_bug(request, response, error, parameters)
         return
     if isinstance(error, RateLimitedError):
-        response.set_headers({**error.headers, "Retry-After": str(error.retry_after_seconds)})
+        response.set_headers(error.headers)
+    if isinstance(error, BusyError | RateLimitedError | InProgressError):
+        response.set_header("Retry-After", str(error.retry_after_seconds))
     if status is HTTPStatus.UNAUTHORIZED:
         response.set_header("WWW-Authenticate", "Bearer")
+    if isinstance(error, UnavailableError):
+        response.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        wait = error.retry_after_seconds if isinstance(error, BusyError) else _RETRY_AFTER_SECONDS
-        response.set_header("Retry-After", str(wait))
         log.warning("request_rejected", error=error.detail)
     # SECURITY: which server is down is logged for operators, and not answered.
     detail = _DOWN if isinstance(error, UnavailableError) else error.detail
@@ -150,7 +157,7 @@ def _answer(
         "title": title,
         "status": status.value,
         "detail": detail,
-        "instance": request.context.request_id,
+        "instance": request_id_of(request),
     }
     if errors:
         problem["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in errors]

@@ -81,6 +81,18 @@ NO_JSON = _of_framework(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type of 
 BUG = Kind(status=500, title=BUG_TITLE, meaning="An error of the server; report its `instance` if it persists.")
 
 EVERY = (MALFORMED, NO_SUCH_METHOD, TOO_LARGE, NO_JSON, *(_expected(error) for error, _ in STATUSES), BUG)
+#: What is answered to a request that never reaches a route: by the API's own server, or by nginx before it.
+AT_THE_DOOR = (
+    _of_framework(HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time."),
+    _of_framework(HTTPStatus.LENGTH_REQUIRED, "The body has no length."),
+    _of_framework(HTTPStatus.REQUEST_URI_TOO_LONG, "The address is too long."),
+    _of_framework(HTTPStatus.EXPECTATION_FAILED, "The header Expect may be 100-continue only."),
+    _of_framework(HTTPStatus.MISDIRECTED_REQUEST, "The connection is for another host."),
+    _of_framework(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "There are too many headers, or one is too long."),
+    _of_framework(HTTPStatus.NOT_IMPLEMENTED, "Transfer-Encoding may be chunked only."),
+    _of_framework(HTTPStatus.BAD_GATEWAY, "No replica of the API answered."),
+    _of_framework(HTTPStatus.GATEWAY_TIMEOUT, "The API did not answer in time."),
+)
 
 
 def kinds_of(method: str, path: str, audience: Audience | None, description: Description) -> dict[int, list[Kind]]:

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 from api.answers import send
 from api.descriptions import Content, describes
 from api.guards import public
-from api.openapi.errors import EVERY
+from api.openapi.errors import AT_THE_DOOR, EVERY
 from api.resources.documents import CACHED
 from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.http.answers import Answer
@@ -70,7 +70,7 @@ def _page(name: str) -> Answer:
 @cache
 def _problems() -> Answer:
     environment = Environment(loader=FileSystemLoader(_OWN), autoescape=True, trim_blocks=True)
-    kinds = sorted(EVERY, key=lambda kind: kind.status)
+    kinds = sorted((*EVERY, *AT_THE_DOOR), key=lambda kind: kind.status)
     return _constant(environment.get_template("problems.jinja").render(kinds=kinds).encode(), _HTML)
 
 

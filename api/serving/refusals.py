@@ -12,6 +12,7 @@ from gunicorn.http import errors  # type: ignore[import-untyped]
 from gunicorn_h1c import LimitRequestHeaders, LimitRequestLine  # type: ignore[import-untyped]
 
 from api.headers import COMMON_HEADERS
+from api.problems import BUG_TITLE, CONTENT_TYPE, title_of, type_of
 from moneyflow.platform.http import metrics
 from moneyflow.platform.ids import new_id
 
@@ -34,16 +35,17 @@ class Refusal:
         request_id = str(new_id())
         metrics.http_requests.labels(*_UNKNOWN, str(self.status.value)).inc()
         log.info("request_refused", status=self.status.value, detail=self.detail, correlation_id=request_id)
+        title = BUG_TITLE if self.status is HTTPStatus.INTERNAL_SERVER_ERROR else title_of(self.status)
         problem = {
-            "type": "about:blank",
-            "title": self.status.phrase,
+            "type": type_of(title),
+            "title": title,
             "status": self.status.value,
             "detail": self.detail,
             "instance": request_id,
         }
         body = orjson.dumps(problem)
         headers = {
-            "Content-Type": "application/problem+json",
+            "Content-Type": CONTENT_TYPE,
             "Content-Length": str(len(body)),
             "Connection": "close",
             "X-Request-Id": request_id,

@@ -128,7 +128,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         is_kept = not fs.cancelled() and fs.exception() is None and bool(fs.result())
         if not fs.cancelled() and fs.exception():
             log.error("connection_failed", error=type(fs.exception()).__name__)
-        self._send(conn, is_kept=is_kept)
+        self._guarded(conn, partial(self._send, is_kept=is_kept))
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Answer a request in a thread. Its body is decoded first: the application sees none that is not valid."""
@@ -152,8 +152,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def _dispatch(self, connection: Connection, _: object) -> None:
         """Continue with a connection whose client has sent or read something; an error ends this one alone."""
         step = self._watched.get(connection)
-        if step is None:
-            return  # It was closed in this turn.
+        if step is not None:  # Else it was closed in this turn.
+            self._guarded(connection, step)
+
+    def _guarded(self, connection: Connection, step: Callable[[Connection], None]) -> None:
         try:
             step(connection)
         except OSError:
@@ -165,8 +167,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def _receive(self, connection: Connection) -> None:
         outcome = connection.receive()
         if outcome is False:
-            self._idle.pop(connection, None)
-            self._refuse_above_memory(connection)
+            if not connection.is_idle:
+                self._idle.pop(connection, None)
+                self._refuse_above_memory(connection)
             return
         self._unwatch(connection)
         self._take(connection, outcome)

@@ -18,11 +18,11 @@ _RESULTS = Path(__file__).parent / "results"
 #: The arguments of pytest that run the long form of each area; `{folder}` is for reports of its own.
 AREAS = {
     "api": (
-        "tests/e2e/test_address_timing.py", "tests/e2e/test_schemathesis.py", "-n", "0",
-        "--address-samples", "200", "--api-cases", "5000", "--api-results", "{folder}",
+        "tests/e2e/test_address_timing.py", "tests/e2e/test_schemathesis.py", "tests/e2e/test_front_door.py",
+        "tests/e2e/test_slow_clients.py", "-n", "0",
+        "--address-samples", "200", "--api-cases", "5000", "--api-results", "{folder}", "--slow-rounds", "5",
     ),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
-    "api": ("tests/e2e/test_front_door.py", "tests/e2e/test_slow_clients.py", "-n", "0", "--slow-rounds", "5"),
     "jobs": ("tests/e2e/test_bad_neighbours.py", "-n", "0", "--neighbours", "1000"),
     "stack": (
         "tests/e2e/test_api_socket.py", "tests/e2e/test_stack_repair.py", "-n", "0",

@@ -10,17 +10,19 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from moneyflow.settings import AllSettings
 from ops.dev.stack.home import CHECKOUT, State
 from ops.dev.stack.https import client_options
 from ops.dev.stack.servers import Nginx
+from ops.dev.stack.servers.nginx import ClientBounds
 from tests.support.processes import Process, Processes
+from tests.support.servers import Fleet, fresh_environment
 from tests.support.slow_clients import SlowClients, driven_apart
 
 _KINDS = ("head", "body", "chunks", "unread")
@@ -41,20 +43,34 @@ class Door:
         return httpx.Client(**client_options(self.nginx.settings()), timeout=60)
 
 
-@pytest.fixture
-def door(platform: AllSettings, processes: Processes, tmp_path: Path) -> Iterator[Door]:
-    """Start the API and nginx before it."""
-    assert platform
-    api = processes.api(TRUSTED_PROXIES="127.0.0.1/32", LOG_LEVEL="debug")
-    home = tmp_path / "stack"
-    home.mkdir()
+@pytest.fixture(scope="module")
+def environment(fleet: Fleet) -> Iterator[dict[str, str]]:
+    """Return the environment of an API and a database that all tests of this module share."""
+    with fresh_environment(fleet.shared) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def door(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """Start the API once, and nginx before it."""
+    with Processes(environment, tmp_path_factory.mktemp("door")) as processes:
+        api = processes.api(TRUSTED_PROXIES="127.0.0.1/32", LOG_LEVEL="debug")
+        with _nginx(api, tmp_path_factory.mktemp("stack")) as nginx:
+            yield Door(nginx, api)
+
+
+@contextmanager
+def _nginx(api: Process, home: Path, limits: ClientBounds | None = None) -> Iterator[Nginx]:
+    """Run nginx before an API during the block."""
     state = State(home)
     state.change("ports", "api", api.port)
-    nginx = Nginx(state)
+    nginx = Nginx(state, limits or ClientBounds())
     nginx.start()
-    nginx.wait_ready()
-    yield Door(nginx, api)
-    nginx.stop()
+    try:
+        nginx.wait_ready()
+        yield nginx
+    finally:
+        nginx.stop()
 
 
 @pytest.fixture
@@ -176,6 +192,7 @@ def test_what_nginx_refuses_is_a_problem_with_an_id(door: Door, client: httpx.Cl
     }
     door.api.kill_all()
     refused[502] = client.get("/v1/users/me", headers={"X-Request-Id": "mine-2"})
+    door.api.start()
 
     for status, answer in refused.items():
         assert (status, answer.status_code) == (status, status)
@@ -188,6 +205,17 @@ def test_what_nginx_refuses_is_a_problem_with_an_id(door: Door, client: httpx.Cl
     logged = [json.loads(line) for line in door.nginx.log.read_text().splitlines() if line.startswith("{")]
     assert {line["status"] for line in logged} >= {404, 413, 431, 502}
     assert "/v1/users" not in door.nginx.log.read_text()
+
+
+def test_a_client_above_its_limits_is_refused_with_a_problem(door: Door, tmp_path: Path) -> None:
+    bounds = ClientBounds(requests_per_second=1, burst=5)
+    with _nginx(door.api, tmp_path, bounds) as nginx, Door(nginx, door.api).client() as client:
+        answers = [client.get("/healthz") for _ in range(20)]
+
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert len(refused) >= 10
+    assert all(answer.headers["Retry-After"] == "2" for answer in refused)
+    assert {answer.headers["Content-Type"] for answer in refused} == {"application/problem+json"}
 
 
 def test_readiness_and_metrics_do_not_pass(client: httpx.Client) -> None:
@@ -212,7 +240,7 @@ def test_public_files_are_served_and_private_ones_are_not(client: httpx.Client) 
     assert {answer.status_code for answer in private} == {404}
 
 
-def test_the_key_is_for_its_owner_alone_and_a_real_certificate_is_not_touched(door: Door, tmp_path: Path) -> None:
+def test_the_key_is_for_its_owner_alone_and_that_of_the_authority_is_kept_nowhere(door: Door) -> None:
     certificates = door.nginx.folder / "certificates"
 
     assert (certificates / "server.key").stat().st_mode & 0o777 == 0o600

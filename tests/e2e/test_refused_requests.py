@@ -10,6 +10,7 @@ from email.parser import BytesParser
 import httpx
 import pytest
 
+from api.openapi.errors import AT_THE_DOOR, EVERY
 from moneyflow.settings import AllSettings
 from tests.support.processes import Process, Processes
 
@@ -62,6 +63,7 @@ def test_each_request_that_is_not_http_is_refused_with_a_problem_and_leaves_noth
         assert (name, headers["Content-Type"]) == (name, "application/problem+json")
         assert (problem["status"], problem["instance"]) == (status, headers["X-Request-Id"])
         assert uuid.UUID(problem["instance"])
+        assert problem["type"] in {kind.type for kind in (*EVERY, *AT_THE_DOOR)}
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
         assert _SECRET not in body

@@ -21,7 +21,7 @@ _LANES = {
     "tests/e2e/test_stack_repair.py": SECOND_STACKS,
 }
 #: Modules whose tests share what is started once for all of them.
-_SHARING = ("tests/unit/", "tests/e2e/test_api.py")
+_SHARING = ("tests/unit/", "tests/e2e/test_api.py", "tests/e2e/test_front_door.py")
 _ORDER = (BROKEN_SERVERS, SECOND_STACKS)
 
 

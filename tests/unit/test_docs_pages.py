@@ -6,7 +6,8 @@ import falcon.testing
 import pytest
 
 from api.openapi.__main__ import app
-from api.openapi.errors import EVERY
+from api.openapi.errors import AT_THE_DOOR, EVERY
+from ops.dev.stack.home import CHECKOUT
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_the_page_shows_the_document_of_this_api(client: falcon.testing.TestClie
 
 
 def test_the_type_of_every_problem_leads_to_its_explanation(client: falcon.testing.TestClient) -> None:
-    for kind in EVERY:
+    for kind in (*EVERY, *AT_THE_DOOR):
         page, _, anchor = kind.type.partition("#")
         assert f'<h2 id="{anchor}">{kind.title} ' in client.simulate_get(page).text
     unknown = client.simulate_get("/docs/nothing.js")
@@ -58,6 +59,20 @@ def test_the_type_of_every_problem_leads_to_its_explanation(client: falcon.testi
     assert unknown.json["type"] in {kind.type for kind in EVERY}
     assert client.simulate_get("/nowhere").json["type"] == unknown.json["type"]
     assert client.simulate_put("/docs").json["type"] in {kind.type for kind in EVERY}
+
+
+def test_the_problems_of_nginx_are_those_of_the_api() -> None:
+    template = (CHECKOUT / "ops" / "docker" / "nginx" / "nginx.conf.template").read_text(encoding="utf-8")
+    titles, types = (
+        dict(re.findall(r'^ +(default|\d+) "?([^";]+)"?;$', block, re.MULTILINE))
+        for block in re.findall(r"map \$status \$problem_(?:title|type) {\n(.*?)\n    }", template, re.DOTALL)
+    )
+    known = {(kind.status, kind.title, kind.anchor) for kind in (*EVERY, *AT_THE_DOOR)}
+
+    assert len(titles) > 10
+    assert titles.keys() == types.keys()
+    for status, title in titles.items():
+        assert (400 if status == "default" else int(status), title, types[status]) in known
 
 
 @pytest.mark.parametrize("name", ["..%2Fdocs.html", "docs.html", "problems.jinja", "LICENSE"])

@@ -15,6 +15,7 @@ from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.telemetry.start import run
 from ops.dev.stack import packages
 from ops.dev.stack.contract import StackError
+from tests.support.processes import free_port
 
 _ROOT = Path(__file__).parents[2]
 #: No server answers there.
@@ -40,7 +41,8 @@ def taken_port() -> Iterator[str]:
     ],
 )
 def test_a_taken_port_is_one_line_with_the_setting(taken_port: str, module: list[str], setting: str) -> None:
-    own = {"BUILD_ENV": "dev", "SECRET_KEY": "k" * 40, "BIND_HOST": "127.0.0.1", setting: taken_port}
+    ports = {"APP_PORT": str(free_port()), "API_METRICS_PORT": str(free_port()), setting: taken_port}
+    own = {"BUILD_ENV": "dev", "SECRET_KEY": "k" * 40, "BIND_HOST": "127.0.0.1", **ports}
     done = subprocess.run(
         [sys.executable, "-m", *module],
         cwd=_ROOT, env=os.environ | _SERVERS | own, capture_output=True, text=True, check=False, timeout=120,

@@ -3,19 +3,29 @@
 import shutil
 import signal
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from moneyflow.platform.errors import ConfigurationError
 from ops.certificates import ensure_certificate
 from ops.dev.stack.contract import StackError
-from ops.dev.stack.home import CHECKOUT, is_root, write_private
+from ops.dev.stack.home import CHECKOUT, State, is_root, write_private
 from ops.dev.stack.ports import answers
 from ops.dev.stack.servers.base import Server
 
 _TEMPLATE = CHECKOUT / "ops" / "docker" / "nginx" / "nginx.conf.template"
 #: Where Debian's package has the program, which not every user has on the path.
 _PROGRAM = "/usr/sbin/nginx"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientBounds:
+    """What one client address may do; the demo and load tests of this machine are one client."""
+
+    requests_per_second: int = 100_000
+    burst: int = 100_000
+    connections: int = 10_000
 
 
 class Nginx(Server):
@@ -25,6 +35,10 @@ class Nginx(Server):
     stop_signal = signal.SIGQUIT
     #: https, and http, which leads to https.
     ports: ClassVar[tuple[str, ...]] = ("", "http")
+
+    def __init__(self, state: State, bounds: ClientBounds | None = None) -> None:
+        super().__init__(state)
+        self._bounds = bounds or ClientBounds()
 
     def command(self) -> Sequence[str]:
         """Run it in the foreground."""
@@ -83,10 +97,9 @@ class Nginx(Server):
             "REPLICAS": f"127.0.0.1:{self.state.value('ports', 'api')}",
             "STORAGE": str(CHECKOUT / "storage" / "app"),
             "APP_URL": self.settings()["APP_URL"],
-            # The demo and load tests of this machine are one client.
-            "REQUESTS": "100000",
-            "BURST": "100000",
-            "CONNECTIONS": "10000",
+            "REQUESTS": str(self._bounds.requests_per_second),
+            "BURST": str(self._bounds.burst),
+            "CONNECTIONS": str(self._bounds.connections),
         }
         text = _TEMPLATE.read_text(encoding="utf-8")
         for name, value in values.items():
