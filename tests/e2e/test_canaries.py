@@ -194,8 +194,8 @@ def _sign_in(visitor: Visitor, password: str) -> dict[str, str]:
     """Sign in after a wrong password, by cookie and by bearer token; return the header of the bearer token."""
     planted, person = visitor.planted, {"email": visitor.email}
     visitor.send("POST", "/v1/sessions", 401, {**person, "password": planted.password("wrong")})
-    nobody = {"email": "nobody@mail.example", "password": planted.password("of nobody")}
-    visitor.send("POST", "/v1/sessions", 401, nobody)
+    stranger = {"email": "stranger@mail.example", "password": planted.password("of an unknown address")}
+    visitor.send("POST", "/v1/sessions", 401, stranger)
     by_cookie = visitor.send("POST", "/v1/sessions", 201, {**person, "password": password})
     planted.token("of the cookie", by_cookie.headers["Set-Cookie"].partition("=")[2].partition(";")[0])
     by_bearer = visitor.send("POST", "/v1/sessions", 201, {**person, "password": password, "transport": "bearer"})
