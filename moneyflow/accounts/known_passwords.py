@@ -1,6 +1,9 @@
 """New passwords: long enough, and none of those that attackers try first."""
 
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from runpy import run_path
 
 from moneyflow.platform.errors import InvalidInputError
 
@@ -26,7 +29,11 @@ def check_new_password(password: str) -> None:
 
 @cache
 def known_passwords() -> frozenset[str]:
-    """Return the most used passwords of known breaches, in lower case; the first call takes a tenth of a second."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - PERF: 15 MB, for processes that set passwords
+    """Return the most used passwords of known breaches, in lower case; the first call takes a tenth of a second.
 
-    return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= SHORTEST)
+    PERF: the file of the lists is run by itself and then dropped: its package keeps 11 MB in every process, this 4.
+    """
+    package = find_spec("zxcvbn")
+    assert package
+    lists = run_path(str(Path(package.origin or "").with_name("frequency_lists.py")))["FREQUENCY_LISTS"]
+    return frozenset(word for word in lists["passwords"] if len(word) >= SHORTEST)

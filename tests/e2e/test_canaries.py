@@ -5,9 +5,12 @@ refuses a mail and repeats its text, jobs that are retried and dead letters. Has
 to be somewhere: the link in the mail, and the token in the answer to the sign-in.
 """
 
+import os
 import re
 import secrets
 import socket
+import subprocess
+import sys
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +36,12 @@ from tests.support.waiting import eventually
 _LINK = re.compile(r"#token=([A-Za-z0-9_-]+)")
 _POST = "POST /v1/users HTTP/1.1\r\nHost: a\r\n"
 _AS_NAME = "as a member's name"
+#: A process of the API that counts, by a label that it should not have.
+_COUNT = """
+import sys
+from prometheus_client import Counter
+Counter("moneyflow_canary", "Planted", ["who"]).labels(sys.argv[1]).inc()
+"""
 #: What `LeaveEffect` raises with.
 _OF_A_JOB = "hunter22"
 
@@ -69,10 +78,10 @@ class EchoingMailhost:
         self._take = host.handle_DATA
         host.handle_DATA = self.handle_DATA  # type: ignore[method-assign]
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         recipient = envelope.rcpt_tos[0]
         if recipient in self.refused:
-            return await self._take(server, session, envelope)
+            return await self._take(server, _session, envelope)
         self.refused.add(recipient)
         content = envelope.original_content or b""
         link = re.search(rb"https?://\S+#token=[\w=\r\n-]+", content)
@@ -102,7 +111,7 @@ class Visitor:
         """Send a request that is answered with this status."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         content = {"content": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
-        answer = self.client.request(method, path, headers=named, **content)  # type: ignore[arg-type]
+        answer = self.client.request(method, path, headers=named, **content)
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         if "token" not in answer.text or not answer.is_success:
             self.answers.append(answer.text)
@@ -185,8 +194,8 @@ def _sign_in(visitor: Visitor, password: str) -> dict[str, str]:
     """Sign in after a wrong password, by cookie and by bearer token; return the header of the bearer token."""
     planted, person = visitor.planted, {"email": visitor.email}
     visitor.send("POST", "/v1/sessions", 401, {**person, "password": planted.password("wrong")})
-    nobody = {"email": "nobody@mail.example", "password": planted.password("of nobody")}
-    visitor.send("POST", "/v1/sessions", 401, nobody)
+    stranger = {"email": "stranger@mail.example", "password": planted.password("of an unknown address")}
+    visitor.send("POST", "/v1/sessions", 401, stranger)
     by_cookie = visitor.send("POST", "/v1/sessions", 201, {**person, "password": password})
     planted.token("of the cookie", by_cookie.headers["Set-Cookie"].partition("=")[2].partition(";")[0])
     by_bearer = visitor.send("POST", "/v1/sessions", 201, {**person, "password": password, "transport": "bearer"})
@@ -287,8 +296,6 @@ def _plant_in_redis(settings: AllSettings, canary: str) -> None:
 def test_a_canary_that_is_planted_by_hand_is_found_in_each_place(
     stage: Stage, servers: RealServers, settings: AllSettings, database: Database, tmp_path: Path
 ) -> None:
-    from prometheus_client.mmap_dict import MmapedDict, mmap_key  # noqa: PLC0415 - it reads the environment
-
     canary, vhost = f"canary-{secrets.token_hex(12)}", settings.rabbitmq_vhost
     with database.transaction() as session:
         enqueue(session, LeaveEffect(held_by=canary))
@@ -303,9 +310,8 @@ def test_a_canary_that_is_planted_by_hand_is_found_in_each_place(
     (tmp_path / "storage").mkdir()
     (tmp_path / "storage" / "file").write_bytes(canary.encode().hex().encode())
     _plant_in_redis(settings, canary)
-    values = MmapedDict(str(tmp_path / "metrics" / "counter_1.db"))
-    values.write_value(mmap_key("moneyflow_canary", "moneyflow_canary_total", ("who",), (canary,), "planted"), 1.0, 0.0)
-    values.close()
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    subprocess.run([sys.executable, "-c", _COUNT, canary], env=environment, check=True)
 
     found = _places(stage).find({"canary": canary})
 

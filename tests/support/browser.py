@@ -98,7 +98,7 @@ class Browser:
 
     def cookies_of_scripts(self) -> str:
         """Return the cookies that a script of the page can read."""
-        return str(self.driver.execute_script("return document.cookie"))  # type: ignore[no-untyped-call]
+        return str(self.driver.execute_script("return document.cookie"))
 
     def cookies(self) -> dict[str, dict[str, Any]]:
         """Return all cookies of the page's host."""
