@@ -1,6 +1,6 @@
 """Request bodies: limited in size, parsed as JSON, validated by a model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import falcon
@@ -95,25 +95,30 @@ def _inside(value: object) -> Iterator[Any]:
 
 def _invalid(error: ValidationError) -> InvalidInputError:
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    problems = tuple((_cut(_pointer(one["loc"])), _cut(one["msg"])) for one in found[:_MOST_PROBLEMS])
+    return _refusal([(one["loc"], one["msg"]) for one in found])
+
+
+def _refusal(found: Sequence[tuple[tuple[int | str, ...], str]]) -> InvalidInputError:
+    """Return the error that names the first problems by their places."""
+    problems = tuple((_cut(_pointer(place)), _cut(text)) for place, text in found[:_MOST_PROBLEMS])
     more = f", the first {_MOST_PROBLEMS} of {len(found)}" if len(found) > _MOST_PROBLEMS else ""
     return InvalidInputError(f"the body does not fit; correct the members in `errors`{more}", problems)
 
 
 def _refuse_nul(value: object) -> None:
     """Refuse texts that Postgres cannot hold."""
-    found: list[tuple[str, str]] = []
+    found: list[tuple[tuple[int | str, ...], str]] = []
     waiting: list[tuple[tuple[int | str, ...], object]] = [((), value)]
     while waiting:
         place, part = waiting.pop()
         if isinstance(part, str) and "\0" in part:
-            found.append((_pointer(place), "must not hold the character NUL"))
+            found.append((place, "must not hold the character NUL"))
         elif isinstance(part, dict):
             waiting += [((*place, name), inner) for name, inner in part.items()]
         elif isinstance(part, list):
             waiting += [((*place, number), inner) for number, inner in enumerate(part)]
     if found:
-        raise InvalidInputError("the body does not fit; correct the members in `errors`", tuple(found))
+        raise _refusal(found)
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

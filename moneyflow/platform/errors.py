@@ -59,8 +59,6 @@ class ConflictError(MoneyFlowError):
 class InProgressError(ConflictError):
     """The same request is running; the client may repeat it after `retry_after_seconds`."""
 
-    title = "In progress"
-
     def __init__(self, detail: str, retry_after_seconds: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds

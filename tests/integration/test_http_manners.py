@@ -215,7 +215,18 @@ def test_the_answer_to_64_kilobytes_of_unknown_fields_is_short_and_counts_them(
     assert refused.status_code == 422
     assert 1 <= len(refused.json["errors"]) <= 20
     assert len(refused.content) < 10_000
+    assert refused.json["type"] == "/docs/problems#invalid-input"
     assert len(unknown) == 1 or f"20 of {len(unknown)}" in refused.json["detail"]
+
+
+def test_the_answer_to_64_kilobytes_of_nul_is_short_too(client: Client) -> None:
+    body = "[" + ", ".join(['"\\u0000"'] * 6500) + "]"
+    assert MAX_BYTES * 0.9 < len(body) <= MAX_BYTES
+
+    refused = client.simulate_post("/v1/users", body=body, headers=_JSON)
+
+    assert (refused.status_code, len(refused.json["errors"])) == (422, 20)
+    assert "20 of 6500" in refused.json["detail"]
 
 
 def test_an_answer_above_a_kilobyte_is_compressed_for_who_takes_it(me: Client) -> None:

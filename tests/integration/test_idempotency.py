@@ -112,8 +112,9 @@ def test_a_key_that_another_request_holds_at_this_moment_is_a_conflict(database:
     once = _KEYS.request(key="k", scope="POST /x", content=b"{}")
     with database.transaction() as session:
         assert once.first_answer(session) is None
-        with pytest.raises(InProgressError, match="is running"):
+        with pytest.raises(InProgressError, match="is running") as caught:
             _do(database, key="k", says=2)
+    assert caught.value.title == "Conflict", "its problem is explained at /docs/problems#conflict"
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "ä", "a" * 256, "a\n"])
