@@ -45,12 +45,14 @@ psql: .venv ## PostgreSQL's own command line (ROLE=operator|owner|relay|…, ARG
 rabbitmqctl: .venv ## RabbitMQ's own command line (ARGS="list_queues -p money_flow name messages arguments")
 	@$(RUN) -m ops.dev.stack rabbitmqctl $(ARGS)
 
-check: .venv ## all checks without servers: format, lint, types, import rules, contracts, .env.example against the settings
+check: .venv ## all checks without servers: format, lint, types, import rules, contracts, known faults, .env.example against the settings
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m ruff check .
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
 	@$(RUN) -m ops.cli contracts check
+	@$(RUN) -m bandit -q -c pyproject.toml -r api moneyflow workers consumers mail_templates migrations ops
+	@$(RUN) -m ops.dev.package_audit
 	@$(RUN) -m pytest -q -p no:randomly tests/unit/test_env_example.py
 
 compose-check: .venv ## run the compose file and check that it works, on a temporary engine where none answers

@@ -24,10 +24,10 @@ def accepted(job_id: UUID) -> Answer:
 
 
 def send(request: falcon.Request, response: falcon.Response, answer: Answer) -> None:
-    """Write the answer into the response; 304 without a body when a GET names its `ETag` in `If-None-Match`."""
+    """Write the answer into the response; 304 without a body when a read names its `ETag` in `If-None-Match`."""
     etag = answer.headers.get("ETag")
     is_known = etag is not None and etags.is_listed(etag, if_none_match=request.get_header("If-None-Match"))
-    if request.method == "GET" and is_known:
+    if request.method in {"GET", "HEAD"} and is_known:
         response.status = falcon.HTTP_304
     else:
         response.status = f"{int(answer.status)} {HTTPStatus(answer.status).phrase}"

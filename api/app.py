@@ -1,14 +1,17 @@
 """The HTTP application: its routes, and the resources that serve them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import falcon
 
 from api.access import Access
+from api.compression import Compression
 from api.descriptions import description_of
 from api.guards import Guards, SessionCookie, audience_of
+from api.headers import Cors, default_headers
 from api.limits import ClientLimits
 from api.openapi import Operation
 from api.problems import install_problems
@@ -41,6 +44,9 @@ from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
 
+#: HEAD is that of GET.
+_METHODS = tuple(method for method in falcon.HTTP_METHODS if method != "HEAD")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
@@ -53,12 +59,18 @@ class Services:
     limits: ClientLimits
     waits: JobWaits
     multiprocess_directory: str | None = None
+    #: The exact origins whose scripts may call the API; none: no CORS.
+    cors_origins: Sequence[str] = ()
 
 
 def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the WSGI application."""
-    cookie = SessionCookie(is_https=services.accounts.app_url.startswith("https:"))
-    middleware: list[Any] = [Access(), Guards(services.sessions, cookie=cookie)]
+    is_https = services.accounts.app_url.startswith("https:")
+    cookie = SessionCookie(is_https=is_https)
+    # Answers pass through them from the last to the first.
+    cors = [Cors(services.cors_origins)] if services.cors_origins else []
+    guards = Guards(services.sessions, cookie=cookie)
+    middleware: list[Any] = [Access(default_headers(is_https=is_https)), *cors, Compression(), guards]
     app = falcon.App(middleware=middleware)
     install_problems(app)
     operations: list[Operation] = []
@@ -129,6 +141,7 @@ def wire(settings: ApiSettings, database: Database, multiprocess_directory: str 
         ),
         waits=JobWaits(database, places=settings.api_threads // 4),
         multiprocess_directory=multiprocess_directory,
+        cors_origins=settings.cors_origins,
     )
 
 
@@ -137,16 +150,23 @@ def _add_route(
 ) -> None:
     """Add a route whose every responder says whom it serves, what it takes and what it answers.
 
+    HEAD is served where GET is, without the body.
+
     Raises:
         TypeError: a responder does not say.
     """
-    for method in [method for method in falcon.HTTP_METHODS if hasattr(resource, f"on_{method.lower()}")]:
+    if hasattr(resource, "on_get"):
+        cast("Any", resource).on_head = resource.on_get
+    for method in _METHODS:
+        if not hasattr(resource, f"on_{method.lower()}"):
+            continue
         audience, description = audience_of(resource, method), description_of(resource, method)
         if audience is None:
             raise TypeError(f"{method} {path}: mark its responder @public, @signed_in or @administrators")
         if description is None:
             raise TypeError(f"{method} {path}: describe its responder with @describes(…), for the OpenAPI document")
-        operations.append(
-            Operation(method=method, path=path, resource=resource, audience=audience, description=description)
-        )
+        if method != "HEAD":  # Its GET describes it.
+            operations.append(
+                Operation(method=method, path=path, resource=resource, audience=audience, description=description)
+            )
     app.add_route(path, resource)

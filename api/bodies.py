@@ -1,15 +1,22 @@
 """Request bodies: limited in size, parsed as JSON, validated by a model."""
 
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import falcon
-import orjson
+import jiter
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from moneyflow.platform.errors import InvalidInputError
 
 #: Bytes of the largest body; Falcon and gunicorn have no limit of their own.
 MAX_BYTES = 64 * 1024
+#: Levels of lists and objects inside one another; no model has more than a few.
+MAX_DEPTH = 32
+#: Problems that an answer names, and characters of each pointer and detail: an answer is no longer than its request.
+_MOST_PROBLEMS = 20
+_LONGEST_TEXT = 200
+_INTEGERS = range(-(2**63), 2**63)
 
 M = TypeVar("M", bound="Body")
 
@@ -25,11 +32,16 @@ def read_body(request: falcon.Request, limit: int = MAX_BYTES) -> bytes:
 
     Raises:
         falcon.HTTPContentTooLarge: it is larger, even when Content-Length is missing or wrong.
-        falcon.HTTPUnsupportedMediaType: its content type is not JSON.
+        falcon.HTTPUnsupportedMediaType: its content type is not JSON, or it is encoded, such as by gzip.
     """
     media_type = (request.content_type or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise falcon.HTTPUnsupportedMediaType(description="send the body as application/json")
+    if (request.get_header("Content-Encoding") or "identity").strip().lower() != "identity":
+        # SECURITY: a few compressed bytes may be a body of any length.
+        raise falcon.HTTPUnsupportedMediaType(
+            description="send the body as it is, without a Content-Encoding", headers={"Accept-Encoding": "identity"}
+        )
     if (request.content_length or 0) > limit:
         raise falcon.HTTPContentTooLarge(description=f"the body is larger than {limit} bytes; send less")
     stream = request.stream if request.content_length is None else request.bounded_stream
@@ -43,20 +55,49 @@ def parse(content: bytes, model: type[M]) -> M:
     """Return the body as `model`.
 
     Raises:
-        falcon.HTTPBadRequest: it is not JSON. The parser refuses NaN, limits depth, and reads numbers in linear time.
-        InvalidInputError: it does not fit the model; `errors` has every problem with its JSON pointer.
+        falcon.HTTPBadRequest: it is not JSON, names a member twice, is nested too deep, or has a number that is not
+            finite or needs more than 64 bits. NaN is not JSON.
+        InvalidInputError: it does not fit the model; `errors` has the first problems with their JSON pointers.
     """
     try:
-        value = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise falcon.HTTPBadRequest(description=f"the body is not JSON: {error}") from error
+        value = jiter.from_json(content, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        raise falcon.HTTPBadRequest(description=f"the body is not JSON: {_cut(str(error))}") from error
+    _check(value)
     if b"\\u0000" in content:
         _refuse_nul(value)
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        problems = tuple((_pointer(problem["loc"]), problem["msg"]) for problem in error.errors(include_url=False))
-        raise InvalidInputError("the body does not fit; correct the members in `errors`", problems) from None
+        raise _invalid(error) from None
+
+
+def _check(value: object) -> None:
+    """Refuse what readers of JSON take for something else, or not at all."""
+    level, depth = [value], 0
+    while level:
+        for one in level:
+            if isinstance(one, float) and one - one != 0:
+                raise falcon.HTTPBadRequest(description="a number in the body is too large; send it as text")
+            if isinstance(one, int) and one not in _INTEGERS:
+                raise falcon.HTTPBadRequest(description="a number in the body has more than 64 bits; send it as text")
+        level, depth = [inner for one in level for inner in _inside(one)], depth + 1
+        if level and depth > MAX_DEPTH:
+            raise falcon.HTTPBadRequest(description=f"the body is nested deeper than {MAX_DEPTH} levels; flatten it")
+
+
+def _inside(value: object) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _invalid(error: ValidationError) -> InvalidInputError:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    problems = tuple((_cut(_pointer(one["loc"])), _cut(one["msg"])) for one in found[:_MOST_PROBLEMS])
+    more = f", the first {_MOST_PROBLEMS} of {len(found)}" if len(found) > _MOST_PROBLEMS else ""
+    return InvalidInputError(f"the body does not fit; correct the members in `errors`{more}", problems)
 
 
 def _refuse_nul(value: object) -> None:
@@ -78,3 +119,7 @@ def _refuse_nul(value: object) -> None:
 def _pointer(location: tuple[int | str, ...]) -> str:
     """Write a location as a JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"

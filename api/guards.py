@@ -75,9 +75,15 @@ def caller_of(request: falcon.Request) -> Caller:
     return caller
 
 
+def optional_caller(request: falcon.Request) -> Caller | None:
+    """Return the caller, or None where the request has no session."""
+    caller: Caller | None = getattr(request.context, "caller", None)
+    return caller
+
+
 def owner_scope(request: falcon.Request, session: Session) -> OwnerScope:
     """Return the session for statements that see the caller's rows; those that allow it see all for administrators."""
-    caller: Caller | None = getattr(request.context, "caller", None)
+    caller = optional_caller(request)
     if caller is None:
         return OwnerScope(session, None)
     return OwnerScope(session, caller.user_id, sees_all=caller.is_administrator)

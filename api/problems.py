@@ -10,11 +10,13 @@ import structlog
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from api.access import request_id_of
 from moneyflow.platform.database import is_outage
 from moneyflow.platform.errors import (
     BusyError,
     ConflictError,
     ForbiddenError,
+    InProgressError,
     InvalidInputError,
     MoneyFlowError,
     NotFoundError,
@@ -103,12 +105,14 @@ def _on_expected(request: falcon.Request, response: falcon.Response, error: Mone
         _on_bug(request, response, error, parameters)
         return
     if isinstance(error, RateLimitedError):
-        response.set_headers({**error.headers, "Retry-After": str(error.retry_after_seconds)})
+        response.set_headers(error.headers)
+    if isinstance(error, BusyError | RateLimitedError | InProgressError):
+        response.set_header("Retry-After", str(error.retry_after_seconds))
     if status is HTTPStatus.UNAUTHORIZED:
         response.set_header("WWW-Authenticate", "Bearer")
+    if isinstance(error, UnavailableError):
+        response.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        wait = error.retry_after_seconds if isinstance(error, BusyError) else _RETRY_AFTER_SECONDS
-        response.set_header("Retry-After", str(wait))
         log.warning("request_rejected", error=error.detail)
     # SECURITY: which server is down is logged for operators, and not answered.
     detail = _DOWN if isinstance(error, UnavailableError) else error.detail
@@ -153,7 +157,7 @@ def _answer(
         "title": title,
         "status": status.value,
         "detail": detail,
-        "instance": request.context.request_id,
+        "instance": request_id_of(request),
     }
     if errors:
         problem["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in errors]

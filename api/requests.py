@@ -1,20 +1,18 @@
 """Request headers and parameters: `Idempotency-Key`, the page of a list, `If-Match`."""
 
-from uuid import UUID
-
 import falcon
 
+from api.guards import optional_caller
 from moneyflow.platform.http import etags
 from moneyflow.platform.http.idempotency import IdempotencyKeys, IdempotentRequest
 from moneyflow.platform.http.pages import Keyset, Page
 
 
-def idempotent(
-    request: falcon.Request, keys: IdempotencyKeys, content: bytes, *, owner_id: UUID | None = None
-) -> IdempotentRequest:
-    """Return the request with its `Idempotency-Key`; the same key of another owner or route is another key."""
+def idempotent(request: falcon.Request, keys: IdempotencyKeys, content: bytes) -> IdempotentRequest:
+    """Return the request with its `Idempotency-Key`; the same key of another caller or route is another key."""
     route = f"{request.method} {request.uri_template}"
-    scope = route if owner_id is None else f"{route} {owner_id}"
+    caller = optional_caller(request)
+    scope = route if caller is None else f"{route} {caller.user_id}"
     return keys.request(key=request.get_header("Idempotency-Key"), scope=scope, content=content)
 
 

@@ -22,7 +22,7 @@ class RenderedMail:
 def _environment(*, autoescape: bool) -> Environment:
     return Environment(
         loader=FileSystemLoader(_FOLDER),
-        autoescape=autoescape,  # noqa: S701 - plain texts need no escaping, HTML gets it
+        autoescape=autoescape,  # nosec B701  # noqa: S701 - plain texts need no escaping, HTML gets it
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -13,10 +13,11 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail.settings import MailCatcherSettings, MailSettings
+from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.settings import (
     KafkaSettings,
     NotifierSettings,
@@ -49,9 +50,22 @@ __all__ = [
 KAFKA_SINKS = ("audit",)
 
 
+_ORIGIN = Pattern(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:]{2,45}\])(:[0-9]{1,5})?", longest=275)
+
+
 def _separated(value: object) -> object:
     """Split a list in the environment at its commas."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that each is an exact origin, as browsers send it."""
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{origin!r} is no origin; give scheme, host and port alone, such as https://app.example.com"
+            )
+    return origins
 
 
 class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
@@ -67,6 +81,8 @@ class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
     api_limits_factor: float = Field(default=1.0, gt=0, le=1e6)
     #: The networks of the proxies that may say who the client is; nginx's, where it runs.
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_separated)] = ()
+    #: The exact origins of the frontends whose scripts may call the API from another origin.
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_separated), AfterValidator(_origins)] = ()
 
 
 class WorkerSettings(

@@ -10,10 +10,13 @@ from api.app import create_app, wire
 from moneyflow.platform.database import Database
 from moneyflow.settings import ApiSettings, load
 
+#: For a setting that is required; documents sign nothing.
+_PLACEHOLDER = "documents need no secret; nothing is signed"
+
 
 def app() -> falcon.App[falcon.Request, falcon.Response]:
     """Return the application as it is deployed, for what it answers without a server."""
-    settings = load(ApiSettings, {"SECRET_KEY": "documents need no secret; nothing is signed"})
+    settings = load(ApiSettings, {"SECRET_KEY": _PLACEHOLDER})
     return create_app(wire(settings, Database("", size=1)))
 
 

@@ -13,8 +13,11 @@ from api.openapi import errors
 from api.openapi.errors import Kind
 from api.openapi.schemas import Mode, Schemas
 
-#: Where the job of a 202 is read.
-_JOB_LINK = {"job": {"operationId": "read_job", "parameters": {"job_id": "$response.body#/job_id"}}}
+#: Where what a 202 names is read, by the member that names it.
+_LINKS = {
+    "job_id": ("job", {"operationId": "read_job", "parameters": {"job_id": "$response.body#/job_id"}}),
+    "batch_id": ("batch", {"operationId": "read_batch", "parameters": {"batch_id": "$response.body#/batch_id"}}),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,9 @@ class Operation:
 
     def _answer(self, status: int, schemas: Schemas) -> dict[str, Any]:
         answer, name = self.description.answers[status], self._name(status)
-        accepted = {"links": _JOB_LINK} if status == HTTPStatus.ACCEPTED else {}
+        named = getattr(answer, "__annotations__", {}) if status == HTTPStatus.ACCEPTED else {}
+        links = dict(link for member, link in _LINKS.items() if member in named)
+        accepted = {"links": links} if links else {}
         content: dict[str, Any] = {}
         if isinstance(answer, Content):
             content = {"content": {answer.media_type: {}}}

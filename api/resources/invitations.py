@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from api.answers import send
 from api.bodies import Body, parse, read_body
 from api.descriptions import describes
-from api.guards import administrators, caller_of
+from api.guards import administrators
 from api.paths import batch_url
 from api.requests import idempotent
 from moneyflow.accounts import invitations
@@ -59,7 +59,7 @@ class UsersBatch:
         content = read_body(request, _MAX_BYTES)
         body = parse(content, Invitations)
         people = [Person(email=one.email, name=one.name) for one in body.users]
-        once = idempotent(request, self._keys, content, owner_id=caller_of(request).user_id)
+        once = idempotent(request, self._keys, content)
         with self._database.transaction() as session:
             answer = once.first_answer(session)
             if answer is None:

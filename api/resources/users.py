@@ -98,9 +98,9 @@ class Users:
         content = read_body(request)
         body = parse(content, SignUp)
         once = idempotent(request, self._keys, content)
-        first = self._first_answer(once)
-        if first is not None:
-            send(request, response, first)
+        known = self._known_answer(once)
+        if known is not None:
+            send(request, response, known)
             return
         self._limits.check_address(SIGN_UPS, body.email)
         # Before the transaction: no connection is held while a password is hashed.
@@ -112,12 +112,12 @@ class Users:
                 answer = once.keep(session, accepted(job_id))
         send(request, response, answer)
 
-    def _first_answer(self, once: IdempotentRequest) -> Answer | None:
+    def _known_answer(self, once: IdempotentRequest) -> Answer | None:
         """Return the answer to a repeated request. PERF: looked up before a password is hashed for nothing."""
         if once.key is None:
             return None
-        with self._database.transaction() as session:
-            return once.first_answer(session)
+        with self._database.autocommit() as session:
+            return once.known_answer(session)
 
 
 class Activation:

@@ -56,6 +56,16 @@ class ConflictError(MoneyFlowError):
     title = "Conflict"
 
 
+class InProgressError(ConflictError):
+    """The same request is running; the client may repeat it after `retry_after_seconds`."""
+
+    title = "In progress"
+
+    def __init__(self, detail: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class PreconditionFailedError(MoneyFlowError):
     """An update names another state than the current one; the caller reads again and repeats its change."""
 

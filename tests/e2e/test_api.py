@@ -1,6 +1,8 @@
 """The HTTP interface as a frontend sees it, served by gunicorn on real servers."""
 
 import re
+import socket
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +52,7 @@ def api(running: Process, fleet: Fleet, settings: AllSettings) -> Iterator[httpx
     """Return a client of the running API, which has no users yet."""
     conninfo = make_conninfo(fleet.shared.postgres.superuser_conninfo(), dbname=settings.postgres_db)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("truncate users, jobs, batches cascade")
+        connection.execute("truncate users, jobs, batches, idempotency_keys cascade")
     with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=15, trust_env=False) as client:
         yield client
 
@@ -217,6 +219,32 @@ def test_every_error_is_a_problem(api: httpx.Client) -> None:
     assert answers[405].headers["Allow"]
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /healthz HTTP/1.1\r\n", b"400"),
+        ("GET /healthz HTTP/1.1\r\nHost: api.example\r\n", b"200"),
+        ("GET /healthz HTTP/1.0\r\n", b"200"),
+        ("WEBSOCKET /healthz HTTP/1.1\r\nHost: api.example\r\n", b"400"),
+        ("HEAD /healthz HTTP/1.1\r\nHost: api.example\r\n", b"200"),
+    ],
+)
+def test_what_no_client_library_sends_is_answered_by_the_rules_of_http(
+    running: Process, head: str, status: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=15) as connection:
+        connection.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    headers, _, body = answer.partition(b"\r\n\r\n")
+    assert headers.split(b" ")[1] == status
+    assert b"x-content-type-options: nosniff" in headers.lower()
+    assert b"x-request-id: " in headers.lower()
+    if status == b"400":
+        assert b"content-type: application/problem+json" in headers.lower()
+    assert bool(body) is not head.startswith("HEAD")
+
+
 def test_an_oversized_body_without_a_length_is_refused_too(api: httpx.Client) -> None:
     def pieces() -> Iterator[bytes]:
         for _ in range(100):
@@ -255,7 +283,31 @@ def test_a_request_whose_key_is_in_use_is_a_conflict(api: httpx.Client, database
 
         answer = api.post("/v1/users", json=_PERSON, headers={"Idempotency-Key": "in-work"})
 
-    assert answer.status_code == 409
+    assert (answer.status_code, answer.headers["Retry-After"]) == (409, "1")
+
+
+def test_64_clients_with_one_key_get_one_answer_and_have_one_effect(api: httpx.Client, database: Database) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first_answers: list[int] = []
+
+    def sign_up(number: int) -> httpx.Response:
+        """Repeat the request, with its members in another order, as its answers say."""
+        members = list(_PERSON.items())
+        body = dict(members[number % 3 :] + members[: number % 3])
+        with httpx.Client(base_url=api.base_url, timeout=30, trust_env=False) as client:
+            answer = client.post("/v1/users", json=body, headers=key)
+            first_answers.append(answer.status_code)
+            while answer.status_code in {409, 503}:
+                time.sleep(int(answer.headers["Retry-After"]))
+                answer = client.post("/v1/users", json=body, headers=key)
+        return answer
+
+    with ThreadPoolExecutor(64) as pool:
+        answers = list(pool.map(sign_up, range(64)))
+
+    assert {answer.status_code for answer in answers} == {202}, first_answers
+    assert len({(answer.content, answer.headers["Location"]) for answer in answers}) == 1
+    assert (_count(database, "users"), _count(database, "jobs"), _count(database, "idempotency_keys")) == (1, 1, 1)
 
 
 def test_the_request_id_travels_to_the_answer_the_job_and_the_event(api: httpx.Client, database: Database) -> None:

@@ -9,6 +9,7 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
@@ -66,6 +67,8 @@ class Fork:
 
 def _become(arguments: Sequence[str], environment: Mapping[str, str], folder: str, output: str, errors: str) -> None:
     """Make the fork `python -m MODULE …`."""
+    # A test run in the background of a shell ignores it, and so would its forks.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for path, number in ((os.devnull, 0), (output, 1), (errors, 2)):
         opened = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.dup2(opened, number)

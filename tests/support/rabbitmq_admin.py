@@ -63,9 +63,11 @@ def close_connections(servers: RealServers, vhost: str) -> int:
     return len(names)
 
 
-def take_messages(servers: RealServers, vhost: str, queue: str, count: int = 100) -> list[dict[str, Any]]:
-    """Take messages off a queue, with their properties and headers."""
-    request = {"count": count, "ackmode": "ack_requeue_false", "encoding": "auto"}
+def take_messages(
+    servers: RealServers, vhost: str, queue: str, count: int = 100, *, requeue: bool = False
+) -> list[dict[str, Any]]:
+    """Take messages off a queue, with their properties and headers; `requeue` puts them back."""
+    request = {"count": count, "ackmode": f"ack_requeue_{str(requeue).lower()}", "encoding": "auto"}
     with _client(servers) as client:
         answer = client.post(f"/queues/{vhost}/{queue}/get", json=request).raise_for_status()
     messages: list[dict[str, Any]] = answer.json()
@@ -96,6 +98,13 @@ def declare_queue(servers: RealServers, vhost: str, queue: str, arguments: dict[
     with _client(servers) as client:
         request = {"durable": True, "auto_delete": False, "arguments": arguments}
         client.put(f"/queues/{vhost}/{queue}", json=request).raise_for_status()
+
+
+def bind_queue(servers: RealServers, vhost: str, queue: str, *, exchange: str, routing_key: str = "") -> None:
+    """Have a queue get what is published to an exchange with this key."""
+    with _client(servers) as client:
+        request = {"routing_key": routing_key, "arguments": {}}
+        client.post(f"/bindings/{vhost}/e/{exchange}/q/{queue}", json=request).raise_for_status()
 
 
 def delete_queue(servers: RealServers, vhost: str, queue: str) -> None:

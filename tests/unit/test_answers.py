@@ -11,6 +11,7 @@ import pytest
 
 from api.access import Access
 from api.answers import send
+from api.headers import default_headers
 from api.problems import install_problems
 from api.requests import require_match
 from moneyflow.platform.errors import (
@@ -45,7 +46,7 @@ class Thing:
 
 
 def _client(resource: object) -> falcon.testing.TestClient:
-    app = falcon.App(middleware=[Access()])
+    app = falcon.App(middleware=[Access(default_headers(is_https=True))])
     install_problems(app)
     app.add_route("/thing", resource)
     return falcon.testing.TestClient(app)

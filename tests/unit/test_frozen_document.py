@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from moneyflow.platform.errors import ConflictError
 from ops.dev.contracts import document
 from ops.dev.contracts.http_changes import breaking_changes
 
@@ -270,6 +271,17 @@ def test_the_document_of_the_product_is_frozen_and_texts_are_no_part_of_it() -> 
     assert list(document.check(_ROOT, current)) == []
     assert "summary" not in current["paths"]["/v1/users"]["post"]
     assert "title" in current["components"]["schemas"]["Problem"]["properties"]
+
+
+def test_an_application_that_does_not_start_is_one_line_with_the_reason(tmp_path: Path) -> None:
+    module = tmp_path / "api" / "openapi" / "__main__.py"
+    module.parent.mkdir(parents=True)
+    for package in (module.parent, module.parent.parent):
+        (package / "__init__.py").touch()
+    module.write_text("raise TypeError('GET /v1/x: describe its responder')", encoding="utf-8")
+
+    with pytest.raises(ConflictError, match=r"^the OpenAPI document cannot be made: TypeError: GET /v1/x: describe"):
+        document.current(tmp_path)
 
 
 def test_a_removed_member_of_a_real_answer_breaks_it() -> None:

@@ -163,7 +163,7 @@ _OTHER_READERS: list[Callable[[str], object]] = [
 _OWN_TEXT = {
     "moneyflow.platform.events.contract", "moneyflow.platform.events.topics", "moneyflow.platform.failpoints",
     "moneyflow.platform.jobs.contract", "moneyflow.platform.jobs.schedules", "moneyflow.platform.queries",
-    "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength",
+    "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength", "moneyflow.settings",
     "ops.dev.demo.crowd", "ops.dev.scaffold.job",
 }  # fmt: skip
 

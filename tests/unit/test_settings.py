@@ -371,3 +371,22 @@ def test_all_settings_have_every_declared_section() -> None:
     )  # Those of a sink's role are known to its consumer alone.
 
     assert {name for name in known_names() if not logins.fullmatch(name)} <= {name.upper() for name in _FIELDS}
+
+
+def test_the_origins_of_cors_are_a_list_of_exact_origins() -> None:
+    given = "https://app.example.com, http://localhost:5173,http://[::1]:80"
+    origins = load_all({"SECRET_KEY": _KEY, "CORS_ORIGINS": given}).cors_origins
+
+    assert origins == ("https://app.example.com", "http://localhost:5173", "http://[::1]:80")
+    assert load_all({"SECRET_KEY": _KEY, "CORS_ORIGINS": ""}).cors_origins == ()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "app.example.com", "https://app.example.com/", "https://*.example.com", "https://App.example"],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
+    problems = _problems({"SECRET_KEY": _KEY, "CORS_ORIGINS": f"https://app.example.com,{origin}"})
+
+    assert "CORS_ORIGINS" in problems
+    assert f"'{origin}' is no origin" in problems

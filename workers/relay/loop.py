@@ -51,7 +51,7 @@ class Loop:
                 pause = await self._work()
                 back_off = 0.1
             except UnavailableError as error:
-                pause = back_off * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+                pause = back_off * random.uniform(0.5, 1.0)  # nosec B311  # noqa: S311 - jitter, not a secret
                 log.warning("broker_unavailable", part=self.name, error=error.detail, seconds=round(pause, 2))
                 back_off = min(back_off * 2, _LONGEST_BACK_OFF_SECONDS)
                 await asyncio.sleep(pause)

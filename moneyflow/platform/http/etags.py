@@ -15,7 +15,8 @@ def is_listed(etag: str, *, if_none_match: str | None) -> bool:
     """Return whether the client has this state already; weak comparison, as RFC 9110 demands for `If-None-Match`."""
     if if_none_match is None:
         return False
-    return if_none_match.strip() == "*" or _opaque(etag) in {tag[2] for tag in _TAG.finditer(if_none_match)}
+    known = {_opaque(tag[2]) for tag in _TAG.finditer(if_none_match)}
+    return if_none_match.strip() == "*" or _opaque(etag) in known
 
 
 def require_match(etag: str, *, if_match: str | None) -> None:
@@ -27,10 +28,11 @@ def require_match(etag: str, *, if_match: str | None) -> None:
     """
     if if_match is None:
         raise PreconditionRequiredError("send the ETag of your last read in the header If-Match")
-    strong = {tag[2] for tag in _TAG.finditer(if_match) if not tag[1]}
+    strong = {_opaque(tag[2]) for tag in _TAG.finditer(if_match) if not tag[1]}
     if if_match.strip() != "*" and _opaque(etag) not in strong:
         raise PreconditionFailedError("it has changed since your last read; read it again and repeat your change")
 
 
 def _opaque(etag: str) -> str:
-    return etag.removeprefix("W/").strip('"')
+    """Return a tag's text; a compressed answer's ends with `-gzip`, and is of the same state."""
+    return etag.removeprefix("W/").strip('"').removesuffix("-gzip")

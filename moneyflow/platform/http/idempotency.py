@@ -2,7 +2,7 @@
 
 In the transaction of the request's effects::
 
-    once = keys.request(key=…, scope="POST /v1/users", content=content)
+    once = keys.request(key=…, scope="POST /v1/users", content=content)  # The scope names a user who is signed in, too.
     with database.transaction() as session:
         answer = once.first_answer(session)
         if answer is None:
@@ -15,10 +15,11 @@ import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 from psycopg.types.json import Jsonb
 
 from moneyflow.platform.database import Session
-from moneyflow.platform.errors import ConflictError, InvalidInputError
+from moneyflow.platform.errors import InProgressError, InvalidInputError
 from moneyflow.platform.http.answers import Answer
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.queries import load_queries
@@ -39,16 +40,28 @@ class IdempotentRequest:
         """Return the answer that was given before, or None: then act, and keep the answer in the same transaction.
 
         Raises:
-            ConflictError: another request with this key is running.
+            InProgressError: another request with this key is running.
             InvalidInputError: the key was used before with another body.
         """
         if self.key is None:
             return None
-        names = {"scope": self.scope, "key": self.key}
-        row = session.fetch_one(_QUERIES["lock"], names)
+        kept = self.known_answer(session)
+        if kept is not None:
+            return kept
+        row = session.fetch_one(_QUERIES["lock"], {"scope": self.scope, "key": self.key})
         if row is None or not row["held"]:
-            raise ConflictError("a request with this Idempotency-Key is running; repeat it in a second")
-        kept = session.fetch_one(_QUERIES["find"], names)
+            raise InProgressError("a request with this Idempotency-Key is running; repeat it in a second")
+        return self.known_answer(session)  # The other request may have been committed meanwhile.
+
+    def known_answer(self, session: Session) -> Answer | None:
+        """Return the answer that was given before, or None; it locks nothing, so any number may ask at once.
+
+        Raises:
+            InvalidInputError: the key was used before with another body.
+        """
+        if self.key is None:
+            return None
+        kept = session.fetch_one(_QUERIES["find"], {"scope": self.scope, "key": self.key})
         if kept is None:
             return None
         if not hmac.compare_digest(kept["body_hash"], self.body_hash):
@@ -73,6 +86,8 @@ class IdempotencyKeys:
     def request(self, *, key: str | None, scope: str, content: bytes) -> IdempotentRequest:
         """Return the request; `scope` keeps the keys of different callers and routes apart.
 
+        Bodies in JSON are the same when they mean the same, whatever the order of their members and the white space.
+
         Raises:
             InvalidInputError: the key is not 1 to 255 visible ASCII characters.
         """
@@ -81,5 +96,13 @@ class IdempotencyKeys:
         if not _KEY.fullmatch(key):
             raise InvalidInputError("Idempotency-Key must be 1 to 255 visible ASCII characters; send a UUID")
         # SECURITY: keyed, because the body may hold a password, and a plain hash of it could be guessed offline.
-        body_hash = hmac.new(self._secret_key, content, hashlib.sha256).digest()
+        body_hash = hmac.new(self._secret_key, _canonical(content), hashlib.sha256).digest()
         return IdempotentRequest(scope=scope, key=key, body_hash=body_hash)
+
+
+def _canonical(content: bytes) -> bytes:
+    """Return JSON in one form for all that mean the same; what is no JSON as it is."""
+    try:
+        return orjson.dumps(orjson.loads(content), option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONDecodeError:
+        return content

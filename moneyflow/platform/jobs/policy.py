@@ -7,7 +7,7 @@ from moneyflow.platform.bounds import is_count, is_wait
 from moneyflow.platform.errors import UnavailableError
 
 #: A generator of its own: a handler that seeds the shared one must not give all workers the same waits.
-_JITTER = random.Random()  # noqa: S311 - jitter, not a secret
+_JITTER = random.Random()  # nosec B311  # noqa: S311 - jitter, not a secret
 
 
 @dataclass(frozen=True, kw_only=True)

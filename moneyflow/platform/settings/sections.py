@@ -50,7 +50,7 @@ class ProcessSettings(Section):
 
     build_env: Literal["dev", "prod"] = "dev"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    bind_host: Host = "0.0.0.0"  # noqa: S104 - inside a container; the stack on a bare machine sets 127.0.0.1
+    bind_host: Host = "0.0.0.0"  # nosec B104  # noqa: S104 - in a container; a stack on a bare machine sets 127.0.0.1
 
 
 class PostgresSettings(StoreSettings):

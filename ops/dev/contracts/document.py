@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from moneyflow.platform.errors import ConflictError
 from ops.dev.contracts.frozen import FOLDER, Problem
 from ops.dev.contracts.http_changes import Document, breaking_changes
 
@@ -21,10 +22,16 @@ _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLIN
 
 
 def current(root: Path) -> Document:
-    """Return the document of the code without texts; processes never import one another, so a process prints it."""
+    """Return the document of the code without texts; processes never import one another, so a process prints it.
+
+    Raises:
+        ConflictError: the application does not start, such as for a responder that has no description.
+    """
     command = [sys.executable, "-m", "api.openapi"]
-    printed = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE).stdout
-    document: Document = _bare(orjson.loads(printed))
+    done = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise ConflictError(f"the OpenAPI document cannot be made: {done.stderr.strip().rpartition(chr(10))[2]}")
+    document: Document = _bare(orjson.loads(done.stdout))
     return document
 
 

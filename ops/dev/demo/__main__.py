@@ -105,6 +105,7 @@ class Play:
         return (
             not unfinished(seen)
             and seen.activated == expected.activated
+            and len(self._crowd.visits.done) == expected.activated
             and promised(seen) >= expected.accepted + expected.activated
             and sum(row["events"] for row in seen.audited.values()) == sum(expected.events.values())
             and len(seen.types) == sum(expected.events.values())

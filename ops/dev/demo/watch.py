@@ -28,7 +28,8 @@ _PAGE = 500
 #: Kinds of the jobs that the report counts; other kinds that a sign-up enqueues are shown only.
 KINDS = frozenset({"send_email", "send_welcome"})
 
-OnMail = Callable[[str], Awaitable[None]]
+#: Called with the text of a mail, and with the id of its job.
+OnMail = Callable[[str, str], Awaitable[None]]
 
 
 @dataclass
@@ -136,7 +137,7 @@ class Watch:
                 continue  # Of an earlier play.
             self.seen.mails[brief["MessageID"].partition("@")[0]] += 1
             mail = (await self._catcher.get(f"/api/v1/message/{brief['ID']}")).raise_for_status().json()
-            await self._on_mail(mail["Text"])
+            await self._on_mail(mail["Text"], brief["MessageID"].partition("@")[0])
 
     async def _new_mails(self) -> list[dict[str, Any]]:
         """Return the mails that were not read yet, the newest first."""

@@ -42,11 +42,11 @@ def run(plan: Plan) -> Outcome:
     finally:
         for site in sites:
             site.stop()
-    _add_ratios(rows)
+    add_ratios(rows)
     return Outcome(
         title="Accounts over HTTP: answers a second, milliseconds, memory",
         rows=rows,
-        targets=_targets(rows),
+        targets=targets_of(rows),
         conditions={
             "seconds_each": _seconds(plan),
             "people": PEOPLE,
@@ -104,7 +104,8 @@ def _row(site: Site, found: Found) -> Row:
     return row | {f"{name}_rounds": [short(value) for value in values] for name, values in columns.items()}
 
 
-def _add_ratios(rows: list[Row]) -> None:
+def add_ratios(rows: list[Row]) -> None:
+    """Add to our row the multiple of the peer's rates."""
     ours, theirs = rows
     for scenario in SCENARIOS:
         for connections in CONNECTIONS:
@@ -113,7 +114,8 @@ def _add_ratios(rows: list[Row]) -> None:
             ours[f"{column}_ratio"] = short(ratio)
 
 
-def _targets(rows: list[Row]) -> list[Target]:
+def targets_of(rows: list[Row]) -> list[Target]:
+    """Return the promises, and what this run has found of them."""
     ours, theirs = rows
     rates = [
         Target(

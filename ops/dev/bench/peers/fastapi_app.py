@@ -13,6 +13,7 @@ import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, status
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
 from pydantic import BaseModel, EmailStr
 from sqlmodel import Field, Session, SQLModel, create_engine, select
@@ -141,6 +142,10 @@ def update_user_me(*, session: SessionDep, user_in: UserUpdateMe, current_user: 
 
 
 app = FastAPI(title="Full Stack FastAPI Project", openapi_url="/api/v1/openapi.json")
+app.add_middleware(
+    CORSMiddleware, allow_origins=["http://localhost:5173"], allow_credentials=True, allow_methods=["*"],
+    allow_headers=["*"],
+)  # fmt: skip
 app.include_router(router)
 
 if __name__ == "__main__":
