@@ -133,7 +133,7 @@ def wire(settings: ApiSettings, database: Database, multiprocess_directory: str 
         accounts=settings.only(AccountSettings),
         database=database,
         sessions=Sessions(settings),
-        passwords=Passwords.for_threads(settings.api_threads),
+        passwords=Passwords.for_process(threads=settings.api_threads, processes=settings.api_processes),
         limits=ClientLimits(
             RateLimits(settings, factor=settings.api_limits_factor),
             secret_key=settings.secret_key.get_secret_value(),

@@ -18,6 +18,8 @@ _ARGON2 = PasswordHasher(memory_cost=19 * 1024, time_cost=2, parallelism=1)
 
 #: Concurrent hashes. SECURITY: each takes 19 MiB; without a bound, a flood of sign-ups would exhaust the memory.
 _AT_ONCE = max(2, os.cpu_count() or 1)
+#: Passwords that wait in a process with enough threads, at least.
+_SHORTEST_QUEUE = 3
 #: Seconds that a request waits for its turn at most; a hash takes about 0.03.
 _WAIT_SECONDS = 2.0
 
@@ -43,10 +45,13 @@ class Passwords:
         self._no_hash = _ARGON2.hash("the password of an account that does not exist")
 
     @classmethod
-    def for_threads(cls, threads: int) -> "Passwords":
-        """Return it for a process with so many threads: at least two of them, of more, are left for other requests."""
-        at_once = max(1, min(_AT_ONCE, threads // 3))
-        return cls(at_once=at_once, waiting=min(at_once, max(threads - 2 - at_once, 0)))
+    def for_process(cls, *, threads: int, processes: int) -> "Passwords":
+        """Return it for one of so many processes on this machine: all of them together hash as many as it has cores.
+
+        At least two threads of the process, of more, are left for other requests.
+        """
+        at_once = max(1, min((os.cpu_count() or 1) // processes, threads // 3))
+        return cls(at_once=at_once, waiting=min(max(at_once, _SHORTEST_QUEUE), max(threads - 2 - at_once, 0)))
 
     def hash(self, password: str) -> str:
         """Return the argon2id hash of a new password in its encoded form.

@@ -10,7 +10,7 @@ from moneyflow.platform.errors import BusyError
 
 @pytest.mark.parametrize("threads", [3, 4, 6, 8, 16, 64])
 def test_a_flood_of_hashes_leaves_two_threads_and_the_next_is_refused_at_once(threads: int) -> None:
-    passwords = Passwords.for_threads(threads)
+    passwords = Passwords.for_process(threads=threads, processes=2)
     refused = threading.Event()
     hashed = []
 
@@ -32,6 +32,6 @@ def test_a_flood_of_hashes_leaves_two_threads_and_the_next_is_refused_at_once(th
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 4, 6, 8, 16, 64])
 def test_the_places_are_fewer_than_the_threads(threads: int) -> None:
-    passwords = Passwords.for_threads(threads)
+    passwords = Passwords.for_process(threads=threads, processes=2)
 
     assert passwords.places <= max(1, threads - 1 if threads < 3 else threads - 2)
