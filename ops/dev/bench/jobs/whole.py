@@ -55,13 +55,13 @@ def journey(testbed: Testbed, results: Path) -> None:
 
 def waits(testbed: Testbed, results: Path) -> None:
     """Start the API, and measure its requests while many clients wait for jobs."""
-    port = str(free_port())
-    (command, _), *_ = _PROCESSES
-    api = testbed.spawn(*command, environment={"APP_PORT": port})
+    (command, health), *_ = _PROCESSES
+    ports = {setting: str(free_port()) for setting in ("APP_PORT", health)}
+    api = testbed.spawn(*command, environment=ports)
     try:
-        if not wait_until(lambda: _is_ready(api, port), seconds=_READY_SECONDS):
+        if not wait_until(lambda: _is_ready(api, ports[health]), seconds=_READY_SECONDS):
             raise BenchError(f"the API was not ready within {_READY_SECONDS:.0f} seconds")
-        _measure(testbed, "waits", results, APP_PORT=port)
+        _measure(testbed, "waits", results, APP_PORT=ports["APP_PORT"])
     finally:
         stop(api, seconds=_STOP_SECONDS)
 
