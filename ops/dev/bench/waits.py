@@ -127,6 +127,7 @@ def _wait_for_all(port: int, token: str, jobs: list[UUID], stop: Event, counted:
             with counted.get_lock():
                 counted.value += 1
             if time.monotonic() - began < 1:
+                connection.close()  # Longer than the API keeps an idle one.
                 stop.wait(retry_after)
 
     threads = [threading.Thread(target=client, args=(job_id,), daemon=True) for job_id in jobs]
