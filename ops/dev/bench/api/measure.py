@@ -4,6 +4,7 @@ Both run all the time on the same machine as wrk and PostgreSQL; the one that is
 of each measurement, which open connections, are not counted.
 """
 
+import os
 from collections import defaultdict
 from importlib.metadata import version
 
@@ -31,6 +32,7 @@ Found = dict[str, dict[str, list[float]]]
 def run(plan: Plan) -> Outcome:
     """Measure both applications."""
     packages.ensure_more(Console(stderr=True), packages.LOAD_GENERATOR)
+    load_before = short(os.getloadavg()[0])
     sites: list[Site] = [MoneyFlow(plan.testbed), FastApi(plan.testbed)]
     found: Found = defaultdict(lambda: defaultdict(list))
     try:
@@ -50,6 +52,7 @@ def run(plan: Plan) -> Outcome:
         conditions={
             "seconds_each": _seconds(plan),
             "people": PEOPLE,
+            "load_average_before": load_before,
             "threads_of_money_flow": ApiSettings.model_fields["api_threads"].default,
             "relay": "not running: events stay in the outbox",
             "argon2id": "19 MiB, 2 passes, 1 lane for both",
