@@ -47,20 +47,24 @@ class Nginx(Server):
 
     def prepare(self) -> None:
         """Make the certificate where none is, and write the configuration."""
-        try:
-            ensure_certificate(self.folder / "certificates")
-        except ConfigurationError as error:
-            raise StackError(str(error)) from error
+        self._renew_certificate()
         write_private(self._configured, self._configuration())
 
     def start(self) -> None:
-        """Start it; where it runs with another configuration, reload that without a cut connection."""
-        if self.identity() and self._configuration() != self._configured.read_text(encoding="utf-8"):
-            self.prepare()
-            identity = self.identity()
-            if identity:
+        """Start it; where it runs with another configuration or certificate, reload them without a cut connection."""
+        identity = self.identity()
+        if identity:
+            is_renewed = self._renew_certificate()
+            if is_renewed or self._configuration() != self._configured.read_text(encoding="utf-8"):
+                self.prepare()
                 identity.signal(signal.SIGHUP)
         super().start()
+
+    def _renew_certificate(self) -> bool:
+        try:
+            return ensure_certificate(self.folder / "certificates")
+        except ConfigurationError as error:
+            raise StackError(str(error)) from error
 
     def is_ready(self) -> bool:
         """Return whether it answers."""
