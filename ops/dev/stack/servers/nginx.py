@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from dotenv import dotenv_values
+
 from moneyflow.platform.errors import ConfigurationError
 from ops.certificates import ensure_certificate
 from ops.dev.stack.contract import StackError
@@ -36,8 +38,11 @@ class Nginx(Server):
     #: https, and http, which leads to https.
     ports: ClassVar[tuple[str, ...]] = ("", "http")
 
-    def __init__(self, state: State, bounds: ClientBounds | None = None) -> None:
+    def __init__(
+        self, state: State, bounds: ClientBounds | None = None, *, cors_origins: Sequence[str] | None = None
+    ) -> None:
         super().__init__(state)
+        self._cors_origins = cors_origins
         self._bounds = bounds or ClientBounds()
 
     def command(self) -> Sequence[str]:
@@ -80,6 +85,13 @@ class Nginx(Server):
             "TRUSTED_PROXIES": "127.0.0.1/32",
         }
 
+    def _frontends(self) -> Sequence[str]:
+        """Return the origins of the frontends: those given, or those of the developer's `.env`, as the API has them."""
+        if self._cors_origins is not None:
+            return self._cors_origins
+        given = dotenv_values(CHECKOUT / ".env").get("CORS_ORIGINS") or ""
+        return [part.strip() for part in given.split(",") if part.strip()]
+
     @property
     def _configured(self) -> Path:
         return self.folder / "nginx.conf"
@@ -101,6 +113,7 @@ class Nginx(Server):
             "REPLICAS": f"127.0.0.1:{self.state.value('ports', 'api')}",
             "STORAGE": str(CHECKOUT / "storage" / "app"),
             "APP_URL": self.settings()["APP_URL"],
+            "CORS": " ".join(f'"{origin}" "{origin}";' for origin in sorted(set(self._frontends()))),
             "REQUESTS": str(self._bounds.requests_per_second),
             "BURST": str(self._bounds.burst),
             "CONNECTIONS": str(self._bounds.connections),
