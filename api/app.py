@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, cast
 
 import falcon
@@ -10,7 +11,7 @@ import falcon
 from api.access import Access
 from api.compression import Compression
 from api.descriptions import description_of
-from api.guards import Guards, SessionCookie, audience_of
+from api.guards import Guards, audience_of
 from api.headers import Cors, default_headers
 from api.limits import ClientLimits
 from api.openapi import Operation
@@ -28,6 +29,7 @@ from api.resources.password_resets import PasswordResetConfirmation, PasswordRes
 from api.resources.schemas import Schema, Schemas
 from api.resources.sessions import OwnSession, OwnSessions
 from api.resources.users import Activation, ActivationResend, Users
+from api.session_cookie import SessionCookie
 from moneyflow.accounts.email_changes import EmailChanges
 from moneyflow.accounts.password_changes import PasswordChanges
 from moneyflow.accounts.passwords import Passwords
@@ -61,12 +63,16 @@ class Services:
     multiprocess_directory: str | None = None
     #: The exact origins whose scripts may call the API; none: no CORS.
     cors_origins: Sequence[str] = ()
+    #: Whether a frontend on http://localhost gets a plain cookie (`BUILD_ENV=dev`).
+    is_dev: bool = False
+    #: The networks of the proxies that may say who the client is, and how its request came.
+    trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
 
 
 def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response]:
     """Return the WSGI application."""
     is_https = services.accounts.app_url.startswith("https:")
-    cookie = SessionCookie(is_https=is_https)
+    cookie = SessionCookie(is_dev=services.is_dev, is_https=is_https, trusted_proxies=services.trusted_proxies)
     # Answers pass through them from the last to the first.
     cors = [Cors(services.cors_origins)] if services.cors_origins else []
     guards = Guards(services.sessions, cookie=cookie)
@@ -142,6 +148,8 @@ def wire(settings: ApiSettings, database: Database, multiprocess_directory: str 
         waits=JobWaits(database, places=settings.api_threads // 4),
         multiprocess_directory=multiprocess_directory,
         cors_origins=settings.cors_origins,
+        is_dev=settings.build_env == "dev",
+        trusted_proxies=settings.trusted_proxies,
     )
 
 

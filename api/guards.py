@@ -17,6 +17,7 @@ from uuid import UUID
 
 import falcon
 
+from api.session_cookie import SessionCookie
 from moneyflow.accounts.sessions import Sessions, UserSession
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ForbiddenError, UnauthenticatedError
@@ -99,7 +100,7 @@ def audience_of(resource: object, method: str) -> Audience | None:
 class Guards:
     """Falcon middleware: finds the caller's session and refuses callers that the responder does not serve."""
 
-    def __init__(self, sessions: Sessions, *, cookie: "SessionCookie") -> None:
+    def __init__(self, sessions: Sessions, *, cookie: SessionCookie) -> None:
         self._sessions = sessions
         self._cookie = cookie
 
@@ -144,30 +145,3 @@ class Guards:
         if not header.lower().startswith(_BEARER):
             raise UnauthenticatedError("the header Authorization has the form: Bearer TOKEN")
         return header[len(_BEARER) :].strip(), False
-
-
-@dataclass(frozen=True)
-class SessionCookie:
-    """The session's cookie: for this host alone, out of reach of scripts, and over https where the application is."""
-
-    is_https: bool
-
-    @property
-    def name(self) -> str:
-        """Return the cookie's name. SECURITY: browsers take `__Host-` only with Secure, without Domain, for `/`."""
-        return "__Host-session" if self.is_https else "session"
-
-    def read(self, request: falcon.Request) -> str | None:
-        """Return the token that the browser sent, or None."""
-        values = request.get_cookie_values(self.name)
-        return values[0] if values else None
-
-    def set(self, response: falcon.Response, token: str, *, seconds: int) -> None:
-        """Give the browser the token."""
-        response.set_cookie(
-            self.name, token, max_age=seconds, path="/", secure=self.is_https, http_only=True, same_site="Lax"
-        )
-
-    def remove(self, response: falcon.Response) -> None:
-        """Have the browser drop the token."""
-        response.set_cookie(self.name, "", max_age=0, path="/", secure=self.is_https, http_only=True, same_site="Lax")

@@ -4,10 +4,11 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 import falcon
 
+from api.proxies import is_in
 from moneyflow.platform.http.rate_limits import RateLimit, RateLimits, network_of
 
 _MINUTE, _HOUR = 60, 3600
@@ -75,13 +76,6 @@ class ClientLimits:
         """Return the client's address: the last one in `X-Forwarded-For` that is no trusted proxy's."""
         peer = request.remote_addr
         forwarded = [part.strip() for part in (request.get_header("X-Forwarded-For") or "").split(",") if part.strip()]
-        while forwarded and self._is_trusted(peer):
+        while forwarded and is_in(peer, self._trusted):
             peer = forwarded.pop()
         return peer
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)

@@ -54,7 +54,7 @@ _SECURITY = {
         "type": "apiKey",
         "in": "cookie",
         "name": "__Host-session",
-        "description": "The cookie of a session; over plain http, as in development, it is named `session`.",
+        "description": "The cookie of a session; in development, over http to this machine, it is named `session`.",
     },
     "csrf": {
         "type": "apiKey",

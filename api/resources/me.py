@@ -11,9 +11,10 @@ from typing_extensions import TypedDict
 from api.answers import send
 from api.bodies import Body, parse, read_body
 from api.descriptions import describes
-from api.guards import SessionCookie, caller_of, signed_in
+from api.guards import caller_of, signed_in
 from api.requests import require_match
 from api.resources.users import Name, NewPassword
+from api.session_cookie import SessionCookie
 from moneyflow.accounts import users
 from moneyflow.accounts.password_changes import PasswordChanges
 from moneyflow.accounts.sessions import Sessions
@@ -91,7 +92,7 @@ class Me:
         """Delete the account and its personal data, and end its sessions: 204."""
         with self._database.transaction() as session:
             users.delete(session, self._sessions, caller_of(request).user_id)
-        self._cookie.remove(response)
+        self._cookie.remove(request, response)
         send(request, response, _DONE)
 
 
@@ -109,7 +110,7 @@ class OwnPassword:
         body = parse(read_body(request), PasswordChange)
         current, new = body.current_password.get_secret_value(), body.password.get_secret_value()
         self._changes.change(caller_of(request).user_id, current=current, new=new)
-        self._cookie.remove(response)
+        self._cookie.remove(request, response)
         send(request, response, _DONE)
 
 

@@ -11,9 +11,10 @@ from typing_extensions import TypedDict
 from api.answers import send
 from api.bodies import Body, parse, read_body
 from api.descriptions import describes
-from api.guards import SessionCookie, caller_of, public, signed_in
+from api.guards import caller_of, public, signed_in
 from api.limits import SIGN_INS, ClientLimits
 from api.paths import id_of
+from api.session_cookie import SessionCookie
 from moneyflow.accounts.sessions import ABSOLUTE_SECONDS, Sessions, UserSession
 from moneyflow.accounts.sign_in import SignIn
 from moneyflow.platform.clock import from_timestamp
@@ -93,7 +94,7 @@ class OwnSessions:
         if body.transport == "bearer":
             shown = NewSessionView(**shown, token=token)
         else:
-            self._cookie.set(response, token, seconds=ABSOLUTE_SECONDS)
+            self._cookie.set(request, response, token, seconds=ABSOLUTE_SECONDS)
         send(request, response, json_answer(shown, status=201))
 
     @signed_in
@@ -126,7 +127,7 @@ class OwnSession:
         if not self._sign_in.sign_out(caller.user_id, ended):
             raise NotFoundError(f"there is no session {ended}")
         if ended == current and caller.by_cookie:
-            self._cookie.remove(response)
+            self._cookie.remove(request, response)
         send(request, response, _SIGNED_OUT)
 
 

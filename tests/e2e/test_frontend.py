@@ -33,7 +33,7 @@ def frontend(platform: AllSettings, processes: Processes, tmp_path: Path) -> Ite
     with ExitStack() as stack:
         page = stack.enter_context(served_page())
         url = f"http://localhost:{page.server_port}"
-        page.api_url = f"http://localhost:{processes.api(CORS_ORIGINS=url, APP_URL=url).port}"
+        page.api_url = f"http://localhost:{processes.api(CORS_ORIGINS=url).port}"
         processes.relay(wait_ready=False)
         processes.worker(APP_URL=url)
         window = stack.enter_context(browser(tmp_path / "browser"))
