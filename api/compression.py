@@ -29,8 +29,10 @@ class Compression:
     def process_response(
         self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
     ) -> None:
-        """Compress the answer, if it is one to compress."""
-        body = response.data
+        """Compress the answer, if it is one to compress; name the form that the client has where it has it already."""
+        body, etag = response.data, response.get_header("ETag")
+        if response.status == falcon.HTTP_304 and etag:
+            _name_form(request, response, etag)
         if body is None or not _is_compressible(request, response, len(body)):
             return
         response.append_header("Vary", "Accept-Encoding")
@@ -39,10 +41,21 @@ class Compression:
         is_public = (response.get_header("Cache-Control") or "").startswith("public")
         response.data = _compressed_once(body) if is_public else _compressed(body)
         response.set_header("Content-Encoding", "gzip")
-        etag = response.get_header("ETag")
         if etag:
             # Another form of the same state has another tag; those of a request are read without the ending.
-            response.set_header("ETag", f'{etag[:-1]}-gzip"')
+            response.set_header("ETag", _compressed_tag(etag))
+
+
+def _compressed_tag(etag: str) -> str:
+    return f'{etag[:-1]}-gzip"'
+
+
+def _name_form(request: falcon.Request, response: falcon.Response, etag: str) -> None:
+    """Name the form that the client has in a 304: a cache updates what it keeps under that tag."""
+    response.append_header("Vary", "Accept-Encoding")
+    known = request.get_header("If-None-Match") or ""
+    if _compressed_tag(etag) in known and etag not in known:
+        response.set_header("ETag", _compressed_tag(etag))
 
 
 def _compressed(body: bytes) -> bytes:

@@ -278,6 +278,18 @@ def test_a_read_by_the_tag_of_either_form_is_answered_with_304(me: Client) -> No
     assert me.simulate_get("/v1/users/me", headers={"If-None-Match": '"other"'}).status_code == 200
 
 
+def test_a_304_has_the_tag_of_the_form_that_the_client_has(me: Client) -> None:
+    plain = me.simulate_get("/v1/users/me").headers["etag"]
+    packed = me.simulate_get("/v1/users/me", headers={"Accept-Encoding": "gzip"}).headers["etag"]
+    sent_and_answered = {plain: plain, packed: packed, f"W/{packed}": packed, f"{plain}, {packed}": plain, "*": plain}
+
+    for sent, answered in sent_and_answered.items():
+        known = me.simulate_get("/v1/users/me", headers={"If-None-Match": sent, "Accept-Encoding": "gzip"})
+
+        assert (known.status_code, known.headers["etag"]) == (304, answered), sent
+        assert known.headers["vary"] == "Accept-Encoding"
+
+
 def test_a_change_by_the_tag_of_a_compressed_answer_is_done(me: Client) -> None:
     packed = me.simulate_get("/v1/users/me", headers={"Accept-Encoding": "gzip"}).headers["etag"]
 
