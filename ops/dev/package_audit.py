@@ -8,8 +8,9 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ops.dev.stack.home import CHECKOUT
@@ -19,27 +20,33 @@ _KEPT = CHECKOUT / ".venv" / ".audited"
 _SECONDS = 120
 _COMMAND = (
     "-m", "pip_audit", "--requirement", str(_LOCK), "--require-hashes", "--disable-pip", "--progress-spinner", "off",
-    "--format", "json",
+    "--format", "json", "--timeout", "5",
 )  # fmt: skip
 
 
 def main() -> int:
     """Print one line, or one for each vulnerable package; return 1 when there is any."""
+    return report(_KEPT, _dependencies)
+
+
+def report(file: Path, audit: Callable[[], Sequence[Mapping[str, Any]]]) -> int:
+    """Print the answer that is kept for today, or a new one; return the exit code. A skipped check is not kept."""
     today = f"{datetime.now(UTC):%Y-%m-%d} {hashlib.sha256(_LOCK.read_bytes()).hexdigest()}\n"
-    kept = _KEPT.read_text(encoding="utf-8") if _KEPT.exists() else ""
+    kept = file.read_text(encoding="utf-8") if file.exists() else ""
     if kept.startswith(today):
         print(kept.removeprefix(today))
         return 0
-    code, line = verdict(_dependencies())
+    dependencies = audit()
+    code, line = verdict(dependencies)
     print(line)
-    if code == 0:
-        _KEPT.write_text(today + line, encoding="utf-8")
+    if code == 0 and _audited(dependencies):
+        file.write_text(today + line, encoding="utf-8")
     return code
 
 
 def verdict(dependencies: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
     """Return the exit code and what to print about the packages that pip-audit lists; an empty list is no answer."""
-    audited = [one for one in dependencies if "vulns" in one]
+    audited = _audited(dependencies)
     found = [
         f"{one['name']} {one['version']}: {bug['id']}; fixed in {', '.join(bug['fix_versions']) or 'no version yet'}"
         for one in audited
@@ -53,6 +60,10 @@ def verdict(dependencies: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
     unknown = len(dependencies) - len(audited)
     more = f"; {unknown} unknown" if unknown else ""
     return 0, f"package audit: {len(audited)} packages, no known vulnerability{more}"
+
+
+def _audited(dependencies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [one for one in dependencies if "vulns" in one]
 
 
 def _dependencies() -> list[Mapping[str, Any]]:

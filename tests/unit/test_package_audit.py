@@ -1,8 +1,11 @@
 """The audit of packages: a vulnerable one fails the check, and a database that cannot be reached is named."""
 
+from pathlib import Path
 from typing import Any
 
-from ops.dev.package_audit import verdict
+import pytest
+
+from ops.dev.package_audit import report, verdict
 
 _GOOD: dict[str, Any] = {"name": "falcon", "version": "4.4.0", "vulns": []}
 _BAD: dict[str, Any] = {
@@ -30,3 +33,17 @@ def test_a_database_that_cannot_be_reached_skips_the_check_and_is_said() -> None
     for dependencies in ([], [_UNKNOWN]):
         code, text = verdict(dependencies)
         assert (code, "skipped" in text) == (0, True)
+
+
+def test_an_answer_is_kept_for_the_day_and_a_skipped_check_is_made_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers: list[list[dict[str, Any]]] = [[], [_GOOD], [_BAD]]
+
+    codes = [report(tmp_path / "kept", lambda: answers.pop(0)) for _ in range(3)]
+
+    assert codes == [0, 0, 0]
+    assert answers == [[_BAD]], "the third time the answer of the second is kept"
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert "skipped" in first
+    assert second == third == "package audit: 1 packages, no known vulnerability"
