@@ -114,14 +114,17 @@ def driven_apart(host: str, port: int, authority: str, *, count: int, kinds: tup
     """Drive so many clients over TLS during the block, in a process of their own: they share no interpreter."""
     context = multiprocessing.get_context("spawn")
     ready, ended = context.Event(), context.Event()
-    process = context.Process(target=_drive_apart, args=(host, port, authority, count, kinds, ready, ended))
+    arguments = (host, port, authority, count, kinds, ready, ended)
+    process = context.Process(target=_drive_apart, args=arguments, daemon=True)
     process.start()
     try:
-        assert ready.wait(120)
+        assert ready.wait(120), "the clients are connected"
         yield
     finally:
         ended.set()
         process.join(60)
+        process.kill()
+        process.join()
 
 
 def _drive_apart(
