@@ -28,7 +28,7 @@ class _Replicas:
     def running(self) -> Iterator[None]:
         with ExitStack() as stack:
             for _ in range(2):
-                server = stack.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._take))
+                server = stack.enter_context(socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler()))
                 self.ports.append(server.server_address[1])
                 thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
                 thread.start()
@@ -36,9 +36,14 @@ class _Replicas:
                 stack.callback(server.shutdown)
             yield
 
-    def _take(self, connection: object, _client: object, _server: object) -> None:
-        head = connection.recv(65536)  # type: ignore[attr-defined]
-        self.taken.append(head.partition(b" HTTP/")[0].decode())
+    def _handler(self) -> type[socketserver.BaseRequestHandler]:
+        taken = self.taken
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                taken.append(self.request.recv(65536).partition(b" HTTP/")[0].decode())
+
+        return Handler
 
 
 @pytest.fixture(scope="module")
