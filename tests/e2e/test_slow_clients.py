@@ -7,8 +7,10 @@ import socket
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import httpx
+import psutil
 import pytest
 
 from moneyflow.platform.database import Database
@@ -85,6 +87,23 @@ def test_with_no_room_the_longest_idle_connection_is_closed_for_the_next(
     assert idle[0].recv(1) == b""
     for one in idle:
         one.close()
+
+
+def test_a_kept_connection_does_not_keep_the_memory_of_its_last_request(api: Process) -> None:
+    assert api.popen is not None
+    processes = psutil.Process(api.popen.pid).children()
+    before = sum(process.memory_info().rss for process in processes)
+    body = b" " * 900_000
+    head = b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+
+    with ExitStack() as stack:
+        for _ in range(120):
+            kept = stack.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=30))
+            kept.sendall(head + body)
+            assert kept.recv(65536).startswith(b"HTTP/1.1 405 ")
+        grown = sum(process.memory_info().rss for process in processes) - before
+
+    assert grown < 120 * len(body) / 2
 
 
 def test_pipelined_requests_are_answered_in_their_order(api: Process) -> None:
