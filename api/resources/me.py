@@ -81,7 +81,7 @@ class Me:
         body = parse(read_body(request), ProfileChange)
         with self._database.transaction() as session:
             current = users.lock_profile(session, caller_of(request).user_id)
-            require_match(request, version_etag(current.version))
+            require_match(request, version_etag(current.id, current.version))
             changed = users.rename(session, current, name=body.name)
         send(request, response, profile_answer(changed))
 
@@ -125,4 +125,4 @@ def profile_answer(profile: Profile) -> Answer:
         "activated_at": profile.activated_at,
     }
     headers = {"Cache-Control": "private, no-cache"}  # A client may keep it, and asks by its ETag each time.
-    return json_answer(shown, headers=headers, etag=version_etag(profile.version))
+    return json_answer(shown, headers=headers, etag=version_etag(profile.id, profile.version))
