@@ -48,14 +48,18 @@ class Activation:
 def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> UUID:
     """Create an account that is not activated yet, and return the id of the job that mails its owner.
 
-    For an address that has an active account nothing changes; its owner gets a mail that says so, once a day. SECURITY:
-    the caller gets the same answer in both cases, after the same work.
+    For an address that has an active account nothing changes; its owner gets a mail that says so, once a day. An invited
+    person's account stays too, and the invitation is mailed again. SECURITY: the caller gets the same answer in all
+    cases, after the same work.
 
     Raises:
         InvalidInputError: the address or the name is not valid.
     """
-    account = make_account(session, email=email, name=name, password_hash=password_hash)
-    mail = ACTIVATION if account.is_new else ALREADY_REGISTERED
+    account = make_account(session, email=email, name=name, password_hash=password_hash, replaces_invited=False)
+    if account.is_new:
+        mail = ACTIVATION
+    else:
+        mail = INVITATION if account.is_invited else ALREADY_REGISTERED
     return enqueue(session, SendEmail(template=mail.name, user_id=account.user_id))
 
 
