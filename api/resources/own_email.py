@@ -37,6 +37,8 @@ class OwnEmail:
         self._limits.check_network(request, response, LINKS)
         body = parse(read_body(request), EmailChange)
         caller = caller_of(request)
+        # SECURITY: guesses of the current password count together with those at the change of the password.
+        self._limits.check_address(SIGN_INS, str(caller.user_id))
         for limited in (str(caller.user_id), body.email):
             self._limits.check_address(LINKS, limited)
         job_id = self._changes.request(

@@ -264,6 +264,24 @@ def test_a_sign_up_flood_is_limited_by_network_and_by_address(
     assert [answer.status_code for answer in mailbox] == [202] * 5 + [429]
 
 
+def test_guesses_of_the_current_password_are_limited_wherever_it_is_asked_for(
+    settings: AllSettings, database: Database, ada: Api
+) -> None:
+    strict = settings.model_copy(update={"api_limits_factor": 1.0})
+    client = falcon.testing.TestClient(create_app(services(strict, database)))
+    limited = Api(client, database, settings, ada.headers)
+    guess = {"current_password": "a wrong guess", "password": "a better horse battery"}
+    elsewhere = {"current_password": _PASSWORD, "email": "ada.king@mail.example"}
+
+    guesses = [limited.call("PUT", "/v1/users/me/password", guess) for _ in range(11)]
+    right = limited.call("PUT", "/v1/users/me/email", elsewhere)
+
+    assert [answer.status_code for answer in guesses] == [422] * 10 + [429]
+    assert int(guesses[-1].headers["Retry-After"]) > 0
+    assert right.status_code == 429
+    assert ada.call("GET", "/v1/users/me").status_code == 200
+
+
 def test_who_is_no_trusted_proxy_cannot_say_who_the_client_is(
     settings: AllSettings, database: Database, servers: RealServers
 ) -> None:
