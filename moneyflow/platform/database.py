@@ -132,7 +132,7 @@ class Session:
         """Run the block's statements, and roll them back at its end unless it calls `keep()`; they may be nested."""
         callbacks, savepoint = len(self._after_commit), Savepoint()
         self._savepoints += 1
-        # A savepoint stays after the rollback to it. Of one name, it would take the place of the outer one from then on.
+        # A savepoint stays after the rollback to it: with one name for all, it would hide the outer one from then on.
         name = f"part_{self._savepoints}"
         try:
             self.execute(f"savepoint {name}")
