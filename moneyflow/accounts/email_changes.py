@@ -95,4 +95,5 @@ class EmailChanges:
         # A link to the password that waits in the old mailbox must not open the account.
         tokens.end_all(session, user_id)
         job_id = enqueue(session, SendEmail(template=EMAIL_CHANGED.name, user_id=user_id))
-        session.execute(_QUERIES["confirm"], {"id": change_id, "old_email": before.email, "job_id": job_id})
+        confirmed = {"id": change_id, "user_id": user_id, "old_email": before.email, "job_id": job_id}
+        session.execute(_QUERIES["confirm"], confirmed)

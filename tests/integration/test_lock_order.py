@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
 
 import pytest
 
+from moneyflow.accounts import mails
+from moneyflow.accounts.mails import ComposedMail
 from moneyflow.mails import ACTIVATION, PASSWORD_RESET
 from moneyflow.platform.database import Database
 from moneyflow.platform.events.emit import next_sequence
+from moneyflow.platform.ids import new_id
 from moneyflow.settings import AllSettings
 from tests.support.api import EMAIL, PASSWORD, Api, served
 from tests.support.servers import RealServers
@@ -83,3 +87,23 @@ def test_another_change_of_the_address_during_the_deletion_of_its_account_finds_
         asked = asking.result(30)
 
     assert asked.status_code == 404
+
+
+def test_a_link_that_is_mailed_during_a_change_of_the_address_goes_to_the_new_one(api: Api) -> None:
+    api.signed_up()
+
+    with ThreadPoolExecutor(1) as pool, api.database.transaction() as session:
+        row = session.fetch_one("update users set email = 'ada.king@mail.example' returning id")
+        assert row is not None
+        composing = pool.submit(_reset_mail, api, row["id"])
+        eventually(lambda: _waits_for_a_lock(api.database), what="the mail waits for the change")
+        session.commit()
+        composed = composing.result(30)
+
+    assert composed is not None
+    assert composed.to.address == "ada.king@mail.example"
+
+
+def _reset_mail(api: Api, user_id: UUID) -> ComposedMail | None:
+    with api.database.transaction() as session:
+        return mails.compose(session, api.settings, PASSWORD_RESET, user_id=user_id, job_id=new_id())
