@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NotRequired
 from uuid import UUID
 
 import falcon
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from typing_extensions import TypedDict
 
 from api.answers import send
@@ -16,6 +16,7 @@ from api.limits import SIGN_INS, ClientLimits
 from api.paths import id_of
 from moneyflow.accounts.sessions import ABSOLUTE_SECONDS, Sessions, UserSession
 from moneyflow.accounts.sign_in import SignIn
+from moneyflow.gateways.mail.addresses import stored_form
 from moneyflow.platform.clock import from_timestamp
 from moneyflow.platform.errors import BusyError, NotFoundError, UnauthenticatedError
 from moneyflow.platform.http.answers import Answer, json_answer
@@ -28,7 +29,9 @@ _SIGNED_OUT = Answer(status=204)
 class Credentials(Body):
     """The body of a sign-in."""
 
-    email: Annotated[str, Field(min_length=1, max_length=254, examples=["ada@mail.example"])]
+    email: Annotated[
+        str, Field(min_length=1, max_length=254, examples=["ada@mail.example"]), AfterValidator(stored_form)
+    ]
     password: Annotated[SecretStr, Field(min_length=1, max_length=256, examples=["correct horse battery"])]
     transport: Literal["cookie", "bearer"] = "cookie"
 

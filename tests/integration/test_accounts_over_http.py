@@ -7,6 +7,7 @@ import falcon.testing
 import pytest
 
 from api.app import create_app
+from moneyflow.accounts import administrators
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
 from moneyflow.mails import ACTIVATION, PASSWORD_RESET
@@ -60,6 +61,17 @@ def test_a_browser_signs_in_by_a_cookie_that_scripts_cannot_read(api: Api, ada: 
     browser = Api(api.client, api.database, api.settings, {"Cookie": f"__Host-session={cookie.value}"})
     assert browser.call("GET", "/v1/users/me").status_code == 200
     assert ada.call("GET", "/v1/users/me").status_code == 200
+
+
+@pytest.mark.parametrize("other", ["mu\u0308ller@bücher.example", "MÜLLER@xn--bcher-kva.example"])
+def test_an_address_is_known_in_each_form_of_its_letters(api: Api, other: str) -> None:
+    api.signed_up("müller@bücher.example")
+
+    with api.database.transaction() as session:
+        promotion = administrators.promote(session, email=other)
+
+    assert promotion is not None
+    assert api.signed_in(other).call("GET", "/v1/users/me").json["role"] == "administrator"
 
 
 def test_a_change_by_cookie_needs_the_header_that_no_other_site_can_send(api: Api, ada: Api) -> None:
