@@ -110,6 +110,24 @@ def test_a_refused_sign_in_says_the_same_in_every_case_and_leaves_an_event(
     assert ada.call("GET", "/v1/users/me").status_code == 200
 
 
+@pytest.mark.parametrize("transport", ["cookie", "bearer"])
+def test_a_sign_in_ends_the_session_that_its_request_carries(api: Api, ada: Api, transport: str) -> None:
+    phone, browser = api.signed_in(), ada
+    if transport == "cookie":
+        signed_in = api.call("POST", "/v1/sessions", {"email": _EMAIL, "password": _PASSWORD})
+        cookie = signed_in.cookies["__Host-session"].value
+        browser = Api(api.client, api.database, api.settings, {"Cookie": f"__Host-session={cookie}"})
+
+    refused = browser.call("POST", "/v1/sessions", {"email": _EMAIL, "password": "wrong horse battery"})
+    kept = browser.call("GET", "/v1/users/me")
+    again = browser.signed_in()
+
+    assert (refused.status_code, kept.status_code) == (401, 200)
+    assert browser.call("GET", "/v1/users/me").status_code == 401
+    assert [user.call("GET", "/v1/users/me").status_code for user in (again, phone)] == [200, 200]
+    assert [event for event, _ in api.events()[-2:]] == ["auth.sign_in", "auth.sign_out"]
+
+
 def test_a_user_lists_and_ends_own_sessions(api: Api, ada: Api) -> None:
     phone = api.signed_in()
 
