@@ -1,5 +1,6 @@
 """Accounts over HTTP: sign in and out, profile, password, reset, deletion, and who may do what."""
 
+import re
 from ipaddress import ip_network
 from uuid import UUID
 
@@ -139,6 +140,35 @@ def test_a_user_lists_and_ends_own_sessions(api: Api, ada: Api) -> None:
     assert ada.call("DELETE", f"/v1/sessions/{other}").status_code == 404
     assert phone.call("GET", "/v1/users/me").status_code == 401
     assert [event for event, _ in api.events()[-1:]] == ["auth.sign_out"]
+
+
+def test_a_sign_out_while_postgres_is_down_ends_no_session_and_can_be_repeated(
+    settings: AllSettings, database: Database, ada: Api
+) -> None:
+    gone = settings.model_copy(update={"postgres_port": free_port()})
+    down = Database(gone.conninfo("app", application_name="test"), size=1, timeout_seconds=0.2)
+    down.open()
+    api = Api(falcon.testing.TestClient(create_app(services(settings, down))), database, settings, ada.headers)
+
+    refused = api.call("DELETE", "/v1/sessions/current")
+    down.close()
+    repeated = ada.call("DELETE", "/v1/sessions/current")
+
+    assert (refused.status_code, repeated.status_code) == (503, 204)
+    assert ada.call("GET", "/v1/users/me").status_code == 401
+    assert [event for event, _ in ada.events()].count("auth.sign_out") == 1
+
+
+def test_sign_ins_with_unknown_addresses_share_a_bounded_number_of_sequences(api: Api) -> None:
+    for number in range(3):
+        for _ in range(2):
+            body = {"email": f"unknown{number}@mail.example", "password": _PASSWORD}
+            assert api.call("POST", "/v1/sessions", body).status_code == 401
+
+    with api.database.transaction() as session:
+        rows = session.fetch_all("select key, sequence from event_sequences where key like 'auth:%'")
+    assert all(re.fullmatch("auth:unknown:[0-9a-f]{3}", row["key"]) for row in rows)
+    assert sum(row["sequence"] for row in rows) == 6
 
 
 def test_a_session_of_another_user_is_answered_like_a_missing_one(api: Api, ada: Api) -> None:
