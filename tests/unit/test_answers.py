@@ -7,6 +7,7 @@ from uuid import UUID
 import falcon
 import falcon.testing
 import orjson
+import psycopg
 import pytest
 
 from api.access import Access
@@ -98,6 +99,9 @@ def test_an_update_is_taken_only_of_the_state_that_the_client_has_read(header: s
         (PreconditionRequiredError("x"), 428),
         (BusyError("x", retry_after_seconds=9), 503),
         (UnavailableError("secret address"), 503),
+        (psycopg.errors.DeadlockDetected("secret address"), 503),
+        (psycopg.errors.LockNotAvailable("secret address"), 503),
+        (psycopg.errors.UniqueViolation("secret address"), 500),
         (FenceLostError("secret address"), 500),
         (MoneyFlowError("secret address"), 500),
         (ZeroDivisionError("secret address"), 500),
