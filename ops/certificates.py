@@ -1,8 +1,8 @@
 """`python -m ops.certificates FOLDER`: a certificate of the front door for development, where there is no real one.
 
 The folder then has `server.pem` and `server.key`, which nginx uses, and `ca.pem`, the authority that clients are given.
-The key of the authority is deleted as soon as it has signed, so that no other certificate can be made with it. A real
-certificate, one without `ca.pem` in its folder, is never touched.
+The key of the authority is deleted as soon as it has signed, so that no other certificate can be made with it. Only a
+certificate that such an authority has signed is ever replaced: a real one, its key and its `ca.pem` are never touched.
 """
 
 import subprocess
@@ -13,6 +13,7 @@ from pathlib import Path
 from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.telemetry.start import run
 
+_AUTHORITY_NAME = "CN=Money Flow development"
 _DAYS = 365
 #: Seconds before its end in which a certificate is replaced.
 _RENEWED_SECONDS = 30 * 24 * 3600
@@ -28,20 +29,36 @@ authorityKeyIdentifier=keyid
 """
 
 
-def ensure_certificate(folder: Path) -> None:
-    """Make a certificate where none is, or where one of ours expires soon; safe to repeat.
+def ensure_certificate(folder: Path) -> bool:
+    """Make a certificate where none is, or where one of ours expires soon; return whether one was made.
 
     Raises:
-        ConfigurationError: openssl is missing, or failed.
+        ConfigurationError: openssl is missing, or failed; or a part of a certificate is there.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    certificate, authority = folder / "server.pem", folder / "ca.pem"
-    if certificate.exists() and (not authority.exists() or _lasts(certificate)):
-        return
+    certificate, key, authority = (folder / name for name in ("server.pem", "server.key", "ca.pem"))
+    if _is_there(certificate):
+        if not is_ours(certificate, authority) or _lasts(certificate):
+            return False
+    elif _is_there(key) or _is_there(authority):
+        raise ConfigurationError(
+            f"{folder} has no server.pem, and a server.key or a ca.pem, which are not overwritten; "
+            "add the certificate, or delete these files, and one for development is made"
+        )
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         made = _make(Path(scratch))
+        certificate.unlink(missing_ok=True)  # It never is next to a key that is not its own.
         for name in ("server.key", "ca.pem", "server.pem"):
             (made / name).replace(folder / name)
+    return True
+
+
+def is_ours(certificate: Path, authority: Path) -> bool:
+    """Return whether a certificate was signed by this authority, and the authority is one of this module's."""
+    issuer = _output("x509", "-noout", "-issuer", "-nameopt", "RFC2253", "-in", certificate)
+    # An expired certificate is still ours.
+    verified = _output("verify", "-no_check_time", "-CAfile", authority, "-no-CApath", "-no-CAstore", certificate)
+    return issuer == f"issuer={_AUTHORITY_NAME}" and verified == f"{certificate}: OK"
 
 
 def _make(folder: Path) -> Path:
@@ -50,7 +67,7 @@ def _make(folder: Path) -> Path:
     (folder / "extensions").write_text(_SERVER, encoding="ascii")
     _openssl(
         "req", "-x509", *key, "-keyout", folder / "ca.key", "-out", folder / "ca.pem", "-days", str(_DAYS),
-        "-subj", "/CN=Money Flow development", *extensions,
+        "-subj", f"/{_AUTHORITY_NAME}", *extensions,
     )  # fmt: skip
     _openssl("req", *key, "-keyout", folder / "server.key", "-out", folder / "server.csr", "-subj", "/CN=localhost")
     _openssl(
@@ -61,18 +78,31 @@ def _make(folder: Path) -> Path:
     return folder
 
 
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
 def _lasts(certificate: Path) -> bool:
-    command = ["openssl", "x509", "-noout", "-in", str(certificate), "-checkend", str(_RENEWED_SECONDS)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return _run("x509", "-noout", "-in", certificate, "-checkend", str(_RENEWED_SECONDS)).returncode == 0
 
 
-def _openssl(*arguments: str | Path) -> None:
+def _output(*arguments: str | Path) -> str | None:
+    """Return what openssl prints; None when it fails, such as for a file that is no certificate."""
+    done = _run(*arguments)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["openssl", *map(str, arguments)], capture_output=True, text=True, check=False, umask=0o077
         )
     except FileNotFoundError as error:
         raise ConfigurationError("openssl is missing, which makes the certificate; install it") from error
+
+
+def _openssl(*arguments: str | Path) -> None:
+    done = _run(*arguments)
     if done.returncode:
         raise ConfigurationError(f"openssl {arguments[0]} failed: {done.stderr.strip()}")
 
@@ -81,7 +111,7 @@ def main() -> int:
     """Make the certificate of the folder that is named."""
     folder = Path(sys.argv[1])
     ensure_certificate(folder)
-    if (folder / "ca.pem").exists():
+    if is_ours(folder / "server.pem", folder / "ca.pem"):
         print(f"{folder / 'server.pem'} is for development; put a real one there by TLS_FOLDER")
     return 0
 

@@ -62,8 +62,9 @@ class BufferedSocket:
 
     def recv(self, size: int) -> bytes:
         """Return the next bytes of the request; none at its end."""
-        piece, self._request = self._request[:size], self._request[size:]
-        return bytes(piece)
+        piece, rest = bytes(self._request[:size]), self._request[size:]
+        self._request = rest or memoryview(b"")  # An empty slice would still keep the whole request.
+        return piece
 
     def sendall(self, data: bytes) -> None:
         """Send what fits into the socket, and keep the rest.
@@ -160,6 +161,7 @@ class Connection(TConn):  # type: ignore[misc]
         self._is_new = False
         self._since = time.monotonic()
         self.deadline = self._since + self._terms.idle_seconds
+        self.sock.load(b"")
         rest, self.received = bytes(self.received), bytearray()
         return self._take(rest) if rest else False
 
@@ -182,6 +184,7 @@ class Connection(TConn):  # type: ignore[misc]
         Raises:
             OSError: the connection is broken.
         """
+        self._release()
         self.sock.raw.shutdown(socket.SHUT_WR)
         self.deadline = time.monotonic() + self._terms.closing_seconds
 
@@ -202,6 +205,14 @@ class Connection(TConn):  # type: ignore[misc]
             if self.sock.unsent:
                 self.sock.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.sock.raw.close()
+        self._release()
+
+    def _release(self) -> None:
+        """Free what is kept. The protocol refers back to its connection: the collector would find it much later."""
+        self.received = bytearray()
+        self.sock.unsent = bytearray()
+        self.sock.load(b"")
+        self._protocol = self.parser = None
 
     def _take(self, piece: bytes) -> Refusal | bool:
         self.received += piece

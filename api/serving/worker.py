@@ -31,8 +31,6 @@ _LOOK_SECONDS = 0.5
 _ACCEPTED_AT_ONCE = 64
 #: Seconds that a stopping process waits for a request that a client may be sending on a kept connection.
 _STOP_IDLE_SECONDS = 2.0
-#: Bytes of all requests and answers that are kept; a larger request than its share is refused above them.
-_MOST_HELD_BYTES = 64 * 1024 * 1024
 #: File descriptors for all but the clients: the database, Redis, logs, health.
 _OTHER_FILES = 256
 #: Seconds without an end of any request, while some wait for a thread, after which the process counts as stuck; longer
@@ -46,6 +44,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     """A process of the API: receives whole requests, answers them in threads, sends the answers."""
 
     terms: ClassVar[Terms] = Terms()
+    #: Bytes of all requests and answers that are kept. Above them a request larger than its share is refused, and a
+    #: connection ends that has not read such an answer.
+    most_held_bytes: ClassVar[int] = 64 * 1024 * 1024
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -54,9 +55,13 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._connections: set[Connection] = set()
         self._watched: dict[Connection, Callable[[Connection], None]] = {}
         self._idle: dict[Connection, None] = {}
+        # Bytes that each connection keeps, as counted last, and their sum.
+        self._held: dict[Connection, int] = {}
+        self._held_bytes = 0
         self._answering = 0
         #: Set by `api/server.py` once the application is loaded.
         self.health: HealthServer | None = None
+        #: `_answered`: the last end of a request, or the later begin of the waiting for a thread.
         self._looked = self._turned = self._answered = time.monotonic()
         self._stopped: float | None = None
 
@@ -166,6 +171,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _receive(self, connection: Connection) -> None:
         outcome = connection.receive()
+        self._count(connection)
         if outcome is False:
             if not connection.is_idle:
                 self._idle.pop(connection, None)
@@ -183,6 +189,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def _await_request(self, connection: Connection, *, is_whole: bool) -> None:
         if is_whole:
             self._answering += 1
+            if self._answering == self.cfg.threads + 1:  # From now on one waits.
+                self._answered = time.monotonic()
             self.enqueue_req(connection)
             return
         self._watch(connection, selectors.EVENT_READ, self._receive)
@@ -191,10 +199,20 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _refuse_above_memory(self, connection: Connection) -> None:
         """Refuse a large request that does not fit into the memory for all."""
-        share = _MOST_HELD_BYTES // self.worker_connections
-        if connection.held_bytes > share and sum(one.held_bytes for one in self._connections) > _MOST_HELD_BYTES:
+        if self._is_above_memory(connection):
             self._unwatch(connection)
             self._refuse(connection, NO_ROOM)
+
+    def _is_above_memory(self, connection: Connection) -> bool:
+        share = self.most_held_bytes // self.worker_connections
+        return self._held_bytes > self.most_held_bytes and connection.held_bytes > share
+
+    def _count(self, connection: Connection) -> None:
+        """Count what a connection keeps, after each change of it."""
+        held = connection.held_bytes
+        self._held_bytes += held - self._held.pop(connection, 0)
+        if held:
+            self._held[connection] = held
 
     def _refuse(self, connection: Connection, refusal: Refusal) -> None:
         with suppress(OSError):
@@ -202,23 +220,32 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._send(connection, is_kept=False)
 
     def _send(self, connection: Connection, *, is_kept: bool) -> None:
-        if connection.sock.unsent:
+        self._count(connection)
+        if connection.sock.unsent and self._is_above_memory(connection):
+            log.info("answer_dropped", reason="unread answers take too much memory", bytes=connection.held_bytes)
+            self._close(connection)
+        elif connection.sock.unsent:
             connection.expect_reading()
             self._watch(connection, selectors.EVENT_WRITE, partial(self._send_more, is_kept=is_kept))
         else:
             self._after_answer(connection, is_kept=is_kept)
 
     def _send_more(self, connection: Connection, *, is_kept: bool) -> None:
-        if connection.send_more():
+        is_sent = connection.send_more()
+        self._count(connection)
+        if is_sent:
             self._unwatch(connection)
             self._after_answer(connection, is_kept=is_kept)
 
     def _after_answer(self, connection: Connection, *, is_kept: bool) -> None:
         if is_kept:
-            self._take(connection, connection.next_request())
+            outcome = connection.next_request()
+            self._count(connection)
+            self._take(connection, outcome)
             return
         try:
             connection.begin_close()
+            self._count(connection)
         except OSError:
             self._close(connection)
             return
@@ -254,3 +281,4 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             self._unwatch(connection)
         self._connections.discard(connection)
         connection.end()
+        self._count(connection)

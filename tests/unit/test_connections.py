@@ -1,13 +1,16 @@
 """A connection's terms: how long a client may take to send a request and to read its answer."""
 
+import gc
 import socket
+import sys
 import time
+import weakref
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 
-from api.serving.connection import Connection, Terms
+from api.serving.connection import BufferedSocket, Connection, Terms
 from api.serving.refusals import MALFORMED, TOO_LARGE, TOO_MANY_HEADERS
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
@@ -107,3 +110,43 @@ def test_what_a_client_does_not_read_is_kept_and_sent_as_it_reads(ends: tuple[so
     assert kept > 0
     assert bytes(read) == answer
     assert connection.send_more() is True
+
+
+def test_a_connection_is_freed_as_it_ends_without_the_collector(ends: tuple[socket.socket, socket.socket]) -> None:
+    connection = _connection(ends[0])
+    _received(connection, ends[1], _HEAD + b"Content-Length: 3\r\n\r\na")
+    reference = weakref.ref(connection)
+
+    gc.disable()
+    try:
+        connection.end()
+        held = connection.held_bytes
+        del connection
+
+        assert held == 0
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+def test_a_request_is_freed_as_it_is_read_to_its_end(ends: tuple[socket.socket, socket.socket]) -> None:
+    buffered = BufferedSocket(ends[0])
+    request = bytes(100_000)
+    unread = sys.getrefcount(request)
+    buffered.load(request)
+
+    buffered.recv(99_999)
+    during = sys.getrefcount(request)
+    buffered.recv(10)
+
+    assert during > unread
+    assert sys.getrefcount(request) == unread
+
+
+def test_a_kept_connection_keeps_nothing_of_its_last_request(ends: tuple[socket.socket, socket.socket]) -> None:
+    connection = _connection(ends[0])
+    _received(connection, ends[1], _HEAD + b"Content-Length: 3\r\n\r\nabc")
+
+    connection.next_request()
+
+    assert connection.held_bytes == 0

@@ -19,7 +19,10 @@ _BODY: dict[str, Any] = {
     "properties": {
         "email": {"type": "string", "maxLength": 254},
         "age": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]},
-        "transport": {"type": "string", "enum": ["cookie", "bearer"]},
+        "transport": {"type": "string", "enum": ["cookie", "bearer"], "default": "cookie"},
+        "size": {"type": "number"},
+        "any": {"type": "array"},
+        "map": {"type": "object"},
         "tags": {"type": "array", "items": {"type": "string"}},
     },
 }
@@ -61,7 +64,10 @@ _DOCUMENT: dict[str, Any] = {
             "Item": {"type": "object", "required": ["done"], "properties": {"done": {"type": "boolean"}}},
         },
         "parameters": {
-            "Wait": {"in": "query", "name": "wait", "required": False, "schema": {"type": "integer", "maximum": 20}}
+            "Wait": {
+                "in": "query", "name": "wait", "required": False,
+                "schema": {"type": "integer", "maximum": 20, "default": 0},
+            }
         },
         "responses": {"NotFound": {"content": {"application/problem+json": {}}}},
     },
@@ -167,6 +173,50 @@ _BREAKING: dict[str, tuple[Change, str]] = {
         lambda d: _body(d)["email"].update(pattern="@"),
         "POST /v1/things: the body/email has another pattern: @",
     ),
+    "a new lowest number": (
+        lambda d: _body(d)["size"].update(minimum=0),
+        "POST /v1/things: the body/size has a higher minimum: 0",
+    ),
+    "a new lowest number that is not taken itself": (
+        lambda d: _body(d)["size"].update(exclusiveMinimum=0),
+        "POST /v1/things: the body/size has a higher exclusiveMinimum: 0",
+    ),
+    "a new highest number": (
+        lambda d: _body(d)["size"].update(exclusiveMaximum=0),
+        "POST /v1/things: the body/size has a lower exclusiveMaximum: 0",
+    ),
+    "another default of a member": (
+        lambda d: _body(d)["transport"].update(default="bearer"),
+        "POST /v1/things: the body/transport has another default: 'bearer'",
+    ),
+    "a default removed": (
+        lambda d: _body(d)["transport"].pop("default"),
+        "POST /v1/things: the body/transport has another default: 'none'",
+    ),
+    "another default of a parameter": (
+        lambda d: d["components"]["parameters"]["Wait"]["schema"].update(default=5),
+        "POST /v1/things: the query parameter wait has another default: 5",
+    ),
+    "items of a body that were any": (
+        lambda d: _body(d)["any"].update(items={"type": "string"}),
+        "POST /v1/things: the body/any[] takes only string",
+    ),
+    "members of a body that were any": (
+        lambda d: _body(d)["map"].update(additionalProperties={"type": "string"}),
+        "POST /v1/things: the body/map[] takes only string",
+    ),
+    "items of an answer that may be any": (
+        lambda d: _view(d)["items"].pop("items"),
+        "POST /v1/things: the answer 201/items[] may now be of any type",
+    ),
+    "values of an answer that may be any": (
+        lambda d: _view(d)["state"].pop("enum"),
+        "POST /v1/things: the answer 201/state may now have any value",
+    ),
+    "a body that is required": (
+        lambda d: _post(d)["requestBody"].update(required=True),
+        "POST /v1/things: the body is required",
+    ),
     "a narrowed type of a body": (
         lambda d: _body(d)["age"].update(anyOf=[{"type": "integer", "minimum": 0}]),
         "POST /v1/things: the body/age no longer takes null",
@@ -216,6 +266,9 @@ _ADDITIVE: dict[str, Change] = {
     "an optional member of a body": lambda d: _schema(d, "Body").update(properties=_body(d) | {"name": {}}),
     "a required member of a body that is optional": lambda d: _schema(d, "Body").update(required=[]),
     "a value of a body": lambda d: _body(d)["transport"].update(enum=["cookie", "bearer", "other"]),
+    "a lower minimum": lambda d: _body(d)["age"]["anyOf"][0].update(minimum=-1),
+    "no minimum": lambda d: _body(d)["age"]["anyOf"][0].pop("minimum"),
+    "items of a body that are any": lambda d: _body(d)["tags"].pop("items"),
     "a longer maximum": lambda d: _body(d)["email"].update(maxLength=300),
     "a wider type of a body": lambda d: _body(d)["tags"]["items"].update(type=["string", "integer"]),
     "an optional parameter": lambda d: _post(d)["parameters"].append(

@@ -17,7 +17,7 @@ NAME = "openapi"
 FILE = FOLDER / f"{NAME}.json"
 
 #: What decides on no request and no answer.
-_COMMENTS = frozenset({"title", "summary", "description", "default", "example", "examples", "tags", "info"})
+_COMMENTS = frozenset({"title", "summary", "description", "example", "examples", "tags", "info"})
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 

@@ -65,6 +65,8 @@ class _Operation:
         if (was is None) is not (now is None):
             yield f"{self._name} {'takes a body' if was is None else 'takes no body any more'}"
         elif was is not None and now is not None:
+            if now.get("required") and not was.get("required"):
+                yield f"{self._name}: the body is required"
             yield from self._contents(self._sent, was, now, f"{self._name}: the body")
 
     def _answer(self, status: str, was: Document, now: Document) -> Iterator[str]:

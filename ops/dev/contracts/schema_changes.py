@@ -5,6 +5,7 @@ take more, and one for answers may only promise more. More members in an answer 
 that it does not know.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,19 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 #: Bounds of what is sent; a client may send what the old bound allowed.
-_LOWEST = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties")
+_LOWEST = {
+    "minimum": -math.inf,
+    "exclusiveMinimum": -math.inf,
+    "minLength": 0,
+    "minItems": 0,
+    "minProperties": 0,
+}
 _HIGHEST = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
 #: Members within members that are compared: a type may refer to itself.
 _DEEPEST = 30
+#: Schemas of what a type holds.
+_INNER = {"items": "array", "additionalProperties": "object"}
+_NONE = object()
 _FORMS = ("pattern", "format", "multipleOf")
 
 
@@ -33,6 +43,8 @@ class Comparison:
         before, after = resolved(self.before, before), resolved(self.after, after)
         if where.count("/") > _DEEPEST or (before == after and "$ref" not in str(before)):
             return
+        if self.is_sent and "default" in before and before["default"] != after.get("default", _NONE):
+            yield f"{where} has another default: {after.get('default', 'none')!r}"
         old, new = _choices(before), _choices(after)
         if len(old) == len(new) == 1:
             yield from self._of_one(old[0], new[0], where)
@@ -56,14 +68,24 @@ class Comparison:
         elif before.get("format") != after.get("format"):
             yield f"{where} has another format"
         yield from self._members(before, after, where)
-        for inner in ("items", "additionalProperties"):
-            if isinstance(before.get(inner), Mapping) and isinstance(after.get(inner), Mapping):
-                yield from self.changes(before[inner], after[inner], f"{where}[]")
+        for inner, kind in _INNER.items():
+            if _may_be(before, kind) and _may_be(after, kind):
+                yield from self._inner(before.get(inner, True), after.get(inner, True), f"{where}[]")
+
+    def _inner(self, before: Schema | bool, after: Schema | bool, where: str) -> Iterator[str]:
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from self.changes(before, after, where)
+        elif self.is_sent and before is True and isinstance(after, Mapping):
+            yield from self.changes({}, after, where)
+        elif not self.is_sent and isinstance(before, Mapping) and before and after is True:
+            yield f"{where} may now be of any type"
 
     def _types(self, before: Schema, after: Schema, where: str) -> Iterator[str]:
         was, now = _types(before), _types(after)
-        if self.is_sent and now and not was <= now:
-            yield f"{where} no longer takes {_listed(was - now if was else now)}"
+        if self.is_sent and was and now and not was <= now:
+            yield f"{where} no longer takes {_listed(was - now)}"
+        elif self.is_sent and now and not was and _values(before) is None:
+            yield f"{where} takes only {_listed(now)}"
         elif not self.is_sent and was and not now <= was:
             yield f"{where} may now be {_listed(now - was)}"
         elif not self.is_sent and was and not now:
@@ -75,6 +97,8 @@ class Comparison:
             yield f"{where} lost the value {_listed(map(repr, lost))}"
         elif was is None and now is not None and self.is_sent:
             yield f"{where} takes only {_listed(map(repr, now))}"
+        elif was is not None and now is None and not self.is_sent:
+            yield f"{where} may now have any value"
 
     def _members(self, before: Schema, after: Schema, where: str) -> Iterator[str]:
         was, now = before.get("properties", {}), after.get("properties", {})
@@ -116,6 +140,10 @@ def _choices(schema: Schema) -> list[Schema]:
     return list(schema.get("anyOf") or schema.get("oneOf") or [schema])
 
 
+def _may_be(schema: Schema, kind: str) -> bool:
+    return kind in (_types(schema) or {kind})
+
+
 def _types(schema: Schema) -> frozenset[str]:
     given = schema.get("type", ())
     types = {given} if isinstance(given, str) else set(given)
@@ -129,11 +157,11 @@ def _values(schema: Schema) -> list[Any] | None:
 
 
 def _bounds(before: Schema, after: Schema, where: str) -> Iterator[str]:
-    for bound in _LOWEST:
-        if after.get(bound, 0) > before.get(bound, 0):
+    for bound, lowest in _LOWEST.items():
+        if after.get(bound, lowest) > before.get(bound, lowest):
             yield f"{where} has a higher {bound}: {after[bound]}"
     for bound in _HIGHEST:
-        if bound in after and after[bound] < before.get(bound, float("inf")):
+        if bound in after and after[bound] < before.get(bound, math.inf):
             yield f"{where} has a lower {bound}: {after[bound]}"
     for form in _FORMS:
         if form in after and after[form] != before.get(form):

@@ -7,6 +7,16 @@ case $APP_URL$CLIENT_REQUESTS_PER_SECOND$CLIENT_CONNECTIONS in *[!A-Za-z0-9:/._-
     echo "APP_URL, CLIENT_REQUESTS_PER_SECOND or CLIENT_CONNECTIONS has a character that no address and no number has; correct .env" >&2
     exit 1 ;;
 esac
+case ${CORS_ORIGINS:-} in *[!A-Za-z0-9:/.,\ _-]*)
+    echo "CORS_ORIGINS has a character that no origin has; correct .env" >&2
+    exit 1 ;;
+esac
+origins=
+for origin in $(echo "${CORS_ORIGINS:-}" | tr ', ' '
+
+' | sort -u); do
+    origins="$origins\"$origin\" \"$origin\"; "
+done
 
 # Docker's name server knows the replicas that run now.
 sed \
@@ -23,6 +33,7 @@ sed \
     -e "s|@REPLICAS@|api:9999|" \
     -e "s|@STORAGE@|/storage/app|" \
     -e "s|@APP_URL@|${APP_URL%/}|" \
+    -e "s|@CORS@|$origins|" \
     -e "s|@REQUESTS@|$CLIENT_REQUESTS_PER_SECOND|" \
     -e "s|@BURST@|$((CLIENT_REQUESTS_PER_SECOND * 5))|" \
     -e "s|@CONNECTIONS@|$CLIENT_CONNECTIONS|" \

@@ -58,6 +58,7 @@ class ComposeStack:
             self._build()
             try:
                 self._start()
+                self._reload_certificate()
                 self._copy_authority()
             except StackError:
                 self._compose("stop", "--timeout", "20")
@@ -189,6 +190,10 @@ class ComposeStack:
             finally:
                 starting.terminate()
                 starting.wait()
+
+    def _reload_certificate(self) -> None:
+        """Have an nginx that ran before use the certificate that this start may have renewed; no connection is cut."""
+        self._compose("exec", "-T", "nginx", "nginx", "-c", "/tmp/nginx.conf", "-s", "reload")  # noqa: S108 - in the container
 
     def _copy_authority(self) -> None:
         """Copy the authority of the front door's certificate out of its volume; a real certificate has none there."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from dotenv import dotenv_values
+
 from moneyflow.platform.errors import ConfigurationError
 from ops.certificates import ensure_certificate
 from ops.dev.stack.contract import StackError
@@ -36,8 +38,11 @@ class Nginx(Server):
     #: https, and http, which leads to https.
     ports: ClassVar[tuple[str, ...]] = ("", "http")
 
-    def __init__(self, state: State, bounds: ClientBounds | None = None) -> None:
+    def __init__(
+        self, state: State, bounds: ClientBounds | None = None, *, cors_origins: Sequence[str] | None = None
+    ) -> None:
         super().__init__(state)
+        self._cors_origins = cors_origins
         self._bounds = bounds or ClientBounds()
 
     def command(self) -> Sequence[str]:
@@ -47,20 +52,24 @@ class Nginx(Server):
 
     def prepare(self) -> None:
         """Make the certificate where none is, and write the configuration."""
-        try:
-            ensure_certificate(self.folder / "certificates")
-        except ConfigurationError as error:
-            raise StackError(str(error)) from error
+        self._renew_certificate()
         write_private(self._configured, self._configuration())
 
     def start(self) -> None:
-        """Start it; where it runs with another configuration, reload that without a cut connection."""
-        if self.identity() and self._configuration() != self._configured.read_text(encoding="utf-8"):
-            self.prepare()
-            identity = self.identity()
-            if identity:
+        """Start it; where it runs with another configuration or certificate, reload them without a cut connection."""
+        identity = self.identity()
+        if identity:
+            is_renewed = self._renew_certificate()
+            if is_renewed or self._configuration() != self._configured.read_text(encoding="utf-8"):
+                self.prepare()
                 identity.signal(signal.SIGHUP)
         super().start()
+
+    def _renew_certificate(self) -> bool:
+        try:
+            return ensure_certificate(self.folder / "certificates")
+        except ConfigurationError as error:
+            raise StackError(str(error)) from error
 
     def is_ready(self) -> bool:
         """Return whether it answers."""
@@ -75,6 +84,13 @@ class Nginx(Server):
             "HTTP_PORT": str(self.port("http")),
             "TRUSTED_PROXIES": "127.0.0.1/32",
         }
+
+    def _frontends(self) -> Sequence[str]:
+        """Return the origins of the frontends: those given, or those of the developer's `.env`, as the API has them."""
+        if self._cors_origins is not None:
+            return self._cors_origins
+        given = dotenv_values(CHECKOUT / ".env").get("CORS_ORIGINS") or ""
+        return [part.strip() for part in given.split(",") if part.strip()]
 
     @property
     def _configured(self) -> Path:
@@ -97,6 +113,7 @@ class Nginx(Server):
             "REPLICAS": f"127.0.0.1:{self.state.value('ports', 'api')}",
             "STORAGE": str(CHECKOUT / "storage" / "app"),
             "APP_URL": self.settings()["APP_URL"],
+            "CORS": " ".join(f'"{origin}" "{origin}";' for origin in sorted(set(self._frontends()))),
             "REQUESTS": str(self._bounds.requests_per_second),
             "BURST": str(self._bounds.burst),
             "CONNECTIONS": str(self._bounds.connections),
