@@ -96,7 +96,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/v1/users/activation", Activation(database, passwords, limits))
     add("/v1/users/activation/resend", ActivationResend(database, limits))
     add("/v1/users/me", Me(database, sessions, cookie))
-    add("/v1/users/me/password", OwnPassword(changes, cookie))
+    add("/v1/users/me/password", OwnPassword(changes, cookie, limits))
     emails = EmailChanges(database=database, sessions=sessions, passwords=passwords)
     add("/v1/users/me/email", OwnEmail(emails, limits))
     add("/v1/users/me/email/confirm", OwnEmailConfirmation(emails, limits))

@@ -97,6 +97,20 @@ def audience_of(resource: object, method: str) -> Audience | None:
     return audience
 
 
+def carried_token(request: falcon.Request, cookie: SessionCookie) -> tuple[str | None, bool]:
+    """Return the token of the session that a request carries, or None, and whether it is in the cookie.
+
+    Raises:
+        UnauthenticatedError: the header `Authorization` has another form.
+    """
+    header = request.get_header("Authorization")
+    if header is None:
+        return cookie.read(request), True
+    if not header.lower().startswith(_BEARER):
+        raise UnauthenticatedError("the header Authorization has the form: Bearer TOKEN")
+    return header[len(_BEARER) :].strip(), False
+
+
 class Guards:
     """Falcon middleware: finds the caller's session and refuses callers that the responder does not serve."""
 
@@ -128,7 +142,7 @@ class Guards:
 
     def _caller(self, request: falcon.Request, *, is_optional: bool) -> Caller | None:
         """Return the caller; None where a session is optional and the request has none, or a cookie of an ended one."""
-        token, by_cookie = self._token(request)
+        token, by_cookie = carried_token(request, self._cookie)
         session = self._sessions.find(token) if token else None
         if session is None and is_optional and by_cookie:
             return None
@@ -137,11 +151,3 @@ class Guards:
         if by_cookie and request.method not in SAFE_METHODS and not request.get_header(CSRF_HEADER):
             raise ForbiddenError(f"a request by cookie that changes something needs the header {CSRF_HEADER}: 1")
         return Caller(user_id=UUID(session.user_id), session=session, by_cookie=by_cookie)
-
-    def _token(self, request: falcon.Request) -> tuple[str | None, bool]:
-        header = request.get_header("Authorization")
-        if header is None:
-            return self._cookie.read(request), True
-        if not header.lower().startswith(_BEARER):
-            raise UnauthenticatedError("the header Authorization has the form: Bearer TOKEN")
-        return header[len(_BEARER) :].strip(), False

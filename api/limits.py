@@ -64,7 +64,7 @@ class ClientLimits:
         self._limits.check(limits.total, "all")
 
     def check_address(self, limits: Limits, email: str) -> None:
-        """Count the request for the address that it names. SECURITY: Redis keeps a keyed hash of it.
+        """Count the request for the address that it names, or for its caller's id. SECURITY: Redis keeps a keyed hash.
 
         Raises:
             RateLimitedError: there were too many.

@@ -11,7 +11,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.access import request_id_of
-from moneyflow.platform.database import is_outage
+from moneyflow.platform.database import is_transient
 from moneyflow.platform.errors import (
     BusyError,
     ConflictError,
@@ -129,7 +129,7 @@ def _on_http_error(request: falcon.Request, response: falcon.Response, error: fa
 
 
 def _on_postgres(request: falcon.Request, response: falcon.Response, error: psycopg.Error, parameters: object) -> None:
-    if not is_outage(error):
+    if not is_transient(error):
         _on_bug(request, response, error, parameters)
         return
     log.warning("request_rejected", error=str(error))

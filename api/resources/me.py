@@ -12,6 +12,7 @@ from api.answers import send
 from api.bodies import Body, parse, read_body
 from api.descriptions import describes
 from api.guards import caller_of, signed_in
+from api.limits import SIGN_INS, ClientLimits
 from api.requests import require_match
 from api.resources.users import Name, NewPassword
 from api.session_cookie import SessionCookie
@@ -82,7 +83,7 @@ class Me:
         body = parse(read_body(request), ProfileChange)
         with self._database.transaction() as session:
             current = users.lock_profile(session, caller_of(request).user_id)
-            require_match(request, version_etag(current.version))
+            require_match(request, version_etag(current.id, current.version))
             changed = users.rename(session, current, name=body.name)
         send(request, response, profile_answer(changed))
 
@@ -99,17 +100,24 @@ class Me:
 class OwnPassword:
     """The caller's password."""
 
-    def __init__(self, changes: PasswordChanges, cookie: SessionCookie) -> None:
+    def __init__(self, changes: PasswordChanges, cookie: SessionCookie, limits: ClientLimits) -> None:
         self._changes = changes
         self._cookie = cookie
+        self._limits = limits
 
     @signed_in
-    @describes("change_password", body=PasswordChange, answers={204: None}, errors=(ConflictError, BusyError))
+    @describes(
+        "change_password", body=PasswordChange, answers={204: None}, limited=True, errors=(ConflictError, BusyError)
+    )
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         """Change the password: 204, and all sessions of the user end, this one too."""
+        self._limits.check_network(request, response, SIGN_INS)
         body = parse(read_body(request), PasswordChange)
+        user_id = caller_of(request).user_id
+        # SECURITY: who has a session of another person must not guess the password by it.
+        self._limits.check_address(SIGN_INS, str(user_id))
         current, new = body.current_password.get_secret_value(), body.password.get_secret_value()
-        self._changes.change(caller_of(request).user_id, current=current, new=new)
+        self._changes.change(user_id, current=current, new=new)
         self._cookie.remove(request, response)
         send(request, response, _DONE)
 
@@ -126,4 +134,4 @@ def profile_answer(profile: Profile) -> Answer:
         "activated_at": profile.activated_at,
     }
     headers = {"Cache-Control": "private, no-cache"}  # A client may keep it, and asks by its ETag each time.
-    return json_answer(shown, headers=headers, etag=version_etag(profile.version))
+    return json_answer(shown, headers=headers, etag=version_etag(profile.id, profile.version))

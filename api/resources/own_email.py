@@ -13,7 +13,7 @@ from api.limits import LINKS, SIGN_INS, ClientLimits
 from api.resources.me import ProfileView, profile_answer
 from api.resources.users import Email, Token
 from moneyflow.accounts.email_changes import EmailChanges
-from moneyflow.platform.errors import BusyError, ConflictError
+from moneyflow.platform.errors import BusyError, ConflictError, NotFoundError
 
 
 class EmailChange(Body):
@@ -31,12 +31,16 @@ class OwnEmail:
         self._limits = limits
 
     @signed_in
-    @describes("change_email", body=EmailChange, answers={202: Accepted}, limited=True, errors=(BusyError,))
+    @describes(
+        "change_email", body=EmailChange, answers={202: Accepted}, limited=True, errors=(NotFoundError, BusyError)
+    )
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         """Mail a link to the new address: 202, whether or not it has an account; the address is changed by the link."""
         self._limits.check_network(request, response, LINKS)
         body = parse(read_body(request), EmailChange)
         caller = caller_of(request)
+        # SECURITY: guesses of the current password count together with those at the change of the password.
+        self._limits.check_address(SIGN_INS, str(caller.user_id))
         for limited in (str(caller.user_id), body.email):
             self._limits.check_address(LINKS, limited)
         job_id = self._changes.request(

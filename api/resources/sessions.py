@@ -5,21 +5,26 @@ from typing import Annotated, Literal, NotRequired
 from uuid import UUID
 
 import falcon
-from pydantic import Field, SecretStr
+import psycopg
+import structlog
+from pydantic import AfterValidator, Field, SecretStr
 from typing_extensions import TypedDict
 
 from api.answers import send
 from api.bodies import Body, parse, read_body
 from api.descriptions import describes
-from api.guards import caller_of, public, signed_in
+from api.guards import caller_of, carried_token, public, signed_in
 from api.limits import SIGN_INS, ClientLimits
 from api.paths import id_of
 from api.session_cookie import SessionCookie
 from moneyflow.accounts.sessions import ABSOLUTE_SECONDS, Sessions, UserSession
 from moneyflow.accounts.sign_in import SignIn
+from moneyflow.gateways.mail.addresses import stored_form
 from moneyflow.platform.clock import from_timestamp
-from moneyflow.platform.errors import BusyError, NotFoundError, UnauthenticatedError
+from moneyflow.platform.errors import BusyError, MoneyFlowError, NotFoundError, UnauthenticatedError
 from moneyflow.platform.http.answers import Answer, json_answer
+
+log = structlog.get_logger(__name__)
 
 #: Characters of `User-Agent` that a session keeps, by which its user recognises the device.
 _CLIENT_LENGTH = 200
@@ -29,7 +34,9 @@ _SIGNED_OUT = Answer(status=204)
 class Credentials(Body):
     """The body of a sign-in."""
 
-    email: Annotated[str, Field(min_length=1, max_length=254, examples=["ada@mail.example"])]
+    email: Annotated[
+        str, Field(min_length=1, max_length=254, examples=["ada@mail.example"]), AfterValidator(stored_form)
+    ]
     password: Annotated[SecretStr, Field(min_length=1, max_length=256, examples=["correct horse battery"])]
     transport: Literal["cookie", "bearer"] = "cookie"
 
@@ -82,7 +89,10 @@ class OwnSessions:
         headers={"Set-Cookie": "The session's cookie, for the transport `cookie`."},
     )
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Sign in: 201 with the session; its token is in a cookie, or in the answer for `"transport": "bearer"`."""
+        """Sign in: 201 with the session; its token is in a cookie, or in the answer for `"transport": "bearer"`.
+
+        The session that the request carries ends: the new one replaces it.
+        """
         self._limits.check_network(request, response, SIGN_INS)
         body = parse(read_body(request), Credentials)
         self._limits.check_address(SIGN_INS, body.email)
@@ -90,12 +100,23 @@ class OwnSessions:
         token, session = self._sign_in.sign_in(
             email=body.email, password=body.password.get_secret_value(), client=client
         )
+        self._end_replaced(request)
         shown = _shown(session)
         if body.transport == "bearer":
             shown = NewSessionView(**shown, token=token)
         else:
             self._cookie.set(request, response, token, seconds=ABSOLUTE_SECONDS)
         send(request, response, json_answer(shown, status=201))
+
+    def _end_replaced(self, request: falcon.Request) -> None:
+        """End the session that the request carries. Best effort: the new one has begun."""
+        try:
+            token, _ = carried_token(request, self._cookie)
+            replaced = self._sessions.find(token) if token else None
+            if replaced is not None:
+                self._sign_in.sign_out(UUID(replaced.user_id), UUID(replaced.id))
+        except (MoneyFlowError, psycopg.Error) as error:
+            log.warning("replaced_session_kept", error=str(error), consequence="it ends by its expiry")
 
     @signed_in
     @describes("list_sessions", answers={200: OwnSessionsView})

@@ -69,6 +69,7 @@ _UNPUBLISHED = """
 select sequence, value from outbox_events
 where position('"user.created"'::bytea in value) > 0
   and (position('"email"'::bytea in value) > 0 or position('"name"'::bytea in value) > 0)
+for update
 """
 
 Row = dict[str, Any]

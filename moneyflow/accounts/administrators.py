@@ -6,6 +6,7 @@ from uuid import UUID
 
 from moneyflow.accounts.new_accounts import AddressHolder, make_account
 from moneyflow.events.user import UserActivated, UserUpdated
+from moneyflow.gateways.mail.addresses import stored_form
 from moneyflow.jobs.send_email import SendEmail
 from moneyflow.mails import INVITATION
 from moneyflow.platform.database import Session
@@ -29,7 +30,7 @@ class Promotion:
 
 def promote(session: Session, *, email: str) -> Promotion | None:
     """Make the owner of an active account an administrator; None when the address has no active account."""
-    found = session.fetch_one(_QUERIES["lock"], {"email": email})
+    found = session.fetch_one(_QUERIES["lock"], {"email": stored_form(email)})
     if found is None:
         return None
     if found["role"] != _ROLE:

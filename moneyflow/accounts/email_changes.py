@@ -44,6 +44,7 @@ class EmailChanges:
 
         Raises:
             InvalidInputError: the current password is wrong, or the address is the one that the user has.
+            NotFoundError: the account was deleted meanwhile.
             BusyError: too many passwords are being hashed.
         """
         with self._database.transaction() as session:
@@ -54,6 +55,7 @@ class EmailChanges:
         if row is not None and row["email"] == email:
             raise InvalidInputError("the address was not changed", (("/email", "is your address; give another one"),))
         with self._database.transaction() as session:
+            users.lock_profile(session, user_id)  # Before the earlier change, in the order of a deletion.
             job_id = enqueue(session, SendEmail(template=EMAIL_CHANGE.name, user_id=user_id))
             session.execute(_QUERIES["replace"], {"id": job_id, "user_id": user_id, "email": email, "days": DAYS})
         return job_id
@@ -93,4 +95,5 @@ class EmailChanges:
         # A link to the password that waits in the old mailbox must not open the account.
         tokens.end_all(session, user_id)
         job_id = enqueue(session, SendEmail(template=EMAIL_CHANGED.name, user_id=user_id))
-        session.execute(_QUERIES["confirm"], {"id": change_id, "old_email": before.email, "job_id": job_id})
+        confirmed = {"id": change_id, "user_id": user_id, "old_email": before.email, "job_id": job_id}
+        session.execute(_QUERIES["confirm"], confirmed)

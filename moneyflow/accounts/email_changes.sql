@@ -18,5 +18,7 @@ update users set email = %(email)s, updated_at = clock_timestamp(), version = ve
 returning version;
 
 -- name: confirm
--- Keep the old address for its notice.
+-- Keep the old address for its notice, and end the other changes of the user that are not confirmed.
+with ended as (
+    delete from email_changes where user_id = %(user_id)s and id <> %(id)s and notice_job_id is null)
 update email_changes set old_email = %(old_email)s, notice_job_id = %(job_id)s where id = %(id)s;

@@ -1,6 +1,6 @@
 -- name: recipient
--- The recipient of a mail.
-select id, name, email from users where id = %(user_id)s;
+-- The recipient of a mail. A change of the address waits, and then ends the link that the mail carries.
+select id, name, email from users where id = %(user_id)s for share;
 
 -- name: recipient_of_change
 -- The recipient of a mail about a change of e-mail: the new address for the link, the old one for the notice.

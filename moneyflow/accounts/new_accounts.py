@@ -19,23 +19,32 @@ _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
 @dataclass(frozen=True, kw_only=True)
 class AddressHolder:
-    """The account of an address; `is_new` when it was made now, else it is active and was left as it is."""
+    """The account of an address; `is_new` when it was made now, else it was left as it is: active, or invited."""
 
     user_id: UUID
     is_new: bool
+    is_invited: bool = False
 
 
 def make_account(
-    session: Session, *, email: str, name: str, password_hash: str | None, role: str = "user"
+    session: Session,
+    *,
+    email: str,
+    name: str,
+    password_hash: str | None,
+    role: str = "user",
+    replaces_invited: bool = True,
 ) -> AddressHolder:
     """Make an account with its event, unless the address has an active one.
 
     An account of this address that was never activated is replaced, with an event that it is deleted: the latest
     request decides, and earlier links, sent or not, end with the account that they were for. Else a stranger who signs
-    an address up first would know the password with which its owner's click opens the account.
+    an address up first would know the password with which its owner's click opens the account. Without
+    `replaces_invited` an invited person's account is left as it is: no stranger's sign-up ends an administrator's
+    invitation.
 
-    SECURITY: the same statements run for an address that has an active account, and are rolled back: how long a sign-up
-    takes does not show whether its address is known.
+    SECURITY: the same statements run for an address whose account is left as it is, and are rolled back: how long a
+    sign-up takes does not show whether its address is known.
 
     Raises:
         InvalidInputError: the address or the name is not valid.
@@ -44,9 +53,9 @@ def make_account(
     fields = {"email": email, "name": name, "password_hash": password_hash, "role": role}
     while True:
         holder = session.fetch_one(_QUERIES["lock_holder"], {"email": email})
-        if holder is not None and holder["is_active"]:
+        if holder is not None and (holder["is_active"] or (holder["is_invited"] and not replaces_invited)):
             _write(session, fields, replaced=None, is_kept=False)
-            return AddressHolder(user_id=holder["id"], is_new=False)
+            return AddressHolder(user_id=holder["id"], is_new=False, is_invited=holder["is_invited"])
         user_id = _write(session, fields, replaced=holder, is_kept=True)
         if user_id is not None:
             return AddressHolder(user_id=user_id, is_new=True)

@@ -1,6 +1,7 @@
 -- name: lock_holder
 -- Whose address it is; the row is locked until the transaction ends.
-select id, version, activated_at is not null as is_active from users where lower(email) = lower(%(email)s) for update;
+select id, version, activated_at is not null as is_active, activated_at is null and password_hash is null as is_invited
+from users where lower(email) = lower(%(email)s) for update;
 
 -- name: insert
 -- Make an account, unless the address has one.

@@ -65,6 +65,7 @@ class PasswordChanges:
         """
         hashed = self._passwords.hash(new)
         with self._database.transaction() as session:
+            # It locks the user's row before the sequence, in the order of a sign-in.
             user_id = tokens.redeem(session, token, purpose=RESET.purpose)
             emit(session, PasswordReset(sequence=next_sequence(session, f"auth:{user_id}"), user_id=user_id))
             self._set(session, user_id, password_hash=hashed)

@@ -17,6 +17,10 @@ from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
+#: Hex digits of an address's hash by which unknown addresses share 4,096 sequences, so that guesses of addresses add no
+#: rows without end. A sequence still grows for each of its addresses, by more than one where others come in between.
+_SHARED_DIGITS = 3
+
 _REFUSED = "the address or the password is wrong, or the account is not activated; correct them, or ask for a new link"
 
 
@@ -59,13 +63,15 @@ class SignIn:
         """End a session of the user; return whether there was one.
 
         Raises:
-            UnavailableError: Redis is down.
+            UnavailableError: Redis is down; the session has not ended.
         """
         with self._database.transaction() as session:
-            if not self._sessions.end(user_id, str(session_id)):
-                return False
             emit(session, SignedOut(sequence=_next(session, user_id), user_id=user_id, session_id=session_id))
-        return True
+            # After the event: while Postgres is down, no session ends without one, and the sign-out can be repeated.
+            is_ended = self._sessions.end(user_id, str(session_id))
+            if not is_ended:
+                session.release()
+        return is_ended
 
     def _is_current(self, session: Session, user: DictRow) -> bool:
         """Lock the user's row, and return whether it has the password that was checked and is activated."""
@@ -79,7 +85,8 @@ class SignIn:
     def _failed(self, session: Session, email: str, user: DictRow | None, *, is_correct: bool) -> None:
         if user is None:
             digest = hmac.new(self._secret_key, f"sign-in:{email.lower()}".encode(), hashlib.sha256).hexdigest()
-            event = SignInFailed(sequence=_next(session, digest), principal=digest, reason="unknown_address")
+            sequence = _next(session, f"unknown:{digest[:_SHARED_DIGITS]}")
+            event = SignInFailed(sequence=sequence, principal=digest, reason="unknown_address")
         else:
             reason = "not_activated" if is_correct else "wrong_password"
             event = SignInFailed(sequence=_next(session, user["id"]), principal=str(user["id"]), reason=reason)

@@ -40,7 +40,8 @@ def issue(session: Session, link: Link, *, secret_key: str, user_id: UUID, job_i
 def redeem(session: Session, token: str, *, purpose: str, again: bool = False) -> UUID:
     """Use a token and return its user's id; the user's other tokens for that purpose are used with it.
 
-    With `again` a used token is taken as well: for what is harmless to repeat.
+    The user's row is locked until the transaction ends. With `again` a used token is taken as well: for what is
+    harmless to repeat.
 
     Raises:
         InvalidInputError: it is unknown, used or expired. SECURITY: the error does not say which.
@@ -75,6 +76,7 @@ def invalid_link() -> InvalidInputError:
 
 def _redeem(session: Session, token: str, *, purpose: str, again: bool) -> DictRow:
     parameters = {"token_hash": _hash(token), "purpose": purpose}
+    session.execute(_QUERIES["lock_user"], parameters)
     row = session.fetch_one(_QUERIES["redeem"], parameters)
     if row is None and again:
         row = session.fetch_one(_QUERIES["find_used"], parameters)

@@ -4,6 +4,12 @@ insert into user_tokens (token_hash, user_id, purpose, expires_at, job_id)
 values (%(token_hash)s, %(user_id)s, %(purpose)s, clock_timestamp() + make_interval(hours => %(hours)s), %(job_id)s)
 on conflict (token_hash) do nothing;
 
+-- name: lock_user
+-- Lock the user of a token until the transaction ends: before the token's row, in the order of a deletion.
+select users.id from user_tokens join users on users.id = user_id
+where token_hash = %(token_hash)s and purpose = %(purpose)s
+for update of users;
+
 -- name: redeem
 -- Use a token, once; of concurrent requests one gets the row.
 update user_tokens set used_at = clock_timestamp()

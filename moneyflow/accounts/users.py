@@ -48,14 +48,16 @@ class Activation:
 def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> UUID:
     """Create an account that is not activated yet, and return the id of the job that mails its owner.
 
-    For an address that has an active account nothing changes; its owner gets a mail that says so, once a day. SECURITY:
-    the caller gets the same answer in both cases, after the same work.
+    For an address that has an active account nothing changes; its owner gets a mail that says so, once a day. The
+    account of an invited person stays too, and the invitation is mailed again. SECURITY: the caller gets the same
+    answer in all cases, after the same work.
 
     Raises:
         InvalidInputError: the address or the name is not valid.
     """
-    account = make_account(session, email=email, name=name, password_hash=password_hash)
-    mail = ACTIVATION if account.is_new else ALREADY_REGISTERED
+    account = make_account(session, email=email, name=name, password_hash=password_hash, replaces_invited=False)
+    known = INVITATION if account.is_invited else ALREADY_REGISTERED
+    mail = ACTIVATION if account.is_new else known
     return enqueue(session, SendEmail(template=mail.name, user_id=account.user_id))
 
 
@@ -70,7 +72,7 @@ def activate(session: Session, token: str, *, password_hash: str | None = None, 
     """
     user_id = tokens.redeem(session, token, purpose=ACTIVATE.purpose, again=True)
     found = session.fetch_one(_QUERIES["lock_for_activation"], {"id": user_id})
-    assert found is not None, "a token is deleted with its user"
+    assert found is not None, "the row is locked with the token"
     if found["activated_at"] is not None:
         return Activation(user_id=user_id, activated_at=found["activated_at"])
     _check_chosen(is_invited=found["is_invited"], password_hash=password_hash, name=name)

@@ -15,7 +15,10 @@ class SignedIn(Event, type="auth.sign_in", topic=AUTH_EVENTS, subject="user_id")
 
 
 class SignInFailed(Event, type="auth.sign_in_failed", topic=AUTH_EVENTS, subject="principal"):
-    """A sign-in was refused. `principal` is the user's id, else a keyed hash of the address that was used."""
+    """A sign-in was refused. `principal` is the user's id, else a keyed hash of the address that was used.
+
+    Hashes share sequences: the sequence of one grows, but not always by one.
+    """
 
     principal: str
     reason: Literal["unknown_address", "wrong_password", "not_activated"]

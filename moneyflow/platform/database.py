@@ -87,6 +87,7 @@ class Session:
         self._connection: PooledConnection | None = None
         self._touched = False
         self._is_ended = False
+        self._savepoints = 0
         self._after_commit: list[Callable[[], object]] = []
         self._notifications: set[Notification] = set()
         self._ready: list[tuple[int, UUID]] = []
@@ -130,12 +131,16 @@ class Session:
     def savepoint(self) -> Iterator[Savepoint]:
         """Run the block's statements, and roll them back at its end unless it calls `keep()`; they may be nested."""
         callbacks, savepoint = len(self._after_commit), Savepoint()
-        self.execute("savepoint part")
-        yield savepoint
-        if savepoint.is_kept:
-            self.execute("release savepoint part")
-        else:
-            self.execute("rollback to savepoint part")
+        self._savepoints += 1
+        # A savepoint stays after the rollback to it: with one name for all, it would hide the outer one from then on.
+        name = f"part_{self._savepoints}"
+        try:
+            self.execute(f"savepoint {name}")
+            yield savepoint
+            self.execute(f"release savepoint {name}" if savepoint.is_kept else f"rollback to savepoint {name}")
+        finally:
+            self._savepoints -= 1
+        if not savepoint.is_kept:
             del self._after_commit[callbacks:]
 
     def after_commit(self, callback: Callable[[], object]) -> None:

@@ -16,7 +16,7 @@ from ops.dev.stack.processes import identify
 from tests.support.checkout import copy_of_checkout
 from tests.support.waiting import eventually
 
-_SERVERS = {"postgres", "rabbitmq", "epmd", "kafka", "redis", "mail"}
+_SERVERS = {"postgres", "rabbitmq", "epmd", "kafka", "redis", "mail", "nginx"}
 _PROGRAMS = {"api", "relay-1", "relay-2", "worker-1", "worker-2", "consumer-audit"}
 #: One of each kind.
 _KILLED = _SERVERS | {"supervisor", "api", "relay-1", "worker-1", "consumer-audit"}
@@ -25,8 +25,8 @@ _TOGETHER = ({"postgres"}, {"supervisor"}, _KILLED - {"postgres", "supervisor"})
 #: By which the process of each pid is known: its program's name, or a word of its command line.
 _IS = {
     "postgres": "postgres", "rabbitmq": "beam.smp", "epmd": "epmd", "kafka": "kafka.Kafka", "redis": "redis-server",
-    "mail": "mail_catcher", "supervisor": "ops.dev.stack.supervisor", "api": "gunicorn", "relay": "workers.relay",
-    "worker": "workers", "consumer": "consumers",
+    "mail": "mail_catcher", "nginx": "nginx", "supervisor": "ops.dev.stack.supervisor", "api": "gunicorn",
+    "relay": "workers.relay", "worker": "workers", "consumer": "consumers",
 }  # fmt: skip
 _ROW = re.compile(r"([\w-]+)\s+│\s*pid (\d+|-)(?:, (127\.0\.0\.1:\d+))?\s+│\s*(.*?)\s*│")
 _OF_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH | stat.S_IRGRP | stat.S_IWGRP

@@ -1,5 +1,6 @@
 """Accounts over HTTP: sign in and out, profile, password, reset, deletion, and who may do what."""
 
+import re
 from ipaddress import ip_network
 from uuid import UUID
 
@@ -7,6 +8,7 @@ import falcon.testing
 import pytest
 
 from api.app import create_app
+from moneyflow.accounts import administrators
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
 from moneyflow.mails import ACTIVATION, PASSWORD_RESET
@@ -62,6 +64,17 @@ def test_a_browser_signs_in_by_a_cookie_that_scripts_cannot_read(api: Api, ada: 
     assert ada.call("GET", "/v1/users/me").status_code == 200
 
 
+@pytest.mark.parametrize("other", ["mu\u0308ller@bücher.example", "MÜLLER@xn--bcher-kva.example"])
+def test_an_address_is_known_in_each_form_of_its_letters(api: Api, other: str) -> None:
+    api.signed_up("müller@bücher.example")
+
+    with api.database.transaction() as session:
+        promotion = administrators.promote(session, email=other)
+
+    assert promotion is not None
+    assert api.signed_in(other).call("GET", "/v1/users/me").json["role"] == "administrator"
+
+
 def test_a_change_by_cookie_needs_the_header_that_no_other_site_can_send(api: Api, ada: Api) -> None:
     cookie = api.call("POST", "/v1/sessions", {"email": _EMAIL, "password": _PASSWORD}).cookies["__Host-session"].value
     browser = Api(api.client, api.database, api.settings, {"Cookie": f"__Host-session={cookie}"})
@@ -98,6 +111,24 @@ def test_a_refused_sign_in_says_the_same_in_every_case_and_leaves_an_event(
     assert ada.call("GET", "/v1/users/me").status_code == 200
 
 
+@pytest.mark.parametrize("transport", ["cookie", "bearer"])
+def test_a_sign_in_ends_the_session_that_its_request_carries(api: Api, ada: Api, transport: str) -> None:
+    phone, browser = api.signed_in(), ada
+    if transport == "cookie":
+        signed_in = api.call("POST", "/v1/sessions", {"email": _EMAIL, "password": _PASSWORD})
+        cookie = signed_in.cookies["__Host-session"].value
+        browser = Api(api.client, api.database, api.settings, {"Cookie": f"__Host-session={cookie}"})
+
+    refused = browser.call("POST", "/v1/sessions", {"email": _EMAIL, "password": "wrong horse battery"})
+    kept = browser.call("GET", "/v1/users/me")
+    again = browser.signed_in()
+
+    assert (refused.status_code, kept.status_code) == (401, 200)
+    assert browser.call("GET", "/v1/users/me").status_code == 401
+    assert [user.call("GET", "/v1/users/me").status_code for user in (again, phone)] == [200, 200]
+    assert [event for event, _ in api.events()[-2:]] == ["auth.sign_in", "auth.sign_out"]
+
+
 def test_a_user_lists_and_ends_own_sessions(api: Api, ada: Api) -> None:
     phone = api.signed_in()
 
@@ -109,6 +140,35 @@ def test_a_user_lists_and_ends_own_sessions(api: Api, ada: Api) -> None:
     assert ada.call("DELETE", f"/v1/sessions/{other}").status_code == 404
     assert phone.call("GET", "/v1/users/me").status_code == 401
     assert [event for event, _ in api.events()[-1:]] == ["auth.sign_out"]
+
+
+def test_a_sign_out_while_postgres_is_down_ends_no_session_and_can_be_repeated(
+    settings: AllSettings, database: Database, ada: Api
+) -> None:
+    gone = settings.model_copy(update={"postgres_port": free_port()})
+    down = Database(gone.conninfo("app", application_name="test"), size=1, timeout_seconds=0.2)
+    down.open()
+    api = Api(falcon.testing.TestClient(create_app(services(settings, down))), database, settings, ada.headers)
+
+    refused = api.call("DELETE", "/v1/sessions/current")
+    down.close()
+    repeated = ada.call("DELETE", "/v1/sessions/current")
+
+    assert (refused.status_code, repeated.status_code) == (503, 204)
+    assert ada.call("GET", "/v1/users/me").status_code == 401
+    assert [event for event, _ in ada.events()].count("auth.sign_out") == 1
+
+
+def test_sign_ins_with_unknown_addresses_share_a_bounded_number_of_sequences(api: Api) -> None:
+    for number in range(3):
+        for _ in range(2):
+            body = {"email": f"unknown{number}@mail.example", "password": _PASSWORD}
+            assert api.call("POST", "/v1/sessions", body).status_code == 401
+
+    with api.database.transaction() as session:
+        rows = session.fetch_all("select key, sequence from event_sequences where key like 'auth:%'")
+    assert all(re.fullmatch("auth:unknown:[0-9a-f]{3}", row["key"]) for row in rows)
+    assert sum(row["sequence"] for row in rows) == 6
 
 
 def test_a_session_of_another_user_is_answered_like_a_missing_one(api: Api, ada: Api) -> None:
@@ -262,6 +322,24 @@ def test_a_sign_up_flood_is_limited_by_network_and_by_address(
     assert passed[-1].headers["content-type"] == "application/problem+json"
     assert other.status_code == 202
     assert [answer.status_code for answer in mailbox] == [202] * 5 + [429]
+
+
+def test_guesses_of_the_current_password_are_limited_wherever_it_is_asked_for(
+    settings: AllSettings, database: Database, ada: Api
+) -> None:
+    strict = settings.model_copy(update={"api_limits_factor": 1.0})
+    client = falcon.testing.TestClient(create_app(services(strict, database)))
+    limited = Api(client, database, settings, ada.headers)
+    guess = {"current_password": "a wrong guess", "password": "a better horse battery"}
+    elsewhere = {"current_password": _PASSWORD, "email": "ada.king@mail.example"}
+
+    guesses = [limited.call("PUT", "/v1/users/me/password", guess) for _ in range(11)]
+    right = limited.call("PUT", "/v1/users/me/email", elsewhere)
+
+    assert [answer.status_code for answer in guesses] == [422] * 10 + [429]
+    assert int(guesses[-1].headers["Retry-After"]) > 0
+    assert right.status_code == 429
+    assert ada.call("GET", "/v1/users/me").status_code == 200
 
 
 def test_who_is_no_trusted_proxy_cannot_say_who_the_client_is(

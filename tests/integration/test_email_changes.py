@@ -124,6 +124,23 @@ def test_the_latest_change_decides_and_the_link_of_an_earlier_one_confirms_nothi
     assert (latest.status_code, latest.json["email"]) == (200, _NEW)
 
 
+def test_a_confirmed_change_ends_the_others_of_its_user(api: Api, ada: Api) -> None:
+    token = _asked(api, ada)
+    own = Database(api.settings.conninfo("app", application_name="test"), size=1)
+    own.open()
+    with own.transaction() as session:
+        session.execute(
+            "insert into email_changes (id, user_id, new_email, expires_at)"
+            " select gen_random_uuid(), user_id, 'other@mail.example', expires_at from email_changes"
+        )
+    own.close()
+
+    assert ada.call("POST", "/v1/users/me/email/confirm", {"token": token}).status_code == 200
+
+    with api.database.transaction() as session:
+        assert [row["new_email"] for row in session.fetch_all("select new_email from email_changes")] == [_NEW]
+
+
 def test_a_link_works_for_the_user_who_asked_and_for_no_other(api: Api, ada: Api) -> None:
     token = _asked(api, ada)
     bob = api.signed_up("bob@mail.example", "Bob")

@@ -142,6 +142,20 @@ def test_a_lost_invitation_is_mailed_again(api: Api, admin: Api) -> None:
     assert (mail.template, mail.to.address) == ("invitation", "bob@mail.example")
 
 
+def test_a_strangers_sign_up_ends_no_invitation_and_mails_it_again(api: Api, admin: Api) -> None:
+    _, first = _invited(api, admin, _BOB)
+
+    stranger = {"email": "BOB@mail.example", "name": "A stranger", "password": "a stranger's battery"}
+    signed_up = api.call("POST", "/v1/users", stranger)
+    (mail,) = _run(api).sent
+
+    assert signed_up.status_code == 202
+    assert (mail.template, mail.to.address, mail.to.name) == ("invitation", "bob@mail.example", "Bob")
+    body = {"token": _token(first), "password": PASSWORD, "name": "Bob"}
+    assert api.call("POST", "/v1/users/activation", body).status_code == 200
+    assert api.signed_in("bob@mail.example").call("GET", "/v1/users/me").json["name"] == "Bob"
+
+
 def test_a_repeated_invitation_replaces_the_link_of_the_first(api: Api, admin: Api) -> None:
     _, first = _invited(api, admin, _BOB)
     batch, second = _invited(api, admin, _BOB)

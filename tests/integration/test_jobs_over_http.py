@@ -1,6 +1,7 @@
 """`/v1/jobs/{id}` and `/v1/batches/{id}`: an owner sees the state, a stranger nothing that reveals an account."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -47,18 +48,26 @@ class Api:
             for name, value in columns.items():
                 session.execute(f"update jobs set {name} = %(value)s where id = %(id)s", {"value": value, "id": job_id})
 
-    def ended(self, job_id: UUID, *, accepted_before: float, ran_for: float, outcome: str = "succeeded") -> None:
-        """Let a job have been accepted so many seconds ago and its first attempt have ended so many seconds later."""
+    def ended(
+        self, job_id: UUID, *, accepted_before: float, started_after: float, ran_for: float, outcome: str = "succeeded"
+    ) -> None:
+        """Let a job have been accepted so many seconds ago, and its first attempt have started and ended later."""
         with self.database.transaction() as session:
-            times = {"id": job_id, "before": accepted_before, "ran": ran_for, "outcome": outcome}
+            times = {
+                "id": job_id,
+                "before": accepted_before,
+                "after": started_after,
+                "ran": ran_for,
+                "outcome": outcome,
+            }
             session.execute(
                 "update jobs set enqueued_at = clock_timestamp() - make_interval(secs => %(before)s) where id = %(id)s",
                 times,
             )
             session.execute(
                 "insert into job_attempts (job_id, fence, attempt, worker, started_at, ended_at, outcome) "
-                "select id, 1, 1, 'w', enqueued_at, enqueued_at + make_interval(secs => %(ran)s), %(outcome)s "
-                "from jobs where id = %(id)s",
+                "select id, 1, 1, 'w', enqueued_at + make_interval(secs => %(after)s), "
+                "enqueued_at + make_interval(secs => %(after)s + %(ran)s), %(outcome)s from jobs where id = %(id)s",
                 times,
             )
 
@@ -125,7 +134,7 @@ def test_a_stranger_sees_that_a_job_was_accepted_and_later_done_and_not_how_it_e
     path = f"/v1/jobs/{job_id}"
     before = api.get(path).json
     api.change(job_id, **columns)
-    api.ended(job_id, accepted_before=8, ran_for=1, outcome=outcome)
+    api.ended(job_id, accepted_before=8, started_after=0.1, ran_for=1, outcome=outcome)
 
     seen = [api.get(path).json, api.get(path, by=callers.bearer(api.settings)).json]
 
@@ -135,17 +144,27 @@ def test_a_stranger_sees_that_a_job_was_accepted_and_later_done_and_not_how_it_e
 
 
 @pytest.mark.parametrize(
-    ("accepted_before", "ran_for", "state"),
+    ("accepted_before", "started_after", "state"),
     [(3, 0.001, "accepted"), (3, 2.9, "accepted"), (5.2, 0.001, "done"), (5.2, 4.8, "done"), (8, 6, "accepted")],
 )
 def test_when_a_stranger_sees_it_done_does_not_show_when_it_ran(
-    api: Api, accepted_before: float, ran_for: float, state: str
+    api: Api, accepted_before: float, started_after: float, state: str
 ) -> None:
     job_id = api.job(asked_by=_ANONYMOUS)
     api.change(job_id, state="succeeded")
-    api.ended(job_id, accepted_before=accepted_before, ran_for=ran_for)
+    api.ended(job_id, accepted_before=accepted_before, started_after=started_after, ran_for=0.01)
 
     assert api.get(f"/v1/jobs/{job_id}").json["state"] == state
+
+
+def test_a_mail_server_that_takes_long_does_not_show_that_there_is_a_mail_to_send(api: Api) -> None:
+    at_once, running = api.job(asked_by=_ANONYMOUS), api.job(asked_by=_ANONYMOUS)
+    api.change(at_once, state="succeeded")
+    api.ended(at_once, accepted_before=5.2, started_after=0.1, ran_for=0.01)
+    long_ago = datetime.now(UTC) - timedelta(seconds=5.2)
+    api.change(running, state="running", enqueued_at=long_ago, started_at=long_ago + timedelta(seconds=0.1))
+
+    assert [api.get(f"/v1/jobs/{job_id}").json["state"] for job_id in (at_once, running)] == ["done", "done"]
 
 
 def test_an_owner_reads_a_code_and_a_sentence_and_the_text_of_the_error_is_for_operators(api: Api) -> None:

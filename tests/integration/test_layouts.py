@@ -78,6 +78,7 @@ _ARGUMENTS: Mapping[str, list[str]] = {
 _ACTS = {
     "batches cancel", "jobs enqueue", "queue pause", "queue resume", "schedules pause",
     "schedules resume", "schedules run", "failed sweep", "mails release", "doctor",
+    "user create-admin",
 }  # fmt: skip
 _MORE = {"failed list of refused messages": ["failed", "list", "--refused"], "operations": ["failed", "operations"]}
 

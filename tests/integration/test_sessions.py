@@ -166,6 +166,8 @@ def test_a_part_that_is_not_kept_leaves_neither_rows_nor_callbacks_and_the_rest_
             with session.savepoint() as within:
                 part(session, "kept within what is undone")
                 within.keep()
+            with session.savepoint():
+                part(session, "undone within what is undone")
 
     with database.transaction() as session:
         left = [row["key"] for row in session.fetch_all("select key from event_sequences order by key")]

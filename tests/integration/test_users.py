@@ -90,6 +90,8 @@ def test_a_second_sign_up_changes_nothing_and_mails_the_owner(
     _sign_up(database, again, "Another name")
 
     assert _user(database) == before
+    with database.transaction() as session:
+        assert session.fetch_all("select count(*) from users") == [{"count": 1}]
     assert _events(owner) == [("user.created", "1"), ("user.activated", "2")]
     assert _kinds(database)[2:] == [("send_email", "already_registered")]
 

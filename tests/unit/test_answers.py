@@ -7,6 +7,7 @@ from uuid import UUID
 import falcon
 import falcon.testing
 import orjson
+import psycopg
 import pytest
 
 from api.access import Access
@@ -25,7 +26,6 @@ from moneyflow.platform.errors import (
     PreconditionRequiredError,
     UnavailableError,
 )
-from moneyflow.platform.http import etags
 from moneyflow.platform.http.answers import Answer, json_answer
 
 _ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_a_read_of_the_state_that_the_client_has_is_answered_without_a_body(head
 def test_an_update_is_taken_only_of_the_state_that_the_client_has_read(header: str | None, status: int) -> None:
     headers = {} if header is None else {"If-Match": header}
 
-    answer = _client(Thing(json_answer({}, etag=etags.version_etag(2)))).simulate_patch("/thing", headers=headers)
+    answer = _client(Thing(json_answer({}, etag='"2"'))).simulate_patch("/thing", headers=headers)
 
     assert answer.status_code == status
     if status != 200:
@@ -99,6 +99,9 @@ def test_an_update_is_taken_only_of_the_state_that_the_client_has_read(header: s
         (PreconditionRequiredError("x"), 428),
         (BusyError("x", retry_after_seconds=9), 503),
         (UnavailableError("secret address"), 503),
+        (psycopg.errors.DeadlockDetected("secret address"), 503),
+        (psycopg.errors.LockNotAvailable("secret address"), 503),
+        (psycopg.errors.UniqueViolation("secret address"), 500),
         (FenceLostError("secret address"), 500),
         (MoneyFlowError("secret address"), 500),
         (ZeroDivisionError("secret address"), 500),

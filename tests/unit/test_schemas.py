@@ -38,7 +38,8 @@ def test_the_index_has_every_event_and_every_job(client: falcon.testing.TestClie
 
 
 def test_every_schema_is_json_schema_with_its_own_address(client: falcon.testing.TestClient) -> None:
-    for item in _index(client).values():
+    product = {name for name, one in (events | jobs).items() if one.__module__.startswith("moneyflow.")}
+    for item in (item for name, item in _index(client).items() if name in product):
         schema = client.simulate_get(item["schema"])
         Draft202012Validator.check_schema(schema.json)
         assert schema.json["$id"] == item["schema"]

@@ -26,6 +26,7 @@ class NestedSession(Session):
         self._outer = outer
         self._is_begun = False
         self._is_ended = False
+        self._savepoints = 0
         self._forget()
 
     def execute(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> Cursor[DictRow]:

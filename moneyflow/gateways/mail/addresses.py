@@ -72,6 +72,14 @@ def normalized_address(text: str) -> str:
     return str(mail_address(text))
 
 
+def stored_form(text: str) -> str:
+    """Return an address as it is stored, such as for a look-up; any other text as it is, which no account has."""
+    try:
+        return normalized_address(text)
+    except ValueError:
+        return text
+
+
 def check_name(text: str) -> str:
     """Return a display name, which may be empty.
 

@@ -1,14 +1,20 @@
 """Entity tags (RFC 9110): conditional reads with `If-None-Match`, conditional updates with `If-Match`."""
 
+from uuid import UUID
+
 from moneyflow.platform.errors import PreconditionFailedError, PreconditionRequiredError
 from moneyflow.platform.patterns import Pattern
 
 _TAG = Pattern(r'(W/)?"([^"]*)"', longest=8192)
 
 
-def version_etag(version: int) -> str:
-    """Return the strong tag of a row that counts its changes."""
-    return f'"{version}"'
+def version_etag(row_id: UUID, version: int) -> str:
+    """Return the strong tag of a row that counts its changes.
+
+    SECURITY: it names the row. A browser that two people use one after the other has kept what the first one read under
+    the same address, and would show it to the second one whose row has as many changes.
+    """
+    return f'"{row_id}.{version}"'
 
 
 def is_listed(etag: str, *, if_none_match: str | None) -> bool:

@@ -30,7 +30,7 @@ _KEY = Pattern(r"[\x21-\x7e]{1,255}", longest=255)
 
 @dataclass(frozen=True, kw_only=True)
 class IdempotentRequest:
-    """A request and its key; without a key nothing is looked up and nothing kept."""
+    """A request and the hash of its key; without a key nothing is looked up and nothing kept."""
 
     scope: str
     key: str | None
@@ -95,9 +95,13 @@ class IdempotencyKeys:
             return IdempotentRequest(scope=scope, key=None, body_hash=b"")
         if not _KEY.fullmatch(key):
             raise InvalidInputError("Idempotency-Key must be 1 to 255 visible ASCII characters; send a UUID")
-        # SECURITY: keyed, because the body may hold a password, and a plain hash of it could be guessed offline.
-        body_hash = hmac.new(self._secret_key, _canonical(content), hashlib.sha256).digest()
-        return IdempotentRequest(scope=scope, key=key, body_hash=body_hash)
+        # SECURITY: keyed, because the body may hold a password, and a plain hash of it could be guessed offline. A key
+        # may be made of an address, and anonymous callers share their keys: it is stored as a hash, too.
+        body_hash = self._hash(_canonical(content))
+        return IdempotentRequest(scope=scope, key=self._hash(key.encode()).hex(), body_hash=body_hash)
+
+    def _hash(self, content: bytes) -> bytes:
+        return hmac.new(self._secret_key, content, hashlib.sha256).digest()
 
 
 def _canonical(content: bytes) -> bytes:

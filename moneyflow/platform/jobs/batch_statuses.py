@@ -1,8 +1,8 @@
 """Statuses of batches for clients that poll them: one count serves all that ask in the next moments.
 
 The members of an open batch are counted from their index, 100,000 of them in about 20 ms. The count of a large batch is
-reused for twenty times as long as it took, so that any number of clients costs a process a twentieth of its time at
-most. A small batch is counted each time.
+reused for twenty times as long as it took, two seconds at most, so that any number of clients costs a process a
+twentieth of its time at most. A small batch is counted each time.
 """
 
 import threading
@@ -17,6 +17,8 @@ from moneyflow.platform.jobs.batches import Status
 from moneyflow.platform.owner import OwnerScope
 
 _REUSED_FACTOR = 20
+#: Seconds that a count is reused at most, however long it took on a busy server.
+_LONGEST_REUSED_SECONDS = 2.0
 #: Members of a batch whose count takes a good part of a millisecond.
 _LARGE = 1000
 
@@ -60,7 +62,8 @@ class BatchStatuses:
         if status.state != "open" or status.total < self.large:
             return status
         now = self.clock()
+        reused = min(_REUSED_FACTOR * (now - began), _LONGEST_REUSED_SECONDS)
         with self._lock:
             self._counted = {key: value for key, value in self._counted.items() if now < value.until}
-            self._counted[batch_id] = _Counted(status, now + _REUSED_FACTOR * (now - began))
+            self._counted[batch_id] = _Counted(status, now + reused)
         return status

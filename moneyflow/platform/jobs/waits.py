@@ -54,12 +54,12 @@ class JobWaits:
         return True
 
     def _wait(self, waiter: _Waiter, seconds: float) -> None:
-        with self._changed:
-            self._waiters.add(waiter)
-            if not self._is_polling:
-                self._is_polling = True
-                threading.Thread(target=self._poll, name="job-waits", daemon=True).start()
         try:
+            with self._changed:
+                self._waiters.add(waiter)
+                if not self._is_polling:
+                    threading.Thread(target=self._poll, name="job-waits", daemon=True).start()
+                    self._is_polling = True  # After the start: a machine may have no room for another thread.
             waiter.ended.wait(seconds)
         finally:
             with self._changed:

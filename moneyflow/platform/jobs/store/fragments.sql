@@ -89,9 +89,10 @@ case when state = 'scheduled' then <<scheduled_or_retrying>> else state end
 case when attempt > 0 then 'retrying' else 'scheduled' end
 
 -- fragment: done_for_strangers
--- Whether a stranger sees the job as done: its first attempt has ended, and what follows is not shown. SECURITY: from the
--- next full five seconds after its acceptance on, so that no one learns when it ran. A mail to an address that has no
--- account ends at once, another one when its mail server has answered.
-coalesce(extract(epoch from clock_timestamp()) - extract(epoch from enqueued_at) >= 5 * ceil((
-    extract(epoch from least(finished_at, (select min(ended_at) from job_attempts where job_id = jobs.id)))
-    - extract(epoch from enqueued_at)) / 5), false)
+-- Whether a stranger sees the job as done: a worker has taken it, and what follows is not shown. SECURITY: a mail to an
+-- address that has no account ends at once, another one when its mail server has answered, so the end must not show. Nor
+-- does the start: the job is done from the next full five seconds after its acceptance on.
+coalesce(extract(epoch from clock_timestamp()) - extract(epoch from enqueued_at) >= 5 * greatest(1, ceil((
+    extract(epoch from least(
+        finished_at, started_at, (select min(started_at) from job_attempts where job_id = jobs.id)
+    )) - extract(epoch from enqueued_at)) / 5)), false)
