@@ -27,8 +27,9 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two looks at the deadlines.
 _LOOK_SECONDS = 0.5
-#: Connections that are accepted before others get their turn.
-_ACCEPTED_AT_ONCE = 64
+#: Seconds after an accepted connection in which the process accepts no other, and another process does: a connection
+#: that is kept stays with its process, and one that took a whole crowd would leave the others idle.
+_ACCEPT_PAUSE_SECONDS = 0.001
 #: Seconds that a stopping process waits for a request that a client may be sending on a kept connection.
 _STOP_IDLE_SECONDS = 2.0
 #: File descriptors for all but the clients: the database, Redis, logs, health.
@@ -64,6 +65,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         #: `_answered`: the last end of a request, or the later begin of the waiting for a thread.
         self._looked = self._turned = self._answered = time.monotonic()
         self._stopped: float | None = None
+        self._accepts_from = 0.0
 
     def init_process(self) -> None:
         """Raise the limit of open files before anything is opened; then load the application and run."""
@@ -78,8 +80,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         """Serve until asked to stop; then answer what has come, for as long as gunicorn allows."""
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         while self.alive and self.is_parent_alive():
-            self.set_accept_enabled(bool(self._idle) or len(self._connections) < self.worker_connections)
-            self._turn()
+            is_pausing = time.monotonic() < self._accepts_from
+            has_room = bool(self._idle) or len(self._connections) < self.worker_connections
+            self.set_accept_enabled(has_room and not is_pausing)
+            self._turn(_ACCEPT_PAUSE_SECONDS if is_pausing else _LOOK_SECONDS)
         self.set_accept_enabled(False)
         self._stopped = time.monotonic()
         if self.health:
@@ -103,28 +107,29 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             return f"no request has ended for {now - self._answered:.0f} seconds, and others wait for a thread"
         return None
 
-    def _turn(self) -> None:
+    def _turn(self, seconds: float = _LOOK_SECONDS) -> None:
         self.notify()
         self._turned = time.monotonic()
-        self.wait_for_and_dispatch_events(timeout=_LOOK_SECONDS)
+        self.wait_for_and_dispatch_events(timeout=seconds)
         if time.monotonic() >= self._looked + _LOOK_SECONDS:
             self._looked = time.monotonic()
             self._end_overdue(self._looked)
 
     def accept(self, listener: Any) -> None:
-        """Accept the connections that wait; when there is no room, the longest idle one is closed for each."""
-        for _ in range(_ACCEPTED_AT_ONCE):
-            if len(self._connections) >= self.worker_connections:
-                if not self._idle:
-                    return
-                self._close(next(iter(self._idle)))
-            try:
-                client, address = listener.accept()
-            except OSError:  # Another process was faster, or the client has gone.
-                return
-            connection = Connection(self.cfg, client, address, listener.getsockname(), terms=self.terms)
-            self._connections.add(connection)
-            self._await_request(connection, is_whole=False)
+        """Accept one connection; when there is no room, the longest idle one is closed for it."""
+        is_full = len(self._connections) >= self.worker_connections
+        if is_full and not self._idle:
+            return
+        try:
+            client, address = listener.accept()
+        except OSError:  # Another process was faster, or the client has gone.
+            return
+        if is_full:
+            self._close(next(iter(self._idle)))
+        self._accepts_from = time.monotonic() + _ACCEPT_PAUSE_SECONDS
+        connection = Connection(self.cfg, client, address, listener.getsockname(), terms=self.terms)
+        self._connections.add(connection)
+        self._await_request(connection, is_whole=False)
 
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
         """Send the rest of an answer that a thread has made; the loop calls it."""
