@@ -54,6 +54,27 @@ def test_slow_sockets_are_closed_within_ten_seconds_and_take_no_thread(
     assert slow.longest() < 10
 
 
+def test_the_processes_share_a_crowd_of_connections(api: Process) -> None:
+    assert api.popen is not None
+    processes = psutil.Process(api.popen.pid).children()
+
+    def count(status: str) -> list[int]:
+        return [sum(one.status == status for one in process.net_connections()) for process in processes]
+
+    # Each listens for requests and for health once it has loaded the application.
+    eventually(lambda: len(processes) == 2 and count(psutil.CONN_LISTEN) == [2, 2], what="both processes are ready")
+    before = count(psutil.CONN_ESTABLISHED)
+    with ExitStack() as crowd:
+        for _ in range(40):
+            crowd.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=30))
+
+        def shares() -> list[int]:
+            return [now - then for now, then in zip(count(psutil.CONN_ESTABLISHED), before, strict=True)]
+
+        eventually(lambda: sum(shares()) >= 40, what="all are accepted")
+        assert min(shares()) >= 10, shares()
+
+
 def test_five_thousand_idle_connections_do_not_stall_others(api: Process, client: httpx.Client) -> None:
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
