@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
+from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.store import batches as store
 from moneyflow.settings import AllSettings
@@ -277,9 +278,12 @@ def test_a_request_under_the_same_idempotency_key_is_done_once(api: httpx.Client
     assert _count(database, "jobs") == 1
 
 
-def test_a_request_whose_key_is_in_use_is_a_conflict(api: httpx.Client, database: Database) -> None:
+def test_a_request_whose_key_is_in_use_is_a_conflict(
+    api: httpx.Client, database: Database, settings: AllSettings
+) -> None:
+    keys = IdempotencyKeys(secret_key=settings.secret_key.get_secret_value())
     with database.transaction() as session:
-        session.execute("select pg_advisory_xact_lock(hashtextextended('POST /v1/users in-work', 0))")
+        assert keys.request(key="in-work", scope="POST /v1/users", content=b"").first_answer(session) is None
 
         answer = api.post("/v1/users", json=_PERSON, headers={"Idempotency-Key": "in-work"})
 
