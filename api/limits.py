@@ -1,7 +1,5 @@
 """Rate limits of the API: which there are, and who a client is."""
 
-import hashlib
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -10,6 +8,7 @@ import falcon
 
 from api.proxies import is_in
 from moneyflow.platform.http.rate_limits import RateLimit, RateLimits, network_of
+from moneyflow.platform.keyed_hash import keyed_hash
 
 _MINUTE, _HOUR = 60, 3600
 
@@ -50,7 +49,7 @@ class ClientLimits:
         self, limits: RateLimits, *, secret_key: str, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()
     ) -> None:
         self._limits = limits
-        self._secret_key = secret_key.encode()
+        self._secret_key = secret_key
         self._trusted = tuple(trusted_proxies)
 
     def check_network(self, request: falcon.Request, response: falcon.Response, limits: Limits) -> None:
@@ -63,14 +62,13 @@ class ClientLimits:
         response.set_headers(quota.headers())
         self._limits.check(limits.total, "all")
 
-    def check_address(self, limits: Limits, email: str) -> None:
+    def check_address(self, limits: Limits, subject: str) -> None:
         """Count the request for the address that it names, or for its caller's id. SECURITY: Redis keeps a keyed hash.
 
         Raises:
             RateLimitedError: there were too many.
         """
-        digest = hmac.new(self._secret_key, f"limit:{email.lower()}".encode(), hashlib.sha256).hexdigest()
-        self._limits.check(limits.address, digest)
+        self._limits.check(limits.address, keyed_hash(self._secret_key, subject.lower(), purpose="limit").hex())
 
     def _client(self, request: falcon.Request) -> str:
         """Return the client's address: the last one in `X-Forwarded-For` that is no trusted proxy's."""

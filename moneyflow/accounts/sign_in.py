@@ -1,7 +1,5 @@
 """Sign-in and sign-out: passwords are checked, sessions started and ended, and each step leaves its event."""
 
-import hashlib
-import hmac
 from pathlib import Path
 from uuid import UUID
 
@@ -13,6 +11,7 @@ from moneyflow.events.auth import SignedIn, SignedOut, SignInFailed
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import UnauthenticatedError
 from moneyflow.platform.events.emit import emit, next_sequence
+from moneyflow.platform.keyed_hash import keyed_hash
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -31,7 +30,7 @@ class SignIn:
         self._database = database
         self._sessions = sessions
         self._passwords = passwords
-        self._secret_key = secret_key.encode()
+        self._secret_key = secret_key
 
     def sign_in(self, *, email: str, password: str, client: str) -> tuple[str, UserSession]:
         """Start a session of the user with this address; return its token and the session.
@@ -84,7 +83,7 @@ class SignIn:
 
     def _failed(self, session: Session, email: str, user: DictRow | None, *, is_correct: bool) -> None:
         if user is None:
-            digest = hmac.new(self._secret_key, f"sign-in:{email.lower()}".encode(), hashlib.sha256).hexdigest()
+            digest = keyed_hash(self._secret_key, email.lower(), purpose="sign-in").hex()
             sequence = _next(session, f"unknown:{digest[:_SHARED_DIGITS]}")
             event = SignInFailed(sequence=sequence, principal=digest, reason="unknown_address")
         else:

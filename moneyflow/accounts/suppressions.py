@@ -3,8 +3,6 @@
 SECURITY: an address is kept as a hash with the secret key, next to its user's id; it is deleted with the account.
 """
 
-import hashlib
-import hmac
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,6 +12,7 @@ from psycopg.rows import DictRow
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail import Bounce
 from moneyflow.platform.database import Session
+from moneyflow.platform.keyed_hash import keyed_hash
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -54,5 +53,4 @@ def release(session: Session, *, user_id: UUID | None = None, email: str | None 
 
 
 def _hash(settings: AccountSettings, address: str) -> bytes:
-    key = settings.secret_key.get_secret_value().encode()
-    return hmac.new(key, f"mail_suppression:{address.lower()}".encode(), hashlib.sha256).digest()
+    return keyed_hash(settings.secret_key.get_secret_value(), address.lower(), purpose="mail_suppression")

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import hmac
 from pathlib import Path
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from psycopg.rows import DictRow
 from moneyflow.mails import Link
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.keyed_hash import keyed_hash
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -22,7 +22,7 @@ def issue(session: Session, link: Link, *, secret_key: str, user_id: UUID, job_i
     It is derived from the job's id and not random: when the job runs again after a crash, its second mail carries the
     same link as the first, and both work. SECURITY: the secret key is needed too, so the database alone reveals none.
     """
-    digest = hmac.new(secret_key.encode(), f"{link.purpose}:{job_id}".encode(), hashlib.sha256).digest()
+    digest = keyed_hash(secret_key, str(job_id), purpose=link.purpose)
     token = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     session.execute(
         _QUERIES["issue"],
