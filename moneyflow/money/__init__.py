@@ -1,0 +1,1 @@
+"""Money: categories and transactions, with exact amounts in the currencies of ISO 4217."""

@@ -1,0 +1,50 @@
+"""Amounts: exact decimals above zero, with as many decimals as their currency has.
+
+An amount is text in JSON: a number there is a float to most readers, and floats lose cents.
+"""
+
+from decimal import Decimal
+
+from moneyflow.money.currencies import decimals_of
+from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.patterns import Pattern
+
+#: Digits before the point: 999 trillion, more than any person's account in any currency.
+_WHOLE_DIGITS = 15
+#: No currency has more.
+_MOST_DECIMALS = 4
+#: As in JSON, without sign and exponent.
+FORM = rf"(0|[1-9][0-9]{{0,{_WHOLE_DIGITS - 1}}})(\.[0-9]{{1,{_MOST_DECIMALS}}})?"
+LONGEST = _WHOLE_DIGITS + 1 + _MOST_DECIMALS
+_AMOUNT = Pattern(FORM, longest=LONGEST)
+
+
+def read_amount(text: str, currency: str) -> Decimal:
+    """Return an amount with exactly the decimals of its currency.
+
+    Raises:
+        InvalidInputError: the amount or the currency does not fit; `errors` has /amount or /currency.
+    """
+    try:
+        decimals = decimals_of(currency)
+    except ValueError as error:
+        raise _invalid("currency", str(error)) from None
+    if not _AMOUNT.fullmatch(text):
+        raise _invalid(
+            "amount", f"must be a decimal number as text, of at most {_WHOLE_DIGITS} digits before the point"
+        )
+    if len(text.partition(".")[2]) > decimals:
+        raise _invalid("amount", f"must have at most {decimals} decimals: {currency} has no more")
+    amount = Decimal(text)
+    if not amount:
+        raise _invalid("amount", "must be above zero; the kind says whether it is income or an expense")
+    return amount.quantize(Decimal(1).scaleb(-decimals))
+
+
+def write_amount(amount: Decimal) -> str:
+    """Return an amount as text, with the decimals that it is stored with."""
+    return f"{amount:f}"
+
+
+def _invalid(name: str, problem: str) -> InvalidInputError:
+    return InvalidInputError(f"{name} {problem}", ((f"/{name}", problem),))
