@@ -28,6 +28,7 @@ from api.resources.own_email import OwnEmail, OwnEmailConfirmation
 from api.resources.password_resets import PasswordResetConfirmation, PasswordResets
 from api.resources.schemas import Schema, Schemas
 from api.resources.sessions import OwnSession, OwnSessions
+from api.resources.transactions import OneTransaction, Transactions
 from api.resources.users import Activation, ActivationResend, Users
 from api.session_cookie import SessionCookie
 from moneyflow.accounts.email_changes import EmailChanges
@@ -104,6 +105,8 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
     add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
     add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
+    add("/v1/transactions", Transactions(database, keys))
+    add("/v1/transactions/{transaction_id}", OneTransaction(database))
     statuses = BatchStatuses()
     add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
     add("/v1/batches/{batch_id}", Batch(database, statuses))

@@ -13,10 +13,23 @@ from moneyflow.platform.patterns import Pattern
 _WHOLE_DIGITS = 15
 #: No currency has more.
 _MOST_DECIMALS = 4
+LONGEST_AMOUNT = _WHOLE_DIGITS + 1 + _MOST_DECIMALS
 #: As in JSON, without sign and exponent.
-FORM = rf"(0|[1-9][0-9]{{0,{_WHOLE_DIGITS - 1}}})(\.[0-9]{{1,{_MOST_DECIMALS}}})?"
-LONGEST = _WHOLE_DIGITS + 1 + _MOST_DECIMALS
-_AMOUNT = Pattern(FORM, longest=LONGEST)
+AMOUNT_FORM = rf"(0|[1-9][0-9]{{0,{_WHOLE_DIGITS - 1}}})(\.[0-9]{{1,{_MOST_DECIMALS}}})?"
+_AMOUNT = Pattern(AMOUNT_FORM, longest=LONGEST_AMOUNT)
+
+
+def amount_text(text: str) -> str:
+    """Return a text that is an amount above zero of some currency.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not _AMOUNT.fullmatch(text):
+        raise ValueError(f"must be a decimal number as text, with at most {_WHOLE_DIGITS} digits before the point")
+    if not Decimal(text):
+        raise ValueError("must be above zero; the kind says whether it is income or an expense")
+    return text
 
 
 def read_amount(text: str, currency: str) -> Decimal:
@@ -29,15 +42,12 @@ def read_amount(text: str, currency: str) -> Decimal:
         decimals = decimals_of(currency)
     except ValueError as error:
         raise _invalid("currency", str(error)) from None
-    if not _AMOUNT.fullmatch(text):
-        raise _invalid(
-            "amount", f"must be a decimal number as text, of at most {_WHOLE_DIGITS} digits before the point"
-        )
+    try:
+        amount = Decimal(amount_text(text))
+    except ValueError as error:
+        raise _invalid("amount", str(error)) from None
     if len(text.partition(".")[2]) > decimals:
         raise _invalid("amount", f"must have at most {decimals} decimals: {currency} has no more")
-    amount = Decimal(text)
-    if not amount:
-        raise _invalid("amount", "must be above zero; the kind says whether it is income or an expense")
     return amount.quantize(Decimal(1).scaleb(-decimals))
 
 
@@ -47,4 +57,4 @@ def write_amount(amount: Decimal) -> str:
 
 
 def _invalid(name: str, problem: str) -> InvalidInputError:
-    return InvalidInputError(f"{name} {problem}", ((f"/{name}", problem),))
+    return InvalidInputError(f"the {name} does not fit: it {problem}", ((f"/{name}", problem),))

@@ -1,6 +1,15 @@
 -- name: emit
 -- Insert an event for the relay.
-insert into outbox_events (id, topic, key, value) values (%(id)s, %(topic)s, %(key)s, %(value)s);
+insert into outbox_events (id, topic, key, value)
+values (%(event_id)s, %(event_topic)s, %(event_key)s, %(event_value)s);
+
+-- name: emit_many
+-- Insert events for the relay, in the order of the arrays.
+insert into outbox_events (id, topic, key, value)
+select id, topic, key, value
+from unnest(%(ids)s::uuid[], %(topics)s::text[], %(keys)s::text[], %(values)s::bytea[])
+    with ordinality as event (id, topic, key, value, position)
+order by position;
 
 -- name: next_sequence
 -- Return the next sequence of an aggregate that has no row of its own; it is locked until the transaction ends.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -26,7 +26,7 @@ def json_answer(
 ) -> Answer:
     """Return an answer with a JSON body, and with an `ETag` where the client may update what it shows.
 
-    Ids are written as text, and times as RFC 3339 in UTC to the second.
+    Ids are written as text, times as RFC 3339 in UTC to the second, and dates as YYYY-MM-DD.
     """
     tagged = {"ETag": etag} if etag else {}
     body = dumps(value, default=_written, option=orjson.OPT_PASSTHROUGH_DATETIME)
@@ -38,4 +38,6 @@ def _written(value: object) -> object:
         # SECURITY: to the second. Finer times would show which mail a sign-up led to, and so whether the address has an
         # account.
         return clock.rfc3339_to_the_second(value)
+    if isinstance(value, date):
+        return value.isoformat()
     raise TypeError

@@ -8,12 +8,19 @@ In the transaction of the request's effects::
         if answer is None:
             job_id = users.sign_up(session, …)
             answer = once.keep(session, json_answer({"job_id": str(job_id)}, status=202))
+
+Or, where one statement does it all, in one round trip: the statement includes the fragment `first_request`, acts on its
+row, and ends with `outcome`::
+
+    earlier = once.run(session, _QUERIES["create"], parameters, answer=answer)
 """
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, LiteralString
 
 import orjson
 from psycopg.types.json import Jsonb
@@ -25,6 +32,9 @@ from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+#: SQL of statements that do a whole request.
+FRAGMENTS = Path(__file__).with_name("fragments.sql")
+
 _KEY = Pattern(r"[\x21-\x7e]{1,255}", longest=255)
 
 
@@ -50,7 +60,7 @@ class IdempotentRequest:
             return kept
         row = session.fetch_one(_QUERIES["lock"], {"scope": self.scope, "key": self.key})
         if row is None or not row["held"]:
-            raise InProgressError("a request with this Idempotency-Key is running; repeat it in a second")
+            raise _in_progress()
         return self.known_answer(session)  # The other request may have been committed meanwhile.
 
     def known_answer(self, session: Session) -> Answer | None:
@@ -71,10 +81,40 @@ class IdempotentRequest:
     def keep(self, session: Session, answer: Answer) -> Answer:
         """Keep the first answer for requests that repeat this one, and return it."""
         if self.key is not None:
-            fields = {"status": answer.status, "headers": Jsonb(dict(answer.headers)), "body": answer.body}
-            names = {"scope": self.scope, "key": self.key, "body_hash": self.body_hash}
-            session.execute(_QUERIES["keep"], {**names, **fields})
+            session.execute(_QUERIES["keep"], self._row(answer))
         return answer
+
+    def run(
+        self, session: Session, query: LiteralString, parameters: Mapping[str, Any], *, answer: Answer
+    ) -> Answer | None:
+        """Run a statement that does the whole request and keeps its answer; return an earlier answer, or None.
+
+        With an earlier answer the statement did nothing.
+
+        Raises:
+            InProgressError: another request with this key is running.
+            InvalidInputError: the key was used before with another body.
+        """
+        row = session.fetch_one(query, {**parameters, **self._row(answer)})
+        assert row is not None, "the fragment `outcome` is one row"
+        if row["is_first"]:
+            return None
+        earlier = self.known_answer(session) if row["is_held"] else None
+        if earlier is None:
+            raise _in_progress()
+        return earlier
+
+    def _row(self, answer: Answer) -> dict[str, Any]:
+        names = {"scope": self.scope, "key": self.key, "body_hash": self.body_hash}
+        return {**names, "status": answer.status, "headers": Jsonb(dict(answer.headers)), "body": answer.body}
+
+
+#: For what is no request, such as a job that uses the same statement.
+WITHOUT_KEY = IdempotentRequest(scope="", key=None, body_hash=b"")
+
+
+def _in_progress() -> InProgressError:
+    return InProgressError("a request with this Idempotency-Key is running; repeat it in a second")
 
 
 class IdempotencyKeys:
