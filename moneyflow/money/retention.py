@@ -1,4 +1,4 @@
-"""Retention of deleted transactions: a month, in which an operator can restore them."""
+"""Retention of deleted transactions: a month, in which an operator can read them for their owner."""
 
 from datetime import timedelta
 from pathlib import Path
