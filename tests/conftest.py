@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin a run, or be part of the one that started this process; no setting of the developer's shell counts."""
     for name in settings_module.known_names() & os.environ.keys():
         del os.environ[name]
+    # Else each of a thousand processes would compile all that it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if RUN not in os.environ and not config.option.collectonly:
         config.stash[_RUN] = begin_run(keep=bool(os.environ.get("KEEP")))
 
