@@ -158,9 +158,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--api-cases", type=int, default=500, help="requests of tests/e2e/test_schemathesis.py, at least")
     parser.addoption("--api-results", default="", help="the folder to write their report to")
     parser.addoption("--address-samples", type=int, default=0, help="requests of each case of test_address_timing.py")
+    parser.addoption("--thousands", type=int, default=2, help="thousands of jobs that one test runs or groups")
+    parser.addoption("--api-kills", type=int, default=2, help="how often tests/e2e/test_api_crashes.py kills the API")
     parser.addoption("--neighbours", type=int, default=260, help="jobs of tests/e2e/test_bad_neighbours.py")
     parser.addoption(
         "--replacements", type=int, default=1, help="how often tests/e2e/test_api_socket.py replaces the API"
+    )
+    parser.addoption(
+        "--all-types", action="store_true", help="tests/e2e/test_new_job.py runs mypy on the whole checkout"
     )
     parser.addoption("--one-by-one", action="store_true", help="tests/e2e/test_stack_repair.py kills one at a time")
     parser.addoption("--slow-rounds", type=int, default=0, help="timed rounds of tests/e2e/test_front_door.py")

@@ -1,9 +1,7 @@
 """Least privilege, tried: what is in the environment of each running process opens its own doors and no other."""
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import product
 from pathlib import Path
@@ -29,7 +27,7 @@ from moneyflow.platform.brokers.kafka import SASL_MECHANISM
 from ops.dev.stack.home import State
 from ops.dev.stack.servers.postgres import ROLES
 from ops.dev.stack.servers.rabbitmq import LOGINS
-from tests.support.checkout import copy_of_checkout
+from tests.support.stacks import SecondStack
 
 #: The secrets of each process, by their names in the stack's state.
 _SECRETS = {
@@ -69,18 +67,13 @@ _STATEMENTS: dict[LiteralString, set[str]] = {
 Environments = dict[str, dict[str, str]]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Start a whole stack of its own without Docker, and return its folder."""
-    checkout = copy_of_checkout(tmp_path_factory.mktemp("least-privilege") / "checkout")
-    try:
-        _stack(checkout, "up", "--with", "native")
-        yield (checkout / ".stack").resolve()
-    finally:
-        _stack(checkout, "reset")
+@pytest.fixture
+def home(stack: SecondStack) -> Path:
+    """Return the folder of a whole stack without Docker."""
+    return stack.home
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def environments(home: Path) -> Environments:
     """Return the environment of every process and server that the stack runs, as the kernel has it."""
     found = {}
@@ -88,12 +81,6 @@ def environments(home: Path) -> Environments:
         parts = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         found[name] = dict(part.decode().split("=", 1) for part in parts if b"=" in part)
     return found
-
-
-def _stack(checkout: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "ops.dev.stack", *arguments]
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, timeout=360)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _passwords(environment: Mapping[str, str]) -> set[str]:

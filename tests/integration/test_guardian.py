@@ -34,7 +34,8 @@ run, home = begin_run(keep=False), Path(sys.argv[1], "home")
 checkout = copy_of_checkout(Path(sys.argv[1], "checkout"))
 (checkout / ".stack").symlink_to(home)
 server = Fleet(run).shared.redis.identity().pid
-print(run, server, process_in(run / "shared" / "kafka"), process_in(home / "postgres"), process_in(checkout), flush=True)
+started = [process_in(folder) for folder in (run / "shared" / "kafka", home / "postgres", checkout)]
+print(run, server, *started, flush=True)
 time.sleep(600)
 """
 

@@ -252,7 +252,9 @@ def fresh_environment(servers: RealServers) -> Iterator[dict[str, str]]:
 
 def begin_run(*, keep: bool) -> Path:
     """Make the folder of a run and let every process that is started from now on know it."""
-    for left in chain.from_iterable(place.glob(f"{_PREFIX}*/process") for place in (_DISK, _MEMORY)):  # A run that was killed with its guardian, or before it had one.
+    for left in chain.from_iterable(
+        place.glob(f"{_PREFIX}*/process") for place in (_DISK, _MEMORY)
+    ):  # A run that was killed with its guardian, or before it had one.
         if guardian.owner(left.parent) is None:
             guardian.end_run(left.parent)
     run = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_place()))
