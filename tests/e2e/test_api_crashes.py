@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import psutil
+import pytest
 
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
