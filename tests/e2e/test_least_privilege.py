@@ -1,7 +1,7 @@
 """Least privilege, tried: what is in the environment of each running process opens its own doors and no other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from itertools import product
 from pathlib import Path
@@ -22,6 +22,8 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from moneyflow.platform.brokers.kafka import SASL_MECHANISM
 from ops.dev.stack.home import State
@@ -248,7 +250,8 @@ def _may(port: int, login: tuple[str, str], act: Callable[[Any], object]) -> boo
 
 def _opens_redis(port: int, passwords: set[str]) -> bool:
     for user, password in product(["app", "default"], passwords):
-        client = redis.Redis(port=port, username=user, password=password)
+        # Without retries: redis-py would repeat each refused login for seconds.
+        client = redis.Redis(port=port, username=user, password=password, retry=Retry(NoBackoff(), retries=0))
         try:
             client.ping()
         except redis.AuthenticationError:
@@ -299,14 +302,16 @@ async def _done_in_kafka(port: int, login: tuple[str, str]) -> list[str]:
         TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError,
         TimeoutError,  # aiokafka asks for ever for a topic that the user may not see.
     )  # fmt: skip
-    found = []
-    for name, act in acts.items():
+
+    async def is_done(act: Coroutine[Any, Any, object]) -> bool:
         try:
             await asyncio.wait_for(act, 5)
         except refused:
-            continue
-        found.append(name)
-    return found
+            return False
+        return True
+
+    done = await asyncio.gather(*map(is_done, acts.values()))
+    return [name for name, is_allowed in zip(acts, done, strict=True) if is_allowed]
 
 
 @asynccontextmanager
