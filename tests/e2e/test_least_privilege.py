@@ -176,9 +176,9 @@ def test_each_process_opens_kafka_as_its_own_user_and_does_its_work_alone(
     }
 
     for process in _PROCESSES:
-        logins = product(["broker", "migrate", "relay", "audit"], _passwords(environments[process]))
+        logins = list(product(["broker", "migrate", "relay", "audit"], _passwords(environments[process])))
         own = [_KAFKA[process]] if process in _KAFKA else []
-        opened = [login for login in logins if asyncio.run(_opens_kafka(port, login))]
+        opened = asyncio.run(_opened_in_kafka(port, logins))
         done = {name for login in opened for name in asyncio.run(_done_in_kafka(port, login))}
 
         assert [user for user, _ in opened] == own, process
@@ -285,6 +285,12 @@ async def _opens_kafka(port: int, login: tuple[str, str] | None) -> bool:
     finally:
         await admin.close()
     return True
+
+
+async def _opened_in_kafka(port: int, logins: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the logins that Kafka accepts."""
+    opens = await asyncio.gather(*(_opens_kafka(port, login) for login in logins))
+    return [login for login, is_open in zip(logins, opens, strict=True) if is_open]
 
 
 async def _done_in_kafka(port: int, login: tuple[str, str]) -> list[str]:
