@@ -166,7 +166,7 @@ def test_every_batch_ends_once_while_workers_and_relays_are_killed_at_random(
 ) -> None:
     victims = [processes.relay(), processes.worker(), processes.relay(), processes.worker()]
     with Killer(victims, seconds=1.5, seed=5) as killer:
-        submitted = []
+        submitted: list[tuple[UUID, UUID]] = []
         while killer.kills.total() < _KILLS or len(submitted) < _BATCHES:
             submitted.append(_submit(database, *[Spread(depth=2, seconds=0.05) for _ in range(10)]))
             _publish_twice(servers, platform, database) if len(submitted) == _BATCHES else time.sleep(0.3)
