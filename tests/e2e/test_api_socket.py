@@ -112,7 +112,10 @@ def _has_ended(process: psutil.Process) -> bool:
 
 def _is_ready(port: int | None) -> bool:
     try:
-        return port is not None and httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=5).is_success
+        return (
+            port is not None
+            and httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, verify=False, timeout=5).is_success
+        )
     except httpx.HTTPError:
         return False
 
