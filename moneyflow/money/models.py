@@ -24,6 +24,9 @@ from sqlmodel import Field, SQLModel
 from moneyflow.platform.columns import moment
 
 
+_SHOWN = text("deleted_at is null")
+
+
 class CategoryRow(SQLModel, table=True):
     """A category: at the top (level 1), or under one at the top (level 2) of the same owner and kind.
 
@@ -79,7 +82,20 @@ class TransactionRow(SQLModel, table=True):
         CheckConstraint("amount > 0 and amount < 1e15", name="transactions_amount_check"),
         Index("transactions_category_idx", "user_id", "category_id"),
         Index("transactions_deleted_idx", "deleted_at", postgresql_where=text("deleted_at is not null")),
-    )
+        # Of the lists: each in its order.
+        Index("transactions_date_idx", "user_id", text("date desc"), text("id desc"), postgresql_where=_SHOWN),
+        Index("transactions_kind_idx", "user_id", "kind", text("date desc"), text("id desc"), postgresql_where=_SHOWN),
+        Index(
+            "transactions_category_date_idx", "user_id", "category_id", text("date desc"), text("id desc"),
+            postgresql_where=_SHOWN,
+        ),
+        # Of the searches. No other index has the user's id as text: what names it goes by this one.
+        Index("transactions_amount_idx", "user_id", "amount", postgresql_where=_SHOWN),
+        Index(
+            "transactions_search_idx", text("(user_id::text)"), "tags", text("note gin_trgm_ops"),
+            postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 256}, postgresql_where=_SHOWN,
+        ),
+    )  # fmt: skip
 
     id: UUID = Field(primary_key=True)
     user_id: UUID = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=False))
