@@ -17,6 +17,8 @@ from api.limits import ClientLimits
 from api.openapi import Operation
 from api.problems import install_problems
 from api.resources.batches import Batch
+from api.resources.bulk import TransactionsBulk
+from api.resources.categories import Categories, OneCategory
 from api.resources.docs import Docs, DocsFile, Problems
 from api.resources.documents import OpenApi
 from api.resources.files import File
@@ -105,7 +107,10 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
     add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
     add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
+    add("/v1/categories", Categories(database, keys))
+    add("/v1/categories/{category_id}", OneCategory(database))
     add("/v1/transactions", Transactions(database, keys))
+    add("/v1/transactions/bulk", TransactionsBulk(database, keys))
     add("/v1/transactions/{transaction_id}", OneTransaction(database))
     statuses = BatchStatuses()
     add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))

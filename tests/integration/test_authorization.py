@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from typing import LiteralString
 from uuid import UUID
 
 import falcon.inspect
@@ -46,6 +47,15 @@ _MATRIX = {
     ("GET", "/v1/jobs/{job_id}"): Audience.OPTIONALLY_SIGNED_IN,
     ("GET", "/v1/batches/{batch_id}"): _SIGNED_IN,
     ("GET", "/v1/files/{file_id}"): _SIGNED_IN,
+    ("POST", "/v1/categories"): _SIGNED_IN,
+    ("GET", "/v1/categories/{category_id}"): _SIGNED_IN,
+    ("PATCH", "/v1/categories/{category_id}"): _SIGNED_IN,
+    ("DELETE", "/v1/categories/{category_id}"): _SIGNED_IN,
+    ("POST", "/v1/transactions"): _SIGNED_IN,
+    ("POST", "/v1/transactions/bulk"): _SIGNED_IN,
+    ("GET", "/v1/transactions/{transaction_id}"): _SIGNED_IN,
+    ("PATCH", "/v1/transactions/{transaction_id}"): _SIGNED_IN,
+    ("DELETE", "/v1/transactions/{transaction_id}"): _SIGNED_IN,
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
@@ -139,12 +149,41 @@ def _foreign_file(sessions: Sessions, database: Database) -> UUID:
         return UUID(files.store(session, job_id, files.File(name="a.csv", content=b"a"))["file"]["id"])
 
 
+def _foreign_category(_: Sessions, database: Database) -> UUID:
+    return _stored(
+        database, "insert into categories (id, user_id, kind, name) values (%(id)s, %(user_id)s, 'income', 'Salary')"
+    )
+
+
+def _foreign_transaction(_: Sessions, database: Database) -> UUID:
+    return _stored(
+        database,
+        "insert into transactions (id, user_id, kind, amount, currency, date) "
+        "values (%(id)s, %(user_id)s, 'income', 1, 'JPY', now())",
+    )
+
+
+def _stored(database: Database, insert: LiteralString) -> UUID:
+    """Insert a row of another user, who has an account, and return its id."""
+    row = {"id": new_id(), "user_id": new_id()}
+    with database.transaction() as session:
+        session.execute("insert into users (id, email, name) values (%(user_id)s, %(user_id)s, 'Eve')", row)
+        session.execute(insert, row)
+    return row["id"]
+
+
 #: What makes a thing of another user, for each guarded route with an id, and whether administrators reach it.
 _FOREIGN: dict[tuple[str, str], tuple[Callable[[Sessions, Database], UUID], bool]] = {
     ("DELETE", "/v1/sessions/{session_id}"): (_foreign_session, False),
     ("GET", "/v1/jobs/{job_id}"): (_foreign_job, True),
     ("GET", "/v1/batches/{batch_id}"): (_foreign_batch, True),
     ("GET", "/v1/files/{file_id}"): (_foreign_file, True),
+    ("GET", "/v1/categories/{category_id}"): (_foreign_category, False),
+    ("PATCH", "/v1/categories/{category_id}"): (_foreign_category, False),
+    ("DELETE", "/v1/categories/{category_id}"): (_foreign_category, False),
+    ("GET", "/v1/transactions/{transaction_id}"): (_foreign_transaction, False),
+    ("PATCH", "/v1/transactions/{transaction_id}"): (_foreign_transaction, False),
+    ("DELETE", "/v1/transactions/{transaction_id}"): (_foreign_transaction, False),
 }
 
 
@@ -162,7 +201,8 @@ def test_a_foreign_id_is_answered_like_a_missing_one(
     def answer(role: str, found: UUID) -> tuple[int, str]:
         token, _ = sessions.start(user_id=new_id(), role=role, client="a test")
         address, headers = re.sub(r"\{\w+\}", str(found), path), {"Authorization": f"Bearer {token}"}
-        answered = falcon.testing.TestClient(app).simulate_request(method, address, headers=headers)
+        body = {} if method == "PATCH" else None
+        answered = falcon.testing.TestClient(app).simulate_request(method, address, headers=headers, json=body)
         return answered.status_code, answered.text.replace(str(found), "ID").partition('"instance"')[0]
 
     assert answer("user", foreign) == answer("user", missing)

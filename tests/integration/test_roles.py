@@ -30,7 +30,7 @@ _PEOPLE = [
     "select * from users",
     "select * from user_tokens",
     "select * from idempotency_keys",
-    *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails")],
+    *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "categories", "transactions")],
 ]
 _BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
 _USER_OF_AN_ADDRESS = "select user_id_of('a@example.com')"
@@ -56,9 +56,11 @@ _NOT_OF_THE_API = [
     "update job_kinds set paused_at = now()",
     "update schedules set paused_at = now()",
     "delete from idempotency_keys",
+    "delete from transactions",
     "select * from operations",
 ]
 _NOT_OF_THE_WORKER = [
+    "insert into categories (id) values (gen_random_uuid())",
     "insert into operations (id) values (gen_random_uuid())",
     "update operation_items set result = 'x'",
     "select * from unpublished",
@@ -92,12 +94,23 @@ _OF_THE_API = [
     _USER_OF_AN_ADDRESS,
     "update users set name = name",
     "delete from users",
+    "update transactions set note = ''",
+    "delete from categories",
 ]
 _OF_THE_WORKER = [
     "select * from users, user_tokens, jobs, job_attempts, workers, idempotency_keys, live_workers",
     *[
         f"delete from {name}"
-        for name in ("users", "user_tokens", "jobs", "workers", "idempotency_keys", "mail_suppressions")
+        for name in (
+            "users",
+            "user_tokens",
+            "jobs",
+            "workers",
+            "idempotency_keys",
+            "mail_suppressions",
+            "transactions",
+            "categories",
+        )
     ],
     "update mail_suppressions set expires_at = now()",
 ]

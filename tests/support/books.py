@@ -9,6 +9,7 @@ import orjson
 
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
+from moneyflow.settings import AllSettings
 from tests.support.api import Api
 from tests.support.callers import bearer
 
@@ -62,9 +63,12 @@ def book_of(api: Api, *, role: str = "user") -> Book:
     return Book(Api(api.client, api.database, api.settings, headers), user_id)
 
 
-def events_of(database: Database, *types: str) -> list[Any]:
+def events_of(settings: AllSettings, *types: str) -> list[Any]:
     """Return the events in the outbox of these types, or of all, in their order."""
-    with database.transaction() as session:
+    owner = Database(settings.conninfo("owner", application_name="test"), size=1)
+    owner.open()
+    with owner.transaction() as session:
         rows = session.fetch_all("select value from outbox_events order by sequence")
+    owner.close()
     events = [orjson.loads(row["value"]) for row in rows]
     return [event for event in events if not types or event["type"] in types]

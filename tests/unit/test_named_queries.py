@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.platform.jobs.store import FRAGMENTS
-from moneyflow.platform.queries import load_queries
+from moneyflow.platform.http.idempotency import FRAGMENTS as HTTP_FRAGMENTS
+from moneyflow.platform.jobs.store import FRAGMENTS as JOB_FRAGMENTS
+from moneyflow.platform.queries import load_fragments, load_queries
 
 _ROOT = Path(__file__).parent.parent.parent
+_FRAGMENTS = (JOB_FRAGMENTS, HTTP_FRAGMENTS)
 _FILES = sorted(
-    path for folder in ("moneyflow", "workers") for path in (_ROOT / folder).rglob("*.sql") if path != FRAGMENTS
+    path for folder in ("moneyflow", "workers") for path in (_ROOT / folder).rglob("*.sql") if path not in _FRAGMENTS
 )
 
 
@@ -43,7 +45,10 @@ def test_a_statement_without_a_name_or_a_description_is_refused(tmp_path: Path, 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: str(path.relative_to(_ROOT)))
 def test_every_file_of_the_product_can_be_read_and_every_query_in_it_is_used(path: Path) -> None:
-    queries = load_queries(path, fragments=FRAGMENTS)
+    named = set(re.findall(r"<<(\w+)>>", path.read_text(encoding="utf-8")))
+    (shared, *_) = [fragments for fragments in _FRAGMENTS if named <= load_fragments(fragments).keys()]
+
+    queries = load_queries(path, fragments=shared)
 
     users = [path.with_suffix(".py"), *(_ROOT / "workers" / "relay").glob("*.py")]
     source = "".join(user.read_text(encoding="utf-8") for user in users if user.exists())
@@ -69,10 +74,9 @@ def test_a_fragment_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_fragment_is_used_and_what_it_says_is_written_nowhere_else() -> None:
-    sources = {path: path.read_text(encoding="utf-8") for path in (*_FILES, FRAGMENTS)}
-    fragments = re.findall(r"^-- fragment: (\w+)$", sources[FRAGMENTS], re.MULTILINE)
+    sources = {path: path.read_text(encoding="utf-8") for path in (*_FILES, *_FRAGMENTS)}
 
-    for fragment in fragments:
+    for fragment in (name for path in _FRAGMENTS for name in load_fragments(path)):
         assert any(f"<<{fragment}>>" in source for source in sources.values()), fragment
     for path in _FILES:
         for shared in ("'scheduled', 'queued'", "unique_while_unfinished then null", "when attempt > 0"):

@@ -26,9 +26,9 @@ _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 def emit(session: Session, event: Event, *, actor_id: UUID | None = None) -> UUID:
     """Insert the event in the session's transaction and return its id.
 
-    Change the aggregate, which locks its row, before you emit: then rows of one key are inserted in the order in
-    which their transactions commit, and the relay keeps it. `actor_id` is the person who acts, where the request has
-    no session and the use case knows the person.
+    Change the aggregate, which locks its row, before you emit: then its events are inserted in the order in which the
+    transactions that changed it commit, and the relay keeps it. `actor_id` is the person who acts, where the request
+    has no session and the use case knows the person.
     """
     row = outbox_row(event, actor_id=actor_id)
     session.execute(_QUERIES["emit"], row.parameters())

@@ -1,6 +1,6 @@
 -- name: unpublished
--- Events in the order of their keys. Rows of one key are inserted under the lock of their aggregate, so the lower
--- number was committed first. A row that is committed late is read later, because no row is ever skipped.
+-- Events in the order of their keys. Rows of one aggregate are inserted under its lock, so the lower number was
+-- committed first. A row that is committed late is read later, because no row is ever skipped.
 select sequence, id, topic, key, value from outbox_events where topic <> all(%(refused)s::text[])
 order by sequence limit %(limit)s;
 

@@ -1,0 +1,24 @@
+-- name: create
+-- Add a category with its event and the answer to the request, unless the request is not the first under its key.
+with <<first_request>>, changed as (
+    insert into categories (id, user_id, kind, name, parent_id, color, created_at, updated_at)
+    select %(id)s, %(user_id)s, %(kind)s, %(name)s, %(parent_id)s, %(color)s, %(created_at)s, %(updated_at)s
+    from first_request
+    returning id
+), emitted as (<<emit_event>>)
+<<outcome>>;
+
+-- name: find
+-- A category of its owner.
+select id, user_id, kind, name, parent_id, color, version, created_at, updated_at
+from categories where id = %(id)s and user_id = %(owner_id)s;
+
+-- name: lock
+-- Lock categories of their owner, in the order of their ids, until the transaction ends.
+select id from categories where user_id = %(owner_id)s and id = any(%(ids)s) order by id for update;
+
+-- name: change
+-- Change a category that is locked.
+update categories set name = %(name)s, parent_id = %(parent_id)s, color = %(color)s, version = %(version)s,
+    updated_at = %(updated_at)s
+where id = %(id)s and user_id = %(user_id)s;
