@@ -3,7 +3,8 @@
 from typing import Annotated, Any, TypeVar
 
 import falcon
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from api.bodies import refusal
 from moneyflow.money.amounts import AMOUNT_FORM, LONGEST_AMOUNT
@@ -16,6 +17,8 @@ PAGE = {
     "limit": Annotated[int, Field(ge=1, le=MAX_LIMIT, description=f"Rows of the page; {DEFAULT_LIMIT} without it.")],
     "cursor": Annotated[str, Field(max_length=1024, description="`next_cursor` of the page before.")],
 }
+#: Of a list without filters.
+NO_FILTERS = TypeAdapter(TypedDict("NoFilters", {}), config=ConfigDict(extra="forbid"))
 #: An end of a range of amounts.
 AmountBound = Annotated[str, Field(pattern=f"^{AMOUNT_FORM}$", max_length=LONGEST_AMOUNT, examples=["12.34"])]
 

@@ -23,7 +23,6 @@ from sqlmodel import Field, SQLModel
 
 from moneyflow.platform.columns import moment
 
-
 _SHOWN = text("deleted_at is null")
 
 
