@@ -3,7 +3,7 @@
 from typing import Annotated, Any, TypeVar
 
 import falcon
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from api.bodies import refusal
@@ -17,10 +17,22 @@ PAGE = {
     "limit": Annotated[int, Field(ge=1, le=MAX_LIMIT, description=f"Rows of the page; {DEFAULT_LIMIT} without it.")],
     "cursor": Annotated[str, Field(max_length=1024, description="`next_cursor` of the page before.")],
 }
-#: Of a list without filters.
-NO_FILTERS = TypeAdapter(TypedDict("NoFilters", {}), config=ConfigDict(extra="forbid"))
 #: An end of a range of amounts.
 AmountBound = Annotated[str, Field(pattern=f"^{AMOUNT_FORM}$", max_length=LONGEST_AMOUNT, examples=["12.34"])]
+
+
+def query_model(parameters: type[Q]) -> TypeAdapter[Q]:
+    """Return the model of a `TypedDict` of parameters; other names are refused."""
+    with_config(ConfigDict(extra="forbid"))(parameters)
+    return TypeAdapter(parameters)
+
+
+class _NoParameters(TypedDict):
+    pass
+
+
+#: Of a list without filters.
+NO_FILTERS = query_model(_NoParameters)
 
 
 def query_of(request: falcon.Request, model: TypeAdapter[Q]) -> Q:

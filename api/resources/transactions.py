@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import falcon
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from api.answers import send
@@ -16,7 +16,7 @@ from api.descriptions import describes
 from api.fields import Amount, Currency, Day, Id, Kind, Note, Tag, Tags
 from api.guards import caller_of, owner_scope, signed_in
 from api.paths import id_of
-from api.queries import PAGE, AmountBound, query_of
+from api.queries import PAGE, AmountBound, query_model, query_of
 from api.requests import idempotent, page_of, require_match
 from moneyflow.money import transaction_pages, transactions
 from moneyflow.money.amounts import write_amount
@@ -100,7 +100,7 @@ TransactionQuery = TypedDict(
     },
     total=False,
 )
-_QUERY = TypeAdapter(TransactionQuery, config=ConfigDict(extra="forbid"))
+_QUERY = query_model(TransactionQuery)
 
 
 class Transactions:
