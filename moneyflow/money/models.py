@@ -81,18 +81,24 @@ class TransactionRow(SQLModel, table=True):
         CheckConstraint("amount > 0 and amount < 1e15", name="transactions_amount_check"),
         Index("transactions_category_idx", "user_id", "category_id"),
         Index("transactions_deleted_idx", "deleted_at", postgresql_where=text("deleted_at is not null")),
-        # Of the lists: each in its order.
-        Index("transactions_date_idx", "user_id", text("date desc"), text("id desc"), postgresql_where=_SHOWN),
-        Index("transactions_kind_idx", "user_id", "kind", text("date desc"), text("id desc"), postgresql_where=_SHOWN),
+        # Of the lists: one with the order of each.
         Index(
-            "transactions_category_date_idx", "user_id", "category_id", text("date desc"), text("id desc"),
-            postgresql_where=_SHOWN,
+            "transactions_expense_idx", "user_id", text("date desc"), text("id desc"),
+            postgresql_where=text("kind = 'expense' and deleted_at is null"),
         ),
-        # Of the searches. No other index has the user's id as text: what names it goes by this one.
-        Index("transactions_amount_idx", "user_id", "amount", postgresql_where=_SHOWN),
         Index(
-            "transactions_search_idx", text("(user_id::text)"), "tags", text("note gin_trgm_ops"),
-            postgresql_using="gin", postgresql_with={"gin_pending_list_limit": 256}, postgresql_where=_SHOWN,
+            "transactions_income_idx", "user_id", text("date desc"), text("id desc"),
+            postgresql_where=text("kind = 'income' and deleted_at is null"),
+        ),
+        Index(
+            "transactions_category_date_idx", "category_id", text("date desc"), text("id desc"), postgresql_where=_SHOWN
+        ),
+        # Of the searches: each has the user's id in a form of its own, by which a statement chooses it.
+        Index("transactions_amount_idx", text("uuid_send(user_id)"), "amount", postgresql_where=_SHOWN),
+        Index(
+            "transactions_search_idx", text("(user_id::text)"), "tags", "note", postgresql_using="gin",
+            postgresql_ops={"note": "gin_trgm_ops"}, postgresql_with={"gin_pending_list_limit": 256},
+            postgresql_where=_SHOWN,
         ),
     )  # fmt: skip
 

@@ -48,11 +48,6 @@ class Filters:
             raise _reversed("min", "max")
 
     @property
-    def has_days(self) -> bool:
-        """Return whether the day is bounded."""
-        return self.since is not None or self.until is not None
-
-    @property
     def has_amounts(self) -> bool:
         """Return whether the amount is bounded."""
         return self.least is not None or self.greatest is not None

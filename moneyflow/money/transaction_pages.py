@@ -113,13 +113,10 @@ class _Search:
 
     def _gathered(self) -> Sequence[DictRow] | None:
         """Return the rows of the page; None where too many transactions fit, or no index finds those that do."""
-        by_text, is_chosen = self.filters.has_indexed_text, self.filters.category_id is not None
-        if not (by_text or is_chosen or self.filters.has_amounts):
+        by_text, by_amount = self.filters.has_indexed_text, self.filters.has_amounts
+        if not (by_text or by_amount or self.filters.category_id is not None):
             return None
-        # Without other filters that an index finds, the owner is named to the index of tags and texts alone, so that no
-        # plan goes through all of the owner's rows.
-        by_others = is_chosen or self.filters.has_amounts or self.filters.has_days
-        named = {"by_text": by_text, "by_others": by_others or not by_text}
+        named = {"by_text": by_text, "by_amount": by_amount}
         rows = self._run("gather", _BY_BITMAPS, most=self.bounds.gathered + 1, **named)
         return None if rows and rows[0]["gathered"] > self.bounds.gathered else rows
 

@@ -24,6 +24,10 @@ AREAS = {
     ),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
     "jobs": ("tests/e2e/test_bad_neighbours.py", "-n", "0", "--neighbours", "1000"),
+    "money": (
+        "tests/integration/test_transaction_plans.py", "-n", "0",
+        "--transactions", "1000000", "--money-results", "{folder}",
+    ),
     "stack": (
         "tests/e2e/test_api_socket.py", "tests/e2e/test_stack_repair.py", "-n", "0",
         "--replacements", "3", "--one-by-one",
