@@ -115,9 +115,10 @@ def of_row(row: Mapping[str, Any]) -> Category:
 def lock(scope: OwnerScope, category_id: UUID, *, also: UUID | None = None) -> Category:
     """Return a category, which no one else changes or refers to until the transaction ends; raises as `find`.
 
-    `also` is another one to lock, such as its new parent. Both are locked in the order of their ids, so that two
-    requests with the same two wait for each other instead of ending in a deadlock.
+    `also` is another one to lock, such as its new parent. Changes of one owner's categories wait for each other: by
+    locks of categories alone, a move would wait for its subcategories in another order than they are moved in.
     """
+    scope.rows(_QUERIES["lock_owner"], {})
     scope.rows(_QUERIES["lock"], {"ids": [category_id, also]})
     return find(scope, category_id)
 

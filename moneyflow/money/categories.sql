@@ -19,9 +19,13 @@ select id, user_id, kind, name, parent_id, color, version, created_at, updated_a
 from categories where user_id = %(owner_id)s and (%(after_id)s::uuid is null or id > %(after_id)s)
 order by id limit %(limit)s;
 
+-- name: lock_owner
+-- Lock the owner of categories until the transaction ends; rows that refer to the owner are not held up.
+select id from users where id = %(owner_id)s for no key update;
+
 -- name: lock
--- Lock categories of their owner, in the order of their ids, until the transaction ends.
-select id from categories where user_id = %(owner_id)s and id = any(%(ids)s) order by id for update;
+-- Lock categories, whose owner is locked, until the transaction ends; rows that refer to them wait.
+select id from categories where user_id = %(owner_id)s and id = any(%(ids)s) for update;
 
 -- name: change
 -- Change a category that is locked.

@@ -74,7 +74,7 @@ def test_each_act_that_cannot_be_done_is_named_and_none_is_done(
 ) -> None:
     food, salary = ada.category(), ada.category(kind="income")
     mine, other, foreign = ada.transaction(), ada.transaction(), eve.transaction()
-    gone = ada.transaction()
+    gone, of_eve = ada.transaction(), eve.transaction()
     ada.call("DELETE", f"/v1/transactions/{gone['id']}", If_Match="read")
     rows, events = _rows(database), events_of(settings, *_TYPES)
 
@@ -93,7 +93,7 @@ def test_each_act_that_cannot_be_done_is_named_and_none_is_done(
                 {"id": foreign["id"], "category_id": food["id"]},
                 {"id": other["id"], "category_id": None},
             ],
-            "delete": [str(new_id()), gone["id"], foreign["id"]],
+            "delete": [str(new_id()), gone["id"], of_eve["id"]],
         },
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 from uuid import UUID
 
 import pytest
@@ -116,7 +116,7 @@ class _ExplainingScope(OwnerScope):
         self, query: LiteralString, parameters: Mapping[str, Any], *, settings: Mapping[str, str] | None = None
     ) -> list[DictRow]:
         if settings:
-            explain = cast("LiteralString", f"explain (analyze, buffers, timing off, format json) {query}")
+            explain: LiteralString = f"explain (analyze, buffers, timing off, format json) {query}"
             self.plans.append(super().rows(explain, parameters, settings=settings)[0]["QUERY PLAN"][0]["Plan"])
         return super().rows(query, parameters, settings=settings)
 

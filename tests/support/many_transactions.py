@@ -19,6 +19,9 @@ SUBCATEGORIES = 10
 #: Of the ten income categories the share is 2 %, evenly.
 INCOME_CATEGORIES = range(20, CATEGORIES)
 
+#: Rows of a statement, each of which has a time limit.
+_AT_ONCE = 20_000
+
 _INSERT = """
 insert into transactions (id, user_id, kind, amount, currency, date, note, tags, category_id, deleted_at)
 values (%(id)s, %(user_id)s, %(kind)s, %(amount)s, %(currency)s, %(date)s, %(note)s, %(tags)s, %(category_id)s,
@@ -75,5 +78,7 @@ def add_many(session: Session, user_id: UUID, count: int) -> list[UUID]:
     ids = [new_id() for _ in range(CATEGORIES)]
     session.execute(_ADD_CATEGORIES, {"user_id": user_id, "ids": ids})
     session.execute("select setseed(0.5)")
-    session.execute(_ADD, {"user_id": user_id, "ids": ids, "count": count, "first_day": FIRST_DAY, "days": DAYS})
+    parameters = {"user_id": user_id, "ids": ids, "first_day": FIRST_DAY, "days": DAYS}
+    for first in range(0, count, _AT_ONCE):
+        session.execute(_ADD, {**parameters, "count": min(_AT_ONCE, count - first)})
     return ids
