@@ -56,7 +56,7 @@ _BY_BITMAPS = {**_CUSTOM, "enable_seqscan": "off", "enable_indexscan": "off", "e
 class Bounds:
     """What a search may take: the rows of a walk, the rows that are gathered, and the seconds of all its statements."""
 
-    walked: int = 20_000
+    walked: int = 10_000
     gathered: int = 20_000
     seconds: float = 0.45
 

@@ -32,7 +32,7 @@ _NEW_TRANSACTION = {
     "kind": "expense", "amount": "12.30", "currency": "EUR", "date": "2026-02-28", "note": "two loaves of bread",
     "tags": ["bakery", "weekend"],
 }  # fmt: skip
-#: The columns that both applications have; the ids of the people are in the order of their addresses.
+#: The columns that both applications have.
 _ADD_TRANSACTIONS: LiteralString = """
 insert into {table} (id, {owner}, kind, amount, currency, date, note, tags, created_at)
 select gen_random_uuid(), person.id, case when number %% 30 = 0 then 'income' else 'expense' end,
@@ -41,8 +41,8 @@ select gen_random_uuid(), person.id, case when number %% 30 = 0 then 'income' el
 from {people} person, generate_series(1, %(count)s) number
 """
 _ONE_OF_EACH: LiteralString = """
-select distinct on (person.email) transaction.id
-from {people} person join {table} transaction on transaction.{owner} = person.id order by person.email, transaction.id
+select distinct on (person.email) person.email, one.id
+from {people} person join {table} one on one.{owner} = person.id order by person.email
 """
 
 
@@ -101,7 +101,8 @@ class Site(ABC):
         self.add_people(Passwords().hash(_PASSWORD))
         self._sql(_ADD_TRANSACTIONS, count=TRANSACTIONS)
         self._testbed.sql("vacuum analyze", database=self.database)
-        self._transactions = [str(row[0]) for row in self._sql(_ONE_OF_EACH)]
+        found = dict(self._sql(_ONE_OF_EACH))
+        self._transactions = [str(found[email]) for email in _EMAILS]
         self._process = self._testbed.spawn(*self.command, environment=self.environment)
         if not wait_until(self._is_ready, seconds=_READY_SECONDS):
             raise BenchError(f"{self.name} was not ready within {_READY_SECONDS:.0f} seconds")
