@@ -32,8 +32,9 @@ from moneyflow.platform.queries import array, load_queries
 
 BY_DATE = Keyset(name="transactions", columns={"date": dt.date.fromisoformat, "id": UUID})
 
-_PATH = Path(__file__)
-_QUERIES = load_queries(_PATH.with_suffix(".sql"), fragments=_PATH.with_name("transaction_pages_fragments.sql"))
+#: SQL that the statements share.
+FRAGMENTS = Path(__file__).with_name("fragments.sql")
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 _COLUMNS = tuple(field.name for field in fields(Transaction))
 #: Categories whose lists are merged; more of them are searched for.

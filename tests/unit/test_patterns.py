@@ -20,6 +20,7 @@ from api import access
 from moneyflow.accounts.names import check_person
 from moneyflow.gateways.mail import Recipient, replies
 from moneyflow.gateways.mail.message import build
+from moneyflow.money.transaction_filters import Filters
 from moneyflow.platform import suggestions
 from moneyflow.platform.brokers import job_message
 from moneyflow.platform.connections import leaves_state
@@ -122,6 +123,7 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
         lambda text: replies.error_of(SMTPDataError(550, text)),
     ],
     "moneyflow.accounts.names": [lambda text: check_person(email="a@b.example", name=text)],
+    "moneyflow.money.transaction_filters": [lambda text: Filters(text=text).parameters()],
     "moneyflow.platform.connections": [leaves_state],
     "moneyflow.platform.events.envelope": [
         lambda text: envelope.read(orjson.dumps({**_EVENT, "dataschema": _encodable(text)})),
