@@ -1,9 +1,10 @@
 """`/v1/transactions`: what the caller got and spent."""
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import falcon
@@ -73,6 +74,9 @@ class TransactionView(TypedDict):
     import_id: UUID | None
     created_at: dt.datetime
     updated_at: dt.datetime
+
+
+_SHOWN = tuple(TransactionView.__annotations__)
 
 
 class TransactionPageView(TypedDict):
@@ -146,8 +150,7 @@ class Transactions:
         page, filters = page_of(request, transaction_pages.BY_DATE), _filters(query_of(request, _QUERY))
         with self._database.autocommit() as session:
             rows = transaction_pages.page_rows(owner_scope(request, session), filters, page)
-        shown = page.of(rows, lambda row: transaction_view(transactions.of_row(row)))
-        send(request, response, json_answer(shown))
+        send(request, response, json_answer(page.of(rows, transaction_view)))
 
 
 class OneTransaction:
@@ -230,22 +233,10 @@ def etag_of(shown: Transaction) -> str:
     return version_etag(shown.id, shown.version)
 
 
-def transaction_view(shown: Transaction) -> TransactionView:
-    """Return a transaction as its owner sees it."""
-    return {
-        "id": shown.id,
-        "kind": shown.kind,
-        "amount": write_amount(shown.amount),
-        "currency": shown.currency,
-        "date": shown.date,
-        "category_id": shown.category_id,
-        "note": shown.note,
-        "tags": list(shown.tags),
-        "payment_id": shown.payment_id,
-        "import_id": shown.import_id,
-        "created_at": shown.created_at,
-        "updated_at": shown.updated_at,
-    }
+def transaction_view(fields: Mapping[str, Any]) -> TransactionView:
+    """Return a transaction as its owner sees it, from its fields or its row. PERF: a page has up to a hundred."""
+    shown = {name: fields[name] for name in _SHOWN}
+    return cast("TransactionView", {**shown, "amount": write_amount(fields["amount"])})
 
 
 def transaction_answer(shown: Transaction, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
@@ -253,7 +244,7 @@ def transaction_answer(shown: Transaction, *, status: HTTPStatus = HTTPStatus.OK
     headers = {"Cache-Control": "private, no-cache"}  # A client may keep it, and asks by its ETag each time.
     if status is HTTPStatus.CREATED:
         headers["Location"] = f"/v1/transactions/{shown.id}"
-    return json_answer(transaction_view(shown), status=status, headers=headers, etag=etag_of(shown))
+    return json_answer(transaction_view(vars(shown)), status=status, headers=headers, etag=etag_of(shown))
 
 
 def _id_of(text: str) -> UUID:
