@@ -7,10 +7,6 @@ id, user_id, kind, amount, currency, date, category_id, note, tags, payment_id, 
 -- After the place where the page begins, and up to the first day.
 date >= %(since)s and (date, id) < (%(before_date)s, %(before_id)s)
 
--- fragment: is_of_kind
--- Of the kind; false for the lists of kinds where one category alone is listed.
-%(category_id)s::uuid is null and (%(kind)s::text is null or kind = %(kind)s)
-
 -- fragment: is_owners
 -- The owner's, in a form that no index is used for: a plan by stale statistics would go through all of the owner's.
 user_id is not distinct from %(owner_id)s

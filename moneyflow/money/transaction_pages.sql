@@ -20,11 +20,13 @@ select * from (
     select <<columns>>, <<fits>> as fits, row_number() over (order by date desc, id desc) as place
     from (
         (select <<columns>> from transactions
-        where kind = 'expense' and <<is_of_kind>> and user_id = %(owner_id)s and deleted_at is null and <<between>>
+        where kind = 'expense' and coalesce(%(kind)s, 'expense') = 'expense' and %(category_id)s::uuid is null
+            and user_id = %(owner_id)s and deleted_at is null and <<between>>
         order by date desc, id desc)
         union all
         (select <<columns>> from transactions
-        where kind = 'income' and <<is_of_kind>> and user_id = %(owner_id)s and deleted_at is null and <<between>>
+        where kind = 'income' and coalesce(%(kind)s, 'income') = 'income' and %(category_id)s::uuid is null
+            and user_id = %(owner_id)s and deleted_at is null and <<between>>
         order by date desc, id desc)
         union all
         (select <<columns>> from transactions

@@ -196,6 +196,13 @@ def _check_search(plans: Sequence[Mapping[str, Any]], name: str) -> None:
         assert not any(node["Node Type"] == "Seq Scan" for node in _nodes(plan)), name
 
 
+#: Rows of the table that this transaction has read.
+_READ = """
+select coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::int as rows from pg_stat_xact_user_tables
+where relname = 'transactions'
+"""
+
+
 @pytest.mark.parametrize("known", ["book", "analyzed"])
 def test_a_page_is_read_by_its_indexes_in_bounded_work(
     database: Database, request: pytest.FixtureRequest, known: str
@@ -217,6 +224,24 @@ def test_a_page_is_read_by_its_indexes_in_bounded_work(
             page_rows(scope, filters, _page(None), bounds=_BOUNDS)
         _check_search(scope.plans, name)
     assert {"rare text", "rare tag"} <= searches.keys()
+
+
+def test_the_kept_plan_of_a_list_reads_no_more_than_its_page(database: Database, book: tuple[UUID, list[UUID]]) -> None:
+    """A plan is kept once the driver has prepared the statement; what it reads is counted by Postgres."""
+    user_id, categories = book
+    until_prepared = 7
+
+    for name, filters in _followed(categories).items():
+        lists = 11 if "ten below" in name else 1
+        for begin in _DEPTHS.values():
+            with database.transaction() as session:
+                before = session.fetch_one(_READ)
+                for _ in range(until_prepared):
+                    page_rows(OwnerScope(session, user_id), filters, _page(begin))
+                after = session.fetch_one(_READ)
+            assert before is not None
+            assert after is not None
+            assert after["rows"] - before["rows"] <= until_prepared * (lists * (_LIMIT + 1) + _AHEAD), (name, begin)
 
 
 def test_a_rare_text_or_tag_is_found_by_the_index_of_searches_alone(
