@@ -55,7 +55,15 @@ Currency = Annotated[
     AfterValidator(_currency),
 ]
 Day = Annotated[dt.date, BeforeValidator(read_day), Field(description="From 1900-01-01 to 2199-12-31.")]
-Note = Annotated[str, Field(max_length=LONGEST_NOTE, examples=["two loaves"]), AfterValidator(note_text)]
+Note = Annotated[
+    str,
+    Field(
+        max_length=LONGEST_NOTE,
+        examples=["two loaves"],
+        json_schema_extra={"pattern": r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]*$"},
+    ),
+    AfterValidator(note_text),
+]
 _LINE = {"pattern": r"^(?=.*\S)[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"}
 Tag = Annotated[
     str,

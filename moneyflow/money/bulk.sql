@@ -10,11 +10,13 @@ from transactions where user_id = %(owner_id)s and id = any(%(ids)s) and deleted
 
 -- name: create
 -- Add transactions.
-insert into transactions (id, user_id, kind, amount, currency, date, category_id, note, tags, created_at, updated_at)
-select id, %(owner_id)s, kind, amount, currency, date, category_id, note, tags, created_at, created_at
+insert into transactions (id, user_id, kind, amount, currency, date, category_id, note, tags, payment_id, import_id,
+                          created_at, updated_at)
+select id, %(owner_id)s, kind, amount, currency, date, category_id, note, tags, payment_id, import_id, created_at,
+    created_at
 from json_to_recordset(%(transactions)s::json) as made (
     id uuid, kind text, amount numeric, currency text, date date, category_id uuid, note text, tags text[],
-    created_at timestamptz);
+    payment_id uuid, import_id uuid, created_at timestamptz);
 
 -- name: change_category
 -- Put transactions that are locked into other categories.

@@ -49,7 +49,7 @@ class Transaction:
     date: dt.date
     category_id: UUID | None
     note: str
-    tags: Sequence[str]
+    tags: tuple[str, ...]
     payment_id: UUID | None
     import_id: UUID | None
     version: int
@@ -99,7 +99,7 @@ def make(
         date=date,
         category_id=category_id,
         note=note,
-        tags=tags,
+        tags=tuple(tags),
         payment_id=payment_id,
         import_id=import_id,
         version=1,
@@ -148,7 +148,7 @@ def find(scope: OwnerScope, transaction_id: UUID) -> Transaction:
 
 def of_row(row: Mapping[str, Any]) -> Transaction:
     """Return the transaction of a row that has all its columns."""
-    return Transaction(**row)
+    return Transaction(**{**row, "tags": tuple(row["tags"])})
 
 
 def changed(current: Transaction, values: Mapping[str, Any]) -> Transaction:
@@ -170,12 +170,7 @@ def changed(current: Transaction, values: Mapping[str, Any]) -> Transaction:
 
 def differences(before: Transaction, after: Transaction) -> tuple[str, ...]:
     """Return the names of the fields that differ."""
-    return tuple(name for name in _CHANGEABLE if _comparable(before, name) != _comparable(after, name))
-
-
-def _comparable(transaction: Transaction, name: str) -> Any:
-    value = getattr(transaction, name)
-    return list(value) if name == "tags" else value
+    return tuple(name for name in _CHANGEABLE if getattr(before, name) != getattr(after, name))
 
 
 def change(session: Session, current: Transaction, new: Transaction) -> Transaction:
