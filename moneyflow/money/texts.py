@@ -1,27 +1,26 @@
 """Texts that a user writes: names of categories, notes and tags. They are free text: no event and no log has them."""
 
-import unicodedata
+from moneyflow.platform.patterns import Pattern
 
 LONGEST_NAME = 100
 LONGEST_NOTE = 1000
 LONGEST_TAG = 50
 MOST_TAGS = 20
 
-#: Classes of characters that are no text: controls, and the separators of lines and paragraphs.
-_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
-#: A control that notes have.
-_LINE_END = "\n"
+#: Any characters but controls and the separators of lines and paragraphs. Emoji of several characters are text.
+_LINE = Pattern(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]+", longest=LONGEST_NAME)
+_LINES = Pattern(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]*", longest=LONGEST_NOTE)
 
 
 def one_line(text: str) -> str:
     """Return a line without the spaces around it.
 
     Raises:
-        ValueError: it is empty or has control characters.
+        ValueError: it is empty, too long, or has control characters.
     """
     line = text.strip()
-    if not line or _has_controls(line):
-        raise ValueError("must be one line of text that is not empty, without control characters")
+    if not _LINE.fullmatch(line):
+        raise ValueError(f"must be one line of 1 to {LONGEST_NAME} characters, without control characters")
     return line
 
 
@@ -29,10 +28,12 @@ def note_text(text: str) -> str:
     """Return a note, which may have several lines and may be empty.
 
     Raises:
-        ValueError: it has control characters.
+        ValueError: it is too long or has control characters.
     """
-    if _has_controls(text.replace(_LINE_END, "")):
-        raise ValueError("must be text without control characters; lines end with \\n alone")
+    if not _LINES.fullmatch(text):
+        raise ValueError(
+            f"must have at most {LONGEST_NOTE} characters and no control characters; lines end with \\n alone"
+        )
     return text
 
 
@@ -45,8 +46,3 @@ def unique_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(tags)) < len(tags):
         raise ValueError("must hold each tag once")
     return tags
-
-
-def _has_controls(text: str) -> bool:
-    # PERF: a printable text, as nearly all are, is looked at once; an emoji of several characters is not printable.
-    return not text.isprintable() and any(unicodedata.category(character) in _CONTROLS for character in text)

@@ -17,15 +17,16 @@ _BLOCK = Pattern(
 _FRAGMENT = Pattern(r"<<(\w+)>>", longest=_LONGEST)
 
 
-def load_queries(path: Path, *, fragments: Path | None = None) -> Mapping[str, LiteralString]:
+def load_queries(path: Path, *, fragments: Path | Iterable[Path] = ()) -> Mapping[str, LiteralString]:
     """Read the named queries of an `.sql` file: `-- name: x`, one or more lines of description, the statement.
 
-    `fragments` is a file of `-- fragment: y` blocks that several statements share; a statement includes one as `<<y>>`.
+    `fragments` are files of `-- fragment: y` blocks that several statements share; a statement includes one as `<<y>>`.
 
     Raises:
         ValueError: a query has no name or description, two have the same name, or a fragment is not in the file.
     """
-    shared = load_fragments(fragments) if fragments else {}
+    files = [fragments] if isinstance(fragments, Path) else fragments
+    shared = {name: sql for file in files for name, sql in load_fragments(file).items()}
     queries = {name: _expand(path, sql, shared).removesuffix(";") for name, sql in _blocks(path, "name").items()}
     return cast("Mapping[str, LiteralString]", queries)
 

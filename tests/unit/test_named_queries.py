@@ -1,6 +1,5 @@
 """SQL in files: each statement has a name and a line that says what it does."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -46,10 +45,7 @@ def test_a_statement_without_a_name_or_a_description_is_refused(tmp_path: Path, 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: str(path.relative_to(_ROOT)))
 def test_every_file_of_the_product_can_be_read_and_every_query_in_it_is_used(path: Path) -> None:
-    named = set(re.findall(r"<<(\w+)>>", path.read_text(encoding="utf-8")))
-    (shared, *_) = [fragments for fragments in _FRAGMENTS if named <= load_fragments(fragments).keys()]
-
-    queries = load_queries(path, fragments=shared)
+    queries = load_queries(path, fragments=_FRAGMENTS)
 
     users = [path.with_suffix(".py"), *(_ROOT / "workers" / "relay").glob("*.py")]
     source = "".join(user.read_text(encoding="utf-8") for user in users if user.exists())

@@ -20,6 +20,9 @@ from api import access
 from moneyflow.accounts.names import check_person
 from moneyflow.gateways.mail import Recipient, replies
 from moneyflow.gateways.mail.message import build
+from moneyflow.money.amounts import read_amount
+from moneyflow.money.days import read_day
+from moneyflow.money.texts import note_text, one_line
 from moneyflow.money.transaction_filters import Filters
 from moneyflow.platform import suggestions
 from moneyflow.platform.brokers import job_message
@@ -122,6 +125,9 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
         lambda text: replies.bounce(SMTPDataError(550, text)),
         lambda text: replies.error_of(SMTPDataError(550, text)),
     ],
+    "moneyflow.money.amounts": [lambda text: read_amount(text, "EUR")],
+    "moneyflow.money.days": [read_day],
+    "moneyflow.money.texts": [one_line, note_text],
     "moneyflow.accounts.names": [lambda text: check_person(email="a@b.example", name=text)],
     "moneyflow.money.transaction_filters": [lambda text: Filters(text=text).parameters()],
     "moneyflow.platform.connections": [leaves_state],
