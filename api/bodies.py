@@ -95,14 +95,14 @@ def _inside(value: object) -> Iterator[Any]:
 
 def _invalid(error: ValidationError) -> InvalidInputError:
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    return _refusal([(one["loc"], one["msg"]) for one in found])
+    return refusal("the body", [(one["loc"], one["msg"]) for one in found])
 
 
-def _refusal(found: Sequence[tuple[tuple[int | str, ...], str]]) -> InvalidInputError:
+def refusal(what: str, found: Sequence[tuple[tuple[int | str, ...], str]]) -> InvalidInputError:
     """Return the error that names the first problems by their places."""
     problems = tuple((_cut(_pointer(place)), _cut(text)) for place, text in found[:_MOST_PROBLEMS])
     more = f", the first {_MOST_PROBLEMS} of {len(found)}" if len(found) > _MOST_PROBLEMS else ""
-    return InvalidInputError(f"the body does not fit; correct the members in `errors`{more}", problems)
+    return InvalidInputError(f"{what} does not fit; correct the members in `errors`{more}", problems)
 
 
 def _refuse_nul(value: object) -> None:
@@ -118,7 +118,7 @@ def _refuse_nul(value: object) -> None:
         elif isinstance(part, list):
             waiting += [((*place, number), inner) for number, inner in enumerate(part)]
     if found:
-        raise _refusal(found)
+        raise refusal("the body", found)
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -169,4 +169,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--one-by-one", action="store_true", help="tests/e2e/test_stack_repair.py kills one at a time")
     parser.addoption("--slow-rounds", type=int, default=0, help="timed rounds of tests/e2e/test_front_door.py")
+    parser.addoption(
+        "--transactions", type=int, default=20_000, help="transactions of a user in test_transaction_plans.py"
+    )
+    parser.addoption("--money-results", default="", help="the folder to write the milliseconds of its lists to")
     parser.addoption("--chaos-without", default="nothing", help="a safeguard to take out: see it turn red")

@@ -15,7 +15,8 @@ from api.descriptions import describes
 from api.fields import CategoryName, Color, Id, Kind
 from api.guards import caller_of, owner_scope, signed_in
 from api.paths import id_of
-from api.requests import idempotent, require_match
+from api.queries import NO_FILTERS, PAGE, query_of
+from api.requests import idempotent, page_of, require_match
 from moneyflow.money import categories, category_deletion
 from moneyflow.money.categories import Category
 from moneyflow.platform.database import Database
@@ -61,6 +62,13 @@ class CategoryView(TypedDict):
     updated_at: dt.datetime
 
 
+class CategoryPageView(TypedDict):
+    """A page of categories; `next_cursor` is null on the last one."""
+
+    items: list[CategoryView]
+    next_cursor: str | None
+
+
 class Categories:
     """The caller's categories."""
 
@@ -93,6 +101,16 @@ class Categories:
         with self._database.autocommit() as session:
             answer = categories.create(session, made, once=once, answer=answer)
         send(request, response, answer)
+
+    @signed_in
+    @describes("list_categories", answers={200: CategoryPageView}, parameters=PAGE, errors=(InvalidInputError,))
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """List the categories in the order of their creation."""
+        query_of(request, NO_FILTERS)
+        page = page_of(request, categories.BY_ID)
+        with self._database.autocommit() as session:
+            rows = categories.page_rows(owner_scope(request, session), page)
+        send(request, response, json_answer(page.of(rows, lambda row: category_view(categories.of_row(row)))))
 
 
 class OneCategory:

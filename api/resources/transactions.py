@@ -1,26 +1,31 @@
 """`/v1/transactions`: what the caller got and spent."""
 
 import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import falcon
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from api.answers import send
 from api.bodies import Body, parse, read_body
 from api.descriptions import describes
-from api.fields import Amount, Currency, Day, Id, Kind, Note, Tags
+from api.fields import Amount, Currency, Day, Id, Kind, Note, Tag, Tags
 from api.guards import caller_of, owner_scope, signed_in
 from api.paths import id_of
-from api.requests import idempotent, require_match
-from moneyflow.money import transactions
+from api.queries import PAGE, AmountBound, query_model, query_of
+from api.requests import idempotent, page_of, require_match
+from moneyflow.money import transaction_pages, transactions
 from moneyflow.money.amounts import write_amount
+from moneyflow.money.texts import one_line
+from moneyflow.money.transaction_filters import LONGEST_TEXT, Filters
 from moneyflow.money.transactions import Transaction
 from moneyflow.platform.database import Database
-from moneyflow.platform.errors import ConflictError, NotFoundError
+from moneyflow.platform.errors import ConflictError, InvalidInputError, NotFoundError
 from moneyflow.platform.http.answers import Answer, json_answer
 from moneyflow.platform.http.etags import version_etag
 from moneyflow.platform.http.idempotency import IdempotencyKeys
@@ -71,6 +76,37 @@ class TransactionView(TypedDict):
     updated_at: dt.datetime
 
 
+_SHOWN = tuple(TransactionView.__annotations__)
+
+
+class TransactionPageView(TypedDict):
+    """A page of transactions, the newest first; `next_cursor` is null on the last one."""
+
+    items: list[TransactionView]
+    next_cursor: str | None
+
+
+TransactionQuery = TypedDict(
+    "TransactionQuery",
+    {
+        "from": Annotated[Day, Field(description="The first day.")],
+        "to": Annotated[Day, Field(description="The last day.")],
+        "category": Annotated[Id, Field(description="A category; its subcategories are included.")],
+        "kind": Kind,
+        "min": Annotated[AmountBound, Field(description="The least amount, in any currency.")],
+        "max": Annotated[AmountBound, Field(description="The greatest amount, in any currency.")],
+        "tag": Annotated[Tag, Field(description="One of the tags, exactly.")],
+        "q": Annotated[
+            str,
+            Field(min_length=1, max_length=LONGEST_TEXT, description="A part of the note, in upper or lower case."),
+            AfterValidator(one_line),
+        ],
+    },
+    total=False,
+)
+_QUERY = query_model(TransactionQuery)
+
+
 class Transactions:
     """The caller's transactions."""
 
@@ -97,6 +133,24 @@ class Transactions:
         with self._database.autocommit() as session:
             answer = transactions.create(session, made, once=once, answer=answer)
         send(request, response, answer)
+
+    @signed_in
+    @describes(
+        "list_transactions",
+        answers={200: TransactionPageView},
+        parameters={**PAGE, **TransactionQuery.__annotations__},
+        errors=(InvalidInputError,),
+    )
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """List the transactions that fit all filters, by date, the newest first.
+
+        A cursor is a place in the list, with any filters. A search by amount, tag or text that has to look at too many
+        transactions is refused: 422 asks for a narrower range of days.
+        """
+        page, filters = page_of(request, transaction_pages.BY_DATE), _filters(query_of(request, _QUERY))
+        with self._database.autocommit() as session:
+            rows = transaction_pages.page_rows(owner_scope(request, session), filters, page)
+        send(request, response, json_answer(page.of(rows, transaction_view)))
 
 
 class OneTransaction:
@@ -142,6 +196,20 @@ class OneTransaction:
         send(request, response, _DONE)
 
 
+def _filters(query: TransactionQuery) -> Filters:
+    least, greatest = query.get("min"), query.get("max")
+    return Filters(
+        since=query.get("from"),
+        until=query.get("to"),
+        category_id=query.get("category"),
+        kind=query.get("kind"),
+        least=None if least is None else Decimal(least),
+        greatest=None if greatest is None else Decimal(greatest),
+        tag=query.get("tag"),
+        text=query.get("q"),
+    )
+
+
 def made_of(body: NewTransaction, user_id: UUID) -> Transaction:
     """Return the transaction that a body asks for.
 
@@ -165,22 +233,10 @@ def etag_of(shown: Transaction) -> str:
     return version_etag(shown.id, shown.version)
 
 
-def transaction_view(shown: Transaction) -> TransactionView:
-    """Return a transaction as its owner sees it."""
-    return {
-        "id": shown.id,
-        "kind": shown.kind,
-        "amount": write_amount(shown.amount),
-        "currency": shown.currency,
-        "date": shown.date,
-        "category_id": shown.category_id,
-        "note": shown.note,
-        "tags": list(shown.tags),
-        "payment_id": shown.payment_id,
-        "import_id": shown.import_id,
-        "created_at": shown.created_at,
-        "updated_at": shown.updated_at,
-    }
+def transaction_view(fields: Mapping[str, Any]) -> TransactionView:
+    """Return a transaction as its owner sees it, from its fields or its row. PERF: a page has up to a hundred."""
+    shown = {name: fields[name] for name in _SHOWN}
+    return cast("TransactionView", {**shown, "amount": write_amount(fields["amount"])})
 
 
 def transaction_answer(shown: Transaction, *, status: HTTPStatus = HTTPStatus.OK) -> Answer:
@@ -188,7 +244,7 @@ def transaction_answer(shown: Transaction, *, status: HTTPStatus = HTTPStatus.OK
     headers = {"Cache-Control": "private, no-cache"}  # A client may keep it, and asks by its ETag each time.
     if status is HTTPStatus.CREATED:
         headers["Location"] = f"/v1/transactions/{shown.id}"
-    return json_answer(transaction_view(shown), status=status, headers=headers, etag=etag_of(shown))
+    return json_answer(transaction_view(vars(shown)), status=status, headers=headers, etag=etag_of(shown))
 
 
 def _id_of(text: str) -> UUID:

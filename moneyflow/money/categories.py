@@ -4,11 +4,13 @@ A category is at the top, or a subcategory of one at the top of the same kind. I
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
+
+from psycopg.rows import DictRow
 
 from moneyflow.events.category import CategoryCreated, CategoryDeleted, CategoryState, CategoryUpdated
 from moneyflow.money.constraints import checked
@@ -17,6 +19,7 @@ from moneyflow.platform.database import Session
 from moneyflow.platform.events.emit import announce, emit, outbox_row
 from moneyflow.platform.http.answers import Answer
 from moneyflow.platform.http.idempotency import FRAGMENTS, IdempotentRequest
+from moneyflow.platform.http.pages import Keyset, Page
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.queries import load_queries
@@ -24,6 +27,8 @@ from moneyflow.platform.queries import load_queries
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 Kind = Literal["income", "expense"]
+
+BY_ID = Keyset(name="categories", columns={"id": UUID})
 
 #: What a user may change, in the order in which events name it.
 _CHANGEABLE = ("name", "parent_id", "color")
@@ -95,6 +100,16 @@ def find(scope: OwnerScope, category_id: UUID) -> Category:
         NotFoundError: there is none of this owner.
     """
     return Category(**scope.row(_QUERIES["find"], category_id, what="category"))
+
+
+def page_rows(scope: OwnerScope, page: Page) -> Sequence[DictRow]:
+    """Return the rows of a page of the owner's categories, and one more when another page follows."""
+    return scope.rows(_QUERIES["page"], page.parameters())
+
+
+def of_row(row: Mapping[str, Any]) -> Category:
+    """Return the category of a row that has all its columns."""
+    return Category(**row)
 
 
 def lock(scope: OwnerScope, category_id: UUID, *, also: UUID | None = None) -> Category:

@@ -13,6 +13,12 @@ with <<first_request>>, changed as (
 select id, user_id, kind, name, parent_id, color, version, created_at, updated_at
 from categories where id = %(id)s and user_id = %(owner_id)s;
 
+-- name: page
+-- A page of the owner's categories in the order of their ids, which is that of their creation.
+select id, user_id, kind, name, parent_id, color, version, created_at, updated_at
+from categories where user_id = %(owner_id)s and (%(after_id)s::uuid is null or id > %(after_id)s)
+order by id limit %(limit)s;
+
 -- name: lock_owner
 -- Lock the owner of categories until the transaction ends; rows that refer to the owner are not held up.
 select id from users where id = %(owner_id)s for no key update;

@@ -23,6 +23,8 @@ from sqlmodel import Field, SQLModel
 
 from moneyflow.platform.columns import moment
 
+_SHOWN = text("deleted_at is null")
+
 
 class CategoryRow(SQLModel, table=True):
     """A category: at the top (level 1), or under one at the top (level 2) of the same owner and kind.
@@ -79,7 +81,26 @@ class TransactionRow(SQLModel, table=True):
         CheckConstraint("amount > 0 and amount < 1e15", name="transactions_amount_check"),
         Index("transactions_category_idx", "user_id", "category_id"),
         Index("transactions_deleted_idx", "deleted_at", postgresql_where=text("deleted_at is not null")),
-    )
+        # Of the lists: one with the order of each.
+        Index(
+            "transactions_expense_idx", "user_id", text("date desc"), text("id desc"),
+            postgresql_where=text("kind = 'expense' and deleted_at is null"),
+        ),
+        Index(
+            "transactions_income_idx", "user_id", text("date desc"), text("id desc"),
+            postgresql_where=text("kind = 'income' and deleted_at is null"),
+        ),
+        Index(
+            "transactions_category_date_idx", "category_id", text("date desc"), text("id desc"), postgresql_where=_SHOWN
+        ),
+        # Of the searches: each has the user's id in a form of its own, by which a statement chooses it.
+        Index("transactions_amount_idx", text("uuid_send(user_id)"), "amount", postgresql_where=_SHOWN),
+        Index(
+            "transactions_search_idx", text("(user_id::text)"), "tags", "note", postgresql_using="gin",
+            postgresql_ops={"note": "gin_trgm_ops"}, postgresql_with={"gin_pending_list_limit": 256},
+            postgresql_where=_SHOWN,
+        ),
+    )  # fmt: skip
 
     id: UUID = Field(primary_key=True)
     user_id: UUID = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=False))

@@ -54,6 +54,10 @@ BY_KEYS = (
     "-c jit=off"
 )
 
+_SET_LOCALLY: LiteralString = (
+    "select set_config(name, text, true) from unnest(%(names)s::text[], %(texts)s::text[]) as given (name, text)"
+)
+
 #: What a commit notifies of: jobs or events that the relay has to publish, or jobs that idle workers can claim now.
 Notification = Literal["jobs", "events", "ready"]
 #: Sends the notifications of one commit, and the ids of the jobs that are ready, each with its priority.
@@ -123,9 +127,25 @@ class Session:
         """Run one statement and return its first row, or None."""
         return self.execute(query, parameters).fetchone()
 
-    def fetch_all(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> list[DictRow]:
-        """Run one statement and return its rows."""
-        return self.execute(query, parameters).fetchall()
+    def fetch_all(
+        self,
+        query: LiteralString,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+    ) -> list[DictRow]:
+        """Run one statement and return its rows.
+
+        `settings` are Postgres's own, such as `statement_timeout`. They hold until the transaction ends, in autocommit
+        mode for this statement alone, and are set in the same round trip.
+        """
+        if not settings:
+            return self.execute(query, parameters).fetchall()
+        connection = self._connected()
+        with connection.pipeline():
+            connection.execute(_SET_LOCALLY, {"names": list(settings), "texts": list(settings.values())})
+            cursor = connection.execute(query, parameters)
+        return cursor.fetchall()
 
     @contextmanager
     def savepoint(self) -> Iterator[Savepoint]:

@@ -37,9 +37,11 @@ class OwnerScope:
             raise NotFoundError(f"there is no {what} {row_id}")
         return found
 
-    def rows(self, query: LiteralString, parameters: Mapping[str, Any]) -> list[DictRow]:
-        """Return the statement's rows."""
-        return self.session.fetch_all(_scoped(query), self._with_owner(parameters))
+    def rows(
+        self, query: LiteralString, parameters: Mapping[str, Any], *, settings: Mapping[str, str] | None = None
+    ) -> list[DictRow]:
+        """Return the statement's rows; `settings` as for a session."""
+        return self.session.fetch_all(_scoped(query), self._with_owner(parameters), settings=settings)
 
     def execute(self, query: LiteralString, parameters: Mapping[str, Any]) -> int:
         """Run a statement and return how many rows it wrote."""

@@ -27,6 +27,10 @@ AREAS = {
         "tests/e2e/test_bad_neighbours.py", "tests/e2e/test_new_job.py", "tests/e2e/test_lost_messages.py",
         "tests/integration/test_batches.py", "-n", "0", "--neighbours", "1000", "--all-types", "--thousands", "10",
     ),
+    "money": (
+        "tests/integration/test_transaction_plans.py", "-n", "0", "-k", "bounded_work or milliseconds",
+        "--transactions", "1000000", "--money-results", "{folder}",
+    ),
     "stack": (
         "tests/e2e/test_api_socket.py", "tests/e2e/test_stack_repair.py", "-n", "0",
         "--replacements", "3", "--one-by-one",

@@ -184,8 +184,11 @@ def test_no_function_of_the_schema_leaves_anything_that_the_text_of_a_statement_
 ) -> None:
     with psycopg.connect(settings.conninfo("owner", application_name="test")) as connection:
         functions = connection.execute(
-            "select proname, prosrc, proconfig from pg_proc where pronamespace = 'public'::regnamespace"
+            "select proname, prosrc, proconfig from pg_proc where pronamespace = 'public'::regnamespace "
+            "and not exists (select from pg_depend where objid = pg_proc.oid and deptype = 'e')"
         ).fetchall()
+    # Of an extension's functions, which are in C, the name shows it.
+    assert leaves_state("select set_limit(0.5)")
 
     for name, source, _ in functions:
         body = source.partition("begin")[2] or source

@@ -24,6 +24,7 @@ from moneyflow.gateways.mail.message import build
 from moneyflow.money.amounts import read_amount
 from moneyflow.money.days import read_day
 from moneyflow.money.texts import note_text, one_line
+from moneyflow.money.transaction_filters import Filters
 from moneyflow.platform import suggestions
 from moneyflow.platform.brokers import job_message
 from moneyflow.platform.connections import leaves_state
@@ -129,6 +130,7 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
     "moneyflow.money.days": [read_day],
     "moneyflow.money.texts": [one_line, note_text],
     "moneyflow.accounts.names": [lambda text: check_person(email="a@b.example", name=text)],
+    "moneyflow.money.transaction_filters": [lambda text: Filters(text=text).parameters()],
     "moneyflow.platform.connections": [leaves_state],
     "moneyflow.platform.events.envelope": [
         lambda text: envelope.read(orjson.dumps({**_EVENT, "dataschema": _encodable(text)})),

@@ -13,13 +13,15 @@ import redis
 import structlog
 
 from moneyflow.platform.brokers.ready_list import KEPT_MILLISECONDS
-from moneyflow.platform.brokers.redis import channel, connect, ready_list
+from moneyflow.platform.brokers.redis import ThreadsOwnRedis, channel, ready_list
 from moneyflow.platform.settings import NotifierSettings
 
 log = structlog.get_logger(__name__)
 
 #: Seconds without a notification after one that failed: while Redis is down, commits do not wait for it.
 _SILENT_SECONDS = 5.0
+#: Seconds that a commit waits for Redis at most.
+_TIMEOUT_SECONDS = 0.5
 #: Ready jobs of one commit at most; more of them go to the relay, which publishes in batches.
 _MOST_OF_ONE_COMMIT = 64
 #: Ids that the ready list keeps for each priority, the newest.
@@ -43,8 +45,7 @@ class Notifier:
         self._kept_milliseconds = kept_milliseconds
         self._settings = settings
         self._channel = channel(settings)
-        self._redis = connect(settings)
-        self._script = self._redis.register_script(_NOTIFY)
+        self._own = ThreadsOwnRedis(settings, timeout_seconds=_TIMEOUT_SECONDS)
         self._silent_until = 0.0
 
     def __call__(self, notifications: Collection[str], ready: Sequence[tuple[int, UUID]]) -> None:
@@ -54,11 +55,11 @@ class Notifier:
             return
         try:
             if len(ready) > _MOST_OF_ONE_COMMIT:
-                self._redis.publish(self._channel, " ".join({*notifications, "jobs"}))
+                self._own.client.publish(self._channel, " ".join({*notifications, "jobs"}))
             elif ready:
                 self._publish_with(ready, " ".join(notifications))
             else:
-                self._redis.publish(self._channel, " ".join(notifications))
+                self._own.client.publish(self._channel, " ".join(notifications))
         except redis.RedisError as error:
             log.warning(
                 "notification_failed",
@@ -70,7 +71,7 @@ class Notifier:
 
     def check(self) -> str | None:
         """Health check: return None, or raise when Redis does not answer."""
-        self._redis.ping()
+        self._own.client.ping()
         return None
 
     def _publish_with(self, ready: Sequence[tuple[int, UUID]], notification: str) -> None:
@@ -79,4 +80,5 @@ class Notifier:
         for priority, job_id in sorted(ready, key=itemgetter(0), reverse=True):
             ids.setdefault(ready_list(self._settings, priority), []).append(str(job_id))
         each = [" ".join(of_list) for of_list in ids.values()]
-        self._script(keys=list(ids), args=[self._channel, notification, _MOST_KEPT, self._kept_milliseconds, *each])
+        arguments = [self._channel, notification, _MOST_KEPT, self._kept_milliseconds, *each]
+        self._own.client.register_script(_NOTIFY)(keys=list(ids), args=arguments)

@@ -82,16 +82,17 @@ def _read_template(file: Path) -> None:
 
 
 def _read_queries(file: Path) -> None:
-    from moneyflow.platform.http.idempotency import (  # noqa: PLC0415 - only where a query changes
-        FRAGMENTS as HTTP_FRAGMENTS,
+    from moneyflow.money.transaction_pages import (  # noqa: PLC0415 - only where a query changes
+        FRAGMENTS as PAGE_FRAGMENTS,
     )
+    from moneyflow.platform.http.idempotency import FRAGMENTS as HTTP_FRAGMENTS  # noqa: PLC0415
     from moneyflow.platform.jobs.store import FRAGMENTS  # noqa: PLC0415
     from moneyflow.platform.queries import load_fragments, load_queries  # noqa: PLC0415
 
     if file.name == FRAGMENTS.name:
         load_fragments(file)
     else:
-        load_queries(file, fragments=(FRAGMENTS, HTTP_FRAGMENTS))
+        load_queries(file, fragments=(FRAGMENTS, HTTP_FRAGMENTS, PAGE_FRAGMENTS))
 
 
 _READERS: Mapping[str, Callable[[Path], None]] = {

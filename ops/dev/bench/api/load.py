@@ -6,11 +6,14 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from ops.dev.bench.jobs.testbed import BenchError
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
 _THREADS = 2
+#: A part of a request for which each sending has another text, as an `Idempotency-Key` needs.
+ANOTHER_EACH_TIME = "another-text-with-each-sending"
 #: Seconds that an answer may take: a sign-in waits for the hashes of all others.
 _LONGEST_SECONDS = 30
 
@@ -48,7 +51,8 @@ def send(
     kept.write_bytes(b"".join(one + b"\0" for one in requests))
     options = [f"-t{_THREADS}", f"-c{connections}", f"-d{seconds}s", f"--timeout={_LONGEST_SECONDS}s"]
     command = ["wrk", *options, "-s", str(_SCRIPT), f"http://127.0.0.1:{port}", "--", str(kept), str(_THREADS)]
-    more = {"BENCH_RESULT": str(result), **({"BENCH_RETRY_AFTER": "1"} if may_be_busy else {})}
+    more = {"BENCH_RESULT": str(result), "BENCH_RUN": uuid4().hex}
+    more |= {"BENCH_RETRY_AFTER": "1"} if may_be_busy else {}
     done = subprocess.run(command, env={**os.environ, **more}, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"wrk ended with {done.returncode}: {done.stderr or done.stdout}")

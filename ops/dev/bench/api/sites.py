@@ -1,15 +1,16 @@
-"""Sites: the two applications as their users run them, on one database server, each with the same people."""
+"""Sites: the two applications as their users run them, on one database server, each with the same people and books."""
 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, LiteralString
 from urllib.parse import urlencode
 
 import httpx
 import psutil
 
 from moneyflow.accounts.passwords import Passwords
+from ops.dev.bench.api import load
 from ops.dev.bench.jobs.systems import PROCESSES
 from ops.dev.bench.jobs.testbed import BenchError, Testbed
 from ops.dev.bench.peers.addresses import FASTAPI_DATABASE
@@ -18,12 +19,31 @@ from ops.dev.stack.processes import Identity, stop, wait_until
 
 #: As many as connections at most, twice: no two requests at one time change the same row.
 PEOPLE = 128
+#: Transactions of each person at the start.
+TRANSACTIONS = 1000
 _PASSWORD = "correct horse battery"  # noqa: S105 - of people that the benchmark makes up
 _READY_SECONDS = 60.0
 _STOP_SECONDS = 15.0
 _EMAILS = tuple(f"person{number}@bench.example" for number in range(PEOPLE))
 #: Names that take turns, so that every change changes something.
 _NAMES = ("Ada Lovelace", "Grace Hopper")
+_JSON = {"Content-Type": "application/json"}
+_NEW_TRANSACTION = {
+    "kind": "expense", "amount": "12.30", "currency": "EUR", "date": "2026-02-28", "note": "two loaves of bread",
+    "tags": ["bakery", "weekend"],
+}  # fmt: skip
+#: The columns that both applications have.
+_ADD_TRANSACTIONS: LiteralString = """
+insert into {table} (id, {owner}, kind, amount, currency, date, note, tags, created_at)
+select gen_random_uuid(), person.id, case when number %% 30 = 0 then 'income' else 'expense' end,
+    round((random() * 100 + 1)::numeric, 2), 'EUR', date '2026-02-28' - number / 2,
+    'purchase number ' || number || ' of the book', array['groceries', 'month' || number / 60], now()
+from {people} person, generate_series(1, %(count)s) number
+"""
+_ONE_OF_EACH: LiteralString = """
+select distinct on (person.email) person.email, one.id
+from {people} person join {table} one on one.{owner} = person.id order by person.email
+"""
 
 
 class Site(ABC):
@@ -33,11 +53,18 @@ class Site(ABC):
     #: The address of the caller's own account; it answers 401 once the application is ready.
     me: ClassVar[str]
 
+    #: The address of the caller's transactions.
+    transactions: ClassVar[str]
+    #: The database, by default the product's, and the names in it: the tables, and the column of the owner.
+    database: ClassVar[str | None] = None
+    tables: ClassVar[Mapping[str, LiteralString]]
+
     def __init__(self, testbed: Testbed) -> None:
         self._testbed = testbed
         self.port = free_port()
         self._process: Identity | None = None
         self._tokens: Sequence[str] = ()
+        self._transactions: Sequence[str] = ()
 
     @property
     @abstractmethod
@@ -65,9 +92,17 @@ class Site(ABC):
     def change(self, name: str) -> tuple[Mapping[str, str], str]:
         """Return the headers and the body of a change of the name."""
 
+    def new_transaction(self) -> Mapping[str, str]:
+        """Return the headers of a request that adds a transaction."""
+        return _JSON
+
     def start(self) -> None:
-        """Add the people, start the processes, and sign everybody in."""
+        """Add the people with their transactions, start the processes, and sign everybody in."""
         self.add_people(Passwords().hash(_PASSWORD))
+        self._sql(_ADD_TRANSACTIONS, count=TRANSACTIONS)
+        self._testbed.sql("vacuum analyze", database=self.database)
+        found = dict(self._sql(_ONE_OF_EACH))
+        self._transactions = [str(found[email]) for email in _EMAILS]
         self._process = self._testbed.spawn(*self.command, environment=self.environment)
         if not wait_until(self._is_ready, seconds=_READY_SECONDS):
             raise BenchError(f"{self.name} was not ready within {_READY_SECONDS:.0f} seconds")
@@ -87,6 +122,14 @@ class Site(ABC):
         bearers = [{"Authorization": f"Bearer {token}"} for token in self._tokens]
         if scenario == "get_me":
             return [self._http("GET", self.me, bearer) for bearer in bearers]
+        if scenario == "list_transactions":
+            return [self._http("GET", f"{self.transactions}?limit=50", bearer) for bearer in bearers]
+        if scenario == "get_transaction":
+            paths = [f"{self.transactions.rstrip('/')}/{one}" for one in self._transactions]
+            return [self._http("GET", path, bearer) for path, bearer in zip(paths, bearers, strict=True)]
+        if scenario == "create_transaction":
+            headers, body = self.new_transaction(), json.dumps(_NEW_TRANSACTION)
+            return [self._http("POST", self.transactions, {**bearer, **headers}, body) for bearer in bearers]
         changes = [self.change(name) for name in _NAMES]
         return [
             self._http("PATCH", self.me, {**bearer, **headers}, body) for headers, body in changes for bearer in bearers
@@ -101,6 +144,9 @@ class Site(ABC):
             "pss_mib": sum(one.pss for one in found) / 2**20,
             "rss_mib": sum(one.rss for one in found) / 2**20,
         }
+
+    def _sql(self, statement: LiteralString, **parameters: object) -> list[tuple[Any, ...]]:
+        return self._testbed.sql(statement.format(**self.tables), database=self.database, **parameters)
 
     def _is_ready(self) -> bool:
         if self._process is None or not self._process.is_alive():
@@ -130,6 +176,8 @@ class MoneyFlow(Site):
 
     name = "Money Flow"
     me = "/v1/users/me"
+    transactions = "/v1/transactions"
+    tables: ClassVar = {"table": "transactions", "people": "users", "owner": "user_id"}
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -156,7 +204,10 @@ class MoneyFlow(Site):
         return str(answer["token"])
 
     def change(self, name: str) -> tuple[Mapping[str, str], str]:
-        return {"Content-Type": "application/json", "If-Match": "*"}, json.dumps({"name": name})
+        return {**_JSON, "If-Match": "*"}, json.dumps({"name": name})
+
+    def new_transaction(self) -> Mapping[str, str]:
+        return {**_JSON, "Idempotency-Key": load.ANOTHER_EACH_TIME}
 
 
 class FastApi(Site):
@@ -164,6 +215,9 @@ class FastApi(Site):
 
     name = "FastAPI + SQLModel"
     me = "/api/v1/users/me"
+    transactions = "/api/v1/transactions/"
+    database = FASTAPI_DATABASE
+    tables: ClassVar = {"table": "transaction", "people": '"user"', "owner": "owner_id"}
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -188,4 +242,4 @@ class FastApi(Site):
         return str(answer["access_token"])
 
     def change(self, name: str) -> tuple[Mapping[str, str], str]:
-        return {"Content-Type": "application/json"}, json.dumps({"full_name": name})
+        return _JSON, json.dumps({"full_name": name})

@@ -1,6 +1,7 @@
 -- The load of `python -m ops.dev.bench.jobs api`, for wrk: `wrk … -s wrk.lua URL -- REQUESTS THREADS`.
 -- REQUESTS is a file of whole HTTP requests, each ended by a NUL; each thread of wrk sends its part of them in turn.
 -- A request that is answered 503 waits for the seconds of its Retry-After before the connection sends another.
+-- `another-text-with-each-sending` is replaced by a text that no other request has.
 -- The file that BENCH_RESULT names gets the figures as JSON.
 
 local threads = 0
@@ -13,17 +14,20 @@ end
 function init(arguments)
   local file = assert(io.open(arguments[1], "rb"))
   local count, seen = tonumber(arguments[2]), 0
-  requests, last, busy = {}, 0, {}
+  requests, last, busy, sent = {}, 0, {}, 0
+  run, placeholder = os.getenv("BENCH_RUN"), "another%-text%-with%-each%-sending"
   for one in file:read("*a"):gmatch("(%Z+)%z") do
     if seen % count == number then requests[#requests + 1] = one end
     seen = seen + 1
   end
   file:close()
+  varies = requests[1]:find(placeholder) ~= nil
 end
 
 function request()
-  last = last % #requests + 1
-  return requests[last]
+  last, sent = last % #requests + 1, sent + 1
+  if not varies then return requests[last] end
+  return (requests[last]:gsub(placeholder, run .. "-" .. number .. "-" .. sent, 1))
 end
 
 -- Defined only where answers can be 503: wrk parses no header without it.

@@ -4,10 +4,12 @@ Its routes, models and dependencies are those of the template, in one module. Pa
 Money Flow, so that a sign-in compares the applications and not their hashes. uvicorn serves it.
 """
 
+import datetime as dt
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import jwt
 from argon2 import PasswordHasher
@@ -16,7 +18,8 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, status
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
 from pydantic import BaseModel, EmailStr
-from sqlmodel import Field, Session, SQLModel, create_engine, select
+from sqlalchemy import ARRAY, Column, Text
+from sqlmodel import AutoString, Field, Session, SQLModel, col, create_engine, func, select
 
 from ops.dev.bench.peers.addresses import fastapi_url, secret_key
 
@@ -56,6 +59,44 @@ class UserPublic(UserBase):
 
     id: uuid.UUID
     created_at: datetime
+
+
+class TransactionBase(SQLModel):
+    """The properties that all forms of a transaction share."""
+
+    kind: Literal["income", "expense"] = Field(sa_type=AutoString)
+    amount: Decimal = Field(gt=0, max_digits=19, decimal_places=4)
+    currency: str = Field(min_length=3, max_length=3)
+    date: dt.date
+    note: str = Field(default="", max_length=1000)
+    tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+
+
+class TransactionCreate(TransactionBase):
+    """The body of a new transaction."""
+
+
+class Transaction(TransactionBase, table=True):
+    """A row of the table; with an index on the owner, which the template's items do without."""
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    owner_id: uuid.UUID = Field(foreign_key="user.id", nullable=False, ondelete="CASCADE", index=True)
+    created_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+
+class TransactionPublic(TransactionBase):
+    """What the API shows."""
+
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    created_at: datetime
+
+
+class TransactionsPublic(SQLModel):
+    """A page of transactions, and how many there are."""
+
+    data: list[TransactionPublic]
+    count: int
 
 
 class Token(BaseModel):
@@ -139,6 +180,37 @@ def update_user_me(*, session: SessionDep, user_in: UserUpdateMe, current_user: 
     session.commit()
     session.refresh(current_user)
     return current_user
+
+
+@router.get("/transactions/", response_model=TransactionsPublic)
+def read_transactions(session: SessionDep, current_user: CurrentUser, skip: int = 0, limit: int = 100) -> Any:
+    """List the caller's transactions."""
+    is_own = Transaction.owner_id == current_user.id
+    count = session.exec(select(func.count()).select_from(Transaction).where(is_own)).one()
+    statement = select(Transaction).where(is_own).order_by(col(Transaction.date).desc()).offset(skip).limit(limit)
+    found = session.exec(statement).all()
+    return TransactionsPublic(data=[TransactionPublic.model_validate(one) for one in found], count=count)
+
+
+@router.get("/transactions/{id}", response_model=TransactionPublic)
+def read_transaction(session: SessionDep, current_user: CurrentUser, id: uuid.UUID) -> Any:
+    """Return a transaction."""
+    transaction = session.get(Transaction, id)
+    if not transaction:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "Transaction not found")
+    if not current_user.is_superuser and (transaction.owner_id != current_user.id):
+        raise HTTPException(status.HTTP_403_FORBIDDEN, "Not enough permissions")
+    return transaction
+
+
+@router.post("/transactions/", response_model=TransactionPublic)
+def create_transaction(*, session: SessionDep, current_user: CurrentUser, transaction_in: TransactionCreate) -> Any:
+    """Add a transaction."""
+    transaction = Transaction.model_validate(transaction_in, update={"owner_id": current_user.id})
+    session.add(transaction)
+    session.commit()
+    session.refresh(transaction)
+    return transaction
 
 
 app = FastAPI(title="Full Stack FastAPI Project", openapi_url="/api/v1/openapi.json")
