@@ -80,5 +80,5 @@ class Notifier:
         for priority, job_id in sorted(ready, key=itemgetter(0), reverse=True):
             ids.setdefault(ready_list(self._settings, priority), []).append(str(job_id))
         each = [" ".join(of_list) for of_list in ids.values()]
-        arguments = [self._channel, notification, _MOST_KEPT, self._kept_milliseconds, *each]
+        arguments: list[str | int] = [self._channel, notification, _MOST_KEPT, self._kept_milliseconds, *each]
         self._own.client.register_script(_NOTIFY)(keys=list(ids), args=arguments)
