@@ -3,6 +3,8 @@
 # than python3 for it.
 
 RUN := .venv/bin/python
+# Some images set it: every process would then compile all that it imports, which takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
 # docker, native (servers from packages), or auto (docker when an engine answers).
 WITH ?= auto
 

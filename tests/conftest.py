@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Begin a run, or be part of the one that started this process; no setting of the developer's shell counts."""
     for name in settings_module.known_names() & os.environ.keys():
         del os.environ[name]
+    # Else each of a thousand processes would compile all that it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     if RUN not in os.environ and not config.option.collectonly:
         config.stash[_RUN] = begin_run(keep=bool(os.environ.get("KEEP")))
 
@@ -154,9 +158,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--api-cases", type=int, default=500, help="requests of tests/e2e/test_schemathesis.py, at least")
     parser.addoption("--api-results", default="", help="the folder to write their report to")
     parser.addoption("--address-samples", type=int, default=0, help="requests of each case of test_address_timing.py")
+    parser.addoption("--thousands", type=int, default=2, help="thousands of jobs that one test runs or groups")
+    parser.addoption("--api-kills", type=int, default=2, help="how often tests/e2e/test_api_crashes.py kills the API")
     parser.addoption("--neighbours", type=int, default=260, help="jobs of tests/e2e/test_bad_neighbours.py")
     parser.addoption(
         "--replacements", type=int, default=1, help="how often tests/e2e/test_api_socket.py replaces the API"
+    )
+    parser.addoption(
+        "--all-types", action="store_true", help="tests/e2e/test_new_job.py runs mypy on the whole checkout"
     )
     parser.addoption("--one-by-one", action="store_true", help="tests/e2e/test_stack_repair.py kills one at a time")
     parser.addoption("--slow-rounds", type=int, default=0, help="timed rounds of tests/e2e/test_front_door.py")

@@ -19,11 +19,14 @@ _RESULTS = Path(__file__).parent / "results"
 AREAS = {
     "api": (
         "tests/e2e/test_address_timing.py", "tests/e2e/test_schemathesis.py", "tests/e2e/test_front_door.py",
-        "tests/e2e/test_slow_clients.py", "-n", "0",
+        "tests/e2e/test_slow_clients.py", "tests/e2e/test_api_crashes.py", "-n", "0", "--api-kills", "10",
         "--address-samples", "200", "--api-cases", "5000", "--api-results", "{folder}", "--slow-rounds", "5",
     ),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
-    "jobs": ("tests/e2e/test_bad_neighbours.py", "-n", "0", "--neighbours", "1000"),
+    "jobs": (
+        "tests/e2e/test_bad_neighbours.py", "tests/e2e/test_new_job.py", "tests/e2e/test_lost_messages.py",
+        "tests/integration/test_batches.py", "-n", "0", "--neighbours", "1000", "--all-types", "--thousands", "10",
+    ),
     "money": (
         "tests/integration/test_transaction_plans.py", "-n", "0",
         "--transactions", "1000000", "--money-results", "{folder}",

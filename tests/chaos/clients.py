@@ -113,6 +113,7 @@ class Clients:
                     headers={"Idempotency-Key": sign_up.email},
                     timeout=15,
                     trust_env=False,
+                    verify=False,
                 )
             except httpx.TransportError:
                 time.sleep(0.1)

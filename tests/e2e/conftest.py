@@ -7,8 +7,10 @@ import pytest
 
 from moneyflow.settings import AllSettings
 from tests.support import effects
+from tests.support.checkout import copy_of_checkout
 from tests.support.processes import Processes
 from tests.support.servers import RealServers
+from tests.support.stacks import SecondStack
 
 
 @pytest.fixture
@@ -32,6 +34,21 @@ def hold(tmp_path: Path) -> Path:
     file = tmp_path / "hold"
     file.touch()
     return file
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondStack]:
+    """Return a second stack that runs on this machine, the first start of which was killed half-way.
+
+    Its tests share it, because a start takes a minute of the processor: the last of their lane deletes it.
+    """
+    stack = SecondStack(copy_of_checkout(tmp_path_factory.mktemp("stack") / "checkout"))
+    try:
+        stack.kill_a_start()
+        stack.up()
+        yield stack
+    finally:
+        stack.run("reset")
 
 
 @pytest.fixture

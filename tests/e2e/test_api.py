@@ -54,7 +54,7 @@ def api(running: Process, fleet: Fleet, settings: AllSettings) -> Iterator[httpx
     conninfo = make_conninfo(fleet.shared.postgres.superuser_conninfo(), dbname=settings.postgres_db)
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("truncate users, jobs, batches, idempotency_keys cascade")
-    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=15, trust_env=False) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=15, trust_env=False, verify=False) as client:
         yield client
 
 
@@ -298,7 +298,7 @@ def test_64_clients_with_one_key_get_one_answer_and_have_one_effect(api: httpx.C
         """Repeat the request, with its members in another order, as its answers say."""
         members = list(_PERSON.items())
         body = dict(members[number % 3 :] + members[: number % 3])
-        with httpx.Client(base_url=api.base_url, timeout=30, trust_env=False) as client:
+        with httpx.Client(base_url=api.base_url, timeout=30, trust_env=False, verify=False) as client:
             answer = client.post("/v1/users", json=body, headers=key)
             first_answers.append(answer.status_code)
             while answer.status_code in {409, 503}:
@@ -340,7 +340,7 @@ def test_at_most_a_quarter_of_the_threads_wait_and_all_others_are_answered_at_on
 
     def wait() -> None:
         path = f"{administrator.base_url}/v1/jobs/{job_id}?wait=20"
-        answers.append(httpx.get(path, headers=administrator.headers, timeout=30, trust_env=False))
+        answers.append(httpx.get(path, headers=administrator.headers, timeout=30, trust_env=False, verify=False))
 
     with ThreadPoolExecutor(16) as pool:
         waiting = [pool.submit(wait) for _ in range(16)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import psutil
+import pytest
 
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
@@ -17,7 +18,6 @@ from tests.support.processes import Process, Processes
 from tests.support.waiting import eventually
 
 _CLIENTS = 8
-_KILLS = 4
 
 
 @dataclass
@@ -67,7 +67,7 @@ def _missing(database: Database, accepted: dict[str, str]) -> set[str]:
 
 
 def test_every_answer_of_success_of_an_api_that_is_killed_under_load_is_in_the_database(
-    platform: AllSettings, processes: Processes, database: Database
+    platform: AllSettings, processes: Processes, database: Database, pytestconfig: pytest.Config
 ) -> None:
     assert platform
     api = processes.api(API_PROCESSES="2", API_THREADS="16", API_LIMITS_FACTOR="10000")
@@ -77,7 +77,7 @@ def test_every_answer_of_success_of_an_api_that_is_killed_under_load_is_in_the_d
         for _ in range(_CLIENTS):
             pool.submit(writers.write)
         try:
-            for _ in range(_KILLS):
+            for _ in range(pytestconfig.getoption("--api-kills")):
                 writers.progress()
                 _kill_one(api)
                 writers.progress()

@@ -23,6 +23,9 @@ from tests.support.processes import Processes
 from tests.support.servers import RealServers
 from tests.support.waiting import eventually
 
+#: Of workers and relays, at random; and batches at least, after which every message is published twice.
+_KILLS, _BATCHES = 5, 5
+
 
 def _submit(database: Database, *members: Job) -> tuple[UUID, UUID]:
     """Submit a batch and return its id and that of its end job."""
@@ -163,15 +166,14 @@ def test_every_batch_ends_once_while_workers_and_relays_are_killed_at_random(
 ) -> None:
     victims = [processes.relay(), processes.worker(), processes.relay(), processes.worker()]
     with Killer(victims, seconds=1.5, seed=5) as killer:
-        submitted = []
-        deadline = time.monotonic() + 12
-        while time.monotonic() < deadline:
+        submitted: list[tuple[UUID, UUID]] = []
+        while killer.kills.total() < _KILLS or len(submitted) < _BATCHES:
             submitted.append(_submit(database, *[Spread(depth=2, seconds=0.05) for _ in range(10)]))
-            _publish_twice(servers, platform, database) if len(submitted) == 5 else time.sleep(0.3)
+            _publish_twice(servers, platform, database) if len(submitted) == _BATCHES else time.sleep(0.3)
     ends = [end_job_id for _, end_job_id in submitted]
     jobs.until_all(database, ends, "succeeded", seconds=120)
 
-    assert killer.kills.total() >= 3
+    assert killer.kills.total() >= _KILLS
     assert [dict(_status(database, batch_id).counts) for batch_id, _ in submitted] == [{"succeeded": 70}] * len(ends)
     assert [jobs.job(database, job_id)["result"] for job_id in ends] == [{"counts": {"succeeded": 70}}] * len(ends)
     effects = _all_effects(database)

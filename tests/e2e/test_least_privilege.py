@@ -1,9 +1,7 @@
 """Least privilege, tried: what is in the environment of each running process opens its own doors and no other."""
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from itertools import product
 from pathlib import Path
@@ -24,12 +22,14 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from moneyflow.platform.brokers.kafka import SASL_MECHANISM
 from ops.dev.stack.home import State
 from ops.dev.stack.servers.postgres import ROLES
 from ops.dev.stack.servers.rabbitmq import LOGINS
-from tests.support.checkout import copy_of_checkout
+from tests.support.stacks import SecondStack
 
 #: The secrets of each process, by their names in the stack's state.
 _SECRETS = {
@@ -69,18 +69,13 @@ _STATEMENTS: dict[LiteralString, set[str]] = {
 Environments = dict[str, dict[str, str]]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Start a whole stack of its own without Docker, and return its folder."""
-    checkout = copy_of_checkout(tmp_path_factory.mktemp("least-privilege") / "checkout")
-    try:
-        _stack(checkout, "up", "--with", "native")
-        yield (checkout / ".stack").resolve()
-    finally:
-        _stack(checkout, "reset")
+@pytest.fixture
+def home(stack: SecondStack) -> Path:
+    """Return the folder of a whole stack without Docker."""
+    return stack.home
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def environments(home: Path) -> Environments:
     """Return the environment of every process and server that the stack runs, as the kernel has it."""
     found = {}
@@ -88,12 +83,6 @@ def environments(home: Path) -> Environments:
         parts = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         found[name] = dict(part.decode().split("=", 1) for part in parts if b"=" in part)
     return found
-
-
-def _stack(checkout: Path, *arguments: str) -> None:
-    command = [sys.executable, "-m", "ops.dev.stack", *arguments]
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, timeout=360)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _passwords(environment: Mapping[str, str]) -> set[str]:
@@ -187,9 +176,9 @@ def test_each_process_opens_kafka_as_its_own_user_and_does_its_work_alone(
     }
 
     for process in _PROCESSES:
-        logins = product(["broker", "migrate", "relay", "audit"], _passwords(environments[process]))
+        logins = list(product(["broker", "migrate", "relay", "audit"], _passwords(environments[process])))
         own = [_KAFKA[process]] if process in _KAFKA else []
-        opened = [login for login in logins if asyncio.run(_opens_kafka(port, login))]
+        opened = asyncio.run(_opened_in_kafka(port, logins))
         done = {name for login in opened for name in asyncio.run(_done_in_kafka(port, login))}
 
         assert [user for user, _ in opened] == own, process
@@ -261,7 +250,8 @@ def _may(port: int, login: tuple[str, str], act: Callable[[Any], object]) -> boo
 
 def _opens_redis(port: int, passwords: set[str]) -> bool:
     for user, password in product(["app", "default"], passwords):
-        client = redis.Redis(port=port, username=user, password=password)
+        # Without retries: redis-py would repeat each refused login for seconds.
+        client = redis.Redis(port=port, username=user, password=password, retry=Retry(NoBackoff(), retries=0))
         try:
             client.ping()
         except redis.AuthenticationError:
@@ -297,6 +287,12 @@ async def _opens_kafka(port: int, login: tuple[str, str] | None) -> bool:
     return True
 
 
+async def _opened_in_kafka(port: int, logins: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the logins that Kafka accepts."""
+    opens = await asyncio.gather(*(_opens_kafka(port, login) for login in logins))
+    return [login for login, is_open in zip(logins, opens, strict=True) if is_open]
+
+
 async def _done_in_kafka(port: int, login: tuple[str, str]) -> list[str]:
     """Return what Kafka lets the user do."""
     options = _options(port, login)
@@ -312,14 +308,16 @@ async def _done_in_kafka(port: int, login: tuple[str, str]) -> list[str]:
         TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError,
         TimeoutError,  # aiokafka asks for ever for a topic that the user may not see.
     )  # fmt: skip
-    found = []
-    for name, act in acts.items():
+
+    async def is_done(act: Coroutine[Any, Any, object]) -> bool:
         try:
             await asyncio.wait_for(act, 5)
         except refused:
-            continue
-        found.append(name)
-    return found
+            return False
+        return True
+
+    done = await asyncio.gather(*map(is_done, acts.values()))
+    return [name for name, is_allowed in zip(acts, done, strict=True) if is_allowed]
 
 
 @asynccontextmanager

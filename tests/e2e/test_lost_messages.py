@@ -31,12 +31,12 @@ def test_messages_that_were_lost_while_they_waited_are_sent_again(
 
 
 @pytest.mark.timeout(300)
-def test_ten_thousand_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_once(
-    platform: AllSettings, database: Database, processes: Processes, servers: RealServers
+def test_thousands_of_jobs_that_waited_in_a_rabbitmq_that_lost_everything_run_once(
+    platform: AllSettings, database: Database, processes: Processes, servers: RealServers, pytestconfig: pytest.Config
 ) -> None:
     processes.relay(wait_ready=False)
     with database.transaction() as session:
-        ids = enqueue_many(session, [LeaveEffect() for _ in range(10_000)])
+        ids = enqueue_many(session, [LeaveEffect() for _ in range(1000 * pytestconfig.getoption("--thousands"))])
     jobs.until_all(database, ids, "queued", seconds=60)
 
     rabbitmq_admin.delete_vhost(servers, platform.rabbitmq_vhost)

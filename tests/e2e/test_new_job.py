@@ -1,4 +1,7 @@
-"""`moneyflow new job`: what it writes passes all checks and its own test, and what it refuses it leaves alone."""
+"""`moneyflow new job`: what it writes passes all checks and its own test, and what it refuses it leaves alone.
+
+`make acceptance ARGS=jobs` checks the types of the whole checkout with it.
+"""
 
 import os
 import shutil
@@ -18,8 +21,17 @@ _NEW = ("close_account", _LONGEST, "close_month", "book_sale")
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Return a copy of this checkout."""
-    shutil.copytree(_ROOT, tmp_path / "checkout", ignore=_LEFT_OUT)
-    return tmp_path / "checkout"
+    return _copy(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of this checkout that no test changes."""
+    return _copy(tmp_path_factory.mktemp("unchanged"))
+
+
+def _copy(folder: Path) -> Path:
+    return Path(shutil.copytree(_ROOT, folder / "checkout", ignore=_LEFT_OUT))
 
 
 def _run(checkout: Path, *command: str, timeout: float = 360) -> "subprocess.CompletedProcess[str]":
@@ -38,7 +50,7 @@ def _files(checkout: Path) -> set[str]:
 
 
 @pytest.mark.timeout(900)
-def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> None:
+def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path, pytestconfig: pytest.Config) -> None:
     before = _files(checkout)
     plain = _new_job(checkout, "close_account", "--does", "close an account without a login for a year")
     mail = _new_job(checkout, _LONGEST, "--mail", "--does", "x" * 60)
@@ -48,11 +60,13 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
     )
     written = _files(checkout) - before
 
+    sources = sorted(path for path in written if path.endswith(".py"))
+    typed = [] if pytestconfig.getoption("--all-types") else sources
     bin_folder = Path(sys.executable).parent
     checks = [
-        _run(checkout, str(bin_folder / "ruff"), "format", "--check", "--no-cache", "."),
-        _run(checkout, str(bin_folder / "ruff"), "check", "--no-cache", "."),
-        _run(checkout, str(bin_folder / "mypy"), "--cache-dir", str(_ROOT / ".mypy_cache/of_new_jobs")),
+        _run(checkout, str(bin_folder / "ruff"), "format", "--check", "--no-cache", *sources),
+        _run(checkout, str(bin_folder / "ruff"), "check", "--no-cache", *sources),
+        _run(checkout, str(bin_folder / "mypy"), "--cache-dir", str(_ROOT / ".mypy_cache/of_new_jobs"), *typed),
         _run(checkout, str(bin_folder / "lint-imports"), "--no-cache"),
         _run(checkout, sys.executable, "-m", "ops.cli", "contracts", "check"),
         _run(
@@ -100,15 +114,15 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path) -> 
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_reason_and_nothing_is_written(
-    arguments: list[str], reason: str, checkout: Path
+    arguments: list[str], reason: str, unchanged: Path
 ) -> None:
-    before = _files(checkout)
+    before = _files(unchanged)
 
-    refused = _new_job(checkout, *arguments)
+    refused = _new_job(unchanged, *arguments)
 
     assert refused.returncode == 2
     assert reason in refused.stderr
-    assert _files(checkout) == before
+    assert _files(unchanged) == before
 
 
 def test_a_file_of_one_part_that_is_there_is_neither_overwritten_nor_joined_by_others(checkout: Path) -> None:

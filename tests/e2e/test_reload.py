@@ -191,6 +191,9 @@ def _unchanged(state: State, before: dict[str, Any]) -> list[str]:
 def _is_ready(state: State, name: str) -> bool:
     port = state.value("ports", name)
     try:
-        return port is not None and httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=5).is_success
+        return (
+            port is not None
+            and httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, verify=False, timeout=5).is_success
+        )
     except httpx.HTTPError:
         return False

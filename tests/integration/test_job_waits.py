@@ -38,9 +38,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def _taken(waits: JobWaits) -> bool:
-    """Return whether all places are taken."""
-    return not waits.wait(new_id(), seconds=0, is_stranger=False)
+def _taken(waits: JobWaits, places: int = 1) -> bool:
+    """Return whether that many requests wait; a request of its own would take a place for the moment of the look."""
+    return len(waits._waiters) >= places
 
 
 def _start(pool: ThreadPoolExecutor, waits: JobWaits, job_id: UUID) -> "Future[bool]":
@@ -79,7 +79,7 @@ def test_a_request_that_waits_holds_no_connection(settings: AllSettings, databas
     waits = JobWaits(single, places=3)
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(waits.wait, job_id, seconds=_LONG, is_stranger=False) for _ in range(3)]
-        eventually(lambda: _taken(waits), what="three requests wait")
+        eventually(lambda: _taken(waits, 3), what="three requests wait")
 
         with single.transaction() as session:
             assert session.fetch_one("select 1 as one") == {"one": 1}

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from contextlib import suppress
 
 import consumers.__main__  # noqa: F401 - see above, and so below
 import ops.cli.audit
@@ -12,7 +13,11 @@ import ops.cli.queue
 import ops.cli.schedules  # noqa: F401
 import workers.__main__
 import workers.relay.__main__  # noqa: F401
+from moneyflow.platform.errors import ConfigurationError
+from moneyflow.settings import load_all
 
+with suppress(ConfigurationError):
+    load_all()  # The names in the environment are compared with those of settings once, and not in each fork.
 assert threading.active_count() == 1, "a process that has threads must not be forked"
 gc.collect()
 gc.freeze()  # A collection in a fork would copy the pages of all that is shared.

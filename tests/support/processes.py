@@ -128,7 +128,7 @@ class Process:
     def health(self, path: str) -> httpx.Response:
         """Ask the API's own health port."""
         port = self.environment["API_METRICS_PORT"]
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, trust_env=False)
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, trust_env=False, verify=False)
 
     def says(self, path: str, text: str) -> bool:
         """Say whether it answers, and with that text in it."""

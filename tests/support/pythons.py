@@ -18,5 +18,5 @@ def interpreters() -> dict[str, str]:
 
 def _version(interpreter: str) -> str | None:
     """Return the version; None for what does not start, such as a shim of pyenv without its version."""
-    done = subprocess.run([interpreter, "-c", _SHOWS_VERSION], capture_output=True, text=True, check=False)
+    done = subprocess.run([interpreter, "-IS", "-c", _SHOWS_VERSION], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None

@@ -8,12 +8,14 @@ the run itself is killed. With KEEP=1 the shared set is in the checkout's `.stac
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 import psycopg
@@ -22,16 +24,20 @@ from rich.console import Console
 from moneyflow.settings import load_all
 from ops.dev.stack import packages
 from ops.dev.stack.home import CHECKOUT, State, create_home, create_private, stack_home
-from ops.dev.stack.processes import identify, spawn
+from ops.dev.stack.processes import spawn
 from ops.dev.stack.servers import Kafka, Mail, OpenRabbitMQ, Postgres, Redis, Server
 from ops.dev.stack.servers.base import process_environment
 from ops.migrate import upgrade_schema
-from tests.support.guardian import end_run, end_servers
+from tests.support import guardian
+from tests.support.guardian import end_servers
 from tests.support.proxy import Proxies, Proxy
 
 #: Present in the environment of every process of a run: its value is the run's folder.
 RUN = "MONEY_FLOW_TESTS_RUN"
-_RUNS, _PREFIX = Path("/var/tmp"), "money-flow-tests-"
+_PREFIX = "money-flow-tests-"
+_DISK, _MEMORY = Path("/var/tmp"), Path("/dev/shm")
+#: Bytes that must be free in memory: a whole run writes a quarter of it.
+_MEMORY_BYTES = 2 * 2**30
 #: Up as soon as a test has a database: they take a moment, and nearly all tests use them.
 _QUICK = ("postgres", "redis", "mail")
 #: So that a test of time-outs does not take them.
@@ -42,8 +48,9 @@ class QuickPostgres(Postgres):
     """A PostgreSQL that does not wait for the disk: only a crash of the machine would lose anything by it."""
 
     def command(self) -> Sequence[str]:
-        """Run it for many tests at a time."""
-        options = ("fsync=off", "full_page_writes=off", "max_connections=600", "autovacuum_naptime=60s")
+        """Run it for many tests at a time; what it shares is in its folder, which is deleted when it was killed."""
+        options = ("fsync=off", "full_page_writes=off", "max_connections=600", "autovacuum_naptime=60s",
+                   "dynamic_shared_memory_type=mmap")  # fmt: skip
         return [*super().command(), *(part for option in options for part in ("-c", option))]
 
 
@@ -245,12 +252,13 @@ def fresh_environment(servers: RealServers) -> Iterator[dict[str, str]]:
 
 def begin_run(*, keep: bool) -> Path:
     """Make the folder of a run and let every process that is started from now on know it."""
-    for left in _RUNS.glob(f"{_PREFIX}*/pid"):  # A run that was killed before it had a guardian leaves its folder.
-        pid = left.read_text(encoding="ascii")
-        if pid and identify(int(pid)) is None:
-            end_run(left.parent)
-    run = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_RUNS))
-    (run / "pid").write_text(str(os.getpid()), encoding="ascii")
+    for left in chain.from_iterable(
+        place.glob(f"{_PREFIX}*/process") for place in (_DISK, _MEMORY)
+    ):  # A run that was killed with its guardian, or before it had one.
+        if guardian.owner(left.parent) is None:
+            guardian.end_run(left.parent)
+    run = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_place()))
+    guardian.begin(run)
     os.environ[RUN] = str(run)
     if keep:
         create_home()
@@ -260,6 +268,20 @@ def begin_run(*, keep: bool) -> Path:
     return run
 
 
+def _place() -> Path:
+    """Return where a run's folder is made: in memory where it fits, because each test creates hundreds of files."""
+    with suppress(OSError):
+        if shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES and os.access(_MEMORY, os.W_OK):
+            return _MEMORY
+    return _DISK
+
+
+def watch_copy(checkout: Path) -> None:
+    """Have the stack of a copy of the checkout end with the run, whatever ends the run."""
+    _guard()
+    guardian.watch_copy(Path(os.environ[RUN]), checkout)
+
+
 def _guard() -> None:
     """Start the guardian of the run, once: a run that is killed cleans up nothing by itself."""
     run = Path(os.environ[RUN])
@@ -267,7 +289,7 @@ def _guard() -> None:
         if (run / "guardian.log").exists():
             return
         spawn(
-            [sys.executable, "-m", "tests.support.guardian", (run / "pid").read_text(), str(run)],
+            [sys.executable, "-m", "tests.support.guardian", str(run)],
             environment=process_environment() | {"PYTHONPATH": str(CHECKOUT)},
             log=run / "guardian.log",
             folder=CHECKOUT,

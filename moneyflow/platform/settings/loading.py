@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ def _unknown_names(file_values: Mapping[str, str], real: Mapping[str, str]) -> l
     return problems
 
 
+@lru_cache(maxsize=1024)  # PERF: a process and its tests read settings often, and an environment has fifty names.
 def _nearest(name: str, known: frozenset[str], *, like: float) -> str | None:
     """Return the known name that was probably meant. Logins are compared by their roles alone."""
     login = _LOGIN.fullmatch(name)

@@ -1,7 +1,8 @@
 """The base of settings sections, the registry of their names, hosts, and the logins of Postgres, RabbitMQ and Kafka."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from functools import cache
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import AfterValidator, SecretStr, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -76,8 +77,7 @@ class Section(BaseSettings):
 
         A role is a login of Postgres, and of Kafka for a process that reads Kafka.
         """
-        fields = _login_fields(cls, roles)
-        return create_model(cls.__name__, __base__=cls, __module__=cls.__module__, **fields) if fields else cls
+        return cast("type[Self]", _with_logins(cls, roles))
 
     @classmethod
     def environment_names(cls, *roles: str) -> frozenset[str]:
@@ -121,6 +121,14 @@ def user_field(store: str, login: str) -> str:
 def password_field(store: str, login: str) -> str:
     """Return the field that holds the password of a login."""
     return user_field(store, login).removesuffix("user") + "password"
+
+
+@cache  # PERF: pydantic takes milliseconds to make a class.
+def _with_logins(section: type[Section], roles: tuple[str, ...]) -> type[Section]:
+    fields = _login_fields(section, roles)
+    if not fields:
+        return section
+    return create_model(section.__name__, __base__=section, __module__=section.__module__, **fields)
 
 
 def _login_fields(section: type[Section], roles: tuple[str, ...] = ()) -> dict[str, Any]:
