@@ -28,7 +28,7 @@ AREAS = {
         "tests/integration/test_batches.py", "-n", "0", "--neighbours", "1000", "--all-types", "--thousands", "10",
     ),
     "money": (
-        "tests/integration/test_transaction_plans.py", "-n", "0", "-k", "bounded_work or milliseconds",
+        "tests/integration/test_transaction_plans.py", "-n", "0",
         "--transactions", "1000000", "--money-results", "{folder}",
     ),
     "stack": (
