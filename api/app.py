@@ -28,10 +28,12 @@ from api.resources.jobs import Job
 from api.resources.me import Me, OwnPassword
 from api.resources.own_email import OwnEmail, OwnEmailConfirmation
 from api.resources.password_resets import PasswordResetConfirmation, PasswordResets
+from api.resources.payments import OwnPayment, PaymentRefund, Payments
 from api.resources.schemas import Schema, Schemas
 from api.resources.sessions import OwnSession, OwnSessions
 from api.resources.transactions import OneTransaction, Transactions
 from api.resources.users import Activation, ActivationResend, Users
+from api.resources.webhooks import StripeWebhook
 from api.session_cookie import SessionCookie
 from moneyflow.accounts.email_changes import EmailChanges
 from moneyflow.accounts.password_changes import PasswordChanges
@@ -64,6 +66,8 @@ class Services:
     limits: ClientLimits
     waits: JobWaits
     multiprocess_directory: str | None = None
+    #: The secrets that sign the webhooks of the payment provider; none: every webhook is refused.
+    webhook_secrets: Sequence[str] = ()
     #: The exact origins whose scripts may call the API; none: no CORS.
     cors_origins: Sequence[str] = ()
     #: Whether a frontend on http://localhost gets a plain cookie (`BUILD_ENV=dev`).
@@ -112,6 +116,10 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/v1/transactions", Transactions(database, keys))
     add("/v1/transactions/bulk", TransactionsBulk(database, keys))
     add("/v1/transactions/{transaction_id}", OneTransaction(database))
+    add("/v1/payments", Payments(database, keys))
+    add("/v1/payments/{payment_id}", OwnPayment(database))
+    add("/v1/payments/{payment_id}/refund", PaymentRefund(database, keys))
+    add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))
     statuses = BatchStatuses()
     add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
     add("/v1/batches/{batch_id}", Batch(database, statuses))
@@ -155,6 +163,7 @@ def wire(settings: ApiSettings, database: Database, multiprocess_directory: str 
         ),
         waits=JobWaits(database, places=settings.api_threads // 4),
         multiprocess_directory=multiprocess_directory,
+        webhook_secrets=settings.webhook_secrets,
         cors_origins=settings.cors_origins,
         is_dev=settings.build_env == "dev",
         trusted_proxies=settings.trusted_proxies,

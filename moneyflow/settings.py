@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail.settings import MailCatcherSettings, MailSettings
+from moneyflow.gateways.payments.settings import PaymentSettings, PaymentWebhookSettings
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.settings import (
     KafkaSettings,
@@ -68,8 +69,8 @@ def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
-class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
-    """The API: its port, processes and threads."""
+class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings, PaymentWebhookSettings):
+    """The API: its port, processes and threads; it verifies the webhooks about payments, and charges nothing."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
 
@@ -86,9 +87,15 @@ class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings):
 
 
 class WorkerSettings(
-    ProcessSettings, NotifierSettings, RabbitmqSettings, MailSettings, AccountSettings, RetentionSettings
+    ProcessSettings,
+    NotifierSettings,
+    RabbitmqSettings,
+    MailSettings,
+    AccountSettings,
+    PaymentSettings,
+    RetentionSettings,
 ):
-    """A worker: its threads and lease; mail, accounts and retention are for its handlers."""
+    """A worker: its threads and lease; mail, accounts, payments and retention are for its handlers."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("worker",)
     rabbitmq_logins: ClassVar[tuple[str, ...]] = ("worker",)

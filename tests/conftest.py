@@ -160,6 +160,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--address-samples", type=int, default=0, help="requests of each case of test_address_timing.py")
     parser.addoption("--thousands", type=int, default=2, help="thousands of jobs that one test runs or groups")
     parser.addoption("--api-kills", type=int, default=2, help="how often tests/e2e/test_api_crashes.py kills the API")
+    parser.addoption(
+        "--payments", type=int, default=60, help="payments through the sandbox of tests/e2e/test_payments.py"
+    )
+    parser.addoption("--stripe-payments", type=int, default=12, help="payments of its proxy to stripe-mock")
+    parser.addoption("--payments-results", default="", help="the folder to write its figures to")
     parser.addoption("--neighbours", type=int, default=260, help="jobs of tests/e2e/test_bad_neighbours.py")
     parser.addoption(
         "--replacements", type=int, default=1, help="how often tests/e2e/test_api_socket.py replaces the API"

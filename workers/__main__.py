@@ -18,6 +18,8 @@ import workers.jobs
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.gateways.mail.smtp import SmtpMailer
+from moneyflow.gateways.payments.providers import provider_of
+from moneyflow.gateways.payments.settings import PaymentSettings
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE, connection_parameters
 from moneyflow.platform.brokers.ready_list import ReadyList
@@ -61,7 +63,9 @@ class WorkerProcess:
         self.database = Database(self._conninfo(""), size=settings.worker_threads + 1, notify=notifier)
         self.batches = Database(self._conninfo(" completer"), size=1, notify=notifier, by_keys=True)
         self.mailer = SmtpMailer(settings.only(MailSettings), mail_templates.render)
-        gateways = handlers.Gateways([self.mailer, settings.only(AccountSettings), settings.only(RetentionSettings)])
+        self.payments = provider_of(settings.only(PaymentSettings), self.database)
+        sections = (settings.only(AccountSettings), settings.only(RetentionSettings))
+        gateways = handlers.Gateways([self.mailer, self.payments, *sections])
         self.connection = WorkerConnection(
             self._conninfo(" claims"),
             name=self.name,
@@ -118,6 +122,7 @@ class WorkerProcess:
         self.heartbeat.stop()
         self.connection.close()
         self.mailer.close()
+        self.payments.close()
         self.database.close()
         self.batches.close()
         log.info("worker_stopped")

@@ -1,5 +1,6 @@
 """Mails to users: the recipient and the values of a mail, read when it is sent, and what became of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,16 @@ class ComposedMail:
 
 
 def send(
-    session: Session, mailer: Mailer, settings: AccountSettings, mail: Mail, *, user_id: UUID, job_id: UUID
+    session: Session,
+    mailer: Mailer,
+    settings: AccountSettings,
+    mail: Mail,
+    *,
+    user_id: UUID,
+    job_id: UUID,
+    values: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Send a mail to a user, and return the result of the job that sends it.
+    """Send a mail to a user, and return the result of the job that sends it; `values` are more of its template's.
 
     `sent` is false when the account does not exist any more, with the outcome `bounced` or `suppressed` when the mail
     server refused its address for good, now or lately, and with `repeated` when the user got this mail lately. It
@@ -60,7 +68,7 @@ def send(
         return {"sent": False, "outcome": "repeated", "reason": reason}
     composed = _composed(session, settings, mail, row, job_id=job_id)
     session.commit()
-    bounce = mailer.send(composed.template, to=composed.to, values=composed.values, job_id=job_id)
+    bounce = mailer.send(composed.template, to=composed.to, values={**composed.values, **(values or {})}, job_id=job_id)
     if mail.is_of_email_change:
         session.execute(_QUERIES["forget_old_address"], {"job_id": job_id})
     if bounce is None:

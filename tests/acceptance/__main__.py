@@ -31,6 +31,10 @@ AREAS = {
         "tests/integration/test_transaction_plans.py", "-n", "0",
         "--transactions", "1000000", "--money-results", "{folder}",
     ),
+    "payments": (
+        "tests/e2e/test_payments.py", "-n", "0",
+        "--payments", "10000", "--stripe-payments", "200", "--payments-results", "{folder}",
+    ),
     "stack": (
         "tests/e2e/test_api_socket.py", "tests/e2e/test_stack_repair.py", "-n", "0",
         "--replacements", "3", "--one-by-one",

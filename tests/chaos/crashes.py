@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from moneyflow.payments import payments as use_case
+from moneyflow.platform.database import Database
+from moneyflow.platform.owner import OwnerScope
 from tests.chaos.scene import Actor, Kind, Scene
-from tests.support import rabbitmq_admin
+from tests.support import payments, people, rabbitmq_admin
 from tests.support.failpoints import of_every_process
 from tests.support.kafka_records import produce
 from tests.support.waiting import eventually
@@ -111,6 +114,22 @@ def _let_workers_be_dead(scene: Scene, _: list[Dying]) -> None:
         worker.process.start()
 
 
+def _pay(scene: Scene, _: list[Dying]) -> None:
+    """Pay, unless a payment is pending, and have refunded what is paid by now."""
+    settings = scene.client_settings()
+    database = Database(settings.conninfo("app", application_name="test"), size=1)
+    database.open()
+    with database.transaction() as session:
+        is_pending = session.fetch_one("select from payments where state = 'pending'") is not None
+    if not is_pending:
+        payments.request(database, people.add(database))
+    with database.transaction() as session:
+        paid = session.fetch_all("select id, user_id from payments where state = 'succeeded' and refund_key is null")
+        for one in paid:
+            use_case.request_refund(OwnerScope(session, one["user_id"]), one["id"])
+    database.close()
+
+
 def _lose_messages(scene: Scene, _: list[Dying]) -> None:
     """Delete what waits for workers that are too slow."""
     for worker in scene.of("worker"):
@@ -130,6 +149,10 @@ def _produce_bad_data(scene: Scene, _: list[Dying]) -> None:
 _NUDGES: dict[str, Callable[[Scene, list[Dying]], None]] = {
     "worker.claimed_quarantined": _let_a_worker_die,
     "worker.replayed": _replay,
+    "worker.before_charge": _pay,
+    "worker.charged": _pay,
+    "worker.payment_decided": _pay,
+    "worker.refunded": _pay,
     "relay.rescued": _let_workers_be_dead,
     "relay.missing_found": _lose_messages,
     "consumer.dead_lettered": _produce_bad_data,

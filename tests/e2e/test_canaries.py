@@ -219,6 +219,21 @@ def _change(visitor: Visitor, password: str, session: dict[str, str]) -> None:
     visitor.send("GET", "/v1/users/me", 401, **session)
 
 
+def _pay(visitor: Visitor, session: dict[str, str]) -> list[uuid.UUID]:
+    """Pay with tokens of cards, after the number of a card was given for one; return the jobs."""
+    planted = visitor.planted
+    payment = {"amount": "12.34", "currency": "EUR", "description": "Two tickets"}
+    visitor.send("POST", "/v1/payments", 422, {**payment, "source": planted.card("as a source")}, **session)
+    visitor.send("POST", "/v1/payments", 422, {**payment, "source": f"tok_{planted.card('as a token')}"}, **session)
+    mistaken = {**payment, "source": "tok_ok", "card_number": planted.card("of a payment")}
+    visitor.send("POST", "/v1/payments", 422, mistaken, **session)
+    sources = [f"tok_{planted.token('of a card', uuid.uuid4().hex)}" for _ in range(2)]
+    answers = [visitor.send("POST", "/v1/payments", 202, {**payment, "source": one}, **session) for one in sources]
+    forged = {"Stripe_Signature": f"t=1,v1={planted.token('of a signature')}"}
+    visitor.send("POST", "/v1/webhooks/stripe", 401, {"id": planted.token("of a webhook")}, **forged)
+    return [uuid.UUID(answer.json()["job_id"]) for answer in answers]
+
+
 def _activate(visitor: Visitor, mails: EchoingMailhost) -> None:
     visitor.send("POST", "/v1/users/activation/resend", 202, {"email": visitor.email})
     token = eventually(lambda: mails.token(visitor.email), what="the second mail is taken")
@@ -272,6 +287,7 @@ def test_no_password_token_or_card_number_is_found_anywhere_after_every_flow_has
             _activate(person, mails)
             _change(person, signed_up[person.email][0], _sign_in(person, signed_up[person.email][0]))
             session_of = _sign_in(person, _reset(person, mails))
+            jobs.until_all(database, _pay(person, session_of), "succeeded")
             if person is leaver:
                 person.send("DELETE", "/v1/users/me", 204, **session_of)
             else:

@@ -26,6 +26,7 @@ _BLOCKS = re.findall(r"^```sh\n(.*?)^```$", _PAGE, re.MULTILINE | re.DOTALL)
 _REQUEST = re.compile(
     r'^moneyflow_http_requests_total\{method="(\w+)",route="([^"]+)",status="[23]\d\d"\}', re.MULTILINE
 )
+_WEBHOOK_SECRET = "whsec_a_secret_of_the_tests"
 _TYPES = {
     USER_EVENTS: {"user.created", "user.activated", "user.updated", "user.password_changed", "user.deleted"},
     AUTH_EVENTS: {"auth.sign_in", "auth.sign_in_failed", "auth.sign_out", "auth.password_reset"},
@@ -52,12 +53,13 @@ def run(
     assert topics is queues
     processes.worker()
     processes.relay()
-    api = processes.api()
+    api = processes.api(STRIPE_WEBHOOK_SECRET=_WEBHOOK_SECRET)
     environment = {
         "PATH": os.environ["PATH"],
         "API": f"http://127.0.0.1:{api.port}",
         "MAILS": settings.mail_catcher_url,
         **store_ids(database),
+        "STRIPE_WEBHOOK_SECRET": _WEBHOOK_SECRET,
         "ADMIN_TOKEN": administrator(settings)["Authorization"].partition(" ")[2],
     }
     shell = subprocess.run(

@@ -56,6 +56,8 @@ _STATEMENTS: dict[LiteralString, set[str]] = {
     "delete from jobs where false": {"worker-1"},
     "insert into workers (name, lease_seconds) values ('x', 1)": {"worker-1"},
     "select email from users": {"api", "worker-1"},
+    "update payments set state = 'succeeded' where false": {"worker-1"},
+    "update sandbox.charges set requests = 0 where false": {"worker-1"},
     "delete from outbox_events where false": {"relay-1"},
     "insert into operations (id) select id from operations where false": set(),
     "insert into audit.events select * from audit.events where false": {"consumer-audit"},

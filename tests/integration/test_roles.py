@@ -31,6 +31,7 @@ _PEOPLE = [
     "select * from user_tokens",
     "select * from idempotency_keys",
     *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "categories", "transactions")],
+    *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "payments")],
 ]
 _BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
 _USER_OF_AN_ADDRESS = "select user_id_of('a@example.com')"
@@ -46,6 +47,12 @@ _NOT_OF_THE_RELAY = [
     "update job_attempts set outcome = 'x'",
 ]
 _NOT_OF_THE_API = [
+    # It asks for payments and refunds; what became of them is the workers' to write.
+    "update payments set state = 'succeeded'",
+    "update payments set amount = 1",
+    "delete from payments",
+    "select * from sandbox.charges",
+    "update payment_webhooks set event_id = 'x'",
     *_BOUNCES,
     "select * from unpublished",
     "update jobs set state = 'succeeded'",
@@ -61,6 +68,9 @@ _NOT_OF_THE_API = [
 ]
 _NOT_OF_THE_WORKER = [
     "insert into categories (id) values (gen_random_uuid())",
+    "delete from payments",
+    "delete from sandbox.charges",
+    "insert into payment_webhooks (event_id) values ('x')",
     "insert into operations (id) values (gen_random_uuid())",
     "update operation_items set result = 'x'",
     "select * from unpublished",

@@ -8,6 +8,7 @@ from uuid import UUID
 from moneyflow.accounts import users
 from moneyflow.accounts.passwords import Passwords
 from moneyflow.platform.database import Database
+from moneyflow.platform.ids import new_id
 from moneyflow.settings import AllSettings
 from tests.support import mails
 from tests.support.waiting import eventually
@@ -21,6 +22,17 @@ class Person:
 
     user_id: UUID
     email: str
+
+
+def add(database: Database) -> UUID:
+    """Store an account, as a test needs it that is not about accounts."""
+    user_id = new_id()
+    with database.transaction() as session:
+        session.execute(
+            "insert into users (id, email, name, password_hash) values (%(id)s, %(email)s, 'Ada', '')",
+            {"id": user_id, "email": f"{user_id.hex}@mail.example"},
+        )
+    return user_id
 
 
 def sign_up(database: Database, *, name: str) -> Person:

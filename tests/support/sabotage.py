@@ -4,6 +4,7 @@ Each function here is one sabotage: a safeguard taken out, or with `dies_at:POIN
 reached for the COUNT-th time; `one+another` does both. The product itself has no switch for either.
 """
 
+import dataclasses
 import functools
 import importlib
 import os
@@ -11,6 +12,7 @@ import runpy
 import signal
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -191,6 +193,19 @@ def reads_ahead() -> None:
     from workers.intake.prefetch import PrefetchPolicy
 
     _replace(PrefetchPolicy, prefetch=lambda policy: policy._threads + 1)
+
+
+def charges_under_new_keys() -> None:
+    """Ask the payment provider under another key in each attempt, and not under the first job's id."""
+    from moneyflow.gateways.payments import Charge, Charged, Declined
+    from moneyflow.gateways.payments.sandbox import Sandbox
+
+    charge = Sandbox.charge
+
+    def forgetful(provider: Sandbox, order: Charge) -> Charged | Declined:
+        return charge(provider, dataclasses.replace(order, key=uuid.uuid4()))
+
+    _replace(Sandbox, charge=forgetful)
 
 
 def without_fenced_acks() -> None:

@@ -22,4 +22,5 @@ def services(settings: AllSettings, database: Database, **replaced: Any) -> Serv
     )
     waits = JobWaits(database, places=settings.api_threads // 4)
     wired = {"sessions": Sessions(settings), "passwords": Passwords(), "limits": limits, "waits": waits, **replaced}
+    wired = {"webhook_secrets": settings.webhook_secrets, **wired}
     return Services(accounts=settings, database=database, is_dev=settings.build_env == "dev", **wired)

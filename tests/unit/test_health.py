@@ -22,7 +22,7 @@ _EXPORTED = {
         ("workers.__main__", "moneyflow.platform.jobs.metrics", "moneyflow.gateways.mail.metrics"),
         {
             "jobs_enqueued_total", "jobs_finished_total", "job_wait_seconds", "job_run_seconds", "emails_total",
-            "purged_rows_total", "email_delivery_seconds", "refused_messages_total",
+            "purged_rows_total", "email_delivery_seconds", "refused_messages_total", "payment_requests_total",
         },
     ),
     "relay": (

@@ -14,6 +14,9 @@ _VALUES = {
     "app_url": "https://money.example",
     "link": "https://money.example/activate#token=abc",
     "hours": "48",
+    "amount": "12.34",
+    "currency": "EUR",
+    "payment_id": "019b0000-0000-7000-8000-000000000000",
 }
 _WITH_LINK = sorted(name for name, mail in mails.registry.items() if mail.link is not None)
 _VOID = {"meta", "br", "hr", "img"}

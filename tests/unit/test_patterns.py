@@ -25,6 +25,7 @@ from moneyflow.money.amounts import read_amount
 from moneyflow.money.days import read_day
 from moneyflow.money.texts import note_text, one_line
 from moneyflow.money.transaction_filters import Filters
+from moneyflow.payments.sources import token
 from moneyflow.platform import suggestions
 from moneyflow.platform.brokers import job_message
 from moneyflow.platform.connections import leaves_state
@@ -97,6 +98,11 @@ def _mail(text: str) -> object:
     return build(rendered, sender=sender, to=Recipient(name=text, address=text), job_id=new_id())
 
 
+def _card_token(text: str) -> None:
+    with suppress(ValueError):
+        token(text)
+
+
 _REDACTOR = Redactor(
     load_all({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": "-----BEGIN KEY-----\n" + "MIIBsecretkey\n" * 20})
 )
@@ -106,6 +112,7 @@ _KEYS = IdempotencyKeys(secret_key="k" * 40)
 #: What reads text from outside, by the module that declares patterns.
 _READERS: dict[str, list[Callable[[str], object]]] = {
     "api.access": [access._REQUEST_ID.fullmatch],
+    "moneyflow.payments.sources": [_card_token, lambda text: _card_token("tok_" + text)],
     "moneyflow.platform.brokers.job_message": [
         lambda text: job_message.decode(text.encode("utf-8", "replace")),
         lambda text: job_message.decode(job_message.encode(new_id(), _encodable(text), timestamp_milliseconds=1)),

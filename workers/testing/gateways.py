@@ -4,6 +4,7 @@ import mail_templates
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail import Bounce
 from moneyflow.gateways.mail.mailbox import Mailbox
+from moneyflow.gateways.payments.fake import FakeProvider
 from moneyflow.platform.settings import RetentionSettings
 from moneyflow.settings import load
 from workers.handlers import Gateways
@@ -17,6 +18,6 @@ def new_mailbox(*, error: Exception | None = None, bounce: Bounce | None = None)
 
 
 def fake_gateways(*replaced: object) -> Gateways:
-    """Return the given gateways, and for every other type a mailbox or the settings' defaults."""
+    """Return the given gateways, and for every other type a mailbox, a payment provider, or the settings' defaults."""
     accounts = load(AccountSettings, {"SECRET_KEY": _KEY})
-    return Gateways([*replaced, new_mailbox(), accounts, RetentionSettings()])
+    return Gateways([*replaced, new_mailbox(), FakeProvider(), accounts, RetentionSettings()])

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -34,6 +35,15 @@ _NEEDED = {
 LOAD_GENERATOR = {"wrk": (("wrk",), ("wrk",))}
 BROWSER = {"Chromium": (("chromium",), ("chromium",)), "its driver": (("chromedriver",), ("chromium-driver",))}
 
+#: Stripe's own stand-in for its API, which checks each request by the API's own document.
+STRIPE_MOCK_VERSION = "0.203.0"
+_STRIPE_MOCK = f"github.com/stripe/stripe-mock@v{STRIPE_MOCK_VERSION}"
+_GO = {"Go": (("go",), ("golang-go",))}
+#: The Go that builds it where that of the distribution is older; a module, so it comes as all modules do.
+_OLDEST_GO = (1, 22)
+_GO_TOOLCHAIN = "golang.org/toolchain@v0.0.1-go1.24.4.linux-{architecture}"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
 Needed = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -58,6 +68,20 @@ def ensure_more(console: Console, needed: Needed) -> None:
     cache = _cache()
     with _lock(cache / "install.lock"):
         _ensure_apt(console, cache, needed)
+
+
+def stripe_mock(console: Console) -> Path:
+    """Return the program stripe-mock, built from its source unless it was before."""
+    cache = _cache()
+    program = cache / f"stripe-mock-{STRIPE_MOCK_VERSION}"
+    with _lock(cache / "install.lock"):
+        if not program.exists():
+            _ensure_apt(console, cache, _GO)
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                install = ["env", f"GOBIN={scratch}", _go(console, cache), "install", _STRIPE_MOCK]
+                _run(console, f"building stripe-mock {STRIPE_MOCK_VERSION}", install, cache)
+                (Path(scratch) / "stripe-mock").rename(program)  # Atomic, as with Kafka.
+    return program
 
 
 def kafka_classpath() -> str:
@@ -110,6 +134,20 @@ def _ensure_kafka(console: Console, cache: Path) -> None:
         copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
         _run(console, f"fetching Apache Kafka {KAFKA_VERSION}", ["mvn", "-B", "-q", "-f", str(pom), *copy], cache)
         jars.rename(folder)  # Atomic: a crash leaves no half of it.
+
+
+def _go(console: Console, cache: Path) -> str:
+    """Return a Go that is new enough: that of the machine, or one that it downloads as a module."""
+    printed = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout
+    if tuple(map(int, printed.strip().removeprefix("go").split(".")[:2])) >= _OLDEST_GO:
+        return "go"
+    module = _GO_TOOLCHAIN.format(architecture=_ARCHITECTURES[platform.machine()])
+    _run(console, "fetching a newer Go", ["go", "mod", "download", module], cache)
+    modules = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=True).stdout.strip()
+    root = Path(modules) / module
+    for program in (root / "bin" / "go", *(root / "pkg" / "tool").rglob("*")):  # A module has no executable files.
+        program.chmod(0o755)
+    return str(root / "bin" / "go")
 
 
 def _is_there(path: str) -> bool:
