@@ -31,7 +31,7 @@ _LOG_WIDTH = 120
 
 
 class Play:
-    """One play: the crowd, the watch, and a worker that is killed meanwhile."""
+    """One play: the crowd, the watch, and workers that are killed meanwhile."""
 
     def __init__(self, stack: Stack, console: Console) -> None:
         self._stack = stack
@@ -53,21 +53,28 @@ class Play:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._crowd.sign_up())
-                group.create_task(self._kill_a_worker())
+                group.create_task(self._kill_workers())
                 group.create_task(self._show())
             return await self._outcome()
         finally:
             await self._crowd.api.aclose()
             await self._watch.close()
 
-    async def _kill_a_worker(self) -> None:
-        """Kill a worker once a third of the people have signed up, and wait until it runs again."""
-        await self._crowd.answered(len(self._people) // 3)
+    async def _kill_workers(self) -> None:
+        """Kill a worker once a third of the people have signed up, and one once a third of them have paid."""
+        third = len(self._people) // 3
+        await self._crowd.answered(third)
+        await self._kill_a_worker(f"after {len(self._crowd.answers)} answers")
+        await self._crowd.visited(third)
+        await self._kill_a_worker(f"after {len(self._crowd.visits.books.paying)} payments were accepted")
+
+    async def _kill_a_worker(self, moment: str) -> None:
+        """Kill a worker, and wait until it runs again."""
         name = await asyncio.to_thread(self._stack.kill, "worker")
         if name is None:
             raise StackError("no worker runs; start the stack with `make up`")
         self._kills += 1
-        self._happened.append(f"{name} was killed (SIGKILL) after {len(self._crowd.answers)} answers")
+        self._happened.append(f"{name} was killed (SIGKILL) {moment}")
         began = time.monotonic()
         while not any(process.name == name for process in await asyncio.to_thread(self._stack.processes)):
             if time.monotonic() - began > _BACK_SECONDS:
@@ -106,7 +113,7 @@ class Play:
             not unfinished(seen)
             and seen.activated == expected.activated
             and len(self._crowd.visits.done) == expected.activated
-            and promised(seen) >= expected.accepted + expected.activated
+            and promised(seen) >= expected.jobs
             and sum(row["events"] for row in seen.audited.values()) == sum(expected.events.values())
             and len(seen.types) == sum(expected.events.values())
         )
@@ -131,6 +138,7 @@ class Play:
             dead_letters=dead_letters,
             lost_claims=await asyncio.to_thread(self._watch.lost_claims),
             kills=self._kills,
+            books=await asyncio.to_thread(self._watch.books),
             processes=await asyncio.to_thread(self._stack.processes),
             surprises=self._crowd.surprises(),
         )

@@ -47,6 +47,11 @@ class Crowd:
         async with self.changed:
             await self.changed.wait_for(lambda: len(self.answers) >= count)
 
+    async def visited(self, count: int) -> None:
+        """Wait until the visits of `count` people are over."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.visits.done) >= count)
+
     async def sign_up(self) -> None:
         """Sign everyone up, twelve at once; an address that is there twice again once its first account is active.
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from psycopg.rows import DictRow
 from rich.console import Console
@@ -10,11 +11,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from moneyflow.audit.log import Chain
+from ops.dev.demo.books import ExpectedBooks
 from ops.dev.demo.crowd import Crowd
 from ops.dev.demo.people import Person
 from ops.dev.demo.visit import expected_refusals
-from ops.dev.demo.watch import KINDS, Seen
+from ops.dev.demo.watch import KINDS, Seen, SeenBooks
 from ops.dev.stack.contract import ProcessInfo
+
+#: Numbers, or sums of money, by name.
+Counts = Mapping[str, int] | Mapping[str, Decimal]
 
 UNFINISHED = ("scheduled", "queued", "running", "retrying")
 #: SMTP has no exactly-once: a mail that a killed worker was sending may be sent again. Twice a worker's four threads.
@@ -32,16 +37,19 @@ class Expected:
     accounts: int
     bouncing: int
     refusals: Mapping[str, int]
+    books: ExpectedBooks
 
     @classmethod
     def of(cls, people: Sequence[Person]) -> "Expected":
         """Count one account for each address whatever its case, and one bounce for each `bounces`."""
         accepted = [person for person in people if person.is_accepted()]
         owners = {person.email.lower(): person for person in reversed(accepted)}
+        visitors = [person for person in owners.values() if person.expected != "bounces"]
         return cls(
             accepted=len(accepted),
             accounts=len(owners),
-            refusals=expected_refusals([person for person in owners.values() if person.expected != "bounces"]),
+            refusals=expected_refusals(visitors),
+            books=ExpectedBooks.of(visitors),
             bouncing=sum(person.expected == "bounces" for person in accepted),
         )
 
@@ -51,9 +59,19 @@ class Expected:
         return self.accounts - self.bouncing
 
     @property
+    def mails(self) -> int:
+        """Return the number of jobs that mail: of each sign-up, each welcome and each payment that succeeds."""
+        return self.accepted + self.activated + self.books.paid
+
+    @property
+    def jobs(self) -> int:
+        """Return the number of jobs of the expected kinds: those that mail, and a payment of each visitor."""
+        return self.mails + self.books.people
+
+    @property
     def events(self) -> dict[str, int]:
         """Return the number of events by type."""
-        return {
+        return self.books.events | {
             "user.created": self.accounts,
             "user.activated": self.activated,
             "auth.sign_in": self.activated,
@@ -77,6 +95,7 @@ class Outcome:
     dead_letters: int
     lost_claims: int
     kills: int
+    books: SeenBooks
     processes: Sequence[ProcessInfo]
     surprises: list[str] = field(default_factory=list)
 
@@ -100,7 +119,7 @@ class Outcome:
             ("visits", expected.activated - len(self.crowd.visits.done)),
             *((f"refusals of a {what}", n - self.crowd.visits.refused[what]) for what, n in expected.refusals.items()),
             ("unfinished jobs", unfinished(seen)),
-            ("jobs", expected.accepted + expected.activated - promised(seen)),
+            ("jobs", expected.jobs - promised(seen)),
             ("mails", sum(str(row["id"]) not in seen.mails for row in self.mail_jobs)),
             ("dead letters", len(self.failures) - self.dead_letters),
             *((f"{kind} events", count - events[kind]) for kind, count in expected.events.items()),
@@ -113,7 +132,7 @@ class Outcome:
         seen, expected = self.seen, self.expected
         checks = [
             ("accounts", seen.users - expected.accounts),
-            ("jobs", promised(seen) - expected.accepted - expected.activated),
+            ("jobs", promised(seen) - expected.jobs),
             *((f"{kind} audit rows", _of(seen, kind, "rows") - count) for kind, count in expected.events.items()),
         ]
         return [f"{count} {what}" for what, count in checks if count > 0]
@@ -125,6 +144,7 @@ class Outcome:
         found += [f"chain {c.topic} {c.partition}: {c.fault}" for c in self.chains if c.fault]
         if self.failures:
             found.append(f"{len(self.failures)} jobs failed: {self.failures[0]['error_message']}")
+        found += self._book_faults()
         if len(self.bounced) != self.expected.bouncing:
             found.append(f"{len(self.bounced)} mails bounced, not {self.expected.bouncing}")
         if self.sent_twice > self.kills * MOST_SENT_TWICE_PER_KILL:
@@ -135,6 +155,22 @@ class Outcome:
             if process.resident_mib > _limit_mib(process.name)
         ]
         return found
+
+    def _book_faults(self) -> list[str]:
+        """Return what the books, or the payment provider's ledger, have otherwise than the plans of the people."""
+        found, expected = self.books, self.expected.books
+        checks: list[tuple[str, Counts, Counts]] = [
+            ("income", expected.income, found.income),
+            ("expense", expected.expense, found.expense),
+            ("the provider's ledger", expected.charged, found.charged),
+            ("payments", expected.payments, found.payments),
+        ]
+        faults = [f"{what}: {_shown(has)}, not {_shown(wanted)}" for what, wanted, has in checks if wanted != has]
+        if found.differing:
+            faults.append(f"{found.differing} payments differ from the provider's ledger")
+        if found.charged_again < expected.lost_answers:
+            faults.append(f"the provider lost {found.charged_again} answers, not {expected.lost_answers}")
+        return faults
 
     def print(self, console: Console) -> None:
         """Print the tables and the sums that do not hold."""
@@ -155,11 +191,11 @@ class Outcome:
         table.add_row("activated", str(expected.activated), str(seen.activated), "by the link in the mail")
         for what, count in expected.refusals.items():
             table.add_row(f"refused: {what}", str(count), str(crowd.visits.refused[what]), "of those who may not")
-        mails = expected.accepted + expected.activated - expected.bouncing
+        mails = expected.mails - expected.bouncing
         table.add_row("mails delivered", str(mails), str(len(seen.mails)), f"{self.sent_twice} sent twice")
+        self._add_books(table)
         for kind, count in expected.events.items():
-            table.add_row(f"events {kind}", str(count), str(events[kind]), "")
-            table.add_row(f"audit rows {kind}", str(count), str(_of(seen, kind, "rows")), "")
+            table.add_row(kind, str(count), str(events[kind]), f"{_of(seen, kind, 'rows')} audit rows")
         table.add_row("records in Kafka", "", str(records), f"{records - len(seen.types)} sent twice, audited once")
         sound = sum(chain.fault is None for chain in self.chains)
         rows = sum(chain.rows for chain in self.chains)
@@ -172,6 +208,15 @@ class Outcome:
         table.add_row("doubled", "0", str(len(self.doubled())), "; ".join(self.doubled()), style="bold")
         return table
 
+    def _add_books(self, table: Table) -> None:
+        found, expected = self.books, self.expected.books
+        for state, count in expected.payments.items():
+            table.add_row(f"payments {state}", str(count), str(found.payments.get(state, 0)), "")
+        again = f"{found.charged_again} asked for again, each charged once"
+        table.add_row("charged by the provider", _shown(expected.charged), _shown(found.charged), again)
+        table.add_row("income in the books", _shown(expected.income), _shown(found.income), "summed by Postgres")
+        table.add_row("expense in the books", _shown(expected.expense), _shown(found.expense), "payments included")
+
     def _memory(self) -> Table:
         largest: dict[str, float] = {}
         for process in self.processes:
@@ -180,6 +225,11 @@ class Outcome:
         for name, mib in sorted(largest.items()):
             table.add_row(name, f"{mib:.0f}", str(_limit_mib(name)))
         return table
+
+
+def _shown(counts: Counts) -> str:
+    return ", ".join(f"{count:f} {name}" if isinstance(count, Decimal) else f"{count} {name}"
+                     for name, count in sorted(counts.items())) or "nothing"  # fmt: skip
 
 
 def _limit_mib(process: str) -> int:

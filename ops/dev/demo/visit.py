@@ -1,4 +1,4 @@
-"""Visit: what active people do: sign in, change the profile, sign out; some try what they may not."""
+"""Visit: what active people do: sign in, change the profile, keep books, sign out; some try what they may not."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from moneyflow.platform.ids import new_id
+from ops.dev.demo.books import Books
 from ops.dev.demo.client import Client
 from ops.dev.demo.people import Person
 
@@ -14,7 +15,14 @@ from ops.dev.demo.people import Person
 _TRESPASSER = 10
 _WRONG_PASSWORDS = 2
 #: What a trespasser tries, with the status that refuses it properly.
-ATTEMPTS = {"wrong password": 401, "foreign session": 404, "administrators' route": 403, "ended session": 401}
+ATTEMPTS = {
+    "wrong password": 401,
+    "foreign session": 404,
+    "administrators' route": 403,
+    "foreign transaction": 404,
+    "outdated change": 412,
+    "ended session": 401,
+}
 
 
 def is_trespasser(person: Person) -> bool:
@@ -28,12 +36,15 @@ class Visits:
 
     client: Client
     request_id: Callable[[str], str]
+    books: Books = field(default_factory=Books)
     done: set[int] = field(default_factory=set)
     #: Attempts by name: those that were refused properly, and the statuses of the others.
     refused: Counter[str] = field(default_factory=Counter)
     tolerated: list[str] = field(default_factory=list)
     #: A session of somebody else, for those who try to end one.
     _foreign_session: str = field(default_factory=lambda: str(new_id()))
+    #: The path of a transaction of somebody else, for those who try to read one.
+    _foreign_transaction: str = field(default_factory=lambda: f"/v1/transactions/{new_id()}")
 
     async def run(self, person: Person, password: str) -> None:
         """Visit as a person, once."""
@@ -51,6 +62,11 @@ class Visits:
         profile = await self._send(200, "GET", "/v1/users/me", bearer)
         match = {"If-Match": profile.headers["ETag"]}
         await self._send(200, "PATCH", "/v1/users/me", {**bearer, **match}, {"name": f"Person {person.number}"})
+        path, outdated = await self.books.keep(person, bearer, self._send)
+        if is_trespasser(person):
+            await self._try("foreign transaction", "GET", self._foreign_transaction, bearer)
+            await self._try("outdated change", "PATCH", path, {**bearer, "If-Match": outdated}, {"note": "too late"})
+        self._foreign_transaction = path
         await self._send(204, "DELETE", "/v1/sessions/current", bearer)
         if is_trespasser(person):
             await self._try("ended session", "GET", "/v1/users/me", bearer)

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,23 @@ from moneyflow.settings import AllSettings
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 _PAGE = 500
 #: Kinds of the jobs that the report counts; other kinds that a sign-up enqueues are shown only.
-KINDS = frozenset({"send_email", "send_welcome"})
+KINDS = frozenset({"send_email", "send_welcome", "process_payment", "send_receipt"})
 
 #: Called with the text of a mail, and with the id of its job.
 OnMail = Callable[[str, str], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenBooks:
+    """The money of all people of the play."""
+
+    payments: dict[str, int]
+    #: Payments that the provider charged otherwise than is recorded.
+    differing: int
+    charged: dict[str, Decimal]
+    charged_again: int
+    income: dict[str, Decimal]
+    expense: dict[str, Decimal]
 
 
 @dataclass
@@ -103,6 +117,19 @@ class Watch:
     def mail_jobs(self) -> list[DictRow]:
         """Return the jobs that have sent a mail."""
         return [row for row in self._ask(self._app, "mail_jobs") if row["kind"] in KINDS]
+
+    def books(self) -> SeenBooks:
+        """Return the sums of the books, by Postgres, and those of the payment provider's ledger."""
+        payments, charges = self._ask(self._app, "payments"), self._ask(self._app, "charges")
+        sums = self._ask(self._app, "books")
+        return SeenBooks(
+            payments={row["state"]: row["payments"] for row in payments},
+            differing=sum(row["differing"] for row in payments),
+            charged={row["currency"]: row["amount"] for row in charges},
+            charged_again=sum(row["again"] for row in charges),
+            income={row["currency"]: row["amount"] for row in sums if row["kind"] == "income"},
+            expense={row["currency"]: row["amount"] for row in sums if row["kind"] == "expense"},
+        )
 
     def chains(self) -> list[Chain]:
         """Verify the hash chains of the audit log."""

@@ -30,6 +30,28 @@ where jobs.correlation_id like %(prefix)s and outcome = 'lost';
 -- The people of this play: the number of accounts, and of activated ones.
 select count(*) as users, count(activated_at) as activated from users where email like %(tagged)s;
 
+-- name: payments
+-- The payments of this play by state, and those that the provider charged otherwise than is recorded.
+select payments.state, count(*) as payments, count(*) filter (
+    where (charge.charge_id, charge.amount, charge.currency, charge.decline_code) is distinct from
+        (payments.charge_id, payments.amount, payments.currency, payments.decline_code)) as differing
+from payments join users on users.id = payments.user_id
+left join sandbox.charges charge on charge.key = payments.job_id
+where users.email like %(tagged)s group by payments.state;
+
+-- name: charges
+-- What the provider's ledger has for the people of this play: the charges, their sums, and those asked for again.
+select charge.currency, count(*) as charges, sum(charge.amount) as amount, count(*) filter (where requests > 1) as again
+from sandbox.charges charge join payments on payments.id = charge.payment_id
+join users on users.id = payments.user_id
+where charge.charge_id is not null and users.email like %(tagged)s group by charge.currency;
+
+-- name: books
+-- The sums of the transactions of this play.
+select transactions.kind, transactions.currency, sum(amount) as amount
+from transactions join users on users.id = transactions.user_id
+where users.email like %(tagged)s and deleted_at is null group by transactions.kind, transactions.currency;
+
 -- name: audited
 -- The rows of the audit log of this play by type, and the number of their events.
 select type, count(*) as rows, count(distinct id) as events from audit.events
