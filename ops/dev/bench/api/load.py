@@ -51,7 +51,7 @@ def send(
     kept.write_bytes(b"".join(one + b"\0" for one in requests))
     options = [f"-t{_THREADS}", f"-c{connections}", f"-d{seconds}s", f"--timeout={_LONGEST_SECONDS}s"]
     command = ["wrk", *options, "-s", str(_SCRIPT), f"http://127.0.0.1:{port}", "--", str(kept), str(_THREADS)]
-    more = {"BENCH_RESULT": str(result), "BENCH_RUN": uuid4().hex}
+    more = {"BENCH_RESULT": str(result), "BENCH_RUN": uuid4().hex, "BENCH_CONNECTIONS": str(connections)}
     more |= {"BENCH_RETRY_AFTER": "1"} if may_be_busy else {}
     done = subprocess.run(command, env={**os.environ, **more}, capture_output=True, text=True, check=False)
     if done.returncode:
