@@ -28,6 +28,10 @@ def moneyflow(environment: dict[str, str]) -> Moneyflow:
     return partial(command_line.moneyflow, environment, "schedules")
 
 
+def _listed(moneyflow: Moneyflow) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in _answer(moneyflow("list", "--json"))["schedules"]}
+
+
 def _answer(done: "subprocess.CompletedProcess[str]") -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -58,16 +62,16 @@ def test_an_operator_sees_runs_pauses_and_resumes_a_schedule(
 ) -> None:
     processes.relay(sabotage="keeps_its_schedules")
     processes.worker()
-    eventually(lambda: _answer(moneyflow("list", "--json"))["schedules"], what="the relay has declared the schedule")
+    eventually(lambda: "purge" in _listed(moneyflow), what="the relay has declared the schedule")
 
     ran = moneyflow("run", "purge")
     job_id = UUID(ran.stdout.strip())
     jobs.until_all(database, [job_id], "succeeded")
     paused = _answer(moneyflow("pause", "purge", "--reason", "[bold] the disk is full", "--json"))
-    (row,) = _answer(moneyflow("list", "--json"))["schedules"]
+    row = _listed(moneyflow)["purge"]
     table = moneyflow("list").stdout
     resumed = _answer(moneyflow("resume", "purge", "--json"))
-    (after,) = _answer(moneyflow("list", "--json"))["schedules"]
+    after = _listed(moneyflow)["purge"]
 
     assert ran.returncode == 0
     assert (row["name"], row["cron"], row["time_zone"], row["overlap"]) == ("purge", "*/5 * * * *", "UTC", "skip")

@@ -159,7 +159,8 @@ class Backend:
 def running_stripe_mock(folder: Path) -> Iterator[int]:
     """Run stripe-mock, and return its port."""
     program, port = packages.stripe_mock(Console(stderr=True)), free_port()
-    command = [str(program), "-http-addr", f"127.0.0.1:{port}"]
+    # It speaks https too, else on a port that several of them would want.
+    command = [str(program), "-http-addr", f"127.0.0.1:{port}", "-https-addr", f"127.0.0.1:{free_port()}"]
     log = folder / "stripe-mock.log"
     identity = spawn(command, environment=process_environment(), log=log, folder=folder, dies_with_parent=True)
     try:

@@ -31,9 +31,9 @@ _COMPLETED = failpoints.declare("worker.completed")
 _INTERRUPTIONS = 5
 #: Seconds that a job may overrun its time limit before it counts as hanging.
 _HANGING_SECONDS = 10.0
-#: How much of the usual seconds of a job is the newest job. PERF: with a tenth, a single job that waited for the
-#: interpreter lock changed the prefetch, and each change cancels the consumer.
-_NEWEST_PART = 0.02
+#: Jobs from which the usual seconds of a job are learnt. PERF: with ten, a single job that waited for the interpreter
+#: lock changed the prefetch, and each change cancels the consumer.
+_LEARNT_FROM = 50
 
 #: Called once an attempt needs this worker no more: its end is committed, or another worker has the job.
 Done = Callable[[], None]
@@ -70,6 +70,7 @@ class Executor:
         self._running: dict[int, tuple[Claim, float]] = {}
         #: Seconds that a job has taken lately, for the prefetch policy. Threads may overwrite one another's update.
         self.usual_seconds: float | None = None
+        self._learnt_from = 0
 
     def run(self, claim: Claim, *, done: Done, hand_over: bool = True) -> None:
         """Run the attempt to its end.
@@ -121,8 +122,9 @@ class Executor:
         started = time.monotonic()
         outcome = self._until_ended(claim, done, started)
         seconds = time.monotonic() - started
-        usual = self.usual_seconds
-        self.usual_seconds = seconds if usual is None else usual + _NEWEST_PART * (seconds - usual)
+        self._learnt_from = min(self._learnt_from + 1, _LEARNT_FROM)
+        usual = self.usual_seconds or 0.0
+        self.usual_seconds = usual + (seconds - usual) / self._learnt_from
         run.observe(seconds)
         if outcome is None:
             return False
