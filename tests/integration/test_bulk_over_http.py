@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,29 +10,10 @@ import pytest
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.settings import AllSettings
-from tests.support.api import Api, served
-from tests.support.books import BREAD, Book, book_of, events_of
-from tests.support.servers import RealServers
+from tests.support.books import BREAD, Book, events_of
 
 _PATH = "/v1/transactions/bulk"
 _TYPES = ("transaction.created", "transaction.updated", "transaction.deleted")
-
-
-@pytest.fixture
-def api(servers: RealServers, settings: AllSettings, database: Database) -> Iterator[Api]:
-    assert servers.redis.identity(), "it runs"
-    with served(settings, database) as api:
-        yield api
-
-
-@pytest.fixture
-def ada(api: Api) -> Book:
-    return book_of(api)
-
-
-@pytest.fixture
-def eve(api: Api) -> Book:
-    return book_of(api)
 
 
 def _rows(database: Database) -> Any:

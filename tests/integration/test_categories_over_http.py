@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -13,34 +12,7 @@ import pytest
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.settings import AllSettings
-from tests.support.api import Api, served
-from tests.support.books import BREAD, GROCERIES, Book, book_of, events_of
-from tests.support.servers import RealServers
-
-#: An id that nothing has.
-_NO_ID = "01a00000-0000-7000-8000-000000000000"
-
-
-@pytest.fixture
-def api(servers: RealServers, settings: AllSettings, database: Database) -> Iterator[Api]:
-    assert servers.redis.identity(), "it runs"
-    with served(settings, database) as api:
-        yield api
-
-
-@pytest.fixture
-def ada(api: Api) -> Book:
-    return book_of(api)
-
-
-@pytest.fixture
-def eve(api: Api) -> Book:
-    return book_of(api)
-
-
-def _pointers(answer: Any) -> list[str]:
-    assert answer.status_code == 422, answer.text
-    return [error["pointer"] for error in answer.json["errors"]]
+from tests.support.books import BREAD, GROCERIES, NO_ID, Book, events_of, pointers_of
 
 
 def test_a_category_is_added_read_and_changed_with_events_without_its_name(ada: Book, settings: AllSettings) -> None:
@@ -81,7 +53,7 @@ def test_a_category_is_added_read_and_changed_with_events_without_its_name(ada: 
         ({"color": "red"}, "/color"),
         ({"color": "#2A9D8"}, "/color"),
         ({"parent_id": "food"}, "/parent_id"),
-        ({"parent_id": _NO_ID}, "/parent_id"),
+        ({"parent_id": NO_ID}, "/parent_id"),
         ({"version": 7}, "/version"),
     ],
     ids=str,
@@ -90,8 +62,8 @@ def test_what_does_not_fit_is_named_by_its_pointer(ada: Book, change: dict[str, 
     path = f"/v1/categories/{ada.category()['id']}"
     before = ada.call("GET", path).json
 
-    assert _pointers(ada.call("POST", "/v1/categories", GROCERIES | change)) == [pointer]
-    assert _pointers(ada.call("PATCH", path, change, If_Match="read")) == [pointer]
+    assert pointers_of(ada.call("POST", "/v1/categories", GROCERIES | change)) == [pointer]
+    assert pointers_of(ada.call("PATCH", path, change, If_Match="read")) == [pointer]
 
     assert ada.call("GET", path).json == before
 
@@ -99,8 +71,8 @@ def test_what_does_not_fit_is_named_by_its_pointer(ada: Book, change: dict[str, 
 def test_the_kind_of_a_category_stays(ada: Book) -> None:
     path = f"/v1/categories/{ada.category()['id']}"
 
-    assert _pointers(ada.call("POST", "/v1/categories", {"kind": "transfer", "name": "x"})) == ["/kind"]
-    assert _pointers(ada.call("PATCH", path, {"kind": "income"}, If_Match="read")) == ["/kind"]
+    assert pointers_of(ada.call("POST", "/v1/categories", {"kind": "transfer", "name": "x"})) == ["/kind"]
+    assert pointers_of(ada.call("PATCH", path, {"kind": "income"}, If_Match="read")) == ["/kind"]
 
 
 def test_a_subcategory_has_a_parent_at_the_top_of_the_same_owner_and_kind(ada: Book, eve: Book) -> None:
@@ -110,12 +82,14 @@ def test_a_subcategory_has_a_parent_at_the_top_of_the_same_owner_and_kind(ada: B
     path = f"/v1/categories/{cakes['id']}"
 
     for parent in (salary, foreign, bakery):
-        assert _pointers(ada.call("POST", "/v1/categories", GROCERIES | {"parent_id": parent["id"]})) == ["/parent_id"]
+        assert pointers_of(ada.call("POST", "/v1/categories", GROCERIES | {"parent_id": parent["id"]})) == [
+            "/parent_id"
+        ]
     for parent in (salary, foreign, bakery, cakes):
-        assert _pointers(ada.call("PATCH", path, {"parent_id": parent["id"]}, If_Match="read")) == ["/parent_id"]
+        assert pointers_of(ada.call("PATCH", path, {"parent_id": parent["id"]}, If_Match="read")) == ["/parent_id"]
     with_children = ada.call("PATCH", f"/v1/categories/{food['id']}", {"parent_id": cakes["id"]}, If_Match="read")
 
-    assert _pointers(with_children) == ["/parent_id"], "it has a subcategory itself"
+    assert pointers_of(with_children) == ["/parent_id"], "it has a subcategory itself"
     assert ada.call("PATCH", path, {"parent_id": food["id"]}, If_Match="read").json["parent_id"] == food["id"]
     assert ada.call("PATCH", path, {"parent_id": None}, If_Match="read").json["parent_id"] is None
 
@@ -257,7 +231,7 @@ def test_transactions_move_only_to_a_category_of_the_kind_that_stays(ada: Book, 
 
     for target in targets:
         refused = ada.call("DELETE", f"/v1/categories/{food['id']}?move_to={target['id']}", If_Match="read")
-        assert _pointers(refused) == ["/move_to"]
+        assert pointers_of(refused) == ["/move_to"]
 
     assert ada.call("GET", f"/v1/transactions/{one['id']}").json["category_id"] == food["id"]
 
@@ -285,7 +259,7 @@ def test_a_transaction_that_is_added_while_its_category_is_deleted_is_refused_or
                 read = ada.call("GET", f"/v1/transactions/{answer.json['id']}")
                 assert read.json["category_id"] is None
             else:
-                assert _pointers(answer) == ["/category_id"]
+                assert pointers_of(answer) == ["/category_id"]
 
 
 def test_an_account_is_deleted_with_its_categories_and_transactions(ada: Book, eve: Book, database: Database) -> None:

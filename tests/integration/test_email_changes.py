@@ -1,6 +1,5 @@
 """A change of e-mail: confirmed at the new address by the signed-in owner, and the old address is notified."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -11,18 +10,10 @@ from moneyflow.mails import PASSWORD_RESET
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support.api import EMAIL, PASSWORD, Api, served
-from tests.support.servers import RealServers
 from workers.testing import Mailbox, new_mailbox, run_jobs
 
 _NEW = "ada.king@mail.example"
 _CHANGE = {"email": _NEW, "current_password": PASSWORD}
-
-
-@pytest.fixture
-def api(servers: RealServers, settings: AllSettings, database: Database) -> Iterator[Api]:
-    assert servers.redis.identity(), "it runs"
-    with served(settings, database) as api:
-        yield api
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Invitations in bulk: a batch of accounts, who is refused and why, and the step to a password."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import falcon.testing
@@ -10,20 +9,11 @@ from moneyflow.jobs.create_user import CreateUser
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.settings import AllSettings
-from tests.support.api import EMAIL, PASSWORD, Api, served
-from tests.support.servers import RealServers
+from tests.support.api import EMAIL, PASSWORD, Api
 from workers.testing import Mailbox, new_mailbox, run_jobs
 
 _BOB = {"email": "bob@mail.example", "name": "Bob"}
 _CLEO = {"email": "cleo@mail.example", "name": "Cleo"}
-
-
-@pytest.fixture
-def api(servers: RealServers, settings: AllSettings, database: Database) -> Iterator[Api]:
-    assert servers.redis.identity(), "it runs"
-    with served(settings, database) as api:
-        yield api
 
 
 @pytest.fixture

@@ -1,35 +1,13 @@
 """Lists of categories and transactions over HTTP: pages, filters, and a 422 that names the parameter to correct."""
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from moneyflow.platform.database import Database
-from moneyflow.settings import AllSettings
-from tests.support.api import Api, served
-from tests.support.books import Book, book_of
-from tests.support.servers import RealServers
+from tests.support.books import Book
 
 _TRANSACTIONS, _CATEGORIES = "/v1/transactions", "/v1/categories"
-
-
-@pytest.fixture
-def api(servers: RealServers, settings: AllSettings, database: Database) -> Iterator[Api]:
-    assert servers.redis.identity(), "it runs"
-    with served(settings, database) as api:
-        yield api
-
-
-@pytest.fixture
-def ada(api: Api) -> Book:
-    return book_of(api)
-
-
-@pytest.fixture
-def eve(api: Api) -> Book:
-    return book_of(api)
 
 
 def _list(book: Book, path: str, **parameters: object) -> Any:

@@ -1,6 +1,5 @@
 """Lock order: a mailed link that is followed during another change of its user waits for it, and no one deadlocks."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -12,19 +11,10 @@ from moneyflow.mails import ACTIVATION, PASSWORD_RESET
 from moneyflow.platform.database import Database
 from moneyflow.platform.events.emit import next_sequence
 from moneyflow.platform.ids import new_id
-from moneyflow.settings import AllSettings
-from tests.support.api import EMAIL, PASSWORD, Api, served
-from tests.support.servers import RealServers
+from tests.support.api import EMAIL, PASSWORD, Api
 from tests.support.waiting import eventually
 
 _NEW = "a better horse battery"
-
-
-@pytest.fixture
-def api(servers: RealServers, settings: AllSettings, database: Database) -> Iterator[Api]:
-    assert servers.redis.identity(), "it runs"
-    with served(settings, database) as api:
-        yield api
 
 
 def _waits_for_a_lock(database: Database) -> bool:

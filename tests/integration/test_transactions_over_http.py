@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,34 +9,7 @@ import pytest
 
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
-from tests.support.api import Api, served
-from tests.support.books import BREAD, Book, book_of, events_of
-from tests.support.servers import RealServers
-
-#: An id that nothing has.
-_NO_ID = "01a00000-0000-7000-8000-000000000000"
-
-
-@pytest.fixture
-def api(servers: RealServers, settings: AllSettings, database: Database) -> Iterator[Api]:
-    assert servers.redis.identity(), "it runs"
-    with served(settings, database) as api:
-        yield api
-
-
-@pytest.fixture
-def ada(api: Api) -> Book:
-    return book_of(api)
-
-
-@pytest.fixture
-def eve(api: Api) -> Book:
-    return book_of(api)
-
-
-def _pointers(answer: Any) -> list[str]:
-    assert answer.status_code == 422, answer.text
-    return [error["pointer"] for error in answer.json["errors"]]
+from tests.support.books import BREAD, NO_ID, Book, events_of, pointers_of
 
 
 def test_a_transaction_is_added_and_read_as_it_was_sent(ada: Book) -> None:
@@ -102,14 +74,14 @@ def test_every_change_has_an_event_without_free_text(ada: Book, settings: AllSet
         ({"date": "0001-01-01"}, ["/date"]),
         ({"date": 1772236800}, ["/date"]),
         ({"category_id": "groceries"}, ["/category_id"]),
-        ({"category_id": _NO_ID}, ["/category_id"]),
+        ({"category_id": NO_ID}, ["/category_id"]),
         ({"note": "\u0007"}, ["/note"]),
         ({"note": "x" * 1001}, ["/note"]),
         ({"tags": "bakery"}, ["/tags"]),
         ({"tags": ["bakery", "bakery"]}, ["/tags"]),
         ({"tags": ["bakery", " "]}, ["/tags/1"]),
         ({"tags": [str(number) for number in range(21)]}, ["/tags"]),
-        ({"payment_id": _NO_ID}, ["/payment_id"]),
+        ({"payment_id": NO_ID}, ["/payment_id"]),
         ({"kind": 1, "amount": "", "currency": "", "date": ""}, ["/kind", "/amount", "/currency", "/date"]),
     ],
     ids=str,
@@ -123,8 +95,8 @@ def test_what_does_not_fit_is_named_by_its_pointer_and_writes_nothing(
     created = ada.call("POST", "/v1/transactions", BREAD | change)
     changed = ada.call("PATCH", path, change, If_Match="read")
 
-    assert _pointers(created) == pointers
-    assert _pointers(changed) == pointers
+    assert pointers_of(created) == pointers
+    assert pointers_of(changed) == pointers
     assert ada.call("GET", path).json == before
     assert len(events_of(settings)) == 1
 
@@ -144,7 +116,7 @@ def test_an_amount_is_answered_with_the_decimals_of_its_currency(
 def test_another_currency_needs_an_amount_that_it_has(ada: Book) -> None:
     path = f"/v1/transactions/{ada.transaction(amount='12.34')['id']}"
 
-    assert _pointers(ada.call("PATCH", path, {"currency": "JPY"}, If_Match="read")) == ["/amount"]
+    assert pointers_of(ada.call("PATCH", path, {"currency": "JPY"}, If_Match="read")) == ["/amount"]
     yen = ada.call("PATCH", path, {"currency": "JPY", "amount": "1234"}, If_Match="read")
     dinars = ada.call("PATCH", path, {"currency": "KWD"}, If_Match="read")
 
@@ -156,13 +128,15 @@ def test_the_category_is_the_users_own_and_of_the_kind(ada: Book, eve: Book) -> 
     path = f"/v1/transactions/{ada.transaction()['id']}"
 
     for category in (salary, foreign):
-        assert _pointers(ada.call("POST", "/v1/transactions", BREAD | {"category_id": category["id"]})) == [
+        assert pointers_of(ada.call("POST", "/v1/transactions", BREAD | {"category_id": category["id"]})) == [
             "/category_id"
         ]
-        assert _pointers(ada.call("PATCH", path, {"category_id": category["id"]}, If_Match="read")) == ["/category_id"]
+        assert pointers_of(ada.call("PATCH", path, {"category_id": category["id"]}, If_Match="read")) == [
+            "/category_id"
+        ]
     income = ada.call("PATCH", path, {"kind": "income", "category_id": salary["id"]}, If_Match="read")
     assert income.json["category_id"] == salary["id"]
-    assert _pointers(ada.call("PATCH", path, {"kind": "expense"}, If_Match="read")) == ["/category_id"]
+    assert pointers_of(ada.call("PATCH", path, {"kind": "expense"}, If_Match="read")) == ["/category_id"]
     both = ada.call("PATCH", path, {"kind": "expense", "category_id": None}, If_Match="read")
     assert (both.json["kind"], both.json["category_id"]) == ("expense", None)
 
@@ -226,11 +200,11 @@ def test_what_a_payment_has_fixed_stays(ada: Book, database: Database) -> None:
     free = ada.call("PATCH", path, {"note": "mine", "date": "2026-03-01", "tags": []}, If_Match="read")
     same = ada.call("PATCH", path, {"amount": "12.3", "currency": "EUR"}, If_Match="read")
 
-    assert _pointers(fixed) == ["/kind", "/amount", "/currency"]
+    assert pointers_of(fixed) == ["/kind", "/amount", "/currency"]
     assert (free.status_code, free.json["note"], free.json["amount"]) == (200, "mine", "12.30")
     assert same.status_code == 200
     assert ada.call("DELETE", path, If_Match="read").status_code == 409
-    assert _pointers(ada.call("POST", "/v1/transactions/bulk", {"delete": [free.json["id"]]})) == ["/delete/0"]
+    assert pointers_of(ada.call("POST", "/v1/transactions/bulk", {"delete": [free.json["id"]]})) == ["/delete/0"]
 
 
 def test_a_user_whose_account_is_deleted_adds_nothing(ada: Book, database: Database) -> None:
@@ -264,7 +238,7 @@ def test_a_repeated_request_is_done_once_and_another_body_under_its_key_is_refus
 
 
 def test_a_refused_request_leaves_its_key_free(ada: Book) -> None:
-    refused = ada.call("POST", "/v1/transactions", BREAD | {"category_id": _NO_ID}, Idempotency_Key="k")
+    refused = ada.call("POST", "/v1/transactions", BREAD | {"category_id": NO_ID}, Idempotency_Key="k")
     corrected = ada.call("POST", "/v1/transactions", BREAD, Idempotency_Key="k")
 
     assert (refused.status_code, corrected.status_code) == (422, 201)

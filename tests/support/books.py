@@ -22,6 +22,8 @@ BREAD = {
     "note": "two loaves",
     "tags": ["bakery", "weekend"],
 }
+#: An id that nothing has.
+NO_ID = "01a00000-0000-7000-8000-000000000000"
 GROCERIES = {"kind": "expense", "name": "Groceries", "color": "#2a9d8f"}
 
 
@@ -61,6 +63,12 @@ def book_of(api: Api, *, role: str = "user") -> Book:
         )
     headers = bearer(api.settings, user_id=user_id, role=role)
     return Book(Api(api.client, api.database, api.settings, headers), user_id)
+
+
+def pointers_of(answer: falcon.testing.Result) -> list[str]:
+    """Return the pointers of the members that a 422 names."""
+    assert answer.status_code == 422, answer.text
+    return [error["pointer"] for error in answer.json["errors"]]
 
 
 def events_of(settings: AllSettings, *types: str) -> list[Any]:
