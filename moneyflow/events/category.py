@@ -1,4 +1,4 @@
-"""Events about the categories of a user, in order per user on `category.events`.
+"""Events about categories on `category.events`, those of each category in the order of its changes.
 
 They carry no free text: a name is named in `changed`, and its value is in the row.
 """

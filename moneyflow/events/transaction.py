@@ -1,4 +1,4 @@
-"""Events about the transactions of a user, in order per user on `transaction.events`.
+"""Events about transactions on `transaction.events`, those of each transaction in the order of its changes.
 
 They carry no free text: a note and tags are named in `changed`, and their values are in the row.
 """

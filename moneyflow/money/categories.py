@@ -13,10 +13,11 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from moneyflow.events.category import CategoryCreated, CategoryDeleted, CategoryState, CategoryUpdated
+from moneyflow.money import writing
 from moneyflow.money.constraints import checked
 from moneyflow.platform import clock
 from moneyflow.platform.database import Session
-from moneyflow.platform.events.emit import announce, emit, outbox_row
+from moneyflow.platform.events.emit import emit
 from moneyflow.platform.http.answers import Answer
 from moneyflow.platform.http.idempotency import FRAGMENTS, IdempotentRequest
 from moneyflow.platform.http.pages import Keyset, Page
@@ -83,14 +84,8 @@ def create(session: Session, made: Category, *, once: IdempotentRequest, answer:
         InProgressError: another request with this key is running.
         NotFoundError: the account was deleted.
     """
-    row = outbox_row(CategoryCreated(sequence=1, user_id=made.user_id, category_id=made.id, **made.state()))
-    with checked():
-        parameters = {**made.parameters(), **row.parameters()}
-        earlier = once.run(session, _QUERIES["create"], parameters, answer=answer)
-    if earlier is not None:
-        return earlier
-    announce(session, [row])
-    return answer
+    event = CategoryCreated(sequence=1, user_id=made.user_id, category_id=made.id, **made.state())
+    return writing.create(session, _QUERIES["create"], made.parameters(), event, once=once, answer=answer)
 
 
 def find(scope: OwnerScope, category_id: UUID) -> Category:

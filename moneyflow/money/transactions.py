@@ -14,12 +14,11 @@ from moneyflow.events.transaction import (
     TransactionState,
     TransactionUpdated,
 )
+from moneyflow.money import writing
 from moneyflow.money.amounts import read_amount, write_amount
-from moneyflow.money.constraints import checked
 from moneyflow.platform import clock
 from moneyflow.platform.database import Session
-from moneyflow.platform.errors import ConflictError, InvalidInputError, PreconditionFailedError
-from moneyflow.platform.events.emit import announce, outbox_row
+from moneyflow.platform.errors import ConflictError, InvalidInputError
 from moneyflow.platform.http.answers import Answer
 from moneyflow.platform.http.idempotency import FRAGMENTS, WITHOUT_KEY, IdempotentRequest
 from moneyflow.platform.ids import new_id
@@ -116,14 +115,7 @@ def create(session: Session, made: Transaction, *, once: IdempotentRequest, answ
         InProgressError: another request with this key is running.
         NotFoundError: the account was deleted.
     """
-    row = outbox_row(created(made))
-    with checked():
-        parameters = {**made.parameters(), **row.parameters()}
-        earlier = once.run(session, _QUERIES["create"], parameters, answer=answer)
-    if earlier is not None:
-        return earlier
-    announce(session, [row])
-    return answer
+    return writing.create(session, _QUERIES["create"], made.parameters(), created(made), once=once, answer=answer)
 
 
 def add(session: Session, made: Transaction) -> Transaction:
@@ -184,12 +176,7 @@ def change(session: Session, current: Transaction, new: Transaction) -> Transact
     if not names:
         return current
     new = replace(new, version=current.version + 1, updated_at=clock.now())
-    row = outbox_row(updated(current, new, names))
-    with checked():
-        found = session.fetch_one(_QUERIES["change"], {**new.parameters(), **row.parameters()})
-    if found is None:
-        raise meanwhile()
-    announce(session, [row])
+    writing.change(session, _QUERIES["change"], new.parameters(), updated(current, new, names))
     return new
 
 
@@ -203,16 +190,7 @@ def delete(session: Session, current: Transaction) -> None:
     if current.payment_id is not None:
         raise ConflictError("it is the transaction of a payment and stays; refund the payment instead")
     gone = replace(current, version=current.version + 1, updated_at=clock.now())
-    row = outbox_row(deleted(gone))
-    found = session.fetch_one(_QUERIES["delete"], {**gone.parameters(), **row.parameters()})
-    if found is None:
-        raise meanwhile()
-    announce(session, [row])
-
-
-def meanwhile() -> PreconditionFailedError:
-    """Return the error of a change whose row is not as it was read any more."""
-    return PreconditionFailedError("it was changed or deleted meanwhile; read it again and repeat your change")
+    writing.change(session, _QUERIES["delete"], gone.parameters(), deleted(gone))
 
 
 def created(made: Transaction) -> TransactionCreated:
