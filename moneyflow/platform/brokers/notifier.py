@@ -13,7 +13,7 @@ import redis
 import structlog
 
 from moneyflow.platform.brokers.ready_list import KEPT_MILLISECONDS
-from moneyflow.platform.brokers.redis import ThreadsOwnRedis, channel, ready_list
+from moneyflow.platform.brokers.redis import ThreadsOwnRedis, channel, connect, ready_list
 from moneyflow.platform.settings import NotifierSettings
 
 log = structlog.get_logger(__name__)
@@ -46,6 +46,8 @@ class Notifier:
         self._settings = settings
         self._channel = channel(settings)
         self._own = ThreadsOwnRedis(settings, timeout_seconds=_TIMEOUT_SECONDS)
+        # By a client that has not connected: a process starts while Redis is down.
+        self._script = connect(settings).register_script(_NOTIFY)
         self._silent_until = 0.0
 
     def __call__(self, notifications: Collection[str], ready: Sequence[tuple[int, UUID]]) -> None:
@@ -81,4 +83,4 @@ class Notifier:
             ids.setdefault(ready_list(self._settings, priority), []).append(str(job_id))
         each = [" ".join(of_list) for of_list in ids.values()]
         arguments: list[str | int] = [self._channel, notification, _MOST_KEPT, self._kept_milliseconds, *each]
-        self._own.client.register_script(_NOTIFY)(keys=list(ids), args=arguments)
+        self._script(keys=list(ids), args=arguments, client=self._own.client)
