@@ -4,13 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from moneyflow.money.transaction_pages import FRAGMENTS as PAGE_FRAGMENTS
-from moneyflow.platform.http.idempotency import FRAGMENTS as HTTP_FRAGMENTS
-from moneyflow.platform.jobs.store import FRAGMENTS as JOB_FRAGMENTS
 from moneyflow.platform.queries import load_fragments, load_queries
 
 _ROOT = Path(__file__).parent.parent.parent
-_FRAGMENTS = (JOB_FRAGMENTS, HTTP_FRAGMENTS, PAGE_FRAGMENTS)
+_FRAGMENTS = sorted((_ROOT / "moneyflow").rglob("fragments.sql"))
 _FILES = sorted(
     path for folder in ("moneyflow", "workers") for path in (_ROOT / folder).rglob("*.sql") if path not in _FRAGMENTS
 )

@@ -25,6 +25,8 @@ from moneyflow.settings import ApiSettings
 from ops.dev.stack.home import CHECKOUT
 from ops.dev.stack.listening import Readiness, bound_to, listen
 
+#: The name of the files of what several queries share.
+_FRAGMENTS = "fragments.sql"
 _FOLDERS = ("api", "consumers", "mail_templates", "moneyflow", "workers")
 #: Seconds after a reload within which an end counts as caused by the change.
 _SETTLED_SECONDS = 20.0
@@ -82,17 +84,12 @@ def _read_template(file: Path) -> None:
 
 
 def _read_queries(file: Path) -> None:
-    from moneyflow.money.transaction_pages import (  # noqa: PLC0415 - only where a query changes
-        FRAGMENTS as PAGE_FRAGMENTS,
-    )
-    from moneyflow.platform.http.idempotency import FRAGMENTS as HTTP_FRAGMENTS  # noqa: PLC0415
-    from moneyflow.platform.jobs.store import FRAGMENTS  # noqa: PLC0415
-    from moneyflow.platform.queries import load_fragments, load_queries  # noqa: PLC0415
+    from moneyflow.platform.queries import load_fragments, load_queries  # noqa: PLC0415 - only where a query changes
 
-    if file.name == FRAGMENTS.name:
+    if file.name == _FRAGMENTS:
         load_fragments(file)
     else:
-        load_queries(file, fragments=(FRAGMENTS, HTTP_FRAGMENTS, PAGE_FRAGMENTS))
+        load_queries(file, fragments=(CHECKOUT / "moneyflow").rglob(_FRAGMENTS))
 
 
 _READERS: Mapping[str, Callable[[Path], None]] = {
