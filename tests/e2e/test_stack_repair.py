@@ -117,3 +117,22 @@ def test_a_program_that_is_new_in_the_checkout_is_started_and_no_other_process_e
     assert {name: after[name][0] for name in kept} == {name: before[name][0] for name in kept}
     assert "relay-3" not in stack.rows(), "a program that is no longer declared is stopped"
     eventually(lambda: identify(int(after["relay-3"][0])) is None, what="its process has ended")
+
+
+@pytest.mark.timeout(900)
+def test_a_supervisor_that_ends_as_it_starts_is_named_with_its_log_and_nothing_is_waited_for(
+    stack: SecondStack,
+) -> None:
+    source = stack.checkout / "ops" / "dev" / "stack" / "supervisor.py"
+    right = source.read_text(encoding="utf-8")
+    stack.kill(stack.rows()["supervisor"][0])
+
+    source.write_text("raise SystemExit('out of order')\n", encoding="utf-8")
+    refused = stack.run("up", "--with", "native")
+    source.write_text(right, encoding="utf-8")
+    stack.up()
+
+    assert refused.returncode == 1
+    assert "supervisor ended before api was ready; the end of its log" in refused.stdout + refused.stderr
+    assert "out of order" in refused.stdout + refused.stderr
+    assert {name: row for name, row in stack.rows().items() if row[2] != "ready"} == {}

@@ -14,12 +14,20 @@ _LOADED = b"STATUS=the application is loaded"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on the port, and that a child or a successor of this process can inherit."""
+    """Return a socket that listens on the port, and that a child or a successor of this process can inherit.
+
+    Raises:
+        OSError: the port is taken.
+    """
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
     opened = socket.socket(family)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    opened.bind((host, port))
-    opened.listen(_BACKLOG)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((host, port))
+        opened.listen(_BACKLOG)
+    except OSError:
+        opened.close()
+        raise
     opened.set_inheritable(True)
     return opened
 

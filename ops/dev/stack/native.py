@@ -216,12 +216,17 @@ class NativeStack:
         return runs and self._is_current(program) and _not_ready(program.health_port) is None
 
     def _wait_ready(self, program: Program) -> None:
-        if not wait_until(lambda: self._is_up(program), seconds=_READY_SECONDS):
-            log = self._state.home / "logs" / f"{program.name}.log"
-            raise StackError(
-                f"{program.name} was not ready within {_READY_SECONDS} seconds; the end of its log ({log}):\n"
-                f"{last_lines(log)}\nCorrect the cause and repeat the command."
-            )
+        wait_until(lambda: self._is_up(program) or not self._process("supervisor"), seconds=_READY_SECONDS)
+        if self._is_up(program):
+            return
+        if self._process("supervisor"):
+            name, what = program.name, f"was not ready within {_READY_SECONDS} seconds"
+        else:
+            name, what = "supervisor", f"ended before {program.name} was ready"
+        log = self._state.home / "logs" / f"{name}.log"
+        raise StackError(
+            f"{name} {what}; the end of its log ({log}):\n{last_lines(log)}\nCorrect the cause and repeat the command."
+        )
 
     def _stop(self) -> None:
         kept = self._state.value("pids", "supervisor")

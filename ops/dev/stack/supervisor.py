@@ -112,7 +112,10 @@ def _listener(program: Program, inherited: dict[str, int]) -> socket.socket | No
         kept = socket.socket(fileno=inherited[program.name])
         kept.set_inheritable(True)
         return kept
-    return listen("127.0.0.1", program.port)
+    try:
+        return listen("127.0.0.1", program.port)
+    except OSError as error:
+        sys.exit(f"port {program.port} of {program.name} cannot be opened: {error}; `make up` chooses another one")
 
 
 def _changes() -> "Changes | None":
