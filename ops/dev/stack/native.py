@@ -1,9 +1,11 @@
 """The stack without Docker: servers from packages, and the application's processes under one supervisor."""
 
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import httpx
@@ -15,7 +17,7 @@ from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.settings import ProcessSettings
 from moneyflow.settings import MigrateSettings, load_all
 from ops.dev.stack import packages
-from ops.dev.stack.application import Program, choose_ports, end_left, never_started, own_settings, programs
+from ops.dev.stack.application import Program, end_left, never_started, own_settings, programs
 from ops.dev.stack.contract import NOT_RUNNING, ProcessInfo, StackError, Status
 from ops.dev.stack.home import (
     CHECKOUT,
@@ -27,6 +29,7 @@ from ops.dev.stack.home import (
     kept_process,
     stack_home,
 )
+from ops.dev.stack.listening import handed_on, open_sockets
 from ops.dev.stack.processes import Identity, last_lines, spawn, stop, wait_until
 from ops.dev.stack.servers import RabbitMQ, all_servers
 from ops.dev.stack.servers.base import process_environment
@@ -51,10 +54,9 @@ class NativeStack:
             StackError: a server or process did not start; the text has the end of its log.
         """
         create_home()
-        with exclusively(self._state.home):
+        with exclusively(self._state.home), self._open_sockets() as sockets:
             for server in self._servers:
                 server.choose_ports()
-            choose_ports(self._state)
             environment = self._chosen_environment()
             self._check_dotenv(environment)
             packages.ensure(self._console)
@@ -64,7 +66,7 @@ class NativeStack:
             for server in self._servers:
                 self._step(f"{server.name} on 127.0.0.1:{server.port()}", server.wait_ready)
             self._step("schema, queues, topics", self._migrate)
-            self._supervise()
+            self._supervise(sockets)
             for program in programs(self._state):
                 self._step(f"{program.name} on 127.0.0.1:{program.port}", partial(self._wait_ready, program))
 
@@ -185,14 +187,29 @@ class NativeStack:
         if done.returncode:
             raise StackError(f"the migration failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 
-    def _supervise(self) -> None:
+    @contextmanager
+    def _open_sockets(self) -> Iterator[dict[str, socket.socket]]:
+        """Hold the application's sockets while the servers start, so that no other stack takes their ports."""
+        try:
+            sockets = open_sockets(self._state)
+        except OSError as error:
+            raise StackError(str(error)) from error
+        with ExitStack() as held:
+            for each in sockets.values():
+                held.enter_context(each)
+            yield sockets
+
+    def _supervise(self, sockets: Mapping[str, socket.socket]) -> None:
         """Start the supervisor, or have it start and replace the processes that are new or have changed."""
         running = self._process("supervisor")
         if running is None:
             create_private(self._state.home / "logs")
             identity = spawn(
                 [sys.executable, "-m", "ops.dev.stack.supervisor"],
-                environment=process_environment() | own_settings(self.environment(), ProcessSettings),
+                environment=process_environment()
+                | own_settings(self.environment(), ProcessSettings)
+                | handed_on(sockets),
+                sockets=[each.fileno() for each in sockets.values()],
                 log=self._state.home / "logs" / "supervisor.log",
                 folder=CHECKOUT,
             )

@@ -7,12 +7,12 @@ starts, replaces and stops what differs from the declared programs and their set
 settings and secrets, and no other process's.
 """
 
-import json
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from moneyflow.platform.settings import ProcessSettings, known_names
@@ -20,7 +20,7 @@ from moneyflow.settings import load
 from ops.dev.stack.application import Program, choose_ports, programs
 from ops.dev.stack.home import CHECKOUT, State, create_home, create_private
 from ops.dev.stack.kept import Kept, log
-from ops.dev.stack.listening import listen
+from ops.dev.stack.listening import handed_on, inherited, listen, open_sockets
 from ops.dev.stack.processes import Identity, identify, stop
 
 if TYPE_CHECKING:
@@ -28,21 +28,18 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 30.0
-#: In the environment of a supervisor that replaced another one: the name of each program with a socket, and the socket.
-_SOCKETS = "SUPERVISOR_SOCKETS"
 
 
 class Supervisor:
     """All programs of the application, and the sockets that they serve."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, sockets: Mapping[str, socket.socket]) -> None:
         self.stopping = threading.Event()
         self.replacing = threading.Event()
         self._state = state
         given = {name: os.environ[name] for name in known_names() & os.environ.keys()}
         environment = {**given, **(state.value("stack", "environment") or {})}
-        inherited: dict[str, int] = json.loads(os.environ.pop(_SOCKETS, "{}"))
-        self._kept = [Kept(one, state, environment, _listener(one, inherited)) for one in programs(state)]
+        self._kept = [Kept(one, state, environment, _listener(one, sockets)) for one in programs(state)]
         self._stop_removed()
         for one in self._kept:
             one.adopt()
@@ -66,11 +63,11 @@ class Supervisor:
         """Become the checkout's current supervisor, with the same pid and children."""
         for one in self._kept:
             one.give_up_successor()
-        sockets = {one.program.name: one.listener.fileno() for one in self._kept if one.listener}
+        sockets = {one.program.name: one.listener for one in self._kept if one.listener}
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Until the next supervisor handles it.
         log("replaced by the checkout's current supervisor")
         command = [sys.executable, "-m", "ops.dev.stack.supervisor"]
-        os.execve(sys.executable, command, {**os.environ, _SOCKETS: json.dumps(sockets)})  # noqa: S606 - without a shell
+        os.execve(sys.executable, command, os.environ | handed_on(sockets))  # noqa: S606 - without a shell
 
     def _stop_removed(self) -> None:
         """Stop the processes of programs that the checkout no longer declares."""
@@ -93,25 +90,24 @@ def main() -> int:
     """Supervise until SIGTERM."""
     state = State(create_home())
     create_private(state.home / "logs")
-    choose_ports(state)
+    sockets = inherited() or open_sockets(state)
     itself = identify(os.getpid())
     assert itself
     state.change("pids", "supervisor", (itself.pid, itself.started))
-    supervisor = Supervisor(state)
+    choose_ports(state)  # Of programs that are new since the supervisor before this one.
+    supervisor = Supervisor(state, sockets)
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stopping.set())
     signal.signal(signal.SIGHUP, lambda *_: supervisor.replacing.set())
     supervisor.run(_changes())
     return 0
 
 
-def _listener(program: Program, inherited: dict[str, int]) -> socket.socket | None:
-    """Return the program's socket, from the supervisor before this one where it has opened it."""
+def _listener(program: Program, sockets: Mapping[str, socket.socket]) -> socket.socket | None:
+    """Return the program's socket, from `make up` or the supervisor before this one where they have opened it."""
     if not program.inherits_socket:
         return None
-    if program.name in inherited:
-        kept = socket.socket(fileno=inherited[program.name])
-        kept.set_inheritable(True)
-        return kept
+    if program.name in sockets:
+        return sockets[program.name]
     try:
         return listen("127.0.0.1", program.port)
     except OSError as error:
