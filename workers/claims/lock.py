@@ -20,7 +20,8 @@ class IsolationLock:
     def __enter__(self) -> None:
         """Share the lock."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_alone and not self._want_alone)
+            while self._is_alone or self._want_alone:
+                self._changed.wait()
             self._shared += 1
 
     def __exit__(self, *_: object) -> None:

@@ -16,6 +16,7 @@ from pika.exceptions import AMQPError
 #: How deep tables are read; what is deeper is left out.
 _DEEPEST = 16
 _BASIC_CLASS = 60
+_LENGTH = struct.Struct(">I")
 _decode_value = data.decode_value
 #: Properties by the names that py-amqp gives them; pika's own name differs for the headers alone.
 _PROPERTIES = (
@@ -51,12 +52,14 @@ def decode_table(encoded: bytes, offset: int) -> tuple[dict[str, Any], int]:
     try:
         return _nested(encoded, offset, is_table=True, depth=1)
     except (AMQPError, struct.error):
-        return {}, offset + 4 + struct.unpack_from(">I", encoded, offset)[0]
+        return {}, offset + 4 + _LENGTH.unpack_from(encoded, offset)[0]
 
 
 def decode_value(encoded: bytes, offset: int, depth: int = 0) -> tuple[Any, int]:
     """Decode a header's value, and return it with the offset of what follows it."""
     kind, start = encoded[offset : offset + 1], offset + 1
+    if kind == b"S":  # PERF: first, as the headers of every job are texts.
+        return _long_string(encoded, start)
     if kind == b"T":
         return _time(struct.unpack_from(">Q", encoded, start)[0]), start + 8
     if kind == b"d":
@@ -69,21 +72,34 @@ def decode_value(encoded: bytes, offset: int, depth: int = 0) -> tuple[Any, int]
     return decoded
 
 
+def _long_string(encoded: bytes, offset: int) -> tuple[str | bytes, int]:
+    """Decode a long string; one that is not UTF-8 as bytes."""
+    end = offset + 4 + _LENGTH.unpack_from(encoded, offset)[0]
+    raw = encoded[offset + 4 : end]
+    try:
+        return raw.decode(), end
+    except UnicodeDecodeError:
+        return raw, end
+
+
 def _nested(encoded: bytes, offset: int, *, is_table: bool, depth: int) -> tuple[Any, int]:
     """Decode a table or an array."""
-    end = offset + 4 + struct.unpack_from(">I", encoded, offset)[0]
+    end = offset + 4 + _LENGTH.unpack_from(encoded, offset)[0]
     if depth > _DEEPEST:
         return None, end
     offset += 4
-    keys: list[Any] = []
-    values: list[Any] = []
+    table: dict[Any, Any] = {}
+    array: list[Any] = []
     while offset < end:
+        key = None
         if is_table:
             key, offset = data.decode_short_string(encoded, offset)
-            keys.append(_text(key))
         value, offset = decode_value(encoded, offset, depth)
-        values.append(value)
-    return dict(zip(keys, values, strict=True)) if is_table else values, end
+        if is_table:
+            table[_text(key)] = value
+        else:
+            array.append(value)
+    return table if is_table else array, end
 
 
 def _time(seconds: int) -> datetime | str:

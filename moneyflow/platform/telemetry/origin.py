@@ -3,8 +3,8 @@
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -38,14 +38,24 @@ def current() -> Origin:
     return _current.get()[0]
 
 
-@contextmanager
-def working_for(origin: Origin, **log_fields: object) -> Iterator[None]:
+class _Work:
+    """The block of `working_for`. PERF: every job and request has one, and a generator takes three times as long."""
+
+    __slots__ = ("_carried", "_token")
+
+    def __init__(self, carried: tuple[Origin, Mapping[str, object]]) -> None:
+        self._carried = carried
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._carried)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
+
+
+def working_for(origin: Origin, **log_fields: object) -> AbstractContextManager[None]:
     """Carry `origin` through the block, and on its log lines, together with `log_fields`."""
-    token = _current.set((origin, log_fields))
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _Work((origin, log_fields))
 
 
 def add_to_line(_: object, __: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
