@@ -13,7 +13,7 @@ from api.bodies import Body, parse, read_body
 from api.descriptions import describes
 from api.guards import caller_of, signed_in
 from api.limits import SIGN_INS, ClientLimits
-from api.requests import require_match
+from api.requests import change_matched
 from api.resources.users import Name, NewPassword
 from api.session_cookie import SessionCookie
 from moneyflow.accounts import users
@@ -81,10 +81,13 @@ class Me:
     def on_patch(self, request: falcon.Request, response: falcon.Response) -> None:
         """Change the profile that `If-Match` names; return the new one."""
         body = parse(read_body(request), ProfileChange)
-        with self._database.transaction() as session:
-            current = users.lock_profile(session, caller_of(request).user_id)
-            require_match(request, version_etag(current.id, current.version))
-            changed = users.rename(session, current, name=body.name)
+        with self._database.autocommit() as session:
+            changed = change_matched(
+                request,
+                read=lambda: users.profile(session, caller_of(request).user_id),
+                etag_of=_etag_of,
+                change=lambda current: users.rename(session, current, name=body.name),
+            )
         send(request, response, profile_answer(changed))
 
     @signed_in
@@ -134,4 +137,8 @@ def profile_answer(profile: Profile) -> Answer:
         "activated_at": profile.activated_at,
     }
     headers = {"Cache-Control": "private, no-cache"}  # A client may keep it, and asks by its ETag each time.
-    return json_answer(shown, headers=headers, etag=version_etag(profile.id, profile.version))
+    return json_answer(shown, headers=headers, etag=_etag_of(profile))
+
+
+def _etag_of(profile: Profile) -> str:
+    return version_etag(profile.id, profile.version)

@@ -18,7 +18,7 @@ from api.fields import Amount, Currency, Day, Id, Kind, Note, Tag, Tags
 from api.guards import caller_of, owner_scope, signed_in
 from api.paths import id_of
 from api.queries import PAGE, AmountBound, query_model, query_of
-from api.requests import idempotent, page_of, require_match
+from api.requests import change_matched, idempotent, page_of
 from moneyflow.money import transaction_pages, transactions
 from moneyflow.money.amounts import write_amount
 from moneyflow.money.texts import one_line
@@ -177,11 +177,14 @@ class OneTransaction:
         """
         parsed = _id_of(transaction_id)
         body = parse(read_body(request), TransactionChange)
+        values = {name: getattr(body, name) for name in body.model_fields_set}
         with self._database.autocommit() as session:
-            current = transactions.find(owner_scope(request, session), parsed)
-            require_match(request, etag_of(current))
-            new = transactions.changed(current, {name: getattr(body, name) for name in body.model_fields_set})
-            new = transactions.change(session, current, new)
+            new = change_matched(
+                request,
+                read=lambda: transactions.find(owner_scope(request, session), parsed),
+                etag_of=etag_of,
+                change=lambda current: transactions.change(session, current, transactions.changed(current, values)),
+            )
         send(request, response, transaction_answer(new))
 
     @signed_in
@@ -190,9 +193,12 @@ class OneTransaction:
         """Delete the transaction that `If-Match` names: 204. That of a payment stays: 409."""
         parsed = _id_of(transaction_id)
         with self._database.autocommit() as session:
-            current = transactions.find(owner_scope(request, session), parsed)
-            require_match(request, etag_of(current))
-            transactions.delete(session, current)
+            change_matched(
+                request,
+                read=lambda: transactions.find(owner_scope(request, session), parsed),
+                etag_of=etag_of,
+                change=lambda current: transactions.delete(session, current),
+            )
         send(request, response, _DONE)
 
 

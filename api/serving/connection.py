@@ -19,6 +19,8 @@ from api.serving.refusals import MALFORMED, TOO_LARGE, TOO_MANY_HEADERS, Refusal
 
 #: Bytes that one call reads from a socket.
 _PIECE_BYTES = 64 * 1024
+#: Bytes of an answer that are held until its end, to be sent at once: the head and the body of nearly all.
+_HELD_BYTES = 16 * 1024
 #: Bytes of an answer that the kernel keeps for a client, doubled by it; the default grows to megabytes.
 _SEND_BUFFER_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -55,6 +57,7 @@ class BufferedSocket:
         self.raw = raw
         self.unsent = bytearray()
         self._request = memoryview(b"")
+        self._is_holding = False
 
     def load(self, request: bytes) -> None:
         """Make a whole request the one that is read."""
@@ -66,12 +69,32 @@ class BufferedSocket:
         self._request = rest or memoryview(b"")  # An empty slice would still keep the whole request.
         return piece
 
+    def hold(self) -> None:
+        """Hold what is sent from now on until `release`, unless it is much."""
+        self._is_holding = True
+
+    def release(self) -> None:
+        """Send what was held.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        if self._is_holding:
+            self._is_holding = False
+            if self.unsent:
+                self.flush()
+
     def sendall(self, data: bytes) -> None:
         """Send what fits into the socket, and keep the rest.
 
         Raises:
             OSError: the connection is broken.
         """
+        if self._is_holding:
+            self.unsent += data
+            if len(self.unsent) > _HELD_BYTES:
+                self.release()
+            return
         self.unsent += data[0 if self.unsent else self._send(data) :]
 
     def flush(self) -> int:

@@ -2,7 +2,7 @@
 
 gunicorn's own `gthread` worker reads a request in the thread that answers it: a few clients that send slowly, or read
 no answer, hold every thread. Here they hold a connection, within terms (`connection.Terms`), and no thread. Of gunicorn
-stay the master with its signals, the threads, the parser and the response.
+stay the master with its signals, the parser and the response.
 """
 
 import io
@@ -11,7 +11,6 @@ import selectors
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -21,6 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from api.serving.connection import Connection, Terms
 from api.serving.refusals import BUG, NO_ROOM, TOO_SLOW, Refusal, refusal_of
+from api.serving.threads import Threads
 from moneyflow.platform.telemetry.health_server import HealthServer
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,17 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         if most != resource.RLIM_INFINITY:
             self.worker_connections = min(self.worker_connections, max(most - _OTHER_FILES, 1))
+        # PERF: gunicorn looks its settings up by name some twenty times in a request; as attributes they are found.
+        self.cfg.__dict__.update({name: setting.get() for name, setting in self.cfg.settings.items()})
         super().init_process()
+
+    def get_thread_pool(self) -> Threads[Connection]:
+        """Return the threads that answer."""
+        return Threads(self.cfg.threads, self._answer)
+
+    def enqueue_req(self, conn: Connection) -> None:
+        """Have a thread answer the request of a connection."""
+        self.tpool.put(conn)
 
     def run(self) -> None:
         """Serve until asked to stop; then answer what has come, for as long as gunicorn allows."""
@@ -108,11 +118,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         return None
 
     def _turn(self, seconds: float = _LOOK_SECONDS) -> None:
-        self.notify()
         self._turned = time.monotonic()
         self.wait_for_and_dispatch_events(timeout=seconds)
         if time.monotonic() >= self._looked + _LOOK_SECONDS:
             self._looked = time.monotonic()
+            self.notify()  # The master kills a process from which it has heard nothing for a minute.
             self._end_overdue(self._looked)
 
     def accept(self, listener: Any) -> None:
@@ -131,19 +141,29 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._connections.add(connection)
         self._await_request(connection, is_whole=False)
 
-    def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
+    def _answer(self, connection: Connection) -> None:
+        """Answer a request, and leave the connection to the loop; a thread calls it."""
+        is_kept, error = False, None
+        try:
+            is_kept = bool(self.handle(connection))
+            connection.sock.release()
+        except BaseException as caught:  # noqa: BLE001 - the loop closes the connection, and the thread goes on
+            error = caught
+        self.method_queue.defer(partial(self._answered_by_thread, connection, is_kept=is_kept, error=error))
+
+    def _answered_by_thread(self, connection: Connection, *, is_kept: bool, error: BaseException | None) -> None:
         """Send the rest of an answer that a thread has made; the loop calls it."""
         self._answering -= 1
         self._answered = time.monotonic()
-        is_kept = not fs.cancelled() and fs.exception() is None and bool(fs.result())
-        if not fs.cancelled() and fs.exception():
-            log.error("connection_failed", error=type(fs.exception()).__name__)
-        self._guarded(conn, partial(self._send, is_kept=is_kept))
+        if error is not None:
+            log.error("connection_failed", error=type(error).__name__)
+        self._guarded(connection, partial(self._send, is_kept=is_kept and error is None))
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Answer a request in a thread. Its body is decoded first: the application sees none that is not valid."""
         req.body = io.BytesIO(req.body.read())
         req._expected_100_continue = False  # noqa: SLF001 - gunicorn would ask for a body that has come
+        conn.sock.hold()
         try:
             return super().handle_request(req, conn)
         finally:

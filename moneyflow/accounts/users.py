@@ -1,6 +1,6 @@
 """Users: sign up, activate, read and change the profile, delete."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -15,13 +15,13 @@ from moneyflow.jobs.send_email import SendEmail
 from moneyflow.jobs.send_welcome import SendWelcome
 from moneyflow.mails import ACTIVATE, ACTIVATION, ALREADY_REGISTERED, INVITATION
 from moneyflow.platform.database import Session
-from moneyflow.platform.errors import InvalidInputError, NotFoundError
-from moneyflow.platform.events.emit import emit
+from moneyflow.platform.errors import InvalidInputError, NotFoundError, PreconditionFailedError
+from moneyflow.platform.events.emit import FRAGMENTS, emit, emit_with
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.queries import load_queries
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +119,18 @@ def _found(row: DictRow | None) -> Profile:
 
 
 def rename(session: Session, current: Profile, *, name: str) -> Profile:
-    """Change the user's name and return the new profile; the caller has locked the row by `lock_profile`."""
+    """Change the user's name with the event, in one statement; return the new profile.
+
+    Raises:
+        PreconditionFailedError: the user was changed or deleted since it was read; nothing was written.
+    """
     if name == current.name:
         return current
-    row = session.fetch_one(_QUERIES["rename"], {"id": current.id, "name": name})
-    assert row is not None, "the row is locked"
-    changed = Profile(**row)
-    emit(session, UserUpdated(sequence=changed.version, user_id=current.id, changed=("name",)))
+    changed = replace(current, name=name, version=current.version + 1)
+    event = UserUpdated(sequence=changed.version, user_id=changed.id, changed=("name",))
+    parameters = {"id": changed.id, "name": changed.name, "version": changed.version}
+    if not emit_with(session, _QUERIES["rename"], parameters, event):
+        raise PreconditionFailedError("the account was changed meanwhile; read it again and repeat your change")
     return changed
 
 

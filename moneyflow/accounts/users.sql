@@ -22,9 +22,13 @@ select id, email, name, role, version, created_at, activated_at from users where
 select id, email, name, role, version, created_at, activated_at from users where id = %(id)s for update;
 
 -- name: rename
--- Change the name.
-update users set name = %(name)s, updated_at = clock_timestamp(), version = version + 1 where id = %(id)s
-returning id, email, name, role, version, created_at, activated_at;
+-- Change the name with the event, where the user has still the version before.
+with changed as (
+    update users set name = %(name)s, updated_at = clock_timestamp(), version = %(version)s
+    where id = %(id)s and version = %(version)s - 1
+    returning id
+), emitted as (<<emit_event>>)
+select id from changed;
 
 -- name: delete
 -- Delete a user; the tokens go with it.

@@ -17,6 +17,7 @@ from moneyflow.money import writing
 from moneyflow.money.constraints import checked
 from moneyflow.platform import clock
 from moneyflow.platform.database import Session
+from moneyflow.platform.events.emit import FRAGMENTS as EVENT_FRAGMENTS
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.http.answers import Answer
 from moneyflow.platform.http.idempotency import FRAGMENTS, IdempotentRequest
@@ -25,7 +26,7 @@ from moneyflow.platform.ids import new_id
 from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.queries import load_queries
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=(FRAGMENTS, EVENT_FRAGMENTS))
 
 Kind = Literal["income", "expense"]
 

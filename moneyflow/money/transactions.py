@@ -19,13 +19,14 @@ from moneyflow.money.amounts import read_amount, write_amount
 from moneyflow.platform import clock
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ConflictError, InvalidInputError
+from moneyflow.platform.events.emit import FRAGMENTS as EVENT_FRAGMENTS
 from moneyflow.platform.http.answers import Answer
 from moneyflow.platform.http.idempotency import FRAGMENTS, WITHOUT_KEY, IdempotentRequest
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.queries import load_queries
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=(FRAGMENTS, EVENT_FRAGMENTS))
 
 Kind = Literal["income", "expense"]
 

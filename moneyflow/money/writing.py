@@ -7,7 +7,7 @@ from moneyflow.money.constraints import checked
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import PreconditionFailedError
 from moneyflow.platform.events.contract import Event
-from moneyflow.platform.events.emit import announce, outbox_row
+from moneyflow.platform.events.emit import announce, emit_with, outbox_row
 from moneyflow.platform.http.answers import Answer
 from moneyflow.platform.http.idempotency import IdempotentRequest
 
@@ -44,9 +44,7 @@ def change(session: Session, query: LiteralString, parameters: Mapping[str, Any]
         PreconditionFailedError: it was changed or deleted meanwhile; nothing was written.
         InvalidInputError: what it refers to is none of this user and kind.
     """
-    row = outbox_row(event)
     with checked():
-        found = session.fetch_one(query, {**parameters, **row.parameters()})
-    if found is None:
+        is_found = emit_with(session, query, parameters, event)
+    if not is_found:
         raise PreconditionFailedError("it was changed or deleted meanwhile; read it again and repeat your change")
-    announce(session, [row])

@@ -86,16 +86,15 @@ class PooledConnection(Connection[DictRow]):
 
     def _discard(self) -> None:
         try:
-            self.autocommit = True
+            self.autocommit = True  # The next session sets its own mode.
             self.execute(_DISCARD, prepare=False)
-            self.autocommit = False
         except Error:
             self.close()
         self.is_changed = False
 
     def _configuration(self) -> tuple[object, ...]:
         return (
-            self.autocommit, self.isolation_level, self.read_only, self.deferrable, self.row_factory,
+            self.isolation_level, self.read_only, self.deferrable, self.row_factory,
             self.prepare_threshold, self.cursor_factory, self.server_cursor_factory,
         )  # fmt: skip
 

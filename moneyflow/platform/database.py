@@ -218,9 +218,7 @@ class Session:
         if connection.pgconn.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}:
             with suppress(Error):
                 connection.rollback()  # The pool would roll back too, with a warning.
-        if self._autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE:
-            connection.autocommit = False
-        elif self._autocommit:
+        if self._autocommit and connection.pgconn.transaction_status != TransactionStatus.IDLE:
             connection.close()  # It broke: the pool opens another.
         if not connection.closed:
             connection.reset()
@@ -240,8 +238,8 @@ class Session:
                 raise PostgresDownError(
                     f"no connection to Postgres at {where} in time; check that it runs, and read its log"
                 ) from error
-            if self._autocommit:
-                self._connection.autocommit = True
+            if self._connection.autocommit is not self._autocommit:  # As the session before it has left it.
+                self._connection.autocommit = self._autocommit
         self._touched = True
         return self._connection
 

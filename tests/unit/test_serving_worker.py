@@ -4,8 +4,7 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from gunicorn.config import Config  # type: ignore[import-untyped]
@@ -66,10 +65,8 @@ def _answer(worker: _Worker, connection: Connection, data: bytes) -> None:
     """End a request as a thread does."""
     worker._unwatch(connection)
     connection.sock.sendall(data)
-    done: Future[Any] = Future()
-    done.set_result(True)
     worker._answering += 1
-    worker.finish_request(connection, done)
+    worker._answered_by_thread(connection, is_kept=True, error=None)
 
 
 def _read_to_the_end(client: socket.socket) -> None:

@@ -1,11 +1,11 @@
 """Emit an event: a row of the outbox in the caller's transaction, in the order of its aggregate's changes."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import structlog
@@ -21,6 +21,8 @@ from moneyflow.platform.telemetry.logs import in_lines
 log = structlog.get_logger(__name__)
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
+#: SQL of statements that make a change together with its event.
+FRAGMENTS = Path(__file__).with_name("fragments.sql")
 
 
 def emit(session: Session, event: Event, *, actor_id: UUID | None = None) -> UUID:
@@ -45,6 +47,15 @@ def emit_many(session: Session, events: Sequence[Event]) -> None:
     parameters = dict(zip(("ids", "topics", "keys", "values"), map(list, columns), strict=True))
     session.execute(_QUERIES["emit_many"], parameters)
     announce(session, rows)
+
+
+def emit_with(session: Session, query: LiteralString, parameters: Mapping[str, Any], event: Event) -> bool:
+    """Run a statement that changes a row and has the fragment `emit_event`; return whether it found the row."""
+    row = outbox_row(event)
+    if session.fetch_one(query, {**parameters, **row.parameters()}) is None:
+        return False
+    announce(session, [row])
+    return True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,3 @@ key_lock as materialized (
 -- fragment: outcome
 -- What such a statement returns.
 select is_held, exists (select from first_request) as is_first from key_lock
-
--- fragment: emit_event
--- Insert the event of a change, for each row of the table `changed`.
-insert into outbox_events (id, topic, key, value)
-select %(event_id)s, %(event_topic)s, %(event_key)s, %(event_value)s from changed
