@@ -112,7 +112,9 @@ class TokenPayload(BaseModel):
     sub: str | None = None
 
 
-engine = create_engine(fastapi_url())
+#: As many connections as Starlette has threads. With the template's 15, requests that wait for a connection hold all
+#: threads under load: those that have one cannot end, and nothing is answered for seconds.
+engine = create_engine(fastapi_url(), pool_size=40, max_overflow=0)
 _oauth2 = OAuth2PasswordBearer(tokenUrl="/api/v1/login/access-token")
 
 
