@@ -143,7 +143,7 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         settings.conninfo("app", application_name=f"api {process_name()}"),
         size=settings.api_threads,
         timeout_seconds=5,
-        notify=Notifier(settings),
+        notify=Notifier(settings, gather_events=True),
     )
     database.open()
     return create_app(wire(settings, database, multiprocess_directory))

@@ -1,8 +1,10 @@
 """The ready list: ids of jobs on Redis, sent after the commit; each is taken by one worker."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import takewhile
 from uuid import UUID
 
 import pytest
@@ -175,6 +177,20 @@ def test_the_relay_is_notified_of_jobs_and_of_events(
     Notifier(settings)(sent, [(5, new_id()) for _ in range(ready_jobs)])
 
     assert set(next(notifications).split()) == received
+
+
+def test_gathered_events_are_notified_of_after_the_last_commit_and_jobs_at_once(settings: AllSettings) -> None:
+    notifications, sent = _notifications(settings), Notifier(settings, gather_events=True)
+    for _ in range(200):
+        sent(["events"], ())
+    time.sleep(0.1)
+    sent(["events", "jobs"], ())  # The last one, which ends the test.
+
+    received = [set(one.split()) for one in takewhile(lambda one: b"jobs" not in one, notifications)]
+    assert received == [{b"events"}] * len(received)
+    assert 1 <= len(received) < 100
+    sent(["events"], ())
+    assert next(notifications) == b"events", "the thread still runs"
 
 
 def _notifications(settings: AllSettings) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ Best effort: the relay finds by polling what a notification does not reach. Post
 takes one lock for all committing transactions; `ops/dev/bench/wake.py` measures the two side by side.
 """
 
+import threading
 import time
 from collections.abc import Collection, Sequence
 from operator import itemgetter
@@ -24,6 +25,8 @@ _SILENT_SECONDS = 5.0
 _TIMEOUT_SECONDS = 0.5
 #: Ready jobs of one commit at most; more of them go to the relay, which publishes in batches.
 _MOST_OF_ONE_COMMIT = 64
+#: Seconds between two notifications of events that are gathered.
+_GATHER_SECONDS = 0.005
 #: Ids that the ready list keeps for each priority, the newest.
 _MOST_KEPT = 256
 #: One round trip. KEYS: a list for each priority; ARGV: channel, notification, ids kept, milliseconds kept, then for
@@ -39,9 +42,15 @@ end
 
 
 class Notifier:
-    """Sends notifications. After a failure it logs a warning and sends none for five seconds."""
+    """Sends notifications. After a failure it logs a warning and sends none for five seconds.
 
-    def __init__(self, settings: NotifierSettings, *, kept_milliseconds: int = KEPT_MILLISECONDS) -> None:
+    With `gather_events` a thread sends those of commits that made no more than events, one for all of five
+    milliseconds: for a process with many commits, which is not at its end after one.
+    """
+
+    def __init__(
+        self, settings: NotifierSettings, *, kept_milliseconds: int = KEPT_MILLISECONDS, gather_events: bool = False
+    ) -> None:
         self._kept_milliseconds = kept_milliseconds
         self._settings = settings
         self._channel = channel(settings)
@@ -49,9 +58,34 @@ class Notifier:
         # By a client that has not connected: a process starts while Redis is down.
         self._script = connect(settings).register_script(_NOTIFY)
         self._silent_until = 0.0
+        self._gather_events = gather_events
+        self._has_events = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def __call__(self, notifications: Collection[str], ready: Sequence[tuple[int, UUID]]) -> None:
         """Notify the relay, and idle workers of the jobs that are `ready`, each with its priority; never raises."""
+        if self._gather_events and not ready and set(notifications) == {"events"}:
+            self._send_soon()
+        else:
+            self._send(notifications, ready)
+
+    def _send_soon(self) -> None:
+        if self._has_events.is_set():
+            return
+        self._has_events.set()
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._send_gathered, name="notifier", daemon=True)
+                self._thread.start()
+
+    def _send_gathered(self) -> None:
+        while self._has_events.wait():
+            self._has_events.clear()  # Before it is sent: a commit that comes after it is in the next one.
+            self._send(["events"], ())
+            time.sleep(_GATHER_SECONDS)
+
+    def _send(self, notifications: Collection[str], ready: Sequence[tuple[int, UUID]]) -> None:
         now = time.monotonic()
         if now < self._silent_until:
             return
