@@ -115,7 +115,7 @@ def test_a_success_is_one_debug_line_with_its_job_kind_attempt_and_seconds(
     assert line == {
         "event": "job_succeeded",
         "log_level": "debug",
-        "job_id": str(job_id),
+        "job_id": job_id,
         "job": "leave_effect",
         "attempt": 1,
         "correlation_id": None,

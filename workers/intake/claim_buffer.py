@@ -77,7 +77,7 @@ class ClaimBuffer:
                     self._claim_waiting()
                 with self._lock:
                     claim = self._claims.pop(delivery, None)
-        if not self._freed.is_set():  # PERF: whoever waits looks at the buffer after it has cleared the event.
+        if not self._freed.is_set():  # PERF: a thread that waits looks at the buffer after it has cleared the event.
             self._freed.set()
         return claim
 

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from random import getrandbits
+from random import Random
 
 import structlog
 
 from moneyflow.platform.patterns import Pattern
+
+#: PERF: ids of traces are no secrets, and to ask the system for each gives the interpreter lock away. Python's own
+#: generator is not used, because others may seed it; a process that was forked has other numbers.
+_random = Random()  # noqa: S311 - see above
+os.register_at_fork(after_in_child=_random.seed)
 
 _TRACEPARENT = Pattern(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", longest=55)
 
@@ -69,9 +74,8 @@ def add_to_line(_: object, __: str, line: structlog.types.EventDict) -> structlo
 
 def child_traceparent(parent: str | None) -> str:
     """Return a traceparent (W3C Trace Context) in the trace of `parent`, or in a new one when `parent` is not valid."""
-    # PERF: no secret, and the system's own random numbers would give the interpreter lock away. Never zero.
-    trace_id = parent[3:35] if parent and _TRACEPARENT.fullmatch(parent) else f"{getrandbits(128) or 1:032x}"
-    return f"00-{trace_id}-{getrandbits(64) or 1:016x}-01"
+    trace_id = parent[3:35] if parent and _TRACEPARENT.fullmatch(parent) else f"{_random.getrandbits(128) or 1:032x}"
+    return f"00-{trace_id}-{_random.getrandbits(64) or 1:016x}-01"
 
 
 _source = "/money-flow/unknown"
