@@ -14,7 +14,7 @@ from moneyflow.platform.patterns import Pattern
 
 #: PERF: ids of traces are no secrets, and to ask the system for each gives the interpreter lock away. Python's own
 #: generator is not used, because others may seed it; a process that was forked has other numbers.
-_random = Random()  # noqa: S311 - see above
+_random = Random()  # nosec B311  # noqa: S311 - see above
 os.register_at_fork(after_in_child=_random.seed)
 
 _TRACEPARENT = Pattern(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", longest=55)
