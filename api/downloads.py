@@ -73,8 +73,7 @@ class Downloads:
             download.key, name=download.name, content_type=download.content_type, seconds=LINK_SECONDS
         )
         if link is not None:
-            response.status = falcon.HTTP_307
-            response.location = link
+            _redirect(response, link, is_public=download.key.startswith("public/"))
             return
         response.content_type = download.content_type
         if download.name:
@@ -130,6 +129,13 @@ def _describe(response: falcon.Response, download: Download) -> None:
     response.set_header("Last-Modified", download.state.last_modified)
     response.set_header("Content-Security-Policy", _POLICY)
     response.set_headers(download.headers)
+
+
+def _redirect(response: falcon.Response, link: str, *, is_public: bool) -> None:
+    """Redirect to the bucket; caches may keep that of a public file for half of the time that it holds."""
+    response.status = falcon.HTTP_307
+    response.location = link
+    response.set_header("Cache-Control", f"public, max-age={LINK_SECONDS // 2}" if is_public else "no-store")
 
 
 def _opened(path: Path) -> FileIO:

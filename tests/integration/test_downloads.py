@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from uuid import UUID
 
 import falcon.testing
+import httpx
 import pytest
 
 from moneyflow.gateways.storage import files, new_key
@@ -14,6 +16,7 @@ from moneyflow.platform import clock
 from moneyflow.platform.http.ranges import State
 from tests.support.api import Api, served
 from tests.support.books import Book
+from tests.support.storages import bucket_settings, s3_server, storage_in
 from workers.testing import temporary_storage
 
 _CONTENT = b"0123456789"
@@ -213,3 +216,25 @@ def test_a_private_file_a_path_and_a_folder_have_no_public_address(api: Api) -> 
         f"/storage/ab/{os.sep}etc/passwd",
     ):
         assert api.client.simulate_get(path).status_code == 404, path
+
+
+def test_a_bucket_sends_its_files_by_itself_once_the_owner_is_checked(ada: Book, eve: Book, tmp_path: Path) -> None:
+    with s3_server(tmp_path) as address, storage_in(bucket_settings(address)) as bucket:
+        private = bucket.write(new_key("private"), [_CONTENT])
+        shown = bucket.write(new_key("public", ".webp"), [_CONTENT])
+        with ada.api.database.transaction() as session:
+            file_id = files.add(session, private, name="a.csv", content_type="text/csv", owner_id=ada.user_id)
+
+        with served(ada.api.settings, ada.api.database, storage=bucket) as api:
+            path = f"/v1/files/{file_id}"
+            own = api.client.simulate_get(path, headers=ada.api.headers)
+            foreign = api.client.simulate_get(path, headers=eve.api.headers)
+            public = api.client.simulate_get(files.public_url(shown.key))
+
+        assert (own.status_code, foreign.status_code, public.status_code) == (307, 404, 307)
+        assert own.headers["cache-control"] == "no-store"
+        assert public.headers["cache-control"] == "public, max-age=30"
+        assert httpx.get(own.headers["location"], trust_env=False).content == _CONTENT
+        followed = httpx.get(public.headers["location"], trust_env=False)
+        assert (followed.content, followed.headers["content-type"]) == (_CONTENT, "image/webp")
+        assert "content-disposition" not in followed.headers
