@@ -84,8 +84,8 @@ threads = _settings.api_threads
 #: In each process; when there is no room, the longest idle one is closed for the next.
 worker_connections = 4096
 http_parser = "fast"
-# Answers go through the worker's buffers.
-sendfile = False
+# The worker's `BufferedSocket` sends files.
+sendfile = True
 timeout = 60
 graceful_timeout = 25
 #: `api.access` logs every request; gunicorn logs its own warnings on stderr.
