@@ -41,6 +41,9 @@ from moneyflow.accounts.passwords import Passwords
 from moneyflow.accounts.sessions import Sessions
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.accounts.sign_in import SignIn
+from moneyflow.gateways.storage import Storage
+from moneyflow.gateways.storage.settings import StorageSettings
+from moneyflow.gateways.storage.storages import storage_of
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
@@ -65,6 +68,7 @@ class Services:
     passwords: Passwords
     limits: ClientLimits
     waits: JobWaits
+    storage: Storage
     multiprocess_directory: str | None = None
     #: The secrets that sign the webhooks of the payment provider; none: every webhook is refused.
     webhook_secrets: Sequence[str] = ()
@@ -162,6 +166,7 @@ def wire(settings: ApiSettings, database: Database, multiprocess_directory: str 
             trusted_proxies=settings.trusted_proxies,
         ),
         waits=JobWaits(database, places=settings.api_threads // 4),
+        storage=storage_of(settings.only(StorageSettings)),
         multiprocess_directory=multiprocess_directory,
         webhook_secrets=settings.webhook_secrets,
         cors_origins=settings.cors_origins,

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.gateways.mail.settings import MailCatcherSettings, MailSettings
 from moneyflow.gateways.payments.settings import PaymentSettings, PaymentWebhookSettings
+from moneyflow.gateways.storage.settings import StorageSettings
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.settings import (
     KafkaSettings,
@@ -69,7 +70,7 @@ def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
-class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings, PaymentWebhookSettings):
+class ApiSettings(ProcessSettings, NotifierSettings, AccountSettings, PaymentWebhookSettings, StorageSettings):
     """The API: its port, processes and threads; it verifies the webhooks about payments, and charges nothing."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
@@ -94,8 +95,9 @@ class WorkerSettings(
     AccountSettings,
     PaymentSettings,
     RetentionSettings,
+    StorageSettings,
 ):
-    """A worker: its threads and lease; mail, accounts, payments and retention are for its handlers."""
+    """A worker: its threads and lease; mail, accounts, payments, retention and storage are for its handlers."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("worker",)
     rabbitmq_logins: ClassVar[tuple[str, ...]] = ("worker",)

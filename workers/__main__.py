@@ -20,6 +20,8 @@ from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.gateways.mail.smtp import SmtpMailer
 from moneyflow.gateways.payments.providers import provider_of
 from moneyflow.gateways.payments.settings import PaymentSettings
+from moneyflow.gateways.storage.settings import StorageSettings
+from moneyflow.gateways.storage.storages import storage_of
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE, connection_parameters
 from moneyflow.platform.brokers.ready_list import ReadyList
@@ -64,8 +66,9 @@ class WorkerProcess:
         self.batches = Database(self._conninfo(" completer"), size=1, notify=notifier, by_keys=True)
         self.mailer = SmtpMailer(settings.only(MailSettings), mail_templates.render)
         self.payments = provider_of(settings.only(PaymentSettings), self.database)
+        self.storage = storage_of(settings.only(StorageSettings))
         sections = (settings.only(AccountSettings), settings.only(RetentionSettings))
-        gateways = handlers.Gateways([self.mailer, self.payments, *sections])
+        gateways = handlers.Gateways([self.mailer, self.payments, self.storage, *sections])
         self.connection = WorkerConnection(
             self._conninfo(" claims"),
             name=self.name,
@@ -123,6 +126,7 @@ class WorkerProcess:
         self.connection.close()
         self.mailer.close()
         self.payments.close()
+        self.storage.close()
         self.database.close()
         self.batches.close()
         log.info("worker_stopped")

@@ -32,6 +32,7 @@ _PEOPLE = [
     "select * from idempotency_keys",
     *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "categories", "transactions")],
     *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "payments")],
+    *[f"select * from {name}" for name in ("files", "file_deletions")],
 ]
 _BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
 _USER_OF_AN_ADDRESS = "select user_id_of('a@example.com')"
@@ -52,6 +53,8 @@ _NOT_OF_THE_API = [
     "update payments set amount = 1",
     "delete from payments",
     "select * from sandbox.charges",
+    "update files set expires_at = null",
+    "select * from file_deletions",
     "update payment_webhooks set event_id = 'x'",
     *_BOUNCES,
     "select * from unpublished",
@@ -70,6 +73,8 @@ _NOT_OF_THE_WORKER = [
     "insert into categories (id) values (gen_random_uuid())",
     "delete from payments",
     "delete from sandbox.charges",
+    "update files set key = ''",
+    "insert into file_deletions (key) values ('x')",
     "insert into payment_webhooks (event_id) values ('x')",
     "insert into operations (id) values (gen_random_uuid())",
     "update operation_items set result = 'x'",
@@ -106,6 +111,7 @@ _OF_THE_API = [
     "delete from users",
     "update transactions set note = ''",
     "delete from categories",
+    "delete from files",
 ]
 _OF_THE_WORKER = [
     "select * from users, user_tokens, jobs, job_attempts, workers, idempotency_keys, live_workers",
@@ -120,6 +126,8 @@ _OF_THE_WORKER = [
             "mail_suppressions",
             "transactions",
             "categories",
+            "files",
+            "file_deletions",
         )
     ],
     "update mail_suppressions set expires_at = now()",

@@ -239,13 +239,15 @@ class Fleet:
 
 @contextmanager
 def fresh_environment(servers: RealServers) -> Iterator[dict[str, str]]:
-    """Create a database, and return the environment of a process that sees only it, a vhost, topics and a channel."""
+    """Create a database, and return the environment of a process that sees only it, and a vhost, topics and files."""
     name = f"test_{uuid.uuid4().hex[:12]}"
+    files = servers.folder / "files" / name
     servers.clone_template(name)
     try:
         unique = {"POSTGRES_DB": name, "RABBITMQ_VHOST": name, "KAFKA_TOPIC_PREFIX": f"{name}."}
-        yield servers.environment | _FAST | unique
+        yield servers.environment | _FAST | unique | {"STORAGE_URL": f"file:{files}"}
     finally:
+        shutil.rmtree(files, ignore_errors=True)
         with suppress(psycopg.Error):
             servers.sql(f'drop database "{name}" with (force)')
 

@@ -10,6 +10,7 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.http.rate_limits import RateLimits
 from moneyflow.platform.jobs.waits import JobWaits
 from moneyflow.settings import AllSettings
+from workers.testing import temporary_storage
 
 
 def services(settings: AllSettings, database: Database, **replaced: Any) -> Services:
@@ -21,6 +22,12 @@ def services(settings: AllSettings, database: Database, **replaced: Any) -> Serv
         trusted_proxies=settings.trusted_proxies,
     )
     waits = JobWaits(database, places=settings.api_threads // 4)
-    wired = {"sessions": Sessions(settings), "passwords": Passwords(), "limits": limits, "waits": waits, **replaced}
-    wired = {"webhook_secrets": settings.webhook_secrets, **wired}
+    wired: dict[str, Any] = {
+        "sessions": Sessions(settings),
+        "passwords": Passwords(),
+        "limits": limits,
+        "waits": waits,
+        "storage": temporary_storage(),
+    }
+    wired |= {"webhook_secrets": settings.webhook_secrets, **replaced}
     return Services(accounts=settings, database=database, is_dev=settings.build_env == "dev", **wired)

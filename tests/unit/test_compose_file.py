@@ -38,7 +38,7 @@ def _environments() -> dict[str, frozenset[str]]:
     """Return the names of the variables that each service is given, with those of the anchors that it merges."""
     anchors = {
         anchor: _names(block)
-        for anchor, block in re.findall(r"^x-[\w-]+: &([\w-]+)\n((?:  [A-Z_]+:.*\n)+)", _COMPOSE, re.MULTILINE)
+        for anchor, block in re.findall(r"^x-[\w-]+: &([\w-]+)\n((?:  [A-Z0-9_]+:.*\n)+)", _COMPOSE, re.MULTILINE)
     }
     services = re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n)+)", _COMPOSE.partition("\nservices:\n")[2], re.MULTILINE)
     found = {}
@@ -50,7 +50,7 @@ def _environments() -> dict[str, frozenset[str]]:
 
 
 def _names(block: str) -> frozenset[str]:
-    return frozenset(re.findall(r"^ +([A-Z_]+):", block, re.MULTILINE))
+    return frozenset(re.findall(r"^ +([A-Z0-9_]+):", block, re.MULTILINE))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ from api import access
 from moneyflow.accounts.names import check_person
 from moneyflow.gateways.mail import Recipient, replies
 from moneyflow.gateways.mail.message import build
+from moneyflow.gateways.storage.file import FileStorage
+from moneyflow.gateways.storage.keys import is_key, new_key
 from moneyflow.money.amounts import read_amount
 from moneyflow.money.days import read_day
 from moneyflow.money.texts import note_text, one_line
@@ -98,6 +100,16 @@ def _mail(text: str) -> object:
     return build(rendered, sender=sender, to=Recipient(name=text, address=text), job_id=new_id())
 
 
+def _suffixed(text: str) -> None:
+    with suppress(ValueError):
+        new_key("private", text)
+
+
+def _incoming(text: str) -> None:
+    with suppress(ValueError):
+        FileStorage(Path("storage/none")).delete(text)
+
+
 def _card_token(text: str) -> None:
     with suppress(ValueError):
         token(text)
@@ -127,6 +139,12 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
         lambda text: File(name=text, content=b"").check(),
         lambda text: File(name="a", content=b"", content_type=text).check(),
     ],
+    "moneyflow.gateways.storage.keys": [
+        is_key,
+        lambda text: is_key("private/ab/" + text),
+        lambda text: _suffixed("." + text),
+    ],
+    "moneyflow.gateways.storage.file": [lambda text: _incoming("incoming/" + text)],
     "moneyflow.gateways.mail.headers": [_mail],
     "moneyflow.gateways.mail.reading": [_mail],
     "moneyflow.gateways.mail.replies": [

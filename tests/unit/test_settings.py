@@ -167,7 +167,7 @@ def test_production_takes_every_random_secret() -> None:
 @pytest.mark.parametrize("kind", [AuditVerifySettings, CliSettings, WorkerSettings, MigrateSettings, RelaySettings])
 def test_a_process_in_production_refuses_each_weak_secret_of_its_own(kind: type[Section]) -> None:
     own = {name.upper() for name, field in kind.with_logins().model_fields.items() if field.annotation is SecretStr}
-    own -= {"MAIL_PASSWORD", "STRIPE_API_KEY"}  # The mail provider and Stripe give them.
+    own -= {"MAIL_PASSWORD", "STRIPE_API_KEY", "S3_SECRET_ACCESS_KEY"}  # Their providers give them.
     weak: dict[str, Any] = dict.fromkeys(own, "passwordpasswordpasswordpassword")
 
     problems = _production_problems(kind, whole=False, **weak)
@@ -256,7 +256,11 @@ def test_every_setting_is_known_by_its_name_in_capitals() -> None:
 @pytest.mark.parametrize(
     ("kind", "roles", "secrets"),
     [
-        (ApiSettings, (), {"secret_key", "postgres_password", "redis_password", "stripe_webhook_secret"}),
+        (
+            ApiSettings,
+            (),
+            {"secret_key", "postgres_password", "redis_password", "stripe_webhook_secret", "s3_secret_access_key"},
+        ),
         (
             WorkerSettings,
             (),
@@ -267,6 +271,7 @@ def test_every_setting_is_known_by_its_name_in_capitals() -> None:
                 "rabbitmq_worker_password",
                 "mail_password",
                 "stripe_api_key",
+                "s3_secret_access_key",
             },
         ),
         (

@@ -1,0 +1,43 @@
+"""Keys of files: `private/ab/ab93….csv`. 128 random bits, so that no one guesses the address of another's file.
+
+Keys are ASCII: their order is the same in Python, in a bucket, and in Postgres (collation "C").
+"""
+
+import secrets
+from typing import Literal
+
+from moneyflow.platform.patterns import Pattern
+
+#: Whom a key is for: public files are served by `/storage/`, private ones by `/v1/files/{id}` to their owner alone.
+Area = Literal["public", "private"]
+
+_SUFFIX = Pattern(r"(\.[a-z0-9]{1,10})?", longest=11)
+_KEY = Pattern(r"(public|private)/([0-9a-f]{2})/\2[0-9a-f]{30}(\.[a-z0-9]{1,10})?", longest=64)
+
+
+def new_key(area: Area, suffix: str = "") -> str:
+    """Return a new key; `suffix` is empty, or a type such as `.webp`.
+
+    Raises:
+        ValueError: the suffix is not of that form.
+    """
+    if not _SUFFIX.fullmatch(suffix):
+        raise ValueError(f"suffix {suffix!r}: give none, or a point and 1 to 10 lower-case letters and digits")
+    token = secrets.token_hex(16)
+    return f"{area}/{token[:2]}/{token}{suffix}"
+
+
+def is_key(text: str) -> bool:
+    """Return whether a text has the form of a key: it then leads to no other folder."""
+    return _KEY.fullmatch(text) is not None
+
+
+def check_key(key: str) -> str:
+    """Return the key.
+
+    Raises:
+        ValueError: it does not have the form of a key.
+    """
+    if not is_key(key):
+        raise ValueError(f"{key[:100]!r} is no key of a file; make one with new_key()")
+    return key

@@ -1,0 +1,148 @@
+"""The conformance suite of storages: what every adapter does with files and their keys."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from moneyflow.gateways.storage import Storage, new_key
+from moneyflow.platform import clock
+from moneyflow.platform.errors import NotFoundError
+from tests.support.storages import folder_storage
+
+_MIB = 1024 * 1024
+
+
+@pytest.fixture(params=[folder_storage], ids=["folder"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    with request.param(tmp_path) as storage:
+        yield storage
+
+
+def _soon() -> datetime:
+    """Return a moment before which all that was written is older."""
+    return clock.now() + timedelta(seconds=5)
+
+
+def _keys(storage: Storage) -> list[str]:
+    return list(storage.keys(written_before=_soon()))
+
+
+def _read(storage: Storage, key: str, *, start: int = 0, size: int | None = None) -> bytes:
+    with storage.open(key, start=start, size=size) as file:
+        return file.read()
+
+
+def _broken() -> Iterator[bytes]:
+    yield b"a" * _MIB
+    raise ConnectionResetError("the client has gone")
+
+
+def test_what_is_written_in_pieces_is_read_as_a_whole_with_its_size_and_digest(storage: Storage) -> None:
+    key = new_key("private", ".csv")
+    pieces = [b"a,b\n", b"", b"1" * (6 * _MIB), b"\x00\xff"]
+    content = b"".join(pieces)
+
+    written = storage.write(key, iter(pieces))
+
+    assert (written.key, written.size, written.sha256) == (key, len(content), hashlib.sha256(content).hexdigest())
+    assert _read(storage, key) == content
+
+
+def test_an_empty_file_is_a_file(storage: Storage) -> None:
+    written = storage.write(new_key("public"), [])
+
+    assert (written.size, _read(storage, written.key)) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("start", "size", "part"),
+    [(0, 3, b"012"), (4, None, b"456789"), (4, 2, b"45"), (8, 100, b"89"), (10, None, b""), (10, 3, b""), (3, 0, b"")],
+)
+def test_a_part_is_read_from_its_first_byte_and_no_further_than_its_size(
+    storage: Storage, start: int, size: int | None, part: bytes
+) -> None:
+    key = storage.write(new_key("private"), [b"0123456789"]).key
+
+    with storage.open(key, start=start, size=size) as file:
+        assert b"".join(iter(lambda: file.read(2), b"")) == part
+
+
+def test_a_write_that_breaks_off_leaves_no_file_and_raises_the_error_of_its_source(storage: Storage) -> None:
+    key = new_key("private")
+
+    with pytest.raises(ConnectionResetError):
+        storage.write(key, _broken())
+
+    assert _keys(storage) == []
+    with pytest.raises(NotFoundError), storage.open(key):
+        pass
+
+
+def test_a_deleted_file_is_gone_and_deleting_it_again_does_nothing(storage: Storage) -> None:
+    key = storage.write(new_key("public", ".webp"), [b"x"]).key
+
+    storage.delete(key)
+    storage.delete(key)
+
+    assert _keys(storage) == []
+    with pytest.raises(NotFoundError), storage.open(key):
+        pass
+
+
+def test_keys_come_in_their_order_and_those_written_since_do_not(storage: Storage) -> None:
+    written = [storage.write(new_key(area), [b"x"]).key for area in ("public", "private") for _ in range(20)]
+
+    assert _keys(storage) == sorted(written)
+    assert list(storage.keys(written_before=clock.now() - timedelta(seconds=60))) == []
+
+
+def test_a_storage_in_which_nothing_was_ever_written_has_no_keys(storage: Storage) -> None:
+    assert _keys(storage) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "private", "private/ab/../../etc/passwd", "/etc/passwd", "private/ab/" + "cd" * 16, "other/ab/" + "ab" * 16,
+     "private/ab/" + "ab" * 16 + "/", "private/ab/" + "ab" * 16 + ".CSV", "private/ab/" + "ab" * 16 + "\n"],
+)  # fmt: skip
+def test_what_is_no_key_is_refused_by_every_act(storage: Storage, key: str) -> None:
+    acts: list[Callable[[], object]] = [
+        lambda: storage.write(key, [b"x"]),
+        lambda: storage.open(key).__enter__(),
+        lambda: storage.delete(key),
+        lambda: storage.path(key),
+        lambda: storage.link(key, name="a", content_type="text/csv", seconds=60),
+    ]
+    for act in acts:
+        with pytest.raises(ValueError, match="is no key"):
+            act()
+
+
+def test_many_threads_write_at_once(storage: Storage) -> None:
+    contents = {new_key("private"): bytes([number]) * 10_000 for number in range(40)}
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda item: storage.write(item[0], [item[1]]), contents.items()))
+
+    assert {key: _read(storage, key) for key in _keys(storage)} == contents
+
+
+def test_a_storage_that_works_passes_its_check(storage: Storage) -> None:
+    storage.check()
+
+
+def test_each_key_is_new_and_says_whom_it_is_for() -> None:
+    keys = {new_key("public", ".webp") for _ in range(1000)}
+
+    assert len(keys) == 1000
+    assert all(key.startswith("public/") and key.endswith(".webp") and len(key) == 47 for key in keys)
+
+
+@pytest.mark.parametrize("suffix", ["webp", ".", ".a/b", ".WEBP", "./..", ".tar.gz", "." + "a" * 11])
+def test_a_suffix_that_is_no_plain_type_is_refused(suffix: str) -> None:
+    with pytest.raises(ValueError, match="suffix"):
+        new_key("private", suffix)
