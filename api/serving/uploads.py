@@ -19,6 +19,21 @@ LARGEST: Mapping[tuple[bytes, bytes], int] = {
 IN_MEMORY_BYTES = 64 * 1024
 
 
+def upload_folder(storage: Path | None) -> Path | None:
+    """Return where uploads wait: beside the files of a storage folder, on the same disk; None: the system's folder.
+
+    In a container that one is in memory. A storage folder that cannot be made is reported by its own check.
+    """
+    if storage is None:
+        return None
+    folder = storage / "incoming"
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder
+
+
 class Upload:
     """The body of one request, in a file that is gone with its process.
 

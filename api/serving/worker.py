@@ -45,7 +45,8 @@ _TURN_SECONDS = 10.0
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     """A process of the API: receives whole requests, answers them in threads, sends the answers."""
 
-    terms: ClassVar[Terms] = Terms()
+    #: `api/server.py` sets those of the process, with the folder of uploads.
+    terms: Terms = Terms()
     #: Bytes of all requests and answers that are kept. Above them a request larger than its share is refused, and a
     #: connection ends that has not read such an answer.
     most_held_bytes: ClassVar[int] = 64 * 1024 * 1024
