@@ -5,6 +5,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 _PREFIX = "money-flow-api-"
@@ -45,6 +46,7 @@ from typing import Any  # noqa: E402
 from gunicorn.systemd import sd_notify  # type: ignore[import-untyped]  # noqa: E402
 
 from api.serving import health  # noqa: E402
+from api.serving.uploads import upload_folder  # noqa: E402
 from moneyflow.platform.http.drain import drain_before_stop  # noqa: E402
 from moneyflow.platform.settings import host_port  # noqa: E402
 from moneyflow.platform.telemetry.multiprocess import fold  # noqa: E402
@@ -84,8 +86,8 @@ threads = _settings.api_threads
 #: In each process; when there is no room, the longest idle one is closed for the next.
 worker_connections = 4096
 http_parser = "fast"
-# Answers go through the worker's buffers.
-sendfile = False
+# The worker's `BufferedSocket` sends files.
+sendfile = True
 timeout = 60
 graceful_timeout = 25
 #: `api.access` logs every request; gunicorn logs its own warnings on stderr.
@@ -100,7 +102,8 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Serve the process's health; notify the service manager, if there is one, that it takes requests."""
+    """Choose the folder of uploads and serve the process's health; then notify the service manager, if there is one."""
+    worker.terms = replace(worker.terms, upload_folder=upload_folder(_settings.storage_folder))
     worker.health = health.serve(_settings, alive=worker.complaint, multiprocess_directory=_DIRECTORY)
     sd_notify("READY=1\nSTATUS=the application is loaded", worker.log)
 

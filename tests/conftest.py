@@ -16,9 +16,10 @@ from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings, load_all
 from ops.migrate import declare_queues, declare_topics
-from tests.support import kafka_records, rabbitmq_admin
+from tests.support import effects, kafka_records, rabbitmq_admin
 from tests.support.guardian import end_run
 from tests.support.lanes import BROKEN_SERVERS, Lanes, lane, place
+from tests.support.processes import Processes
 from tests.support.servers import RUN, Fleet, RealServers, begin_run, fresh_environment
 from tests.support.waiting import eventually
 
@@ -179,3 +180,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--money-results", default="", help="the folder to write the milliseconds of its lists to")
     parser.addoption("--chaos-without", default="nothing", help="a safeguard to take out: see it turn red")
+
+
+@pytest.fixture
+def processes(environment: dict[str, str], tmp_path: Path) -> Iterator[Processes]:
+    """Start processes that are stopped with the test."""
+    with Processes(environment, tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def platform(queues: AllSettings, topics: AllSettings) -> AllSettings:
+    """Return the settings of a migrated test: queues, topics and the table of effects are there."""
+    assert queues is topics
+    effects.create_table(queues)
+    return queues
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show next to a failure what each of its processes said last."""
+    report = yield
+    started = getattr(item, "funcargs", {}).get("processes")
+    if report.when == "call" and report.failed and isinstance(started, Processes):
+        for process in started.all():
+            report.sections.append((" ".join(process.command), process.log()[-3000:]))
+    return report

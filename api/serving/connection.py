@@ -8,21 +8,26 @@ connection open.
 import socket
 import struct
 import time
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
 
+import structlog
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 from gunicorn_h1c import H1CProtocol  # type: ignore[import-untyped]
 
-from api.serving.refusals import MALFORMED, TOO_LARGE, TOO_MANY_HEADERS, Refusal, refusal_of
+from api.serving.refusals import MALFORMED, NO_ROOM, TOO_LARGE, TOO_MANY_HEADERS, Refusal, refusal_of
+from api.serving.sockets import BufferedSocket
+from api.serving.uploads import IN_MEMORY_BYTES, LARGEST, Upload
+
+log = structlog.get_logger(__name__)
 
 #: Bytes that one call reads from a socket.
 _PIECE_BYTES = 64 * 1024
-#: Bytes of an answer that are held until its end, to be sent at once: the head and the body of nearly all.
-_HELD_BYTES = 16 * 1024
 #: Bytes of an answer that the kernel keeps for a client, doubled by it; the default grows to megabytes.
 _SEND_BUFFER_BYTES = 64 * 1024
+_END_OF_HEAD = b"\r\n\r\n"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 #: close() then resets the connection, and frees what the client never read.
 _RESET = struct.pack("ii", 1, 0)
@@ -48,89 +53,12 @@ class Terms:
     closing_seconds: float = 1.0
     longest_head: int = 32 * 1024
     longest_body: int = 1024 * 1024
-
-
-class BufferedSocket:
-    """What gunicorn reads a request from and writes its answer to: neither waits for the client."""
-
-    def __init__(self, raw: socket.socket) -> None:
-        self.raw = raw
-        self.unsent = bytearray()
-        self._request = memoryview(b"")
-        self._is_holding = False
-
-    def load(self, request: bytes) -> None:
-        """Make a whole request the one that is read."""
-        self._request = memoryview(request)
-
-    def recv(self, size: int) -> bytes:
-        """Return the next bytes of the request; none at its end."""
-        piece, rest = bytes(self._request[:size]), self._request[size:]
-        self._request = rest or memoryview(b"")  # An empty slice would still keep the whole request.
-        return piece
-
-    def hold(self) -> None:
-        """Hold what is sent from now on until `release`, unless it is much."""
-        self._is_holding = True
-
-    def release(self) -> None:
-        """Send what was held.
-
-        Raises:
-            OSError: the connection is broken.
-        """
-        if self._is_holding:
-            self._is_holding = False
-            if self.unsent:
-                self.flush()
-
-    def sendall(self, data: bytes) -> None:
-        """Send what fits into the socket, and keep the rest.
-
-        Raises:
-            OSError: the connection is broken.
-        """
-        if self._is_holding:
-            self.unsent += data
-            if len(self.unsent) > _HELD_BYTES:
-                self.release()
-            return
-        self.unsent += data[0 if self.unsent else self._send(data) :]
-
-    def flush(self) -> int:
-        """Send more of what was kept; return how many bytes.
-
-        Raises:
-            OSError: the connection is broken.
-        """
-        sent = self._send(self.unsent)
-        del self.unsent[:sent]
-        return sent
-
-    @property
-    def held_bytes(self) -> int:
-        """Return how much of a request, and of an answer, is kept."""
-        return len(self._request) + len(self.unsent)
-
-    # gunicorn calls these around reading, writing and closing; nothing here blocks, and the worker's loop closes.
-
-    def setblocking(self, _: bool) -> None:
-        """Do nothing."""
-
-    def settimeout(self, _: float) -> None:
-        """Do nothing."""
-
-    def shutdown(self, _: int) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def _send(self, data: bytes | bytearray) -> int:
-        try:
-            return self.raw.send(data)
-        except BlockingIOError:
-            return 0
+    #: Of an upload (`uploads.LARGEST`): after the first term, the lowest rate, and the longest term.
+    largest_uploads: Mapping[tuple[bytes, bytes], int] = field(default_factory=lambda: LARGEST)
+    lowest_upload_rate: float = 16.0 * 1024
+    longest_upload_seconds: float = 300.0
+    #: Where uploads wait; None for the system's folder of temporary files.
+    upload_folder: Path | None = None
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -149,6 +77,8 @@ class Connection(TConn):  # type: ignore[misc]
         self._terms = terms
         self._protocol = H1CProtocol(on_headers_complete=self._head_has_come, limit_remaining=0)
         self._has_head = self._is_continued = False
+        self._upload: Upload | None = None
+        self._come_bytes = 0
         self._since = time.monotonic()
         self._is_new = True
         self.deadline = self._since + terms.first_seconds
@@ -162,6 +92,19 @@ class Connection(TConn):  # type: ignore[misc]
     def held_bytes(self) -> int:
         """Return how much memory its request and its answer take."""
         return len(self.received) + self.sock.held_bytes
+
+    @property
+    def upload_bytes(self) -> int:
+        """Return how much of the disk its upload takes, once it has come."""
+        return self._upload.size if self._upload else 0
+
+    def upload(self) -> BinaryIO | None:
+        """Return the body of the request that `sock` reads, when it is in a file; until the next request.
+
+        Raises:
+            OSError: the disk is full, or failed.
+        """
+        return self._upload.body() if self._upload else None
 
     def receive(self) -> Refusal | bool:
         """Read what has come; return whether the request is whole, or why it is refused.
@@ -185,6 +128,7 @@ class Connection(TConn):  # type: ignore[misc]
         self._since = time.monotonic()
         self.deadline = self._since + self._terms.idle_seconds
         self.sock.load(b"")
+        self._end_upload()
         rest, self.received = bytes(self.received), bytearray()
         return self._take(rest) if rest else False
 
@@ -199,7 +143,7 @@ class Connection(TConn):  # type: ignore[misc]
             OSError: the connection is broken.
         """
         self.deadline += self.sock.flush() / self._terms.lowest_reading_rate
-        return not self.sock.unsent
+        return not self.sock.has_unsent
 
     def begin_close(self) -> None:
         """Close this side: the client reads the answer to its end, and then closes its own.
@@ -224,38 +168,71 @@ class Connection(TConn):  # type: ignore[misc]
 
     def end(self) -> None:
         """Close; a client that has not read its answer gets an error, and the kernel keeps none of it."""
-        with suppress(OSError):
-            if self.sock.unsent:
-                self.sock.raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self.sock.raw.close()
+        self.sock.end(_RESET)
         self._release()
 
     def _release(self) -> None:
         """Free what is kept. The protocol refers back to its connection: the collector would find it much later."""
         self.received = bytearray()
-        self.sock.unsent = bytearray()
-        self.sock.load(b"")
+        self.sock.clear()
+        self._end_upload()
         self._protocol = self.parser = None
 
+    def _end_upload(self) -> None:
+        if self._upload:
+            self._upload.close()
+            self._upload = None
+
     def _take(self, piece: bytes) -> Refusal | bool:
-        self.received += piece
-        terms = self._terms
-        term = terms.first_seconds + len(self.received) / terms.lowest_rate
-        self.deadline = self._since + min(term, terms.longest_seconds)
+        self._come_bytes += len(piece)
         try:
             self._protocol.feed(piece)
+            self._keep(piece)
         except ValueError as error:  # The protocol has a ParseError of its own.
             return refusal_of(error, otherwise=MALFORMED)
+        except OSError as error:
+            log.warning("upload_failed", error=type(error).__name__, consequence="the client has to repeat it")
+            return NO_ROOM
+        self._set_deadline()
         if self._protocol.is_complete:
             self._load()
             return True
         return self._excess() or self._continue()
 
+    def _keep(self, piece: bytes) -> None:
+        """Keep what has come: the head and a small body in memory, a larger body in a file."""
+        if self._upload:
+            self._upload.write(piece)
+            return
+        self.received += piece
+        size, limit = self._protocol.content_length or 0, self._upload_limit() if self._has_head else None
+        if limit and IN_MEMORY_BYTES < size <= limit:
+            head_bytes = self.received.index(_END_OF_HEAD) + len(_END_OF_HEAD)
+            self._upload = Upload(size, folder=self._terms.upload_folder)
+            self._upload.write(self.received[head_bytes:])
+            del self.received[head_bytes:]
+
+    def _upload_limit(self) -> int | None:
+        """Return how many bytes an upload to this address may have; None where there are no uploads."""
+        path = bytes(self._protocol.path).partition(b"?")[0]
+        return self._terms.largest_uploads.get((bytes(self._protocol.method), path))
+
+    def _set_deadline(self) -> None:
+        terms, upload = self._terms, self._upload
+        rate, longest = (
+            (terms.lowest_upload_rate, terms.longest_upload_seconds)
+            if upload
+            else (terms.lowest_rate, terms.longest_seconds)
+        )
+        self.deadline = self._since + min(terms.first_seconds + self._come_bytes / rate, longest)
+
     def _load(self) -> None:
         """Give the request to gunicorn; what came after it is the beginning of the next one."""
         rest = self._protocol.remaining()
-        self.sock.load(bytes(self.received[: len(self.received) - len(rest)]))
+        end = len(self.received) - (0 if self._upload else len(rest))
+        self.sock.load(bytes(self.received[:end]))
         self.received = bytearray(rest)
+        self._come_bytes = 0
         self._protocol.reset()
         self._has_head = self._is_continued = False
 
@@ -263,8 +240,10 @@ class Connection(TConn):  # type: ignore[misc]
         """Return why what has come is too much."""
         if not self._has_head:
             return TOO_MANY_HEADERS if len(self.received) > self._terms.longest_head else None
-        body = self._protocol.content_length or len(self.received) - self._terms.longest_head
-        return TOO_LARGE if body > self._terms.longest_body else None
+        if self._protocol.content_length is None:  # In chunks, which are kept in memory.
+            return TOO_LARGE if len(self.received) - self._terms.longest_head > self._terms.longest_body else None
+        limit = self._upload_limit() or self._terms.longest_body
+        return TOO_LARGE if self._protocol.content_length > limit else None
 
     def _continue(self) -> bool:
         """Let a client that asks first send its body."""

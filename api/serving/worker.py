@@ -20,6 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from api.serving.connection import Connection, Terms
 from api.serving.refusals import BUG, NO_ROOM, TOO_SLOW, Refusal, refusal_of
+from api.serving.tally import Tally
 from api.serving.threads import Threads
 from moneyflow.platform.telemetry.health_server import HealthServer
 
@@ -44,10 +45,13 @@ _TURN_SECONDS = 10.0
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     """A process of the API: receives whole requests, answers them in threads, sends the answers."""
 
-    terms: ClassVar[Terms] = Terms()
+    #: `api/server.py` sets those of the process, with the folder of uploads.
+    terms: Terms = Terms()
     #: Bytes of all requests and answers that are kept. Above them a request larger than its share is refused, and a
     #: connection ends that has not read such an answer.
     most_held_bytes: ClassVar[int] = 64 * 1024 * 1024
+    #: Bytes of the disk that uploads take together. Above them an upload is refused.
+    most_upload_bytes: ClassVar[int] = 1024 * 1024 * 1024
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -59,9 +63,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         # hardly any client sends then; to take the connection from it and give it back costs two system calls.
         self._polled: dict[Connection, int] = {}
         self._idle: dict[Connection, None] = {}
-        # Bytes that each connection keeps, as counted last, and their sum.
-        self._held: dict[Connection, int] = {}
-        self._held_bytes = 0
+        # Bytes that each connection keeps in memory, and on the disk.
+        self._held: Tally[Connection] = Tally()
+        self._uploads: Tally[Connection] = Tally()
         self._answering = 0
         #: Set by `api/server.py` once the application is loaded.
         self.health: HealthServer | None = None
@@ -164,7 +168,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
         """Answer a request in a thread. Its body is decoded first: the application sees none that is not valid."""
-        req.body = io.BytesIO(req.body.read())
+        req.body = conn.upload() or io.BytesIO(req.body.read())
         req._expected_100_continue = False  # noqa: SLF001 - gunicorn would ask for a body that has come
         conn.sock.hold()
         try:
@@ -205,7 +209,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         if outcome is False:
             if not connection.is_idle:
                 self._idle.pop(connection, None)
-                self._refuse_above_memory(connection)
+                self._refuse_without_room(connection)
             return
         self._unwatch(connection)
         self._take(connection, outcome)
@@ -227,22 +231,21 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         if connection.is_idle:
             self._idle[connection] = None
 
-    def _refuse_above_memory(self, connection: Connection) -> None:
-        """Refuse a large request that does not fit into the memory for all."""
-        if self._is_above_memory(connection):
+    def _refuse_without_room(self, connection: Connection) -> None:
+        """Refuse a large request that does not fit into the memory for all, and an upload that does not on the disk."""
+        is_above_disk = connection.upload_bytes and self._uploads.total > self.most_upload_bytes
+        if is_above_disk or self._is_above_memory(connection):
             self._unwatch(connection)
             self._refuse(connection, NO_ROOM)
 
     def _is_above_memory(self, connection: Connection) -> bool:
         share = self.most_held_bytes // self.worker_connections
-        return self._held_bytes > self.most_held_bytes and connection.held_bytes > share
+        return self._held.total > self.most_held_bytes and connection.held_bytes > share
 
     def _count(self, connection: Connection) -> None:
         """Count what a connection keeps, after each change of it."""
-        held = connection.held_bytes
-        self._held_bytes += held - self._held.pop(connection, 0)
-        if held:
-            self._held[connection] = held
+        self._held.count(connection, connection.held_bytes)
+        self._uploads.count(connection, connection.upload_bytes)
 
     def _refuse(self, connection: Connection, refusal: Refusal) -> None:
         with suppress(OSError):
@@ -251,10 +254,10 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _send(self, connection: Connection, *, is_kept: bool) -> None:
         self._count(connection)
-        if connection.sock.unsent and self._is_above_memory(connection):
+        if connection.sock.has_unsent and self._is_above_memory(connection):
             log.info("answer_dropped", reason="unread answers take too much memory", bytes=connection.held_bytes)
             self._close(connection)
-        elif connection.sock.unsent:
+        elif connection.sock.has_unsent:
             connection.expect_reading()
             self._watch(connection, selectors.EVENT_WRITE, partial(self._send_more, is_kept=is_kept))
         else:

@@ -1,4 +1,4 @@
-"""The product's own processes as the end-to-end tests have them; seeds and rounds; the report of all rounds."""
+"""Seeds and rounds, and the report of all rounds."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,12 +8,9 @@ import pytest
 from moneyflow.settings import AllSettings
 from tests.chaos.report import Round, as_markdown, write
 from tests.chaos.scene import Scene
-from tests.e2e.conftest import platform, processes, pytest_runtest_makereport
 from tests.support.processes import Processes
 from tests.support.proxy import Proxies
 from tests.support.servers import RealServers
-
-__all__ = ["platform", "processes", "pytest_runtest_makereport"]
 
 _ROUNDS = pytest.StashKey[list[Round]]()
 

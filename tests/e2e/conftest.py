@@ -1,31 +1,13 @@
-"""The product's own processes on this test's database and brokers."""
+"""What tests of real processes share: a file that holds jobs, a second stack, and servers that may be broken."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from moneyflow.settings import AllSettings
-from tests.support import effects
 from tests.support.checkout import copy_of_checkout
-from tests.support.processes import Processes
 from tests.support.servers import RealServers
 from tests.support.stacks import SecondStack
-
-
-@pytest.fixture
-def processes(environment: dict[str, str], tmp_path: Path) -> Iterator[Processes]:
-    """Start processes that are stopped with the test."""
-    with Processes(environment, tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-def platform(queues: AllSettings, topics: AllSettings) -> AllSettings:
-    """Return the settings of a migrated test: queues, topics and the table of effects are there."""
-    assert queues is topics
-    effects.create_table(queues)
-    return queues
 
 
 @pytest.fixture
@@ -59,16 +41,3 @@ def breakable(servers: RealServers) -> Iterator[RealServers]:
         server.start()
     for server in servers.all():
         server.wait_ready()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Function, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show next to a failure what each of its processes said last."""
-    report = yield
-    started = getattr(item, "funcargs", {}).get("processes")
-    if report.when == "call" and report.failed and isinstance(started, Processes):
-        for process in started.all():
-            report.sections.append((" ".join(process.command), process.log()[-3000:]))
-    return report

@@ -17,7 +17,7 @@ from selenium.webdriver.common.by import By
 from ops.dev.stack import packages
 from tests.support.waiting import eventually
 
-_PAGE = Path(__file__).with_name("frontend.html").read_text(encoding="utf-8")
+_PAGE = (Path(__file__).parents[1] / "frontend" / "page.html").read_text(encoding="utf-8")
 _OPTIONS = ("--headless=new", "--no-proxy-server", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run")
 
 

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from api.serving.connection import BufferedSocket, Connection, Terms
+from api.serving.connection import Connection, Terms
 from api.serving.refusals import MALFORMED, TOO_LARGE, TOO_MANY_HEADERS
+from api.serving.sockets import BufferedSocket
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -100,7 +101,7 @@ def test_what_a_client_does_not_read_is_kept_and_sent_as_it_reads(ends: tuple[so
     answer = bytes(range(256)) * 40_000
 
     connection.sock.sendall(answer)
-    kept = len(connection.sock.unsent)
+    kept = connection.held_bytes
     connection.expect_reading()
     read = bytearray()
     while len(read) < len(answer):

@@ -88,7 +88,7 @@ def test_answers_that_clients_do_not_read_end_the_connection_that_goes_above_the
         assert first in worker._connections
         assert second not in worker._connections
         assert second.held_bytes == 0
-        assert worker._held_bytes == first.held_bytes > 0
+        assert worker._held.total == first.held_bytes > 0
         with pytest.raises(ConnectionResetError):
             _read_to_the_end(second_client)
 
@@ -114,21 +114,21 @@ def test_a_large_request_above_the_memory_is_refused_and_what_it_took_is_freed(
         second_client.settimeout(10)
 
         assert second_client.recv(100).startswith(b"HTTP/1.1 503 ")
-        assert worker._held_bytes == first.held_bytes == len(body)
+        assert worker._held.total == first.held_bytes == len(body)
 
 
 def test_the_count_of_what_is_kept_returns_to_zero_as_connections_end(worker: _Worker, listener: socket.socket) -> None:
     connection, client = _accepted(worker, listener)
     client.sendall(_HEAD + b"x")
     _turn_until_received(worker, connection, len(_HEAD) + 1)
-    counted = worker._held_bytes
+    counted = worker._held.total
 
     client.close()
     while connection in worker._connections:
         worker.wait_for_and_dispatch_events(timeout=10)
 
     assert counted == len(_HEAD) + 1
-    assert worker._held_bytes == 0
+    assert worker._held.total == 0
 
 
 def test_a_worker_is_stuck_a_minute_after_requests_began_to_wait_and_not_after_a_quiet_minute(

