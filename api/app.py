@@ -1,6 +1,6 @@
 """The HTTP application: its routes, and the resources that serve them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
@@ -11,6 +11,7 @@ import falcon
 from api.access import Access
 from api.compression import Compression
 from api.descriptions import description_of
+from api.downloads import Downloads
 from api.guards import Guards, audience_of
 from api.headers import Cors, default_headers
 from api.limits import ClientLimits
@@ -21,7 +22,7 @@ from api.resources.bulk import TransactionsBulk
 from api.resources.categories import Categories, OneCategory
 from api.resources.docs import Docs, DocsFile, Problems
 from api.resources.documents import OpenApi
-from api.resources.files import File
+from api.resources.files import File, PublicFile
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.invitations import UsersBatch
 from api.resources.jobs import Job
@@ -127,17 +128,24 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     statuses = BatchStatuses()
     add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
     add("/v1/batches/{batch_id}", Batch(database, statuses))
-    add("/v1/files/{file_id}", File(database))
+    downloads = Downloads(services.storage, trusted_proxies=services.trusted_proxies)
+    add("/v1/files/{file_id}", File(database, downloads))
+    add("/storage/{folder}/{name}", PublicFile(downloads))
     add("/healthz", Alive())
     add("/readyz", Ready([database.check]))
     add("/metrics", Metrics(services.multiprocess_directory))
+    _add_documents(add, operations)
+    return app
+
+
+def _add_documents(add: Callable[[str, object], None], operations: list[Operation]) -> None:
+    """Add the routes that describe the others."""
     add("/openapi.json", OpenApi(operations))
     add("/schemas/", Schemas())
     add("/schemas/{type}/{version}", Schema())
     add("/docs", Docs())
     add("/docs/problems", Problems())
     add("/docs/{name}", DocsFile())
-    return app
 
 
 def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request, falcon.Response]:

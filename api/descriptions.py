@@ -47,6 +47,8 @@ class Description:
     idempotent: bool = False
     #: Whether the answer has an `ETag`; a GET is conditional by it.
     etag: bool = False
+    #: Whether a part may be asked for by `Range`.
+    ranges: bool = False
     #: Whether `If-Match` is required.
     if_match: bool = False
     #: Whether requests are limited, which the headers `RateLimit-…` show.

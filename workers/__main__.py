@@ -39,6 +39,7 @@ from workers.claims.retry import PostgresRetry
 from workers.execution.completion import Completion
 from workers.execution.executor import Executor
 from workers.execution.redaction import Redactor
+from workers.execution.result_files import ResultFiles
 from workers.intake.broker import JobsBroker, declare_actors
 from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.consumer import Intake, JobMessage
@@ -88,6 +89,7 @@ class WorkerProcess:
             claims=claims,
             completion=completion,
             handlers=handlers.bind(handlers.registry, gateways),
+            files=ResultFiles(self.storage),
             retry=retry,
             worker=self.name,
         )
