@@ -45,7 +45,7 @@ from moneyflow.accounts.settings import AccountSettings
 from moneyflow.accounts.sign_in import SignIn
 from moneyflow.gateways.storage import Storage
 from moneyflow.gateways.storage.settings import StorageSettings
-from moneyflow.gateways.storage.storages import storage_of
+from moneyflow.gateways.storage.storages import check_at_start, storage_of
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
@@ -175,7 +175,9 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         notify=Notifier(settings, gather_events=True),
     )
     database.open()
-    return create_app(wire(settings, database, multiprocess_directory))
+    services = wire(settings, database, multiprocess_directory)
+    check_at_start(services.storage)
+    return create_app(services)
 
 
 def wire(settings: ApiSettings, database: Database, multiprocess_directory: str | None = None) -> Services:

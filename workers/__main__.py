@@ -21,7 +21,7 @@ from moneyflow.gateways.mail.smtp import SmtpMailer
 from moneyflow.gateways.payments.providers import provider_of
 from moneyflow.gateways.payments.settings import PaymentSettings
 from moneyflow.gateways.storage.settings import StorageSettings
-from moneyflow.gateways.storage.storages import storage_of
+from moneyflow.gateways.storage.storages import check_at_start, storage_of
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE, connection_parameters
 from moneyflow.platform.brokers.ready_list import ReadyList
@@ -115,6 +115,7 @@ class WorkerProcess:
         self.heartbeat.start()
         self.executor.completer.start()
         self.worker.start()
+        check_at_start(self.storage)
         if self.ready_list is not None:
             self.ready_list.start()
         log.info("worker_ready", worker=self.name, threads=self.settings.worker_threads)

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from moneyflow.gateways.storage import Storage, new_key
 from moneyflow.gateways.storage.file import FileStorage
+from moneyflow.gateways.storage.storages import check_at_start
 from moneyflow.platform import clock
 from moneyflow.platform.errors import NotFoundError, UnavailableError
 from ops.dev.stack.home import CHECKOUT
@@ -209,6 +211,16 @@ def test_a_storage_that_is_down_says_so_in_every_act(which: str, request: pytest
         for act in acts:
             with pytest.raises(UnavailableError, match="see the runbook, storage"):
                 act()
+
+
+@pytest.mark.parametrize(("which", "logged"), [("folder", []), ("no_folder", ["storage_unavailable"])])
+def test_a_process_that_starts_with_a_storage_that_is_down_logs_it_and_starts(
+    which: str, logged: list[str], request: pytest.FixtureRequest
+) -> None:
+    with storage_in(request.getfixturevalue(which)) as storage, structlog.testing.capture_logs() as logs:
+        check_at_start(storage).join()
+
+    assert [line["event"] for line in logs] == logged
 
 
 def test_a_full_disk_is_an_outage_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

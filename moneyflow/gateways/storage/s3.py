@@ -23,13 +23,10 @@ from moneyflow.gateways.storage.disposition import attachment
 from moneyflow.gateways.storage.keys import check_key, is_key
 from moneyflow.gateways.storage.reading import Part
 from moneyflow.gateways.storage.settings import StorageSettings
-from moneyflow.platform import failpoints
 from moneyflow.platform.errors import NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-_UPLOADED = failpoints.declare("storage.uploaded")
 
 #: Bytes of a part: a writer holds one in memory, and an upload has at most 10,000.
 _PART_BYTES = 8 * 1024 * 1024
@@ -71,7 +68,6 @@ class S3Storage(Storage):
         source = _Source(pieces)
         with self._outage():
             self._client.upload_fileobj(io.BufferedReader(source), self._bucket, name, Config=_TRANSFER)
-        failpoints.reach(_UPLOADED)
         return Written(key=key, size=source.size, sha256=source.sha256)
 
     @contextmanager
