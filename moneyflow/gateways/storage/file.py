@@ -63,7 +63,7 @@ class FileStorage(Storage):
             try:
                 file = path.open("rb", buffering=0)
             except FileNotFoundError:
-                raise NotFoundError("the file is missing in the storage", about="file") from None
+                raise NotFoundError("the file is missing in the storage") from None
             file.seek(start)
         with file, io.BufferedReader(Part(partial(self._read, file), size=size)) as part:
             yield part

@@ -151,7 +151,7 @@ class S3Storage(Storage):
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code in _MISSING and error.operation_name != "HeadBucket":
-                raise NotFoundError("the file is missing in the storage", about="file") from None
+                raise NotFoundError("the file is missing in the storage") from None
             detail = f"the bucket {self._bucket} refused {error.operation_name}: {code}; see the runbook, storage"
             raise UnavailableError(detail) from error
         except (BotoCoreError, HTTPError) as error:
