@@ -17,6 +17,7 @@ from api.headers import Cors, default_headers
 from api.limits import ClientLimits
 from api.openapi import Operation
 from api.problems import install_problems
+from api.resources.avatars import OwnAvatar
 from api.resources.batches import Batch
 from api.resources.bulk import TransactionsBulk
 from api.resources.categories import Categories, OneCategory
@@ -54,6 +55,9 @@ from moneyflow.platform.jobs.waits import JobWaits
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
+
+#: Adds a route: its path and its resource.
+Add = Callable[[str, object], None]
 
 #: HEAD is that of GET.
 _METHODS = tuple(method for method in falcon.HTTP_METHODS if method != "HEAD")
@@ -93,29 +97,39 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     install_problems(app)
     operations: list[Operation] = []
     add = partial(_add_route, app, operations)
-    database, sessions, passwords = services.database, services.sessions, services.passwords
-    limits = services.limits
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
-    sign_in = SignIn(
-        database=database,
-        sessions=sessions,
-        passwords=passwords,
-        secret_key=services.accounts.secret_key.get_secret_value(),
-    )
+    _add_accounts(add, services, keys, cookie)
+    _add_money(add, services, keys)
+    _add_jobs_and_files(add, services)
+    _add_operation(add, services)
+    _add_documents(add, operations)
+    return app
+
+
+def _add_accounts(add: Add, services: Services, keys: IdempotencyKeys, cookie: SessionCookie) -> None:
+    database, sessions, passwords = services.database, services.sessions, services.passwords
+    limits, storage = services.limits, services.storage
+    secret_key = services.accounts.secret_key.get_secret_value()
+    sign_in = SignIn(database=database, sessions=sessions, passwords=passwords, secret_key=secret_key)
     changes = PasswordChanges(database=database, sessions=sessions, passwords=passwords)
+    emails = EmailChanges(database=database, sessions=sessions, passwords=passwords)
     add("/v1/users", Users(database, keys, passwords, limits))
     add("/v1/users/batch", UsersBatch(database, keys))
     add("/v1/users/activation", Activation(database, passwords, limits))
     add("/v1/users/activation/resend", ActivationResend(database, limits))
     add("/v1/users/me", Me(database, sessions, cookie))
+    add("/v1/users/me/avatar", OwnAvatar(database, storage, limits))
     add("/v1/users/me/password", OwnPassword(changes, cookie, limits))
-    emails = EmailChanges(database=database, sessions=sessions, passwords=passwords)
     add("/v1/users/me/email", OwnEmail(emails, limits))
     add("/v1/users/me/email/confirm", OwnEmailConfirmation(emails, limits))
     add("/v1/password-resets", PasswordResets(database, changes, limits))
     add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
     add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
     add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
+
+
+def _add_money(add: Add, services: Services, keys: IdempotencyKeys) -> None:
+    database = services.database
     add("/v1/categories", Categories(database, keys))
     add("/v1/categories/{category_id}", OneCategory(database))
     add("/v1/transactions", Transactions(database, keys))
@@ -125,21 +139,24 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/v1/payments/{payment_id}", OwnPayment(database))
     add("/v1/payments/{payment_id}/refund", PaymentRefund(database, keys))
     add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))
+
+
+def _add_jobs_and_files(add: Add, services: Services) -> None:
     statuses = BatchStatuses()
-    add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
-    add("/v1/batches/{batch_id}", Batch(database, statuses))
     downloads = Downloads(services.storage, trusted_proxies=services.trusted_proxies)
-    add("/v1/files/{file_id}", File(database, downloads))
+    add("/v1/jobs/{job_id}", Job(services.database, services.waits, statuses))
+    add("/v1/batches/{batch_id}", Batch(services.database, statuses))
+    add("/v1/files/{file_id}", File(services.database, downloads))
     add("/storage/{folder}/{name}", PublicFile(downloads))
+
+
+def _add_operation(add: Add, services: Services) -> None:
     add("/healthz", Alive())
-    add("/readyz", Ready([database.check]))
+    add("/readyz", Ready([services.database.check]))
     add("/metrics", Metrics(services.multiprocess_directory))
-    _add_documents(add, operations)
-    return app
 
 
-def _add_documents(add: Callable[[str, object], None], operations: list[Operation]) -> None:
-    """Add the routes that describe the others."""
+def _add_documents(add: Add, operations: Sequence[Operation]) -> None:
     add("/openapi.json", OpenApi(operations))
     add("/schemas/", Schemas())
     add("/schemas/{type}/{version}", Schema())

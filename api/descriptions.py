@@ -31,6 +31,13 @@ class Content:
 
 
 @dataclass(frozen=True)
+class RawBody:
+    """A body that is a file itself, of one of these media types."""
+
+    media_types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Description:
     """What a responder takes and answers; the decorator `describes`."""
 
@@ -39,8 +46,8 @@ class Description:
     _: KW_ONLY
     #: For each status: the type of the JSON; a `Content`; or None for an answer without a body.
     answers: Mapping[int, type | UnionType | Content | None]
-    #: The model that the body is validated by.
-    body: type[BaseModel] | None = None
+    #: The model that the body is validated by, or what kind of file it is.
+    body: type[BaseModel] | RawBody | None = None
     #: The types of query parameters, which are optional, and of path parameters that are no UUID, by name.
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: Whether `Idempotency-Key` is read.

@@ -91,7 +91,7 @@ class Downloads:
         """Answer with an open file at the first byte that the client asks for."""
         path = self._storage.path(download.key)
         assert path is not None, "a storage without paths has links"
-        file = _opened(path)
+        file = _opened(path, is_public=download.key.startswith("public/"))
         try:
             size = os.fstat(file.fileno()).st_size
             start, wanted = _part_of(request, response, download.state, size)
@@ -138,10 +138,12 @@ def _redirect(response: falcon.Response, link: str, *, is_public: bool) -> None:
     response.set_header("Cache-Control", f"public, max-age={LINK_SECONDS // 2}" if is_public else "no-store")
 
 
-def _opened(path: Path) -> FileIO:
+def _opened(path: Path, *, is_public: bool) -> FileIO:
     try:
         return path.open("rb", buffering=0)
     except FileNotFoundError:
+        if is_public:  # Everyone may ask for any name; the file of a private one has a row.
+            raise NotFoundError("there is no public file at this address") from None
         log.error("file_missing", file=path.name)  # noqa: TRY400 - where it is opened says nothing
         raise NotFoundError("the file is missing in the storage; report the id in `instance`") from None
     except OSError as error:

@@ -37,6 +37,8 @@ _MATRIX = {
     ("GET", "/v1/users/me"): _SIGNED_IN,
     ("PATCH", "/v1/users/me"): _SIGNED_IN,
     ("DELETE", "/v1/users/me"): _SIGNED_IN,
+    ("PUT", "/v1/users/me/avatar"): _SIGNED_IN,
+    ("DELETE", "/v1/users/me/avatar"): _SIGNED_IN,
     ("PUT", "/v1/users/me/password"): _SIGNED_IN,
     ("PUT", "/v1/users/me/email"): _SIGNED_IN,
     ("POST", "/v1/users/me/email/confirm"): _SIGNED_IN,
