@@ -54,7 +54,6 @@ def test_without_processes_every_server_is_ready_and_each_missing_process_is_a_c
     assert document["is_healthy"] is False
 
 
-@pytest.mark.parametrize("name", _PORTS)
 def test_what_a_scheduled_job_has_found_is_a_condition(
     environment: dict[str, str], queues: AllSettings, topics: AllSettings, database: Database
 ) -> None:
@@ -74,6 +73,7 @@ def test_what_a_scheduled_job_has_found_is_a_condition(
     assert (found["subject"], found["text"]) == ("sweep_files", "sweep_files has found: 2 files are missing")
 
 
+@pytest.mark.parametrize("name", _PORTS)
 def test_a_server_that_is_down_is_named_and_the_others_are_shown(
     name: str, environment: dict[str, str], queues: AllSettings, topics: AllSettings
 ) -> None:
