@@ -51,7 +51,7 @@ def sweep(
 ) -> dict[str, Any]:
     """Sweep once; return how many files were `deleted` with their rows, were `unnamed`, and are `missing`.
 
-    The session commits each batch. With missing files the result has an `alarm`, which `moneyflow status` shows.
+    The session commits each batch. With missing files the result has an `alarm`, which is shown to operators.
 
     Raises:
         UnavailableError: the storage is down; what was deleted stays deleted.
