@@ -23,6 +23,7 @@ from api.resources.bulk import TransactionsBulk
 from api.resources.categories import Categories, OneCategory
 from api.resources.docs import Docs, DocsFile, Problems
 from api.resources.documents import OpenApi
+from api.resources.exports import Exports, OwnData, OwnExport
 from api.resources.files import File, PublicFile
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.invitations import UsersBatch
@@ -119,6 +120,7 @@ def _add_accounts(add: Add, services: Services, keys: IdempotencyKeys, cookie: S
     add("/v1/users/activation/resend", ActivationResend(database, limits))
     add("/v1/users/me", Me(database, sessions, cookie))
     add("/v1/users/me/avatar", OwnAvatar(database, storage, limits))
+    add("/v1/users/me/data", OwnData(database, keys))
     add("/v1/users/me/password", OwnPassword(changes, cookie, limits))
     add("/v1/users/me/email", OwnEmail(emails, limits))
     add("/v1/users/me/email/confirm", OwnEmailConfirmation(emails, limits))
@@ -138,6 +140,8 @@ def _add_money(add: Add, services: Services, keys: IdempotencyKeys) -> None:
     add("/v1/payments", Payments(database, keys))
     add("/v1/payments/{payment_id}", OwnPayment(database))
     add("/v1/payments/{payment_id}/refund", PaymentRefund(database, keys))
+    add("/v1/exports", Exports(database, keys))
+    add("/v1/exports/{export_id}", OwnExport(database))
     add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))
 
 

@@ -47,8 +47,11 @@ _MATRIX = {
     ("POST", "/v1/sessions"): _PUBLIC,
     ("GET", "/v1/sessions"): _SIGNED_IN,
     ("DELETE", "/v1/sessions/{session_id}"): _SIGNED_IN,
+    ("POST", "/v1/users/me/data"): _SIGNED_IN,
     # A stranger reads by its id that a job of an anonymous request was accepted, and later done.
     ("GET", "/v1/jobs/{job_id}"): Audience.OPTIONALLY_SIGNED_IN,
+    ("POST", "/v1/exports"): _SIGNED_IN,
+    ("GET", "/v1/exports/{export_id}"): _SIGNED_IN,
     ("GET", "/v1/batches/{batch_id}"): _SIGNED_IN,
     ("GET", "/v1/files/{file_id}"): _SIGNED_IN,
     ("GET", "/storage/{folder}/{name}"): _PUBLIC,
@@ -186,6 +189,14 @@ def _foreign_transaction(_: Sessions, database: Database) -> UUID:
     )
 
 
+def _foreign_export(_: Sessions, database: Database) -> UUID:
+    return _stored(
+        database,
+        "insert into exports (id, user_id, format, job_id, expires_at) "
+        "values (%(id)s, %(user_id)s, 'zip', %(id)s, now() + interval '1 day')",
+    )
+
+
 def _stored(database: Database, insert: LiteralString) -> UUID:
     """Insert a row of another user, who has an account, and return its id."""
     row = {"id": new_id(), "user_id": new_id()}
@@ -211,6 +222,7 @@ _FOREIGN: dict[tuple[str, str], tuple[Callable[[Sessions, Database], UUID], bool
     ("GET", "/v1/transactions/{transaction_id}"): (_foreign_transaction, False),
     ("PATCH", "/v1/transactions/{transaction_id}"): (_foreign_transaction, False),
     ("DELETE", "/v1/transactions/{transaction_id}"): (_foreign_transaction, False),
+    ("GET", "/v1/exports/{export_id}"): (_foreign_export, False),
     ("GET", "/v1/payments/{payment_id}"): (_foreign_payment, False),
     ("POST", "/v1/payments/{payment_id}/refund"): (_foreign_payment, False),
 }

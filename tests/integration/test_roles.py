@@ -31,7 +31,7 @@ _PEOPLE = [
     "select * from user_tokens",
     "select * from idempotency_keys",
     *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "categories", "transactions")],
-    *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "payments")],
+    *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "payments", "exports")],
     *[f"select * from {name}" for name in ("files", "file_deletions")],
 ]
 _BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
@@ -52,6 +52,8 @@ _NOT_OF_THE_API = [
     "update payments set state = 'succeeded'",
     "update payments set amount = 1",
     "delete from payments",
+    "update exports set file_id = null",
+    "delete from exports",
     "select * from sandbox.charges",
     "update files set expires_at = null",
     "select * from file_deletions",
@@ -70,6 +72,8 @@ _NOT_OF_THE_API = [
     "select * from operations",
 ]
 _NOT_OF_THE_WORKER = [
+    "insert into exports (id) values (gen_random_uuid())",
+    "update exports set user_id = gen_random_uuid()",
     "insert into categories (id) values (gen_random_uuid())",
     "delete from payments",
     "delete from sandbox.charges",

@@ -14,6 +14,8 @@ _VALUES = {
     "app_url": "https://money.example",
     "link": "https://money.example/activate#token=abc",
     "hours": "48",
+    "what": "The export of all your data",
+    "until": "2026-03-31",
     "amount": "12.34",
     "currency": "EUR",
     "payment_id": "019b0000-0000-7000-8000-000000000000",

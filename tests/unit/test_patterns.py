@@ -42,6 +42,7 @@ from moneyflow.platform.jobs.result_file import File
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.telemetry import masking, origin, tracebacks
 from moneyflow.settings import load_all
+from moneyflow.statements.writing import csv_text
 from ops.cli import filters, tables, times
 from workers.execution.redaction import Redactor, group
 
@@ -162,6 +163,7 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
     "moneyflow.money.days": [read_day],
     "moneyflow.money.texts": [one_line, note_text],
     "moneyflow.accounts.names": [lambda text: check_person(email="a@b.example", name=text)],
+    "moneyflow.statements.writing.csv_text": [csv_text._safe],
     "moneyflow.money.transaction_filters": [lambda text: Filters(text=text).parameters()],
     "moneyflow.platform.connections": [leaves_state],
     "moneyflow.platform.events.envelope": [

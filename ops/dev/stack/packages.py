@@ -33,6 +33,12 @@ _NEEDED = {
     "Java": (("java",), ("default-jre-headless",)),
     "Maven": (("mvn",), ("maven",)),
 }
+#: The fonts that PDF files are drawn with; in the image too (ops/docker/app/Dockerfile).
+FONTS = {
+    "fonts": (("/usr/share/fonts/truetype/noto/NotoSans-Bold.ttf",), ("fonts-noto-core",)),
+    "fonts of Chinese": (("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",), ("fonts-noto-cjk",)),
+    "fonts of symbols": (("/usr/share/fonts/truetype/ancient-scripts/Symbola*",), ("fonts-symbola",)),
+}
 #: What only the benchmarks need, and what only the tests need.
 LOAD_GENERATOR = {"wrk": (("wrk",), ("wrk",))}
 BROWSER = {"Chromium": (("chromium",), ("chromium",)), "its driver": (("chromedriver",), ("chromium-driver",))}
@@ -61,10 +67,10 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.
 
 
 def ensure(console: Console) -> None:
-    """Install every package of the servers that is missing."""
+    """Install every package of the servers that is missing, and the fonts of the worker."""
     cache = _cache()
     with _lock(cache / "install.lock"):
-        _ensure_apt(console, cache, _NEEDED)
+        _ensure_apt(console, cache, {**_NEEDED, **FONTS})
         _ensure_kafka(console, cache)
 
 

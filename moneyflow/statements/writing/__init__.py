@@ -1,0 +1,1 @@
+"""Writing: transactions as the files that people download, CSV and PDF."""
