@@ -1,6 +1,6 @@
 """The HTTP application: its routes, and the resources that serve them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
@@ -23,6 +23,7 @@ from api.resources.docs import Docs, DocsFile, Problems
 from api.resources.documents import OpenApi
 from api.resources.files import File
 from api.resources.health import Alive, Metrics, Ready
+from api.resources.imports import Imports, OneImport
 from api.resources.invitations import UsersBatch
 from api.resources.jobs import Job
 from api.resources.me import Me, OwnPassword
@@ -124,6 +125,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/v1/payments/{payment_id}", OwnPayment(database))
     add("/v1/payments/{payment_id}/refund", PaymentRefund(database, keys))
     add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))
+    _add_statements(add, services, keys)
     statuses = BatchStatuses()
     add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
     add("/v1/batches/{batch_id}", Batch(database, statuses))
@@ -131,13 +133,22 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/healthz", Alive())
     add("/readyz", Ready([database.check]))
     add("/metrics", Metrics(services.multiprocess_directory))
+    _add_documents(add, operations)
+    return app
+
+
+def _add_statements(add: Callable[[str, object], None], services: Services, keys: IdempotencyKeys) -> None:
+    add("/v1/imports", Imports(services.database, keys, services.storage))
+    add("/v1/imports/{import_id}", OneImport(services.database))
+
+
+def _add_documents(add: Callable[[str, object], None], operations: list[Operation]) -> None:
     add("/openapi.json", OpenApi(operations))
     add("/schemas/", Schemas())
     add("/schemas/{type}/{version}", Schema())
     add("/docs", Docs())
     add("/docs/problems", Problems())
     add("/docs/{name}", DocsFile())
-    return app
 
 
 def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request, falcon.Response]:

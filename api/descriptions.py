@@ -41,6 +41,8 @@ class Description:
     answers: Mapping[int, type | UnionType | Content | None]
     #: The model that the body is validated by.
     body: type[BaseModel] | None = None
+    #: The media type of the body; of a form its model names the parts.
+    media_type: str = "application/json"
     #: The types of query parameters, which are optional, and of path parameters that are no UUID, by name.
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: Whether `Idempotency-Key` is read.

@@ -77,7 +77,9 @@ NO_SUCH_METHOD = _of_framework(
     HTTPStatus.METHOD_NOT_ALLOWED, "The address takes other methods; they are in the header Allow."
 )
 TOO_LARGE = _of_framework(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than this route takes.")
-NO_JSON = _of_framework(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type of the body is not application/json.")
+NO_JSON = _of_framework(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type of the body is not the one that this route takes."
+)
 BUG = Kind(status=500, title=BUG_TITLE, meaning="An error of the server; report its `instance` if it persists.")
 
 EVERY = (MALFORMED, NO_SUCH_METHOD, TOO_LARGE, NO_JSON, *(_expected(error) for error, _ in STATUSES), BUG)

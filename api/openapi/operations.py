@@ -92,7 +92,7 @@ class Operation:
 
     def _body(self, schemas: Schemas) -> dict[str, Any]:
         content = {"schema": schemas.of(self._name("body")), "example": schemas.example(self._name("body"))}
-        return {"required": True, "content": {"application/json": content}}
+        return {"required": True, "content": {self.description.media_type: content}}
 
     def _answers(self, schemas: Schemas) -> dict[str, Any]:
         answers = {str(status): self._answer(status, schemas) for status in self.description.answers}

@@ -1,0 +1,1 @@
+"""Statements: files of banks are read into transactions."""
