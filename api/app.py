@@ -11,17 +11,19 @@ import falcon
 from api.access import Access
 from api.compression import Compression
 from api.descriptions import description_of
+from api.downloads import Downloads
 from api.guards import Guards, audience_of
 from api.headers import Cors, default_headers
 from api.limits import ClientLimits
 from api.openapi import Operation
 from api.problems import install_problems
+from api.resources.avatars import OwnAvatar
 from api.resources.batches import Batch
 from api.resources.bulk import TransactionsBulk
 from api.resources.categories import Categories, OneCategory
 from api.resources.docs import Docs, DocsFile, Problems
 from api.resources.documents import OpenApi
-from api.resources.files import File
+from api.resources.files import File, PublicFile
 from api.resources.health import Alive, Metrics, Ready
 from api.resources.imports import Imports, OneImport
 from api.resources.invitations import UsersBatch
@@ -44,7 +46,7 @@ from moneyflow.accounts.settings import AccountSettings
 from moneyflow.accounts.sign_in import SignIn
 from moneyflow.gateways.storage import Storage
 from moneyflow.gateways.storage.settings import StorageSettings
-from moneyflow.gateways.storage.storages import storage_of
+from moneyflow.gateways.storage.storages import check_at_start, storage_of
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
 from moneyflow.platform.http.idempotency import IdempotencyKeys
@@ -54,6 +56,9 @@ from moneyflow.platform.jobs.waits import JobWaits
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin
 from moneyflow.settings import ApiSettings
+
+#: Adds a route: its path and its resource.
+Add = Callable[[str, object], None]
 
 #: HEAD is that of GET.
 _METHODS = tuple(method for method in falcon.HTTP_METHODS if method != "HEAD")
@@ -93,29 +98,40 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     install_problems(app)
     operations: list[Operation] = []
     add = partial(_add_route, app, operations)
-    database, sessions, passwords = services.database, services.sessions, services.passwords
-    limits = services.limits
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
-    sign_in = SignIn(
-        database=database,
-        sessions=sessions,
-        passwords=passwords,
-        secret_key=services.accounts.secret_key.get_secret_value(),
-    )
+    _add_accounts(add, services, keys, cookie)
+    _add_money(add, services, keys)
+    _add_statements(add, services, keys)
+    _add_jobs_and_files(add, services)
+    _add_operation(add, services)
+    _add_documents(add, operations)
+    return app
+
+
+def _add_accounts(add: Add, services: Services, keys: IdempotencyKeys, cookie: SessionCookie) -> None:
+    database, sessions, passwords = services.database, services.sessions, services.passwords
+    limits, storage = services.limits, services.storage
+    secret_key = services.accounts.secret_key.get_secret_value()
+    sign_in = SignIn(database=database, sessions=sessions, passwords=passwords, secret_key=secret_key)
     changes = PasswordChanges(database=database, sessions=sessions, passwords=passwords)
+    emails = EmailChanges(database=database, sessions=sessions, passwords=passwords)
     add("/v1/users", Users(database, keys, passwords, limits))
     add("/v1/users/batch", UsersBatch(database, keys))
     add("/v1/users/activation", Activation(database, passwords, limits))
     add("/v1/users/activation/resend", ActivationResend(database, limits))
     add("/v1/users/me", Me(database, sessions, cookie))
+    add("/v1/users/me/avatar", OwnAvatar(database, storage, limits))
     add("/v1/users/me/password", OwnPassword(changes, cookie, limits))
-    emails = EmailChanges(database=database, sessions=sessions, passwords=passwords)
     add("/v1/users/me/email", OwnEmail(emails, limits))
     add("/v1/users/me/email/confirm", OwnEmailConfirmation(emails, limits))
     add("/v1/password-resets", PasswordResets(database, changes, limits))
     add("/v1/password-resets/confirm", PasswordResetConfirmation(changes, limits))
     add("/v1/sessions", OwnSessions(sign_in, sessions, cookie, limits))
     add("/v1/sessions/{session_id}", OwnSession(sign_in, cookie))
+
+
+def _add_money(add: Add, services: Services, keys: IdempotencyKeys) -> None:
+    database = services.database
     add("/v1/categories", Categories(database, keys))
     add("/v1/categories/{category_id}", OneCategory(database))
     add("/v1/transactions", Transactions(database, keys))
@@ -125,24 +141,29 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     add("/v1/payments/{payment_id}", OwnPayment(database))
     add("/v1/payments/{payment_id}/refund", PaymentRefund(database, keys))
     add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))
-    _add_statements(add, services, keys)
-    statuses = BatchStatuses()
-    add("/v1/jobs/{job_id}", Job(database, services.waits, statuses))
-    add("/v1/batches/{batch_id}", Batch(database, statuses))
-    add("/v1/files/{file_id}", File(database))
-    add("/healthz", Alive())
-    add("/readyz", Ready([database.check]))
-    add("/metrics", Metrics(services.multiprocess_directory))
-    _add_documents(add, operations)
-    return app
 
 
-def _add_statements(add: Callable[[str, object], None], services: Services, keys: IdempotencyKeys) -> None:
+def _add_statements(add: Add, services: Services, keys: IdempotencyKeys) -> None:
     add("/v1/imports", Imports(services.database, keys, services.storage))
     add("/v1/imports/{import_id}", OneImport(services.database))
 
 
-def _add_documents(add: Callable[[str, object], None], operations: list[Operation]) -> None:
+def _add_jobs_and_files(add: Add, services: Services) -> None:
+    statuses = BatchStatuses()
+    downloads = Downloads(services.storage, trusted_proxies=services.trusted_proxies)
+    add("/v1/jobs/{job_id}", Job(services.database, services.waits, statuses))
+    add("/v1/batches/{batch_id}", Batch(services.database, statuses))
+    add("/v1/files/{file_id}", File(services.database, downloads))
+    add("/storage/{folder}/{name}", PublicFile(downloads))
+
+
+def _add_operation(add: Add, services: Services) -> None:
+    add("/healthz", Alive())
+    add("/readyz", Ready([services.database.check]))
+    add("/metrics", Metrics(services.multiprocess_directory))
+
+
+def _add_documents(add: Add, operations: Sequence[Operation]) -> None:
     add("/openapi.json", OpenApi(operations))
     add("/schemas/", Schemas())
     add("/schemas/{type}/{version}", Schema())
@@ -161,7 +182,9 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         notify=Notifier(settings, gather_events=True),
     )
     database.open()
-    return create_app(wire(settings, database, multiprocess_directory))
+    services = wire(settings, database, multiprocess_directory)
+    check_at_start(services.storage)
+    return create_app(services)
 
 
 def wire(settings: ApiSettings, database: Database, multiprocess_directory: str | None = None) -> Services:

@@ -31,6 +31,13 @@ class Content:
 
 
 @dataclass(frozen=True)
+class RawBody:
+    """A body that is a file itself, of one of these media types."""
+
+    media_types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Description:
     """What a responder takes and answers; the decorator `describes`."""
 
@@ -39,9 +46,9 @@ class Description:
     _: KW_ONLY
     #: For each status: the type of the JSON; a `Content`; or None for an answer without a body.
     answers: Mapping[int, type | UnionType | Content | None]
-    #: The model that the body is validated by.
-    body: type[BaseModel] | None = None
-    #: The media type of the body; of a form its model names the parts.
+    #: The model that the body is validated by, or what kind of file it is.
+    body: type[BaseModel] | RawBody | None = None
+    #: The media type of a body that has a model; of a form the model names the parts.
     media_type: str = "application/json"
     #: The types of query parameters, which are optional, and of path parameters that are no UUID, by name.
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -49,6 +56,8 @@ class Description:
     idempotent: bool = False
     #: Whether the answer has an `ETag`; a GET is conditional by it.
     etag: bool = False
+    #: Whether a part may be asked for by `Range`.
+    ranges: bool = False
     #: Whether `If-Match` is required.
     if_match: bool = False
     #: Whether requests are limited, which the headers `RateLimit-…` show.

@@ -27,6 +27,10 @@ _EXPOSED = (
     "RateLimit-Limit",
     "RateLimit-Remaining",
     "RateLimit-Reset",
+    # Of files.
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Range",
 )
 
 

@@ -40,6 +40,12 @@ LINKS = Limits(
     address=RateLimit(name="links for an address", amount=5, seconds=_HOUR),
     total=RateLimit(name="links", amount=1200, seconds=_MINUTE),
 )
+#: Files that an account sends; each takes space, and work of a job.
+UPLOADS = Limits(
+    network=RateLimit(name="uploads of a network", amount=300, seconds=_HOUR),
+    address=RateLimit(name="uploads of an account", amount=60, seconds=_HOUR),
+    total=RateLimit(name="uploads", amount=1200, seconds=_MINUTE),
+)
 
 
 class ClientLimits:

@@ -54,6 +54,7 @@ _BUG = "this is an error of the server; report the id in `instance` if it persis
 _TITLES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "Content Too Large",
     HTTPStatus.REQUEST_URI_TOO_LONG: "URI Too Long",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "Range Not Satisfiable",
 }
 BUG_TITLE = "Internal error"
 #: Where Falcon gives no description.

@@ -21,7 +21,7 @@ from moneyflow.gateways.mail.smtp import SmtpMailer
 from moneyflow.gateways.payments.providers import provider_of
 from moneyflow.gateways.payments.settings import PaymentSettings
 from moneyflow.gateways.storage.settings import StorageSettings
-from moneyflow.gateways.storage.storages import storage_of
+from moneyflow.gateways.storage.storages import check_at_start, storage_of
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE, connection_parameters
 from moneyflow.platform.brokers.ready_list import ReadyList
@@ -39,6 +39,7 @@ from workers.claims.retry import PostgresRetry
 from workers.execution.completion import Completion
 from workers.execution.executor import Executor
 from workers.execution.redaction import Redactor
+from workers.execution.result_files import ResultFiles
 from workers.intake.broker import JobsBroker, declare_actors
 from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.consumer import Intake, JobMessage
@@ -88,6 +89,7 @@ class WorkerProcess:
             claims=claims,
             completion=completion,
             handlers=handlers.bind(handlers.registry, gateways),
+            files=ResultFiles(self.storage),
             retry=retry,
             worker=self.name,
         )
@@ -113,6 +115,7 @@ class WorkerProcess:
         self.heartbeat.start()
         self.executor.completer.start()
         self.worker.start()
+        check_at_start(self.storage)
         if self.ready_list is not None:
             self.ready_list.start()
         log.info("worker_ready", worker=self.name, threads=self.settings.worker_threads)

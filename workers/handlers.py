@@ -9,7 +9,7 @@ from uuid import UUID
 
 from moneyflow.platform.database import Session
 from moneyflow.platform.jobs.contract import Job
-from moneyflow.platform.jobs.store.files import File
+from moneyflow.platform.jobs.result_file import File
 from workers.outcome import Cancel, Fail, Result, RetryIn, Snooze
 from workers.progress import Progress
 

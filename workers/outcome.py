@@ -14,9 +14,9 @@ from moneyflow.platform.errors import (
     UnreadableError,
 )
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy
+from moneyflow.platform.jobs.result_file import File
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import End, Outcome
-from moneyflow.platform.jobs.store.files import File
 
 #: Errors of the tree that no further attempt can mend. Every other error may be mended, an unknown one too.
 PERMANENT = (PermanentError, InvalidInputError, NotFoundError, PoisonError)

@@ -77,12 +77,23 @@ NO_SUCH_METHOD = _of_framework(
     HTTPStatus.METHOD_NOT_ALLOWED, "The address takes other methods; they are in the header Allow."
 )
 TOO_LARGE = _of_framework(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than this route takes.")
-NO_JSON = _of_framework(
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type of the body is not the one that this route takes."
+WRONG_TYPE = _of_framework(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content of the body is not of a type that this route takes."
+)
+NO_SUCH_PART = _of_framework(
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The file has no such bytes; its size is in the header Content-Range."
 )
 BUG = Kind(status=500, title=BUG_TITLE, meaning="An error of the server; report its `instance` if it persists.")
 
-EVERY = (MALFORMED, NO_SUCH_METHOD, TOO_LARGE, NO_JSON, *(_expected(error) for error, _ in STATUSES), BUG)
+EVERY = (
+    MALFORMED,
+    NO_SUCH_METHOD,
+    TOO_LARGE,
+    WRONG_TYPE,
+    NO_SUCH_PART,
+    *(_expected(error) for error, _ in STATUSES),
+    BUG,
+)
 #: What is answered to a request that never reaches a route: by the API's own server, or by nginx before it.
 AT_THE_DOOR = (
     _of_framework(HTTPStatus.REQUEST_TIMEOUT, "The request did not come in time."),
@@ -108,7 +119,9 @@ def kinds_of(method: str, path: str, audience: Audience | None, description: Des
 def _kinds(method: str, path: str, audience: Audience | None, description: Description) -> Iterator[Kind]:
     yield from (MALFORMED, BUG)
     if description.body is not None:
-        yield from (TOO_LARGE, NO_JSON)
+        yield from (TOO_LARGE, WRONG_TYPE)
+    if description.ranges:
+        yield NO_SUCH_PART
     follows: dict[type[MoneyFlowError], bool] = {
         UnauthenticatedError: audience is not Audience.PUBLIC,
         ForbiddenError: audience is Audience.ADMINISTRATORS

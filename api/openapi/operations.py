@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from api.descriptions import Content, Description
+from api.descriptions import Content, Description, RawBody
 from api.guards import SAFE_METHODS, Audience
 from api.openapi import errors
 from api.openapi.errors import Kind
@@ -32,7 +32,7 @@ class Operation:
 
     def types(self) -> Iterator[tuple[str, tuple[Any, Mode]]]:
         """Yield the types that the operation is described by, each under a name of its own."""
-        if self.description.body is not None:
+        if self.description.body is not None and not isinstance(self.description.body, RawBody):
             yield self._name("body"), (self.description.body, "validation")
         for status, answer in self.description.answers.items():
             if answer is not None and not isinstance(answer, Content):
@@ -91,6 +91,9 @@ class Operation:
         yield from ({"$ref": f"#/components/parameters/{name}"} for name, does in names.items() if does)
 
     def _body(self, schemas: Schemas) -> dict[str, Any]:
+        if isinstance(self.description.body, RawBody):
+            binary = {"schema": {"type": "string", "format": "binary"}}
+            return {"required": True, "content": dict.fromkeys(self.description.body.media_types, binary)}
         content = {"schema": schemas.of(self._name("body")), "example": schemas.example(self._name("body"))}
         return {"required": True, "content": {self.description.media_type: content}}
 

@@ -20,6 +20,7 @@ from moneyflow.accounts import users
 from moneyflow.accounts.password_changes import PasswordChanges
 from moneyflow.accounts.sessions import Sessions
 from moneyflow.accounts.users import Profile
+from moneyflow.gateways.storage import files
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import BusyError, ConflictError, NotFoundError
 from moneyflow.platform.http.answers import Answer, json_answer
@@ -48,7 +49,7 @@ class ProfileView(TypedDict):
     email: Annotated[str, Field(examples=["ada@mail.example"])]
     name: Annotated[str, Field(examples=["Ada Lovelace"])]
     role: Literal["user", "administrator"]
-    avatar_url: str | None
+    avatar_url: Annotated[str | None, Field(examples=["/storage/ab/ab930c5f8d9e4b0a8c7d6e5f40312233.webp"])]
     created_at: datetime
     activated_at: datetime | None
 
@@ -132,7 +133,7 @@ def profile_answer(profile: Profile) -> Answer:
         "email": profile.email,
         "name": profile.name,
         "role": cast("Literal['user', 'administrator']", profile.role),
-        "avatar_url": None,
+        "avatar_url": files.public_url(profile.avatar_key) if profile.avatar_key else None,
         "created_at": profile.created_at,
         "activated_at": profile.activated_at,
     }

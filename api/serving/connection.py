@@ -19,7 +19,8 @@ from gunicorn_h1c import H1CProtocol  # type: ignore[import-untyped]
 
 from api.serving.refusals import MALFORMED, NO_ROOM, TOO_LARGE, TOO_MANY_HEADERS, Refusal, refusal_of
 from api.serving.sockets import BufferedSocket
-from api.serving.uploads import IN_MEMORY_BYTES, LARGEST, Upload
+from api.serving.uploads import IN_MEMORY_BYTES, Upload
+from api.upload_sizes import LARGEST
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ class Terms:
     closing_seconds: float = 1.0
     longest_head: int = 32 * 1024
     longest_body: int = 1024 * 1024
-    #: Of an upload (`uploads.LARGEST`): after the first term, the lowest rate, and the longest term.
+    #: Of an upload (`upload_sizes`): after the first term, the lowest rate, and the longest term.
     largest_uploads: Mapping[tuple[bytes, bytes], int] = field(default_factory=lambda: LARGEST)
     lowest_upload_rate: float = 16.0 * 1024
     longest_upload_seconds: float = 300.0

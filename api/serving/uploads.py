@@ -4,17 +4,9 @@ import errno
 import io
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-MIB = 1024 * 1024
-
-#: Bytes of the largest body by method and path, of the routes that take files. nginx has the same limits.
-LARGEST: Mapping[tuple[bytes, bytes], int] = {
-    (b"POST", b"/v1/imports"): 64 * MIB,
-    (b"PUT", b"/v1/users/me/avatar"): 8 * MIB,
-}
 #: Bytes of a body that is kept in memory.
 IN_MEMORY_BYTES = 64 * 1024
 

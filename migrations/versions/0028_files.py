@@ -1,4 +1,4 @@
-"""Files in the storage: a row for each, and the keys of those whose row was deleted."""
+"""Files in the storage: a row for each, and the keys of those whose row was deleted; `job_files` is among them."""
 
 from alembic import context, op
 
@@ -25,6 +25,8 @@ create index files_expires_at_idx on files (expires_at) where expires_at is not 
 create index files_job_id_idx on files (job_id) where job_id is not null;
 create index files_owner_id_idx on files (owner_id) where owner_id is not null;
 
+drop table job_files;
+
 create table file_deletions (
     key text collate "C" primary key,
     deleted_at timestamptz not null default clock_timestamp()
@@ -48,6 +50,25 @@ grant select, delete on file_deletions to {worker};
 """
 
 
+_DOWN = """
+drop table files, file_deletions;
+drop function keep_keys_of_deleted_files();
+create table job_files (
+    id uuid primary key,
+    job_id uuid not null constraint job_files_job_id_key unique references jobs on delete cascade,
+    name text not null,
+    content_type text not null,
+    size bigint not null,
+    sha256 text not null,
+    content bytea not null,
+    created_at timestamptz not null default clock_timestamp()
+);
+alter table job_files alter column content set storage external;
+grant select on job_files to {app}, {operator};
+grant select, insert on job_files to {worker};
+"""
+
+
 def upgrade() -> None:
     """Create the tables, and grant the rights on them."""
     op.execute(_UP)
@@ -56,4 +77,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them; the files themselves stay in the storage."""
-    op.execute("drop table files, file_deletions; drop function keep_keys_of_deleted_files")
+    op.execute(_DOWN.format(**context.config.attributes["roles"]))

@@ -30,6 +30,9 @@ class User(SQLModel, table=True):
     updated_at: datetime = moment(default_now=True)
     activated_at: datetime | None = moment(nullable=True)
     role: str = Field(default="user", sa_type=Text, sa_column_kwargs={"server_default": text("'user'")})
+    #: The file of which the next avatar is made.
+    avatar_upload_id: UUID | None = None
+    avatar_key: str | None = Field(default=None, sa_type=Text)
 
 
 class UserToken(SQLModel, table=True):

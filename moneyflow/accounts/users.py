@@ -32,6 +32,7 @@ class Profile:
     email: str
     name: str
     role: str
+    avatar_key: str | None
     version: int
     created_at: datetime
     activated_at: datetime | None

@@ -15,11 +15,11 @@ select id, password_hash is null as is_invited from users where lower(email) = l
 
 -- name: profile
 -- A user's own data.
-select id, email, name, role, version, created_at, activated_at from users where id = %(id)s;
+select id, email, name, role, avatar_key, version, created_at, activated_at from users where id = %(id)s;
 
 -- name: lock_profile
 -- A user's own data; the row is locked until the transaction ends.
-select id, email, name, role, version, created_at, activated_at from users where id = %(id)s for update;
+select id, email, name, role, avatar_key, version, created_at, activated_at from users where id = %(id)s for update;
 
 -- name: rename
 -- Change the name with the event, where the user has still the version before.

@@ -7,17 +7,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from moneyflow.gateways.storage import new_key
+from moneyflow.jobs.sweep_files import SweepFiles
 from moneyflow.payments import payments as use_case
 from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.owner import OwnerScope
 from tests.chaos.scene import Actor, Kind, Scene
-from tests.support import payments, people, rabbitmq_admin
+from tests.support import jobs, payments, people, rabbitmq_admin
 from tests.support.failpoints import of_every_process
 from tests.support.kafka_records import produce
+from tests.support.leave_file import LeaveFile
 from tests.support.waiting import eventually
 
 #: Points that more than one kind of process reaches; all others are called after the only one.
-_SHARED: dict[str, tuple[Kind, ...]] = {"session": ("worker", "consumer", "api")}
+_SHARED: dict[str, tuple[Kind, ...]] = {
+    "session": ("worker", "consumer", "api"),
+    "storage": ("worker",),
+    "sweep": ("worker",),
+}
 _OF_A_TICK = {"relay.before_tick", "relay.ticked"}
 _REACHED_SECONDS = 60.0
 _END_TO_END = Path(__file__).parents[1] / "e2e"
@@ -130,6 +138,25 @@ def _pay(scene: Scene, _: list[Dying]) -> None:
     database.close()
 
 
+def _leave_file(scene: Scene, _: list[Dying]) -> None:
+    """Enqueue a job that returns a file."""
+    _enqueue(scene, LeaveFile())
+
+
+def _sweep(scene: Scene, _: list[Dying]) -> None:
+    """Enqueue a sweep, and let it have files to delete."""
+    with scene.superuser() as connection:
+        connection.execute("insert into file_deletions (key) values (%s)", [new_key("private")])
+    _enqueue(scene, SweepFiles())
+
+
+def _enqueue(scene: Scene, job: Job) -> None:
+    database = Database(scene.client_settings().conninfo("app", application_name="test"), size=1)
+    database.open()
+    jobs.enqueue(database, job)
+    database.close()
+
+
 def _lose_messages(scene: Scene, _: list[Dying]) -> None:
     """Delete what waits for workers that are too slow."""
     for worker in scene.of("worker"):
@@ -153,6 +180,9 @@ _NUDGES: dict[str, Callable[[Scene, list[Dying]], None]] = {
     "worker.charged": _pay,
     "worker.payment_decided": _pay,
     "worker.refunded": _pay,
+    "storage.before_rename": _leave_file,
+    "storage.renamed": _leave_file,
+    "sweep.deleted": _sweep,
     "relay.rescued": _let_workers_be_dead,
     "relay.missing_found": _lose_messages,
     "consumer.dead_lettered": _produce_bad_data,

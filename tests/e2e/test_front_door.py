@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ops.dev.stack.home import CHECKOUT, State
+from ops.dev.stack.home import State
 from ops.dev.stack.https import client_options
 from ops.dev.stack.servers import Nginx
 from ops.dev.stack.servers.nginx import ClientBounds
@@ -221,24 +221,6 @@ def test_a_client_above_its_limits_is_refused_with_a_problem(door: Door, tmp_pat
 
 def test_readiness_and_metrics_do_not_pass(client: httpx.Client) -> None:
     assert [client.get(path).status_code for path in ("/metrics", "/readyz", "/healthz")] == [404, 404, 200]
-
-
-def test_public_files_are_served_and_private_ones_are_not(client: httpx.Client) -> None:
-    name = f"{uuid.uuid4().hex}.html"
-    storage = CHECKOUT / "storage" / "app"
-    for folder in ("public", "private"):
-        (storage / folder).mkdir(parents=True, exist_ok=True)
-        (storage / folder / name).write_text("<script>1</script>", encoding="ascii")
-    try:
-        public = client.get(f"/storage/{name}")
-        private = [client.get(f"/private-files/{name}"), client.get(f"/storage/../private/{name}")]
-    finally:
-        for folder in ("public", "private"):
-            (storage / folder / name).unlink()
-
-    assert (public.status_code, public.text) == (200, "<script>1</script>")
-    assert public.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
-    assert {answer.status_code for answer in private} == {404}
 
 
 def test_the_key_is_for_its_owner_alone_and_that_of_the_authority_is_kept_nowhere(door: Door) -> None:

@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from moneyflow.events.topics import AUTH_EVENTS, CATEGORY_EVENTS, TRANSACTION_EVENTS, USER_EVENTS
+from moneyflow.gateways.storage.storages import storage_of
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support.callers import administrator
@@ -58,7 +59,7 @@ def run(
         "PATH": os.environ["PATH"],
         "API": f"http://127.0.0.1:{api.port}",
         "MAILS": settings.mail_catcher_url,
-        **store_ids(database),
+        **store_ids(database, storage_of(settings)),
         "STRIPE_WEBHOOK_SECRET": _WEBHOOK_SECRET,
         "ADMIN_TOKEN": administrator(settings)["Authorization"].partition(" ")[2],
     }

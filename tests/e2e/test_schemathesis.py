@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from moneyflow.gateways.storage.storages import storage_of
 from moneyflow.platform.database import Database
+from moneyflow.settings import load_all
 from tests.support.processes import Process, Processes
 from tests.support.stored import store_ids
 
@@ -55,7 +57,8 @@ def test_every_answer_is_one_that_the_document_describes(
 ) -> None:
     cases, results = pytestconfig.getoption("--api-cases"), pytestconfig.getoption("--api-results")
     api = processes.api(API_LIMITS_FACTOR="1000000")
-    settings = os.environ | environment | store_ids(database) | {"PYTHONPATH": str(_ROOT)}
+    ids = store_ids(database, storage_of(load_all(environment)))
+    settings = os.environ | environment | ids | {"PYTHONPATH": str(_ROOT)}
 
     report = _run(api, settings, options=_options(cases, is_long=bool(results)), folder=tmp_path)
 

@@ -12,17 +12,18 @@ import pytest
 from api.app import create_app
 from api.guards import Audience, audience_of
 from moneyflow.accounts.sessions import Sessions
+from moneyflow.gateways.storage import files, new_key
 from moneyflow.jobs.purge import Purge
 from moneyflow.platform.database import Database
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.jobs.store import files
 from moneyflow.platform.telemetry.origin import Origin, working_for
 from moneyflow.settings import AllSettings
 from tests.support import imports, payments, people
 from tests.support.servers import RealServers
 from tests.support.services import services
+from workers.testing import temporary_storage
 
 _PUBLIC, _SIGNED_IN, _ADMINISTRATORS = Audience.PUBLIC, Audience.SIGNED_IN, Audience.ADMINISTRATORS
 _GUARDED = {_SIGNED_IN, _ADMINISTRATORS}
@@ -36,6 +37,8 @@ _MATRIX = {
     ("GET", "/v1/users/me"): _SIGNED_IN,
     ("PATCH", "/v1/users/me"): _SIGNED_IN,
     ("DELETE", "/v1/users/me"): _SIGNED_IN,
+    ("PUT", "/v1/users/me/avatar"): _SIGNED_IN,
+    ("DELETE", "/v1/users/me/avatar"): _SIGNED_IN,
     ("PUT", "/v1/users/me/password"): _SIGNED_IN,
     ("PUT", "/v1/users/me/email"): _SIGNED_IN,
     ("POST", "/v1/users/me/email/confirm"): _SIGNED_IN,
@@ -48,6 +51,7 @@ _MATRIX = {
     ("GET", "/v1/jobs/{job_id}"): Audience.OPTIONALLY_SIGNED_IN,
     ("GET", "/v1/batches/{batch_id}"): _SIGNED_IN,
     ("GET", "/v1/files/{file_id}"): _SIGNED_IN,
+    ("GET", "/storage/{folder}/{name}"): _PUBLIC,
     ("GET", "/v1/categories"): _SIGNED_IN,
     ("POST", "/v1/categories"): _SIGNED_IN,
     ("GET", "/v1/categories/{category_id}"): _SIGNED_IN,
@@ -163,10 +167,11 @@ def _foreign_job(_: Sessions, database: Database) -> UUID:
         return enqueue(session, Purge())
 
 
-def _foreign_file(sessions: Sessions, database: Database) -> UUID:
-    job_id = _foreign_job(sessions, database)
+def _foreign_file(_: Sessions, database: Database) -> UUID:
+    owner_id = people.add(database)
+    written = temporary_storage().write(new_key("private"), [b"a"])
     with database.transaction() as session:
-        return UUID(files.store(session, job_id, files.File(name="a.csv", content=b"a"))["file"]["id"])
+        return files.add(session, written, name="a.csv", content_type="text/csv", owner_id=owner_id)
 
 
 def _foreign_category(_: Sessions, database: Database) -> UUID:

@@ -8,14 +8,13 @@ from psycopg.types.json import Jsonb
 
 from api.app import create_app
 from moneyflow.platform.database import Database
-from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.platform.jobs.store.files import MAX_FILE_BYTES
+from moneyflow.platform.jobs.result_file import MAX_FILE_BYTES
 from moneyflow.platform.telemetry.origin import Origin, working_for
 from moneyflow.settings import AllSettings
-from tests.support import callers
+from tests.support import callers, people
 from tests.support.servers import RealServers
 from tests.support.services import services
 from workers.handlers import Context, File, Result, handles
@@ -57,7 +56,7 @@ def _ran(database: Database) -> Ran:
 
 def _files(database: Database) -> int:
     with database.transaction() as session:
-        return len(session.fetch_all("select id from job_files"))
+        return len(session.fetch_all("select id from files"))
 
 
 def test_the_result_of_the_job_leads_to_the_file(
@@ -126,7 +125,7 @@ def test_a_file_that_cannot_be_kept_fails_the_job_and_leaves_nothing(returned: l
 def test_a_file_is_read_by_the_owner_of_its_job_and_by_no_other_user(
     returned: list[File], api: falcon.testing.TestClient, settings: AllSettings, database: Database
 ) -> None:
-    owner_id = new_id()
+    owner_id = people.add(database)
     with database.transaction() as session, working_for(Origin(actor_id=str(owner_id))):
         enqueue(session, contracts["write_report"]())
         (ran,) = run_jobs(session)

@@ -1,24 +1,54 @@
 """The conformance suite of storages: what every adapter does with files and their keys."""
 
+import errno
 import hashlib
+import multiprocessing
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+import structlog
 
 from moneyflow.gateways.storage import Storage, new_key
+from moneyflow.gateways.storage.file import FileStorage
+from moneyflow.gateways.storage.storages import check_at_start
 from moneyflow.platform import clock
-from moneyflow.platform.errors import NotFoundError
-from tests.support.storages import folder_storage
+from moneyflow.platform.errors import NotFoundError, UnavailableError
+from ops.dev.stack.home import CHECKOUT
+from ops.dev.stack.ports import free_port
+from tests.support.storages import bucket_settings, s3_server, storage_in
 
 _MIB = 1024 * 1024
 
 
-@pytest.fixture(params=[folder_storage], ids=["folder"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    with request.param(tmp_path) as storage:
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a server that speaks S3."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as address:
+        yield address
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> dict[str, str]:
+    """Return the settings of a storage in a new folder."""
+    return {"STORAGE_URL": f"file:{tmp_path / 'files'}"}
+
+
+@pytest.fixture
+def bucket(s3: str) -> dict[str, str]:
+    """Return the settings of a storage in a new bucket."""
+    return bucket_settings(s3)
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
+    with storage_in(request.getfixturevalue(request.param)) as storage:
         yield storage
 
 
@@ -146,3 +176,110 @@ def test_each_key_is_new_and_says_whom_it_is_for() -> None:
 def test_a_suffix_that_is_no_plain_type_is_refused(suffix: str) -> None:
     with pytest.raises(ValueError, match="suffix"):
         new_key("private", suffix)
+
+
+@pytest.fixture
+def no_folder(tmp_path: Path) -> dict[str, str]:
+    """Return the settings of a storage whose folder cannot be made."""
+    (tmp_path / "taken").write_text("a file")
+    return {"STORAGE_URL": f"file:{tmp_path / 'taken' / 'files'}"}
+
+
+@pytest.fixture
+def no_server(bucket: dict[str, str]) -> dict[str, str]:
+    """Return the settings of a storage whose server is down."""
+    return {**bucket, "S3_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+
+
+@pytest.fixture
+def no_bucket(bucket: dict[str, str]) -> dict[str, str]:
+    """Return the settings of a storage whose bucket is not there."""
+    return {**bucket, "STORAGE_URL": "s3://there-is-no-such-bucket"}
+
+
+@pytest.mark.parametrize("which", ["no_folder", "no_server", "no_bucket"])
+def test_a_storage_that_is_down_says_so_in_every_act(which: str, request: pytest.FixtureRequest) -> None:
+    key = new_key("private")
+    with storage_in(request.getfixturevalue(which)) as storage:
+        acts: list[Callable[[], object]] = [
+            storage.check,
+            lambda: storage.write(key, [b"x"]),
+            lambda: storage.write(key, [b"x" * _MIB] * 20),
+        ]
+        if which != "no_folder":  # Where no folder is, no file is either.
+            acts += [lambda: _read(storage, key), lambda: _keys(storage), lambda: storage.delete(key)]
+        for act in acts:
+            with pytest.raises(UnavailableError, match="see the runbook, storage"):
+                act()
+
+
+@pytest.mark.parametrize(("which", "logged"), [("folder", []), ("no_folder", ["storage_unavailable"])])
+def test_a_process_that_starts_with_a_storage_that_is_down_logs_it_and_starts(
+    which: str, logged: list[str], request: pytest.FixtureRequest
+) -> None:
+    with storage_in(request.getfixturevalue(which)) as storage, structlog.testing.capture_logs() as logs:
+        check_at_start(storage).join()
+
+    assert [line["event"] for line in logs] == logged
+
+
+def test_a_full_disk_is_an_outage_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    storage = FileStorage(tmp_path)
+    monkeypatch.setattr("os.fsync", full)
+
+    with pytest.raises(UnavailableError, match="No space left on device"):
+        storage.write(new_key("private"), [b"x"])
+    assert _keys(storage) == []
+
+
+def test_a_crash_in_the_middle_of_a_write_leaves_what_the_sweep_finds_and_no_file(tmp_path: Path) -> None:
+    def crash() -> Iterator[bytes]:
+        yield b"x" * _MIB
+        os._exit(0)
+
+    storage, key = FileStorage(tmp_path), new_key("private")
+    process = multiprocessing.get_context("fork").Process(target=lambda: storage.write(key, crash()))
+    process.start()
+    process.join()
+
+    (left,) = _keys(storage)
+    assert left.startswith("incoming/")
+    storage.delete(left)
+    assert _keys(storage) == []
+
+
+def test_files_that_others_have_put_into_the_folder_are_left_alone(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path)
+    key = storage.write(new_key("public"), [b"x"]).key
+    for name in (".gitignore", "public/readme.txt", "public/ab/a.webp", "incoming/notes"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("of others")
+
+    assert _keys(storage) == [key]
+
+
+def test_a_link_serves_the_file_under_its_name_until_it_expires(bucket: dict[str, str]) -> None:
+    with storage_in(bucket) as storage:
+        key = storage.write(new_key("private", ".csv"), [b"a,b"]).key
+        link = storage.link(key, name="März.csv", content_type="text/csv", seconds=60)
+    assert link is not None
+
+    answer = httpx.get(link, trust_env=False)
+    part = httpx.get(link, headers={"Range": "bytes=0-0"}, trust_env=False)
+
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"a,b", "text/csv")
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    assert "M%C3%A4rz.csv" in answer.headers["content-disposition"]
+    assert "X-Amz-Expires=60" in link
+    assert (part.status_code, part.content) == (206, b"a")
+
+
+def test_no_process_loads_the_client_of_a_bucket_for_a_folder() -> None:
+    code = "import sys, api.app, workers.__main__; print('boto3' in sys.modules)"
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=CHECKOUT)
+
+    assert ran.stdout.strip() == "False"

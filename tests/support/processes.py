@@ -83,14 +83,14 @@ class Process:
 
     def signal_all(self, number: int) -> None:
         """Send a signal to it and to all that it has started, as gunicorn its workers."""
-        for child in self._children():
+        for child in self.children():
             with suppress(psutil.NoSuchProcess):
                 child.send_signal(number)
         self.signal(signal.Signals(number))
 
     def kill_all(self) -> None:
         """Kill it and all that it has started at one time, as the crash of a machine would."""
-        children = self._children()
+        children = self.children()
         self.kill()
         for child in children:
             with suppress(psutil.NoSuchProcess):
@@ -143,7 +143,8 @@ class Process:
             raise AssertionError(f"{self.command} ended with {self._popen.returncode}:\n{self.log()[-4000:]}")
         return self.says("/readyz", '"ok":true')
 
-    def _children(self) -> list[psutil.Process]:
+    def children(self) -> list[psutil.Process]:
+        """Return the processes that it has started, and theirs."""
         try:
             return psutil.Process(self._popen.pid).children(recursive=True) if self.is_running() else []
         except psutil.NoSuchProcess:

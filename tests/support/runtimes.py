@@ -18,10 +18,11 @@ from workers.claims.retry import PostgresRetry
 from workers.execution.completion import Completion
 from workers.execution.executor import Executor
 from workers.execution.redaction import Redactor
+from workers.execution.result_files import ResultFiles
 from workers.intake.claim_buffer import ClaimBuffer
 from workers.intake.delivery import Delivery, Verdict
 from workers.runtime import Runtime
-from workers.testing.gateways import fake_gateways
+from workers.testing.gateways import fake_gateways, temporary_storage
 
 
 class RefusingConnection:
@@ -59,6 +60,7 @@ def start(settings: AllSettings, database: Database, connection: Any, **replaced
         claims=claims,
         completion=completion,
         handlers=handlers.bind(handlers.registry | replaced, fake_gateways()),
+        files=ResultFiles(temporary_storage()),
         retry=retry,
         worker="worker",
     )

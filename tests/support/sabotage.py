@@ -22,6 +22,7 @@ if "gunicorn" in sys.argv:  # It says where its processes keep their metrics, be
 import tests.support.deeds
 import tests.support.effects  # their jobs are known to every process that a test starts
 import tests.support.kinds
+import tests.support.leave_file
 import tests.support.members
 import tests.support.neighbours
 import tests.support.tally

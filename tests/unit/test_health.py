@@ -23,6 +23,7 @@ _EXPORTED = {
         {
             "jobs_enqueued_total", "jobs_finished_total", "job_wait_seconds", "job_run_seconds", "emails_total",
             "purged_rows_total", "email_delivery_seconds", "refused_messages_total", "payment_requests_total",
+            "files_swept_total", "files_missing_total",
         },
     ),
     "relay": (

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from api.app import create_app, wire
-from api.descriptions import description_of
+from api.descriptions import RawBody, description_of
 from api.guards import Audience, audience_of
 from api.openapi.__main__ import app as documented_app
 from moneyflow.platform.database import Database
@@ -94,6 +94,9 @@ def test_every_example_of_a_body_is_taken_by_the_model_that_validates_it(documen
         method, path = name.split()
         description = description_of(_resource(app, path), method)
         assert description is not None
+        if isinstance(description.body, RawBody):
+            assert body["content"].keys() == set(description.body.media_types)
+            continue
         assert description.body is not None
         assert description.body.model_validate(body["content"][description.media_type]["example"])
     assert len(bodies) > 5

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,11 @@ from moneyflow.platform.brokers import job_message
 from moneyflow.platform.connections import leaves_state
 from moneyflow.platform.errors import InvalidInputError, MoneyFlowError
 from moneyflow.platform.events import envelope
-from moneyflow.platform.http import etags
+from moneyflow.platform.http import etags, ranges
 from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.ids import new_id, parse_id
 from moneyflow.platform.jobs import limits
-from moneyflow.platform.jobs.store.files import File
+from moneyflow.platform.jobs.result_file import File
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.telemetry import masking, origin, tracebacks
 from moneyflow.settings import load_all
@@ -142,6 +143,7 @@ _REDACTOR = Redactor(
     load_all({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": "-----BEGIN KEY-----\n" + "MIIBsecretkey\n" * 20})
 )
 _MANY_KEYS = [{f"key_{number}": "text"} for number in range(50_000)]
+_STATE = ranges.State(etag='"a"', modified=datetime(2026, 11, 28, tzinfo=UTC))
 _KEYS = IdempotencyKeys(secret_key="k" * 40)
 
 #: What reads text from outside, by the module that declares patterns.
@@ -162,9 +164,14 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
         lambda text: etags.is_listed('"1"', if_none_match=text),
         lambda text: etags.require_match('"1"', if_match=text),
     ],
+    "moneyflow.platform.http.ranges": [
+        lambda text: ranges.part_of(9, _STATE, range_header=text, if_range=None),
+        lambda text: ranges.part_of(9, _STATE, range_header="bytes=" + text, if_range=text),
+        lambda text: ranges.is_known(_STATE, if_none_match=None, if_modified_since=text),
+    ],
     "moneyflow.platform.http.idempotency": [lambda text: _KEYS.request(key=text, scope="x", content=b"")],
     "moneyflow.platform.jobs.limits": [lambda text: limits.Limit(name=text, concurrency=1)],
-    "moneyflow.platform.jobs.store.files": [
+    "moneyflow.platform.jobs.result_file": [
         lambda text: File(name=text, content=b"").check(),
         lambda text: File(name="a", content=b"", content_type=text).check(),
     ],

@@ -13,7 +13,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from moneyflow.platform.jobs.store.files import File
+from moneyflow.platform.jobs.result_file import File
 from moneyflow.platform.jobs.store.results import MAX_RESULT_BYTES, InvalidResultError, in_json
 
 

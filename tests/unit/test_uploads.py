@@ -13,7 +13,7 @@ import pytest
 
 from api.serving.connection import Connection, Terms
 from api.serving.refusals import NO_ROOM, TOO_LARGE, Refusal
-from api.serving.uploads import LARGEST, MIB
+from api.upload_sizes import LARGEST, MIB
 from ops.dev.stack.home import CHECKOUT
 
 _LIMIT = 4 * 1024 * 1024

@@ -20,6 +20,7 @@ from workers.claims.retry import PostgresRetry, StoppingError
 from workers.execution.completer import Completer, Pending
 from workers.execution.completion import Completion
 from workers.execution.reset import Baseline
+from workers.execution.result_files import ResultFiles
 from workers.execution.transaction import execute
 from workers.handlers import Handlers
 
@@ -53,6 +54,7 @@ class Executor:
         claims: Claims,
         completion: Completion,
         handlers: Handlers,
+        files: ResultFiles,
         retry: PostgresRetry,
         worker: str,
         hanging_seconds: float = _HANGING_SECONDS,
@@ -61,6 +63,7 @@ class Executor:
         self._claims = claims
         self._completion = completion
         self._handlers = handlers
+        self._files = files
         self._retry = retry
         self._worker = worker
         self._hanging_seconds = hanging_seconds
@@ -159,10 +162,9 @@ class Executor:
     def _execute(self, claim: Claim, done: Done | None, started: float) -> Outcome | None:
         """Run the handler; return None when the completer writes the end."""
         report = partial(self._claims.report, claim)
+        attempt = partial(execute, files=self._files, worker=self._worker)
         try:
-            success = self._baseline.run(
-                lambda: execute(claim, self._database, self._handlers, report, worker=self._worker)
-            )
+            success = self._baseline.run(lambda: attempt(claim, self._database, self._handlers, report))
         except StoppingError as error:
             raise HandlerExitError("the handler raised what only a worker raises that stops") from error
         if success is None:

@@ -8,11 +8,12 @@ from moneyflow.platform import failpoints
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import PermanentError, UnknownVersionError
 from moneyflow.platform.jobs.contract import registry as contracts
-from moneyflow.platform.jobs.store import completion, files, results
+from moneyflow.platform.jobs.result_file import File
+from moneyflow.platform.jobs.store import completion, results
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import Success
-from moneyflow.platform.jobs.store.files import File
 from moneyflow.platform.jobs.store.results import InvalidResultError
+from workers.execution.result_files import ResultFiles
 from workers.handlers import Context, Handlers
 from workers.outcome import EndedByHandlerError, Ending
 from workers.progress import Progress, Report
@@ -22,7 +23,9 @@ _BEFORE_FINISH = failpoints.declare("worker.before_finish")
 _FINISHED = failpoints.declare("worker.finished")
 
 
-def execute(claim: Claim, database: Database, handlers: Handlers, report: Report, *, worker: str) -> Success | None:
+def execute(
+    claim: Claim, database: Database, handlers: Handlers, report: Report, *, files: ResultFiles, worker: str
+) -> Success | None:
     """Run the handler; return None when its job's end is committed, or the success that is still to be written.
 
     A handler that ran no statement has nothing to commit: its end is written together with others.
@@ -38,7 +41,7 @@ def execute(claim: Claim, database: Database, handlers: Handlers, report: Report
             raise EndedByHandlerError(result)
         progress.flush()
         failpoints.reach(_BEFORE_FINISH)
-        success = Success(claim=claim, result=_stored(session, claim, result))
+        success = Success(claim=claim, result=_stored(session, claim, result, files))
         if session.is_untouched:
             return success
         completion.succeed(session, success, worker=worker)
@@ -57,7 +60,7 @@ def _handler(claim: Claim, handlers: Handlers) -> Callable[[Context], Any]:
     return lambda context: handler(context, payload)
 
 
-def _stored(session: Session, claim: Claim, result: object) -> dict[str, Any] | None:
+def _stored(session: Session, claim: Claim, result: object, files: ResultFiles) -> dict[str, Any] | None:
     """Return what is kept as the job's result; a file is stored.
 
     Raises:
@@ -69,7 +72,7 @@ def _stored(session: Session, claim: Claim, result: object) -> dict[str, Any] | 
         case dict():
             return results.in_json(result)
         case File():
-            return files.store(session, claim.id, result)
+            return files.store(session, result, job_id=claim.id)
     raise InvalidResultError(f"the handler returned {_described(result)}. Nothing that it wrote is kept")
 
 

@@ -28,11 +28,13 @@ It differs from production in these points, whose tests need real processes (`te
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import workers.jobs  # noqa: F401 - importing it declares the handlers
+from moneyflow.gateways.storage import Storage
 from moneyflow.platform.database import Session, is_outage
 from moneyflow.platform.errors import FenceLostError
 from moneyflow.platform.jobs.store import FRAGMENTS, batches, claims
@@ -44,6 +46,7 @@ from workers import handlers as declared
 from workers.execution.completion import Completion
 from workers.execution.redaction import Redactor
 from workers.execution.reset import Baseline
+from workers.execution.result_files import ResultFiles
 from workers.execution.transaction import execute
 from workers.handlers import Gateways, Handlers, bind
 from workers.testing.gateways import fake_gateways
@@ -122,6 +125,7 @@ class _Runner:
     def __init__(self, session: Session, gateways: Gateways) -> None:
         self._session = session
         self._gateways = gateways
+        self._files = ResultFiles(cast("Storage", gateways.find(Storage)))
         self._inside = NestedDatabase(session)
         self._baseline = Baseline()
         self._completion = Completion(self._inside, batches=self._inside, redactor=Redactor(Section()), worker=_NAME)
@@ -170,7 +174,8 @@ class _Runner:
         def report(progress: dict[str, Any] | None) -> bool:
             return claims.report(self._session, claim, progress)
 
-        success = self._baseline.run(lambda: execute(claim, self._inside, handlers, report, worker=_NAME))
+        attempt = partial(execute, files=self._files, worker=_NAME)
+        success = self._baseline.run(lambda: attempt(claim, self._inside, handlers, report))
         if success is not None and claim.id not in self._completion.succeed_many([success]):
             raise FenceLostError(f"job {claim.id} was taken over, or is finished already")
         self._completion.succeeded(claim)

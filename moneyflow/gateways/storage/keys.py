@@ -12,7 +12,8 @@ from moneyflow.platform.patterns import Pattern
 Area = Literal["public", "private"]
 
 _SUFFIX = Pattern(r"(\.[a-z0-9]{1,10})?", longest=11)
-_KEY = Pattern(r"(public|private)/([0-9a-f]{2})/\2[0-9a-f]{30}(\.[a-z0-9]{1,10})?", longest=64)
+_VARIANT = Pattern(r"[a-z0-9]{1,10}", longest=10)
+_KEY = Pattern(r"(public|private)/([0-9a-f]{2})/\2[0-9a-f]{30}(-[a-z0-9]{1,10})?(\.[a-z0-9]{1,10})?", longest=75)
 
 
 def new_key(area: Area, suffix: str = "") -> str:
@@ -25,6 +26,18 @@ def new_key(area: Area, suffix: str = "") -> str:
         raise ValueError(f"suffix {suffix!r}: give none, or a point and 1 to 10 lower-case letters and digits")
     token = secrets.token_hex(16)
     return f"{area}/{token[:2]}/{token}{suffix}"
+
+
+def variant(key: str, name: str) -> str:
+    """Return the key of another form of a file, beside it: `public/ab/ab93….webp` and `64` give `…ab93…-64.webp`.
+
+    Raises:
+        ValueError: the name is not of 1 to 10 lower-case letters and digits.
+    """
+    if not _VARIANT.fullmatch(name):
+        raise ValueError(f"variant {name!r}: give 1 to 10 lower-case letters and digits")
+    stem, point, suffix = check_key(key).partition(".")
+    return check_key(f"{stem}-{name}{point}{suffix}")
 
 
 def is_key(text: str) -> bool:

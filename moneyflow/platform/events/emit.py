@@ -91,10 +91,10 @@ def announce(session: Session, rows: Sequence[OutboxRow]) -> None:
 
 def _report(rows: Sequence[OutboxRow]) -> None:
     if len(rows) == 1:
-        log.info("event_emitted", event_id=str(rows[0].id), event_type=rows[0].type)
+        log.debug("event_emitted", event_id=str(rows[0].id), event_type=rows[0].type)
         return
     for part in in_lines([row.id for row in rows]):
-        log.info("events_emitted", events=dict(Counter(row.type for row in rows)), count=len(rows), event_ids=part)
+        log.debug("events_emitted", events=dict(Counter(row.type for row in rows)), count=len(rows), event_ids=part)
 
 
 def next_sequence(session: Session, key: str) -> int:

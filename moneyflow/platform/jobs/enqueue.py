@@ -203,7 +203,7 @@ def _report(kinds: Mapping[str, int], ids: Sequence[UUID]) -> None:
     for kind, count in kinds.items():
         metrics.jobs_enqueued.labels(kind).inc(count)
     if len(ids) == 1:
-        log.info("job_enqueued", job_id=str(ids[0]), job=next(iter(kinds)))
+        log.debug("job_enqueued", job_id=str(ids[0]), job=next(iter(kinds)))
         return
     for part in in_lines(ids):
-        log.info("jobs_enqueued", jobs=dict(kinds), count=len(ids), job_ids=part)
+        log.debug("jobs_enqueued", jobs=dict(kinds), count=len(ids), job_ids=part)

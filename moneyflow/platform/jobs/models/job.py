@@ -1,4 +1,4 @@
-"""Tables of jobs, attempts, files, batches, workers and kinds. A job's row is its outbox, its inbox and its history."""
+"""Tables of jobs, attempts, batches, workers and kinds. A job's row is its outbox, its inbox and its history."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -157,22 +157,6 @@ class JobAttempt(SQLModel, table=True):
     error_class: str | None = Field(default=None, sa_type=Text)
     error_message: str | None = Field(default=None, sa_type=Text)
     error_traceback: str | None = Field(default=None, sa_type=Text)
-
-
-class JobFile(SQLModel, table=True):
-    """The result file of a job; it is deleted with the job."""
-
-    __tablename__ = "job_files"
-
-    id: UUID = Field(primary_key=True)
-    job_id: UUID = Field(sa_column=Column(ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, unique=True))
-    name: str = Field(sa_type=Text)
-    content_type: str = Field(sa_type=Text)
-    #: In bytes.
-    size: int = Field(sa_type=BigInteger)
-    sha256: str = Field(sa_type=Text)
-    content: bytes
-    created_at: datetime = moment(default_now=True)
 
 
 class DeadLetter(SQLModel, table=True):

@@ -2,7 +2,7 @@
 
 Workers use `claims`, `completion` (an attempt ends) and `heartbeat`; the relay uses `publication` (to RabbitMQ),
 `rescue` (from dead workers), `admission` (under limits), `batches` and `schedules`; operators and the API use `control`
-(cancel, pause), `status`, `files` and `schedules`. `fragments.sql` holds the SQL that several statements share.
+(cancel, pause), `status` and `schedules`. `fragments.sql` holds the SQL that several statements share.
 """
 
 from pathlib import Path

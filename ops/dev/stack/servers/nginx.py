@@ -39,9 +39,16 @@ class Nginx(Server):
     ports: ClassVar[tuple[str, ...]] = ("", "http")
 
     def __init__(
-        self, state: State, bounds: ClientBounds | None = None, *, cors_origins: Sequence[str] | None = None
+        self,
+        state: State,
+        bounds: ClientBounds | None = None,
+        *,
+        cors_origins: Sequence[str] | None = None,
+        files: Path | None = None,
     ) -> None:
         super().__init__(state)
+        #: The storage: the stack's own, so that it is deleted with the rows that name its files.
+        self._files = files or state.home / "files"
         self._cors_origins = cors_origins
         self._bounds = bounds or ClientBounds()
 
@@ -76,13 +83,14 @@ class Nginx(Server):
         return answers(self.port()) and answers(self.port("http"))
 
     def settings(self) -> dict[str, str]:
-        """Return the address of the API for frontends, and what a client needs to trust it."""
+        """Return the address of the API for frontends, what a client needs to trust it, and where it finds files."""
         return {
             "APP_URL": f"https://127.0.0.1:{self.port()}",
             "APP_CA_FILE": str(self.folder / "certificates" / "ca.pem"),
             "HTTPS_PORT": str(self.port()),
             "HTTP_PORT": str(self.port("http")),
             "TRUSTED_PROXIES": "127.0.0.1/32",
+            "STORAGE_URL": f"file:{self._files}",
         }
 
     def _frontends(self) -> Sequence[str]:
@@ -111,7 +119,7 @@ class Nginx(Server):
             "HTTPS": f"127.0.0.1:{self.port()}",
             "LOCAL": "",
             "REPLICAS": f"127.0.0.1:{self.state.value('ports', 'api')}",
-            "STORAGE": str(CHECKOUT / "storage" / "app"),
+            "STORAGE": str(self._files),
             "APP_URL": self.settings()["APP_URL"],
             "CORS": " ".join(f'"{origin}" "{origin}";' for origin in sorted(set(self._frontends()))),
             "REQUESTS": str(self._bounds.requests_per_second),
