@@ -26,6 +26,7 @@ from api.resources.documents import OpenApi
 from api.resources.exports import Exports, OwnData, OwnExport
 from api.resources.files import File, PublicFile
 from api.resources.health import Alive, Metrics, Ready
+from api.resources.imports import Imports, OneImport
 from api.resources.invitations import UsersBatch
 from api.resources.jobs import Job
 from api.resources.me import Me, OwnPassword
@@ -101,6 +102,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
     _add_accounts(add, services, keys, cookie)
     _add_money(add, services, keys)
+    _add_statements(add, services, keys)
     _add_jobs_and_files(add, services)
     _add_operation(add, services)
     _add_documents(add, operations)
@@ -143,6 +145,11 @@ def _add_money(add: Add, services: Services, keys: IdempotencyKeys) -> None:
     add("/v1/exports", Exports(database, keys))
     add("/v1/exports/{export_id}", OwnExport(database))
     add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))
+
+
+def _add_statements(add: Add, services: Services, keys: IdempotencyKeys) -> None:
+    add("/v1/imports", Imports(services.database, keys, services.storage))
+    add("/v1/imports/{import_id}", OneImport(services.database))
 
 
 def _add_jobs_and_files(add: Add, services: Services) -> None:

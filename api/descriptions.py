@@ -48,6 +48,8 @@ class Description:
     answers: Mapping[int, type | UnionType | Content | None]
     #: The model that the body is validated by, or what kind of file it is.
     body: type[BaseModel] | RawBody | None = None
+    #: The media type of a body that has a model; of a form the model names the parts.
+    media_type: str = "application/json"
     #: The types of query parameters, which are optional, and of path parameters that are no UUID, by name.
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: Whether `Idempotency-Key` is read.

@@ -179,6 +179,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--transactions", type=int, default=20_000, help="transactions of a user in test_transaction_plans.py"
     )
     parser.addoption("--money-results", default="", help="the folder to write the milliseconds of its lists to")
+    parser.addoption(
+        "--import-rows", type=int, default=4000, help="rows of the statements of tests/e2e/test_statement_import.py"
+    )
+    parser.addoption(
+        "--spreadsheets", type=int, default=100, help="CSV files that tests/unit/test_spreadsheets.py writes"
+    )
+    parser.addoption("--import-results", default="", help="the folder to write its figures to")
     parser.addoption("--chaos-without", default="nothing", help="a safeguard to take out: see it turn red")
 
 

@@ -95,7 +95,7 @@ class Operation:
             binary = {"schema": {"type": "string", "format": "binary"}}
             return {"required": True, "content": dict.fromkeys(self.description.body.media_types, binary)}
         content = {"schema": schemas.of(self._name("body")), "example": schemas.example(self._name("body"))}
-        return {"required": True, "content": {"application/json": content}}
+        return {"required": True, "content": {self.description.media_type: content}}
 
     def _answers(self, schemas: Schemas) -> dict[str, Any]:
         answers = {str(status): self._answer(status, schemas) for status in self.description.answers}

@@ -60,7 +60,7 @@ def act(scope: OwnerScope, acts: Acts) -> None:
     kinds = _kinds(scope, acts)
     found = {one.id: one for one in _locked(scope, [named for _, named in acts.named()])}
     refuse([*_missing(acts, found), *_unfit(acts, found, kinds)])
-    _create(scope, acts.create)
+    add(scope, acts.create)
     _change(scope, [(found[move.id], move.category_id) for move in acts.change_category])
     _delete(scope, [found[one] for one in acts.delete])
 
@@ -118,7 +118,12 @@ def _unfit(acts: Acts, found: Mapping[UUID, Transaction], kinds: Mapping[UUID, s
             yield no_category(f"/change_category/{number}/category_id")
 
 
-def _create(scope: OwnerScope, made: Sequence[Transaction]) -> None:
+def add(scope: OwnerScope, made: Sequence[Transaction]) -> None:
+    """Store transactions with their events; the categories that they name are locked.
+
+    Raises:
+        NotFoundError: the account was deleted.
+    """
     if made:
         with checked():
             scope.execute(_QUERIES["create"], {"transactions": dumps([_document(one) for one in made]).decode()})

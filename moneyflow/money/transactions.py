@@ -89,12 +89,40 @@ def make(
     Raises:
         InvalidInputError: the amount is none of its currency; `errors` names the member.
     """
+    return of_amount(
+        user_id,
+        kind=kind,
+        amount=read_amount(amount, currency),
+        currency=currency,
+        date=date,
+        category_id=category_id,
+        note=note,
+        tags=tags,
+        payment_id=payment_id,
+        import_id=import_id,
+    )
+
+
+def of_amount(
+    user_id: UUID,
+    *,
+    kind: Kind,
+    amount: Decimal,
+    currency: str,
+    date: dt.date,
+    category_id: UUID | None = None,
+    note: str = "",
+    tags: Sequence[str] = (),
+    payment_id: UUID | None = None,
+    import_id: UUID | None = None,
+) -> Transaction:
+    """Return a new transaction, which is not stored yet; `amount` has the decimals of its currency already."""
     now = clock.now()
     return Transaction(
         id=new_id(),
         user_id=user_id,
         kind=kind,
-        amount=read_amount(amount, currency),
+        amount=amount,
         currency=currency,
         date=date,
         category_id=category_id,

@@ -23,6 +23,10 @@ AREAS = {
         "--address-samples", "200", "--api-cases", "5000", "--api-results", "{folder}", "--slow-rounds", "5",
     ),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
+    "import": (
+        "tests/e2e/test_statement_import.py", "tests/unit/test_spreadsheets.py", "-n", "0",
+        "--import-rows", "100000", "--import-results", "{folder}", "--spreadsheets", "5000",
+    ),
     "jobs": (
         "tests/e2e/test_bad_neighbours.py", "tests/e2e/test_new_job.py", "tests/e2e/test_lost_messages.py",
         "tests/integration/test_batches.py", "-n", "0", "--neighbours", "1000", "--all-types", "--thousands", "10",

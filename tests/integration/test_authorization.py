@@ -20,7 +20,7 @@ from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.platform.telemetry.origin import Origin, working_for
 from moneyflow.settings import AllSettings
-from tests.support import payments, people
+from tests.support import imports, payments, people
 from tests.support.servers import RealServers
 from tests.support.services import services
 from workers.testing import temporary_storage
@@ -69,6 +69,8 @@ _MATRIX = {
     ("POST", "/v1/payments"): _SIGNED_IN,
     ("GET", "/v1/payments/{payment_id}"): _SIGNED_IN,
     ("POST", "/v1/payments/{payment_id}/refund"): _SIGNED_IN,
+    ("POST", "/v1/imports"): _SIGNED_IN,
+    ("GET", "/v1/imports/{import_id}"): _SIGNED_IN,
     # Stripe signs what it sends.
     ("POST", "/v1/webhooks/stripe"): _PUBLIC,
     ("GET", "/healthz"): _PUBLIC,
@@ -210,6 +212,10 @@ def _foreign_payment(_: Sessions, database: Database) -> UUID:
     return payments.succeeded(database, people.add(database))
 
 
+def _foreign_import(_: Sessions, database: Database) -> UUID:
+    return imports.requested(database, people.add(database)).id
+
+
 #: What makes a thing of another user, for each guarded route with an id, and whether administrators reach it.
 _FOREIGN: dict[tuple[str, str], tuple[Callable[[Sessions, Database], UUID], bool]] = {
     ("DELETE", "/v1/sessions/{session_id}"): (_foreign_session, False),
@@ -225,6 +231,7 @@ _FOREIGN: dict[tuple[str, str], tuple[Callable[[Sessions, Database], UUID], bool
     ("GET", "/v1/exports/{export_id}"): (_foreign_export, False),
     ("GET", "/v1/payments/{payment_id}"): (_foreign_payment, False),
     ("POST", "/v1/payments/{payment_id}/refund"): (_foreign_payment, False),
+    ("GET", "/v1/imports/{import_id}"): (_foreign_import, False),
 }
 
 

@@ -32,6 +32,7 @@ _PEOPLE = [
     "select * from idempotency_keys",
     *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "categories", "transactions")],
     *[f"select * from {name}" for name in ("invitations", "email_changes", "sent_mails", "payments", "exports")],
+    *[f"select * from {name}" for name in ("imports", "import_refusals", "import_keys")],
     *[f"select * from {name}" for name in ("files", "file_deletions")],
 ]
 _BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
@@ -50,6 +51,10 @@ _NOT_OF_THE_RELAY = [
 _NOT_OF_THE_API = [
     # It asks for payments and refunds; what became of them is the workers' to write.
     "update payments set state = 'succeeded'",
+    # It asks for imports; what is read of them is the workers' to write.
+    "update imports set rows_added = 1",
+    "insert into import_refusals (row) values (1)",
+    "select * from import_keys",
     "update payments set amount = 1",
     "delete from payments",
     "update exports set file_id = null",
@@ -76,6 +81,9 @@ _NOT_OF_THE_WORKER = [
     "update exports set user_id = gen_random_uuid()",
     "insert into categories (id) values (gen_random_uuid())",
     "delete from payments",
+    "insert into imports (id) values (gen_random_uuid())",
+    "update imports set plan = '{}'",
+    "delete from import_keys",
     "delete from sandbox.charges",
     "update files set key = ''",
     "insert into file_deletions (key) values ('x')",
@@ -132,6 +140,7 @@ _OF_THE_WORKER = [
             "categories",
             "files",
             "file_deletions",
+            "imports",
         )
     ],
     "update mail_suppressions set expires_at = now()",

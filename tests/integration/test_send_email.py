@@ -80,7 +80,11 @@ def test_a_stored_name_with_a_link_is_left_out_of_the_mail(database: Database) -
 
 #: What the jobs of these mails add to the values of every mail.
 _OF_PAYMENT = {"amount": "12.34", "currency": "EUR", "payment_id": "1"}
-_OWN_VALUES = {"receipt": _OF_PAYMENT, "refund_receipt": _OF_PAYMENT}
+_OWN_VALUES = {
+    "export": {"what": "Your statement", "until": "28 February 2026", "link": "https://localhost/v1/files/1"},
+    "receipt": _OF_PAYMENT,
+    "refund_receipt": _OF_PAYMENT,
+}
 _BOUNCE = Bounce(code=550, status="5.1.1", reason="5.1.1 no such mailbox")
 
 

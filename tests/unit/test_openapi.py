@@ -98,7 +98,7 @@ def test_every_example_of_a_body_is_taken_by_the_model_that_validates_it(documen
             assert body["content"].keys() == set(description.body.media_types)
             continue
         assert description.body is not None
-        assert description.body.model_validate(body["content"]["application/json"]["example"])
+        assert description.body.model_validate(body["content"][description.media_type]["example"])
     assert len(bodies) > 5
 
 

@@ -32,7 +32,7 @@ from moneyflow.payments.sources import token
 from moneyflow.platform import suggestions
 from moneyflow.platform.brokers import job_message
 from moneyflow.platform.connections import leaves_state
-from moneyflow.platform.errors import MoneyFlowError
+from moneyflow.platform.errors import InvalidInputError, MoneyFlowError
 from moneyflow.platform.events import envelope
 from moneyflow.platform.http import etags, ranges
 from moneyflow.platform.http.idempotency import IdempotencyKeys
@@ -42,6 +42,9 @@ from moneyflow.platform.jobs.result_file import File
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.telemetry import masking, origin, tracebacks
 from moneyflow.settings import load_all
+from moneyflow.statements.imports import file_name
+from moneyflow.statements.reading import amounts, dates, headers, ofx, rows
+from moneyflow.statements.reading.mapping import OfxPlan
 from moneyflow.statements.writing import csv_text
 from ops.cli import filters, tables, times
 from workers.execution.redaction import Redactor, group
@@ -117,6 +120,26 @@ def _card_token(text: str) -> None:
         token(text)
 
 
+def _row(text: str) -> None:
+    for read in (amounts.split, lambda text: dates.read_date(text, None), dates.is_date, amounts.currency_in):
+        with suppress(rows.RowError):
+            read(text)
+
+
+def _ofx(text: str) -> None:
+    content = text.encode("utf-8", "replace")
+    with suppress(InvalidInputError):
+        ofx.plan_ofx(b"OFXHEADER:100\n" + content + b"<OFX>", currency=None)
+    with suppress(InvalidInputError):
+        frame = ofx._frame(b"", content + b"<CURDEF>")
+        ofx._enter(ofx._Statement(None), frame, OfxPlan(encoding="utf_8", currency=None))
+
+
+def _name_of_a_file(text: str) -> None:
+    with suppress(InvalidInputError):
+        file_name(text)
+
+
 _REDACTOR = Redactor(
     load_all({"SECRET_KEY": "k" * 40, "POSTGRES_PASSWORD": "-----BEGIN KEY-----\n" + "MIIBsecretkey\n" * 20})
 )
@@ -128,6 +151,12 @@ _KEYS = IdempotencyKeys(secret_key="k" * 40)
 _READERS: dict[str, list[Callable[[str], object]]] = {
     "api.access": [access._REQUEST_ID.fullmatch],
     "moneyflow.payments.sources": [_card_token, lambda text: _card_token("tok_" + text)],
+    "moneyflow.statements.imports": [_name_of_a_file],
+    "moneyflow.statements.reading.amounts": [_row],
+    "moneyflow.statements.reading.dates": [_row],
+    "moneyflow.statements.reading.headers": [headers.plain, headers.currency_of],
+    "moneyflow.statements.reading.ofx": [_ofx],
+    "moneyflow.statements.reading.rows": [rows.one_line, rows.shown],
     "moneyflow.platform.brokers.job_message": [
         lambda text: job_message.decode(text.encode("utf-8", "replace")),
         lambda text: job_message.decode(job_message.encode(new_id(), _encodable(text), timestamp_milliseconds=1)),
