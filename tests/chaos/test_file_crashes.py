@@ -1,17 +1,21 @@
 """Writers, workers and sweeps that are killed at every point leave no file without a row, and no row without a file.
 
-API-like writers and workers die before and after the rename of a file, and before and after the commit of its row; then
-sweeps die between two files that they delete.
+APIs that take uploads and workers that make files of them die before and after the rename of a file, and before and
+after the commit of its row; then sweeps die between two files that they delete.
 """
 
 import hashlib
 import random
 import signal
+from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
+from PIL import Image
 
 from moneyflow.gateways.storage import Storage
 from moneyflow.gateways.storage.storages import storage_of
@@ -20,13 +24,23 @@ from moneyflow.platform import clock
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support import jobs, people
+from tests.support.callers import bearer
 from tests.support.leave_file import LeaveFile
 from tests.support.processes import Process, Processes
 from tests.support.waiting import eventually
 
 _POINTS = ("storage.before_rename", "storage.renamed", "session.before_commit", "session.after_commit")
-#: Files that a killed process had finished at most.
+#: The time at which a process reaches the point that kills it, at most.
 _MOST = 6
+
+
+def _png() -> bytes:
+    out = BytesIO()
+    Image.new("RGB", (64, 64)).save(out, "PNG")
+    return out.getvalue()
+
+
+_IMAGE = _png()
 
 
 def _until_killed(dying: Process, point: str) -> None:
@@ -35,15 +49,29 @@ def _until_killed(dying: Process, point: str) -> None:
     assert f"dies at {point}" in dying.log()
 
 
-def _kill_writers(processes: Processes, owner_id: UUID, dice: random.Random) -> None:
-    """Have a writer die at each point."""
-    dying = {}
-    for point in _POINTS:
-        sabotage = f"dies_at:{point}:{dice.randint(1, _MOST)}"
-        command = ("-m", "tests.support.sabotage", sabotage, "tests.support.file_writer", str(owner_id))
-        dying[point] = processes.plain(*command)
-    for point, process in dying.items():
-        _until_killed(process, point)
+def _kill_apis(processes: Processes, database: Database, settings: AllSettings, dice: random.Random) -> None:
+    """Have an API die at each point while people upload their avatars."""
+    people_headers = [bearer(settings, user_id=people.add(database)) for _ in range(3)]
+    apis = {
+        point: processes.api(sabotage=f"dies_at:{point}:{dice.randint(1, _MOST)}", wait_ready=False, API_PROCESSES="1")
+        for point in _POINTS
+    }
+
+    def all_are_dead() -> bool:
+        alive = [api for api in apis.values() if api.is_running()]
+        for api in alive:
+            with suppress(httpx.TransportError):
+                _upload(api, dice.choice(people_headers))
+        return not alive
+
+    eventually(all_are_dead, what="each API dies at its point")
+    for point, api in apis.items():
+        _until_killed(api, point)
+
+
+def _upload(api: Process, headers: dict[str, str]) -> None:
+    url = f"http://127.0.0.1:{api.port}/v1/users/me/avatar"
+    httpx.put(url, content=_IMAGE, headers=headers, timeout=30, trust_env=False).raise_for_status()
 
 
 def _kill_workers(processes: Processes, database: Database, dice: random.Random) -> list[UUID]:
@@ -60,6 +88,11 @@ def _kill_workers(processes: Processes, database: Database, dice: random.Random)
 
 def _has_ended_or_done(worker: Process, database: Database, ids: list[UUID]) -> bool:
     return not worker.is_running() or jobs.states(database, ids)["succeeded"] == len(ids)
+
+
+def _unfinished(database: Database) -> int:
+    with database.transaction() as session:
+        return len(session.fetch_all("select 1 from jobs where state in ('scheduled', 'queued', 'running')"))
 
 
 def _named(database: Database) -> set[str]:
@@ -99,14 +132,14 @@ def test_after_crashes_of_all_that_writes_files_a_sweep_leaves_each_file_with_it
     dice, storage = random.Random(f"files/{seed}"), storage_of(platform)
     processes.relay(sabotage="looks_often")
 
-    for owner_id in (people.add(database), people.add(database)):
-        _kill_writers(processes, owner_id, dice)
+    _kill_apis(processes, database, platform, dice)
     ids = _kill_workers(processes, database, dice)
     finisher = processes.worker(wait_ready=False)
     jobs.until_all(database, ids, "succeeded")
+    eventually(lambda: _unfinished(database) == 0, what="the avatars are made")
     finisher.stop()
     unnamed = set(storage.keys(written_before=clock.now())) - _named(database)
-    assert len(unnamed) >= 9, "what died before the commit has left a file"
+    assert len(unnamed) >= 4, "what died before and after a rename has left a file"
     _delete_some(database, platform, dice)
     _sweep(processes, database, dice)
 

@@ -341,7 +341,8 @@ def test_an_answer_to_a_configured_origin_may_be_read_with_its_headers_errors_to
     assert answer.status_code == status
     assert answer.headers["access-control-allow-origin"] == _APP
     assert answer.headers["access-control-expose-headers"] == (
-        "ETag, Location, Retry-After, X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+        "ETag, Location, Retry-After, X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, "
+        "Accept-Ranges, Content-Disposition, Content-Range"
     )
     assert "Origin" in answer.headers["vary"]
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psycopg
 import pytest
 
+from moneyflow.jobs.sweep_files import SweepFiles
 from moneyflow.platform.database import Database
+from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.settings import AllSettings
 from tests.support.command_line import moneyflow
 from tests.support.forks import Fork
@@ -49,6 +52,25 @@ def test_without_processes_every_server_is_ready_and_each_missing_process_is_a_c
     assert document["queues"] == {"jobs": 0, "jobs_failed": 0}
     assert document["consumers"] == []
     assert document["is_healthy"] is False
+
+
+def test_what_a_scheduled_job_has_found_is_a_condition(
+    environment: dict[str, str], queues: AllSettings, topics: AllSettings, database: Database
+) -> None:
+    with database.transaction() as session:
+        job_id = enqueue(session, SweepFiles())
+    with psycopg.connect(queues.conninfo("owner", application_name="test")) as connection:
+        connection.execute("update jobs set state = 'succeeded', result = '{\"alarm\": \"2 files are missing\"}'")
+        connection.execute(
+            "insert into schedules (name, kind, cron, time_zone, overlap, catch_up, next_tick_at, last_job_id) "
+            "values ('sweep_files', 'sweep_files', '17 * * * *', 'UTC', 'skip', 'none', now() + interval '1 hour', %s)",
+            [job_id],
+        )
+
+    _, document = _status(environment)
+
+    (found,) = [one for one in document["conditions"] if one["id"] == "schedule_alarm"]
+    assert (found["subject"], found["text"]) == ("sweep_files", "sweep_files has found: 2 files are missing")
 
 
 @pytest.mark.parametrize("name", _PORTS)

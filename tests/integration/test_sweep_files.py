@@ -99,6 +99,7 @@ def test_rows_without_a_file_are_counted_logged_and_kept(
         swept = _sweep(database, storage, batch_keys=batch_keys)
 
     assert (swept["missing"], swept["unnamed"], swept["deleted"]) == (4, 0, 0)
+    assert swept["alarm"] == "4 files are missing in the storage"
     assert len([line for line in logs if line["event"] == "file_missing"]) == 4
     with database.transaction() as session:
         assert len(session.fetch_all("select 1 from files")) == 9

@@ -24,7 +24,9 @@ def s3_server(folder: Path) -> Iterator[str]:
     """Run a server that speaks S3, and yield its address."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = spawn(command, environment=process_environment(), log=folder / "s3.log", folder=folder)
+    server = spawn(
+        command, environment=process_environment(), log=folder / "s3.log", folder=folder, dies_with_parent=True
+    )
     try:
         assert wait_until(lambda: answers(port), seconds=30), (folder / "s3.log").read_text()
         yield f"http://127.0.0.1:{port}"

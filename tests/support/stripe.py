@@ -20,9 +20,10 @@ from urllib.parse import parse_qs, urlsplit
 from rich.console import Console
 
 from ops.dev.stack import packages
-from ops.dev.stack.ports import answers, free_port
+from ops.dev.stack.ports import answers
 from ops.dev.stack.processes import spawn, stop, wait_until
 from ops.dev.stack.servers.base import process_environment
+from tests.support.processes import free_port
 
 #: stripe-mock takes any key of the form of a test key.
 API_KEY = "sk_test_123"

@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from moneyflow.gateways.mail.settings import MailSettings
+from moneyflow.gateways.storage.settings import StorageSettings
 from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.settings import Section, known_names
 from moneyflow.platform.settings.strength import weakness
@@ -148,6 +149,50 @@ def test_production_refuses_a_secret_that_is_short_or_easy_to_guess(weak: str) -
     assert problem.startswith("POSTGRES_PASSWORD ")
     assert problem.endswith("which BUILD_ENV=prod refuses; set a random one (openssl rand -hex 24)")
     assert weak not in problem
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "storage/app",
+        "file:",
+        "file:///",
+        "file://host/files",
+        "s3:bucket",
+        "s3://",
+        "s3://bucket?x=1",
+        "ftp://host/a",
+    ],
+)
+def test_a_storage_that_is_no_folder_and_no_bucket_is_refused(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"STORAGE_URL: .* give one such as file:storage/app"):
+        load(StorageSettings, {"STORAGE_URL": address})
+
+
+@pytest.mark.parametrize(
+    ("address", "folder", "bucket"),
+    [
+        ("file:storage/app", Path("storage/app"), None),
+        ("file:/srv/files", Path("/srv/files"), None),
+        ("file:///srv/files", Path("/srv/files"), None),
+        ("s3://bucket", None, ("bucket", "")),
+        ("s3://bucket/a/b/", None, ("bucket", "a/b")),
+    ],
+)
+def test_a_storage_is_a_folder_or_a_part_of_a_bucket(
+    address: str, folder: Path | None, bucket: tuple[str, str] | None
+) -> None:
+    settings = load(StorageSettings, {"STORAGE_URL": address})
+
+    assert settings.storage_folder == folder
+    assert bucket is None or settings.storage_bucket == bucket
+
+
+def test_production_sends_no_file_in_clear_text() -> None:
+    problems = _production_problems(WorkerSettings, whole=False, S3_ENDPOINT_URL="http://minio:9000")
+
+    assert problems == ("S3_ENDPOINT_URL must begin with https://, or files are sent in clear text",)
 
 
 def test_production_takes_every_random_secret() -> None:

@@ -89,6 +89,7 @@ _ILL = {
     "messages_refused": (replace(_HEALTHY, queues=Queues(jobs=0, jobs_failed=2)), "jobs_failed"),
     "schedule_late": (_with(schedules=(replace(_SCHEDULE, late_seconds=LATE_SECONDS + 1),)), "purge"),
     "schedule_paused": (_with(schedules=(replace(_SCHEDULE, paused_by="ada"),)), "purge"),
+    "schedule_alarm": (_with(schedules=(replace(_SCHEDULE, alarm="3 files are missing in the storage"),)), "purge"),
     "consumer_lags": (replace(_HEALTHY, consumers=(Consumer(sink="audit", members=1, lag=LAG_RECORDS + 1),)), "audit"),
 }  # fmt: skip
 

@@ -162,9 +162,9 @@ def _make_folder(folder: Path) -> None:
     """Make a folder and those above it; when this returns they survive a crash of the machine."""
     if folder.is_dir():
         return
-    folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-    for above in (folder.parent, folder.parent.parent):
-        _sync_folder(above)
+    _make_folder(folder.parent)
+    folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,7 +16,6 @@ import boto3.session
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from urllib3.exceptions import HTTPError
 
 from moneyflow.gateways.storage import Storage, Written
 from moneyflow.gateways.storage.disposition import attachment
@@ -154,7 +153,7 @@ class S3Storage(Storage):
                 raise NotFoundError("the file is missing in the storage") from None
             detail = f"the bucket {self._bucket} refused {error.operation_name}: {code}; see the runbook, storage"
             raise UnavailableError(detail) from error
-        except (BotoCoreError, HTTPError) as error:
+        except BotoCoreError as error:
             detail = f"the bucket {self._bucket} failed: {error}; see the runbook, storage"
             raise UnavailableError(detail) from error
 

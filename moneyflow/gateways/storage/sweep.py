@@ -51,7 +51,7 @@ def sweep(
 ) -> dict[str, Any]:
     """Sweep once; return how many files were `deleted` with their rows, were `unnamed`, and are `missing`.
 
-    The session commits each batch.
+    The session commits each batch. With missing files the result has an `alarm`, which is shown to operators.
 
     Raises:
         UnavailableError: the storage is down; what was deleted stays deleted.
@@ -75,7 +75,8 @@ class _Sweep:
         assert row is not None
         self._compare(row["before"])
         log.info("files_swept", **self._counts)
-        return self._counts
+        missing = self._counts["missing"]
+        return self._counts | ({"alarm": f"{missing} files are missing in the storage"} if missing else {})
 
     def _delete_named(self) -> int:
         """Delete a batch of files whose rows were deleted; return how many."""

@@ -124,6 +124,12 @@ _DECLARED = (
         runbook="jobs.md#a-scheduled-job-does-not-come",
     ),
     Kind(
+        id="schedule_alarm",
+        severity=Severity.WARNING,
+        command="moneyflow schedules list",
+        runbook="jobs.md#a-scheduled-job-raises-an-alarm",
+    ),
+    Kind(
         id="consumer_lags",
         severity=Severity.WARNING,
         command="moneyflow status --watch",
@@ -229,6 +235,8 @@ def _schedules(snapshot: Snapshot) -> Iterator[Condition]:
         elif schedule.late_seconds > LATE_SECONDS:
             text = f"the schedule {schedule.name} should have ticked {duration(schedule.late_seconds)} ago"
             yield _condition("schedule_late", schedule.name, text)
+        if schedule.alarm is not None:
+            yield _condition("schedule_alarm", schedule.name, f"{schedule.name} has found: {schedule.alarm}")
 
 
 def _consumers(snapshot: Snapshot) -> Iterator[Condition]:

@@ -32,8 +32,9 @@ select kind, paused_by as by, pause_reason as reason, probe_at,
 from job_kinds where paused_at is not null order by paused_at;
 
 -- name: schedules
--- Declared schedules, the next tick first.
-select name, next_tick_at, paused_by, (extract(epoch from clock_timestamp()) - extract(epoch from next_tick_at))::float as late_seconds
+-- Declared schedules, the next tick first, each with the alarm in the result of its last job.
+select name, next_tick_at, paused_by, (extract(epoch from clock_timestamp()) - extract(epoch from next_tick_at))::float as late_seconds,
+    (select result ->> 'alarm' from jobs where jobs.id = last_job_id) as alarm
 from schedules where removed_at is null order by next_tick_at;
 
 -- name: unpublished

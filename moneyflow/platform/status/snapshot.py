@@ -86,6 +86,8 @@ class Schedule:
     next_tick_at: datetime
     late_seconds: float
     paused_by: str | None
+    #: What its last job has found that an operator has to know: the text `alarm` of its result.
+    alarm: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,6 +57,9 @@ def configure_logging(process: str, *, level: str = "info") -> None:
     for noisy in ("pika", "aiokafka"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL if root.level > logging.DEBUG else logging.DEBUG)
     logging.getLogger("dramatiq").setLevel(max(logging.WARNING, root.level))
+    # SECURITY: at debug the client of buckets logs each request with its signature, and addresses that open a file.
+    for name in ("boto3", "botocore", "s3transfer"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def in_lines(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -19,6 +19,14 @@ from ops.dev.stack.contract import StackError
 from ops.dev.stack.https import client_options
 
 _SECONDS = 60.0
+#: Writes a public file as the process does in whose container it runs, and prints its path.
+_WRITE_FILE = """
+from moneyflow.gateways.storage import files, new_key
+from moneyflow.gateways.storage.settings import StorageSettings
+from moneyflow.gateways.storage.storages import storage_of
+from moneyflow.settings import load
+print(files.public_url(storage_of(load(StorageSettings)).write(new_key("public"), [b"a file"]).key))
+"""
 
 
 class Check:
@@ -37,6 +45,7 @@ class Check:
         """
         self._stack.up()
         self._sign_ups("as started")
+        self._files()
         for kind in ("worker", "relay", "consumer", "api"):
             name = self._stack.kill(kind)
             self._until(partial(self._is_back, name), f"{name} is back after a kill")
@@ -56,6 +65,18 @@ class Check:
         self._asked += 10
         messages = f"{found['MAIL_CATCHER_URL']}/api/v1/messages"
         self._until(lambda: _get(messages).json()["total"] >= self._asked, f"ten sign-ups, ten mails: {when}")
+
+    def _files(self) -> None:
+        """Write a public file in each process that writes files: nginx, as another container, sends it."""
+        for service in ("api", "worker"):
+            path = self._stack.run_in(service, "python", "-c", _WRITE_FILE).strip()
+            self._until(partial(self._is_served_by_nginx, path), f"nginx sends a file that {service} has written")
+
+    def _is_served_by_nginx(self, path: str) -> bool:
+        with self._api() as client:
+            answer = client.get(path)
+        # The API's own answers have the id of their request.
+        return answer.content == b"a file" and "X-Request-Id" not in answer.headers
 
     def _roll(self) -> None:
         """Replace the API's containers while a client signs people up: no request fails, and every one has its mail."""

@@ -130,6 +130,10 @@ class ComposeStack:
         if done.returncode:
             raise StackError(f"the API was not replaced: {done.stderr.strip()}")
 
+    def run_in(self, service: str, *command: str) -> str:
+        """Run a command in a container of the service, and return what it prints."""
+        return self._compose("exec", "-T", service, *command)
+
     def last_lines_of(self, *services: str) -> str:
         """Return the ends of the services' logs."""
         return self._compose("logs", "--tail", "20", *services)
