@@ -239,7 +239,7 @@ _OWN_TEXT = {
     "moneyflow.platform.events.contract", "moneyflow.platform.events.topics", "moneyflow.platform.failpoints",
     "moneyflow.platform.jobs.contract", "moneyflow.platform.jobs.schedules", "moneyflow.platform.queries",
     "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength", "moneyflow.settings",
-    "ops.dev.demo.crowd", "ops.dev.scaffold.job",
+    "ops.dev.demo.crowd", "ops.dev.demo.exports", "ops.dev.scaffold.job",
 }  # fmt: skip
 
 

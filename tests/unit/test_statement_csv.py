@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from moneyflow.platform.ids import new_id
 from moneyflow.statements.writing import csv_text
-from moneyflow.statements.writing.entries import Entry
+from moneyflow.statements.writing.statement import Entry
 
 _DANGEROUS = tuple("=+-@\t\r\uff1d\uff0b\uff0d\uff20")
 

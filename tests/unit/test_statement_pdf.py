@@ -3,6 +3,8 @@
 import datetime as dt
 import io
 import re
+import subprocess
+import sys
 from contextlib import closing
 from decimal import Decimal
 from fnmatch import fnmatch
@@ -14,11 +16,11 @@ import pytest
 from fpdf.fonts import TTFFont
 from rich.console import Console
 
+from moneyflow.platform.errors import JobCancelledError
 from moneyflow.platform.ids import new_id
-from moneyflow.statements.writing import fonts, pdf
-from moneyflow.statements.writing.entries import Entry
+from moneyflow.statements.writing import drawing, fonts, pdf
 from moneyflow.statements.writing.page import Document
-from moneyflow.statements.writing.pdf import Heading
+from moneyflow.statements.writing.statement import Entry, Statement, dumps, loads
 from moneyflow.statements.writing.totals import totals_of
 from ops.dev.stack import packages
 
@@ -65,12 +67,12 @@ def _entry(
     )
 
 
-def _heading(name: str = "Ada") -> Heading:
-    return Heading(name=name, first_day=dt.date(2026, 1, 1), last_day=dt.date(2026, 12, 31))
+def _statement(*entries: Entry, name: str = "Ada") -> Statement:
+    return Statement(name=name, first_day=dt.date(2026, 1, 1), last_day=dt.date(2026, 12, 31), entries=entries)
 
 
 def _reader(*entries: Entry) -> pypdf.PdfReader:
-    return pypdf.PdfReader(io.BytesIO(pdf.document(entries, _heading(), report=lambda _: None)))
+    return pypdf.PdfReader(io.BytesIO(pdf.document(_statement(*entries))))
 
 
 def _texts(*entries: Entry) -> list[str]:
@@ -80,7 +82,7 @@ def _texts(*entries: Entry) -> list[str]:
 def _glyphs(text: str) -> dict[str, set[int]]:
     """Return the glyphs that are drawn of each font for a text; each character has one."""
     with closing(Document(title="A statement", name=text)) as document:
-        pdf.draw(document, [_entry(text, note=f"{text}; {text}")], _heading(text), report=lambda _: None)
+        pdf.draw(document, _statement(_entry(text, note=f"{text}; {text}"), name=text))
         document.output()
         found = {}
         for name, font in document.fonts.items():
@@ -195,3 +197,30 @@ def test_the_fonts_and_the_packages_that_draw_add_less_than_150_mb_to_the_image(
     assert {"NotoSans-Regular", "NotoSans-Bold", "NotoSansCJK-Regular"} <= {path.stem for path in fonts_of_image}
     sizes = [path.stat().st_size for path in (*fonts_of_image, *packages_of_python) if path.exists()]
     assert 30_000_000 < sum(sizes) < 150_000_000
+
+
+def test_a_statement_is_the_same_in_the_process_that_draws_it() -> None:
+    statement = _statement(
+        _entry("श्रीमती", note="a\nb", amount="0.10"), _entry("", currency="JPY", amount="5", income=True)
+    )
+
+    assert loads(dumps(statement)) == statement
+
+
+def test_a_process_of_its_own_draws_and_its_memory_goes_with_it() -> None:
+    content = drawing.draw(_statement(_entry("王小明")), check=lambda: None)
+
+    text = pypdf.PdfReader(io.BytesIO(content)).pages[0].extract_text()
+    assert "王小明" in text.replace(" ", "").replace("\0", ""), "pypdf reads a high byte of this font as NUL"
+    code = "import sys, workers.jobs; sys.exit('fpdf' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0, (
+        "a worker loads no library for PDF"
+    )
+
+
+def test_a_drawing_ends_when_its_job_is_cancelled() -> None:
+    def cancelled() -> None:
+        raise JobCancelledError("it was cancelled")
+
+    with pytest.raises(JobCancelledError):
+        drawing.draw(_statement(*[_entry("王小明 देवनागरी", note="محمد " * 40)] * 3000), check=cancelled)

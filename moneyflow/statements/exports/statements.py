@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from moneyflow.platform.database import Session
 from moneyflow.platform.owner import OwnerScope
 from moneyflow.statements.exports.exports import MOST_PDF_ROWS, TOO_LONG, ExportRefusedError, PendingExport
-from moneyflow.statements.writing import csv_text, entries, pdf
-from moneyflow.statements.writing.entries import Entry
-from moneyflow.statements.writing.pdf import Heading
+from moneyflow.statements.writing import csv_text, drawing, entries
+from moneyflow.statements.writing.statement import Entry, Statement
 
 #: Gets the number of transactions so far, that of all, and what they are.
 Report = Callable[[float, float, str], object]
@@ -28,11 +27,12 @@ def pieces(session: Session, export: PendingExport, *, report: Report) -> Iterat
         return
     if total > MOST_PDF_ROWS:
         raise ExportRefusedError(TOO_LONG)
-    rows = [entry for some in entries.read(scope, **days) for entry in some]
+    rows = tuple(entry for some in entries.read(scope, **days) for entry in some)
     session.commit()
     session.release()  # To draw takes a while, and needs no transaction.
-    heading = Heading(name=export.user_name, **days)
-    yield pdf.document(rows, heading, report=lambda done: report(done, total, "transactions"))
+    statement = Statement(name=export.user_name, entries=rows, **days)
+    yield drawing.draw(statement, check=lambda: report(0, total, "transactions"))
+    report(total, total, "transactions")
 
 
 def _reported(read: Iterator[list[Entry]], total: int, report: Report) -> Iterator[list[Entry]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from moneyflow.money.amounts import write_amount
 from moneyflow.money.texts import LONGEST_NOTE, LONGEST_TAG, MOST_TAGS
 from moneyflow.platform.patterns import Pattern
-from moneyflow.statements.writing.entries import Entry
+from moneyflow.statements.writing.statement import Entry
 
 HEADER = ("date", "amount", "currency", "category", "note", "tags", "kind", "id")
 _TAG_SEPARATOR = ", "

@@ -2,37 +2,16 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 from uuid import UUID
 
 from psycopg.rows import DictRow
 
 from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.queries import load_queries
+from moneyflow.statements.writing.statement import Entry
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A transaction; `category` has the name of its parent before its own."""
-
-    id: UUID
-    date: dt.date
-    kind: Literal["income", "expense"]
-    amount: Decimal
-    currency: str
-    category: str
-    note: str
-    tags: tuple[str, ...]
-
-    @property
-    def signed_amount(self) -> Decimal:
-        """Return the amount as it changes the balance: an expense is below zero."""
-        return self.amount if self.kind == "income" else -self.amount
 
 
 def count(scope: OwnerScope, *, first_day: dt.date, last_day: dt.date) -> int:

@@ -1,13 +1,10 @@
 """PDF of a statement: totals by currency and by category, a chart, and all transactions in a table over the pages."""
 
-import datetime as dt
-from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 from moneyflow.platform import clock
-from moneyflow.statements.writing.entries import Entry
 from moneyflow.statements.writing.page import CENTERED, LEFT, RIGHT, Column, Document
+from moneyflow.statements.writing.statement import Entry, Statement
 from moneyflow.statements.writing.totals import Totals, totals_of
 
 #: Bars of a chart; what is smaller is one bar together.
@@ -30,30 +27,21 @@ _TRANSACTIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Heading:
-    """Whose statement it is, and of which days."""
-
-    name: str
-    first_day: dt.date
-    last_day: dt.date
-
-
-def document(entries: Sequence[Entry], heading: Heading, *, report: Callable[[int], object]) -> bytes:
-    """Return the PDF; `report` gets the number of transactions that are drawn.
+def document(statement: Statement) -> bytes:
+    """Return the PDF.
 
     Raises:
         UnavailableError: the fonts are not installed.
     """
-    with closing(Document(title=_title(heading), name=heading.name)) as page:
-        draw(page, entries, heading, report=report)
+    with closing(Document(title=_title(statement), name=statement.name)) as page:
+        draw(page, statement)
         return page.output()
 
 
-def draw(page: Document, entries: Sequence[Entry], heading: Heading, *, report: Callable[[int], object]) -> None:
+def draw(page: Document, statement: Statement) -> None:
     """Draw a statement into a new document."""
-    page.heading("Statement", f"{heading.first_day} to {heading.last_day}", f"made on {clock.now():%Y-%m-%d}")
-    totals = totals_of(entries)
+    page.heading("Statement", _period(statement), f"made on {clock.now():%Y-%m-%d}")
+    totals = totals_of(statement.entries)
     _totals(page, totals)
     for currency in totals.currencies[:_MOST_CHARTS]:
         bars = totals.largest_expenses(currency, limit=_MOST_BARS, other="all others", unnamed=_UNNAMED)
@@ -61,13 +49,16 @@ def draw(page: Document, entries: Sequence[Entry], heading: Heading, *, report: 
             page.chart(f"Expenses by category, {currency}", [(name, value, f"{value:,f}") for name, value in bars])
     page.section("Transactions")
     with page.rows_of(_TRANSACTIONS):
-        for done, entry in enumerate(entries, start=1):
+        for entry in statement.entries:
             page.row(_cells(entry))
-            report(done)
 
 
-def _title(heading: Heading) -> str:
-    return f"Statement {heading.first_day} to {heading.last_day}"
+def _title(statement: Statement) -> str:
+    return f"Statement {_period(statement)}"
+
+
+def _period(statement: Statement) -> str:
+    return f"{statement.first_day} to {statement.last_day}"
 
 
 def _totals(page: Document, totals: Totals) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from moneyflow.statements.writing.entries import Entry
+from moneyflow.statements.writing.statement import Entry
 
 _Sums = Mapping[str, Decimal]
 

@@ -43,7 +43,7 @@ class Play:
         self._kills = 0
         api = httpx.AsyncClient(**client_options(stack.environment()), timeout=30)
         self._crowd = Crowd(people=self._people, tag=tag, api=api)
-        self._watch = Watch(self._settings, tag=tag, prefix=self._crowd.prefix, on_mail=self._crowd.activate)
+        self._watch = Watch(self._settings, tag=tag, prefix=self._crowd.prefix, on_mail=self._crowd.follow)
         self._dead_letters_before = 0
 
     async def run(self) -> Outcome:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -65,8 +65,15 @@ class Crowd:
             await self.changed.wait_for(lambda: owners <= self.visits.done)
         await asyncio.gather(*(self._sign_up(person) for person in again))
 
-    async def activate(self, mail_text: str, job_id: str) -> None:
-        """Follow the link of an activation mail, and begin the visit of its person."""
+    async def follow(self, mail_text: str, job_id: str, address: str) -> None:
+        """Follow the link of a mail: begin the visit of an activated person, or download what a person has exported."""
+        path = self.visits.exports.link_in(mail_text, address)
+        if path is not None:
+            self._begin(self._collect(path, address))
+            return
+        await self._activate(mail_text, job_id)
+
+    async def _activate(self, mail_text: str, job_id: str) -> None:
         token = _TOKEN.search(mail_text)
         if token is None or token[1] in self.activated:
             return
@@ -76,9 +83,19 @@ class Crowd:
         if not answer.is_success:
             self.activated.discard(token[1])
             raise RuntimeError(f"an activation was answered with {answer.status_code}: {answer.text}")
-        visit = asyncio.create_task(self._visit(job_id))
-        self._visiting.add(visit)
-        visit.add_done_callback(self._visiting.discard)
+        self._begin(self._visit(job_id))
+
+    def _begin(self, visit: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(visit)
+        self._visiting.add(task)
+        task.add_done_callback(self._visiting.discard)
+
+    async def _collect(self, path: str, address: str) -> None:
+        async with self._places:
+            try:
+                await self.visits.collect(path, address)
+            except RuntimeError as error:
+                self.visits.exports.faults.append(str(error))
 
     def request_id(self, what: str) -> str:
         """Return a request id; all jobs and events of the request carry it."""
@@ -101,7 +118,7 @@ class Crowd:
 
     def surprises(self) -> list[str]:
         """Return a message for each row whose answer was not the expected one, and for each attempt that succeeded."""
-        found = list(self.visits.tolerated)
+        found = [*self.visits.tolerated, *self.visits.exports.faults]
         for person in self.people:
             status = self.answers.get(person.number, 0)
             wanted = httpx.codes.ACCEPTED if person.is_accepted() else httpx.codes.UNPROCESSABLE_ENTITY

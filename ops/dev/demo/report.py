@@ -13,6 +13,7 @@ from rich.table import Table
 from moneyflow.audit.log import Chain
 from ops.dev.demo.books import ExpectedBooks
 from ops.dev.demo.crowd import Crowd
+from ops.dev.demo.exports import expected_exports
 from ops.dev.demo.people import Person
 from ops.dev.demo.visit import expected_refusals
 from ops.dev.demo.watch import KINDS, Seen, SeenBooks
@@ -38,6 +39,8 @@ class Expected:
     bouncing: int
     refusals: Mapping[str, int]
     books: ExpectedBooks
+    #: Statements by format.
+    exports: Mapping[str, int]
 
     @classmethod
     def of(cls, people: Sequence[Person]) -> "Expected":
@@ -50,6 +53,7 @@ class Expected:
             accounts=len(owners),
             refusals=expected_refusals(visitors),
             books=ExpectedBooks.of(visitors),
+            exports=expected_exports(visitors),
             bouncing=sum(person.expected == "bounces" for person in accepted),
         )
 
@@ -60,13 +64,13 @@ class Expected:
 
     @property
     def mails(self) -> int:
-        """Return the number of jobs that mail: of each sign-up, each welcome and each payment that succeeds."""
-        return self.accepted + self.activated + self.books.paid
+        """Return the number of jobs that mail: of sign-ups, welcomes, payments that succeed, and exports."""
+        return self.accepted + self.activated + self.books.paid + sum(self.exports.values())
 
     @property
     def jobs(self) -> int:
-        """Return the number of jobs of the expected kinds: those that mail, and a payment of each visitor."""
-        return self.mails + self.books.people
+        """Return the number of jobs of the expected kinds: those that mail, payments of all visitors, and exports."""
+        return self.mails + self.books.people + sum(self.exports.values())
 
     @property
     def events(self) -> dict[str, int]:
@@ -118,6 +122,7 @@ class Outcome:
             ("activations", expected.activated - seen.activated),
             ("visits", expected.activated - len(self.crowd.visits.done)),
             *((f"refusals of a {what}", n - self.crowd.visits.refused[what]) for what, n in expected.refusals.items()),
+            *((f"exported {of}", n - self.crowd.visits.exports.read[of]) for of, n in expected.exports.items()),
             ("unfinished jobs", unfinished(seen)),
             ("jobs", expected.jobs - promised(seen)),
             ("mails", sum(str(row["id"]) not in seen.mails for row in self.mail_jobs)),
@@ -191,6 +196,9 @@ class Outcome:
         table.add_row("activated", str(expected.activated), str(seen.activated), "by the link in the mail")
         for what, count in expected.refusals.items():
             table.add_row(f"refused: {what}", str(count), str(crowd.visits.refused[what]), "of those who may not")
+        for format, count in expected.exports.items():
+            read = str(self.crowd.visits.exports.read[format])
+            table.add_row(f"exported as {format}", str(count), read, "downloaded by the link in the mail")
         mails = expected.mails - expected.bouncing
         table.add_row("mails delivered", str(mails), str(len(seen.mails)), f"{self.sent_twice} sent twice")
         self._add_books(table)

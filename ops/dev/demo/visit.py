@@ -1,4 +1,4 @@
-"""Visit: what active people do: sign in, change the profile, keep books, sign out; some try what they may not."""
+"""Visit: what active people do: sign in, change the profile, keep books, export; some try what they may not."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import httpx
 from moneyflow.platform.ids import new_id
 from ops.dev.demo.books import Books
 from ops.dev.demo.client import Client
+from ops.dev.demo.exports import Exports
 from ops.dev.demo.people import Person
 
 #: Every such person tries what is not allowed.
@@ -37,6 +38,7 @@ class Visits:
     client: Client
     request_id: Callable[[str], str]
     books: Books = field(default_factory=Books)
+    exports: Exports = field(default_factory=Exports)
     done: set[int] = field(default_factory=set)
     #: Attempts by name: those that were refused properly, and the statuses of the others.
     refused: Counter[str] = field(default_factory=Counter)
@@ -67,10 +69,15 @@ class Visits:
             await self._try("foreign transaction", "GET", self._foreign_transaction, bearer)
             await self._try("outdated change", "PATCH", path, {**bearer, "If-Match": outdated}, {"note": "too late"})
         self._foreign_transaction = path
-        await self._send(204, "DELETE", "/v1/sessions/current", bearer)
+        if not await self.exports.ask(person, bearer, self._send):  # Else the session ends after the download.
+            await self._send(204, "DELETE", "/v1/sessions/current", bearer)
         if is_trespasser(person):
             await self._try("ended session", "GET", "/v1/users/me", bearer)
         self.done.add(person.number)
+
+    async def collect(self, path: str, address: str) -> None:
+        """Follow the link in a mail about an export."""
+        await self.exports.collect(path, address, self._send)
 
     async def _send(
         self, status: int, method: str, path: str, headers: dict[str, str], body: dict[str, str] | None = None

@@ -27,10 +27,10 @@ from moneyflow.settings import AllSettings
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 _PAGE = 500
 #: Kinds of the jobs that the report counts; other kinds that a sign-up enqueues are shown only.
-KINDS = frozenset({"send_email", "send_welcome", "process_payment", "send_receipt"})
+KINDS = frozenset({"send_email", "send_welcome", "process_payment", "send_receipt", "export_statement", "send_export"})
 
-#: Called with the text of a mail, and with the id of its job.
-OnMail = Callable[[str, str], Awaitable[None]]
+#: Called with the text of a mail, the id of its job, and the address that it went to.
+OnMail = Callable[[str, str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +164,7 @@ class Watch:
                 continue  # Of an earlier play.
             self.seen.mails[brief["MessageID"].partition("@")[0]] += 1
             mail = (await self._catcher.get(f"/api/v1/message/{brief['ID']}")).raise_for_status().json()
-            await self._on_mail(mail["Text"], brief["MessageID"].partition("@")[0])
+            await self._on_mail(mail["Text"], brief["MessageID"].partition("@")[0], brief["To"][0]["Address"])
 
     async def _new_mails(self) -> list[dict[str, Any]]:
         """Return the mails that were not read yet, the newest first."""
