@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,6 +60,8 @@ class Answer:
     status: int
     cached: str | None
     body: str
+    #: What else the page says.
+    more: Mapping[str, Any]
 
     @property
     def json(self) -> Any:
@@ -90,11 +92,21 @@ class Browser:
         self.driver.find_element(By.ID, button).click()
         return self.answer()
 
+    def click_twice(self, button: str, then: str) -> Answer:
+        """Click two buttons one right after the other, before an answer can come; return what the page shows then."""
+        ids = [self.driver.find_element(By.ID, one) for one in (button, then)]
+        self.driver.execute_script("arguments[0].click(); arguments[1].click();", *ids)
+        return self.answer()
+
+    def choose(self, name: str, path: Path) -> None:
+        """Choose a file in a field of the page."""
+        self.driver.find_element(By.ID, name).send_keys(str(path))
+
     def answer(self) -> Answer:
         """Wait for the answer to the page's request."""
         shown = eventually(lambda: self.driver.find_element(By.ID, "answer").text, what="the page shows an answer")
         fields = json.loads(shown)
-        return Answer(fields["status"], fields.get("cached"), fields["body"])
+        return Answer(fields.pop("status"), fields.pop("cached", None), fields.pop("body"), fields)
 
     def cookies_of_scripts(self) -> str:
         """Return the cookies that a script of the page can read."""
