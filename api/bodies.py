@@ -16,6 +16,8 @@ MAX_DEPTH = 32
 #: Problems that an answer names, and characters of each pointer and detail: an answer is no longer than its request.
 _MOST_PROBLEMS = 20
 _LONGEST_TEXT = 200
+#: Bytes of a file that are read at once.
+PIECE_BYTES = 64 * 1024
 _INTEGERS = range(-(2**63), 2**63)
 
 M = TypeVar("M", bound="Body")
@@ -42,13 +44,44 @@ def read_body(request: falcon.Request, limit: int = MAX_BYTES) -> bytes:
         raise falcon.HTTPUnsupportedMediaType(
             description="send the body as it is, without a Content-Encoding", headers={"Accept-Encoding": "identity"}
         )
-    if (request.content_length or 0) > limit:
-        raise falcon.HTTPContentTooLarge(description=f"the body is larger than {limit} bytes; send less")
-    stream = request.stream if request.content_length is None else request.bounded_stream
-    content = stream.read(limit + 1)
-    if len(content) > limit:
-        raise falcon.HTTPContentTooLarge(description=f"the body is larger than {limit} bytes; send less")
-    return content
+    return LimitedStream(request, limit).read()
+
+
+class LimitedStream:
+    """The body of a request as it comes, of `limit` bytes at most."""
+
+    def __init__(self, request: falcon.Request, limit: int) -> None:
+        """Begin to read.
+
+        Raises:
+            falcon.HTTPContentTooLarge: it is larger by its Content-Length.
+        """
+        if (request.content_length or 0) > limit:
+            raise _too_large(limit)
+        self._stream = request.stream if request.content_length is None else request.bounded_stream
+        self._limit = self._left = limit
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes, all without a size; none at the end.
+
+        Raises:
+            falcon.HTTPContentTooLarge: it is larger, even when Content-Length is missing or wrong.
+        """
+        wanted = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
+        piece: bytes = self._stream.read(wanted)
+        self._left -= len(piece)
+        if self._left < 0:
+            raise _too_large(self._limit)
+        return piece
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the rest piece by piece; raises as `read` does."""
+        while piece := self.read(PIECE_BYTES):
+            yield piece
+
+
+def _too_large(limit: int) -> falcon.HTTPContentTooLarge:
+    return falcon.HTTPContentTooLarge(description=f"the body is larger than {limit} bytes; send less")
 
 
 def parse(content: bytes, model: type[M]) -> M:

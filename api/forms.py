@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import falcon
 from falcon.media.multipart import BodyPart, MultipartFormHandler, MultipartParseOptions
 
+from api.bodies import PIECE_BYTES, LimitedStream
+
 _OPTIONS = MultipartParseOptions()
 _OPTIONS.max_body_part_count = 8
 _OPTIONS.max_body_part_headers_size = 4096
@@ -12,9 +14,6 @@ _OPTIONS.max_body_part_headers_size = 4096
 _OPTIONS.max_body_part_buffer_size = 16 * 1024
 _HANDLER = MultipartFormHandler(_OPTIONS)
 _MEDIA_TYPE = "multipart/form-data"
-
-#: Bytes of a file that are read at once.
-PIECE_BYTES = 64 * 1024
 
 
 def read_parts(request: falcon.Request, limit: int) -> Iterator[tuple[str, BodyPart]]:
@@ -28,11 +27,9 @@ def read_parts(request: falcon.Request, limit: int) -> Iterator[tuple[str, BodyP
     media_type = (request.content_type or "").partition(";")[0].strip().lower()
     if media_type != _MEDIA_TYPE:
         raise falcon.HTTPUnsupportedMediaType(description=f"send the body as {_MEDIA_TYPE}")
-    if (request.content_length or 0) > limit:
-        raise _too_large(limit)
     seen: set[str] = set()
     try:
-        form = _HANDLER.deserialize(_Limited(request, limit), request.content_type, limit + 1)
+        form = _HANDLER.deserialize(LimitedStream(request, limit), request.content_type, limit + 1)
         for part in form:
             name = part.name or ""
             if name in seen:
@@ -61,26 +58,6 @@ def text_of(part: BodyPart) -> str:
         return part.get_data().decode()
     except (falcon.MultipartParseError, UnicodeDecodeError) as error:
         raise falcon.HTTPBadRequest(description=f"a part of the form is damaged: {_text(error)}") from None
-
-
-class _Limited:
-    """The stream of a request; it raises when there is more than the limit."""
-
-    def __init__(self, request: falcon.Request, limit: int) -> None:
-        self._stream = request.stream if request.content_length is None else request.bounded_stream
-        self._limit = self._left = limit
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        wanted = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
-        piece: bytes = self._stream.read(wanted)
-        self._left -= len(piece)
-        if self._left < 0:
-            raise _too_large(self._limit)
-        return piece
-
-
-def _too_large(limit: int) -> falcon.HTTPContentTooLarge:
-    return falcon.HTTPContentTooLarge(description=f"the body is larger than {limit} bytes; send less")
 
 
 def _text(error: Exception) -> str:

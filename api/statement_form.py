@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from api.bodies import Body, parse
 from api.fields import Currency
 from api.forms import pieces_of, read_parts, text_of
+from api.upload_sizes import IMPORT_BYTES
 from moneyflow.gateways.storage import Written
 from moneyflow.money.currencies import decimals_of
 from moneyflow.money.texts import LONGEST_NAME, one_line
@@ -22,9 +23,6 @@ from moneyflow.statements.reading.encodings import Encoding, Utf8Scan, check_tex
 from moneyflow.statements.reading.mapping import Delimiter, Given, Quote, Role, Sign
 from moneyflow.statements.reading.records import MOST_COLUMNS
 from moneyflow.statements.reading.statement import HEAD_BYTES
-
-#: Bytes of the largest form; `api/serving/uploads.py` and nginx have the same limit.
-MAX_BYTES = 64 * 1024 * 1024
 
 _EXAMPLE = "Date,Description,Amount\n2026-02-28,Bread,-3.20\n"
 
@@ -103,7 +101,7 @@ def receive(request: falcon.Request, received: Received, *, write: Callable[[Ite
         "mapping": lambda part: _receive_mapping(part, received),
         "currency": lambda part: _receive_currency(part, received),
     }
-    for name, part in read_parts(request, MAX_BYTES):
+    for name, part in read_parts(request, IMPORT_BYTES):
         if name not in readers:
             raise _invalid("", "a part of the form is none of file, mapping and currency; leave it out")
         readers[name](part)

@@ -1,10 +1,11 @@
 """`/v1/users/me/avatar`: the caller's avatar."""
 
-from collections.abc import Iterator
+from itertools import chain
 
 import falcon
 
 from api.answers import Accepted, accepted, send
+from api.bodies import LimitedStream
 from api.descriptions import RawBody, describes
 from api.guards import caller_of, signed_in
 from api.limits import UPLOADS, ClientLimits
@@ -16,8 +17,6 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.http.answers import Answer
 
-#: Bytes of a file that are in memory at a time.
-_PIECE_BYTES = 64 * 1024
 _DONE = Answer(status=204)
 
 
@@ -42,12 +41,12 @@ class OwnAvatar:
         user_id = caller_of(request).user_id
         self._limits.check_network(request, response, UPLOADS)
         self._limits.check_address(UPLOADS, str(user_id))
-        pieces = _pieces(request)
+        pieces = LimitedStream(request, AVATAR_BYTES).pieces()
         head = next(pieces, b"")
         media_type = media_type_of(head)
         if media_type is None:
             raise falcon.HTTPUnsupportedMediaType(description="send a PNG, JPEG, GIF or WebP image as the body itself")
-        written = self._storage.write(new_key("private"), _joined(head, pieces))
+        written = self._storage.write(new_key("private"), chain([head], pieces))
         with self._database.transaction() as session:
             job_id = avatars.upload(session, written, user_id=user_id, content_type=media_type)
         send(request, response, accepted(job_id))
@@ -59,29 +58,3 @@ class OwnAvatar:
         with self._database.transaction() as session:
             avatars.remove(session, self._storage, caller_of(request).user_id)
         send(request, response, _DONE)
-
-
-def _pieces(request: falcon.Request) -> Iterator[bytes]:
-    """Yield the body piece by piece; the first has at least the head of an image.
-
-    Raises:
-        falcon.HTTPContentTooLarge: it is larger than an avatar may be, also where its length is not said.
-    """
-    if (request.content_length or 0) > AVATAR_BYTES:
-        raise _too_large()
-    stream = request.stream if request.content_length is None else request.bounded_stream
-    size = 0
-    while piece := stream.read(_PIECE_BYTES):
-        size += len(piece)
-        if size > AVATAR_BYTES:
-            raise _too_large()
-        yield piece
-
-
-def _joined(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    yield head
-    yield from pieces
-
-
-def _too_large() -> falcon.HTTPContentTooLarge:
-    return falcon.HTTPContentTooLarge(description=f"the image is larger than {AVATAR_BYTES} bytes; send a smaller one")
