@@ -88,3 +88,29 @@ test("a request whose answer is lost is sent again and done once", async () => {
   assert.equal(lost, 2);
   assert.deepEqual(page?.items.map((one) => one.id), [made?.id]);
 });
+
+test("a statement is imported, and exported to a file", async () => {
+  const api = await signedIn();
+  const statement = "Date,Amount,Currency,Description\n2026-03-01,-4.50,EUR,rye bread\n2026-03-01,-4.50,EUR,rye bread\n2026-03-32,1.00,EUR,no day\n";
+
+  const { data: accepted } = await api.POST("/v1/imports", {
+    body: { file: statement },
+    bodySerializer: ({ file }) => {
+      const form = new FormData();
+      form.append("file", new Blob([file]), "march.csv");
+      return form;
+    },
+  });
+  assert.ok(accepted && "job_id" in accepted);
+  await api.GET("/v1/jobs/{job_id}", { params: { path: { job_id: accepted.job_id }, query: { wait: 20 } } });
+  const { data: imported } = await api.GET("/v1/imports/{import_id}", { params: { path: { import_id: accepted.id } } });
+  assert.deepEqual([imported?.rows_added, imported?.refused.map(({ line }) => line)], [2, [4]]);
+
+  const { data: asked } = await api.POST("/v1/exports", { body: { from: "2026-03-01", to: "2026-03-31", format: "csv" } });
+  assert.ok(asked);
+  await api.GET("/v1/jobs/{job_id}", { params: { path: { job_id: asked.job_id }, query: { wait: 20 } } });
+  const { data: exported } = await api.GET("/v1/exports/{export_id}", { params: { path: { export_id: asked.id } } });
+  const file_id = exported?.file_url?.split("/").at(-1) ?? "";
+  const { data: content } = await api.GET("/v1/files/{file_id}", { params: { path: { file_id } }, parseAs: "text" });
+  assert.equal(String(content).match(/rye bread/g)?.length, 2);
+});
