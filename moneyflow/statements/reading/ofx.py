@@ -5,11 +5,14 @@ the transactions is kept to a few kilobytes: the account and the currency of the
 is expanded but those of characters, and a file that declares some is refused.
 """
 
+import datetime as dt
 import html
 import io
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
@@ -23,6 +26,9 @@ from moneyflow.statements.reading.dates import read_date
 from moneyflow.statements.reading.encodings import refused_file
 from moneyflow.statements.reading.mapping import OfxPlan
 from moneyflow.statements.reading.rows import Entry, RefusedRow, Row, RowError, entry, shown
+
+# It would log a line for each transaction.
+logging.getLogger("ofxtools").setLevel(logging.WARNING)
 
 #: Bytes that are read at once, of one transaction at most, of the header, and of what is kept around transactions.
 _PIECE, _LONGEST, _HEADER, _FRAME = 64 * 1024, 32 * 1024, 8 * 1024, 16 * 1024
@@ -185,30 +191,40 @@ def _tree(text: str) -> Element:
 
 
 def _entry(found: Element, line: int, statement: _Statement) -> Entry:
-    if correction := _text(found, "CORRECTFITID"):
-        action = _text(found, "CORRECTACTION") or "REPLACE"
+    texts = {child.tag: _unescaped(child.text) for child in found}
+    if correction := texts.get("CORRECTFITID"):
+        action = texts.get("CORRECTACTION") or "REPLACE"
         raise RowError(f"it corrects the earlier transaction {shown(correction)} ({action}); change that one by hand")
-    posted = _text(found, "DTPOSTED") or _text(found, "DTUSER")
-    _converted(_DATE, posted, "date DTPOSTED")
-    amount = _converted(_AMOUNT, _text(found, "TRNAMT"), "amount TRNAMT")
-    currency = _text(found, "CURRENCY/CURSYM") or statement.currency
-    if currency is None:
+    currency = _inner(found, "CURRENCY/CURSYM") if "CURRENCY" in texts else statement.currency
+    if not currency:
         raise RowError("the statement names no currency; give the form's `currency`")
-    bank_id = _text(found, "FITID")
+    payee = texts.get("NAME") or (_inner(found, "PAYEE/NAME") if "PAYEE" in texts else "")
     return entry(
         line=line,
-        # The day as the bank writes it, in the bank's own time zone.
-        date=read_date(posted[:8], "YMD"),
-        signed=f"{amount:f}",
+        date=_day(texts.get("DTPOSTED") or texts.get("DTUSER", "")),
+        signed=f"{_converted(_AMOUNT, texts.get('TRNAMT', ''), 'amount TRNAMT'):f}",
         currency=currency,
-        notes=[_text(found, "NAME") or _text(found, "PAYEE/NAME"), _text(found, "MEMO")],
+        notes=[payee, texts.get("MEMO", "")],
         account=statement.account,
-        bank_id=bank_id,
+        bank_id=texts.get("FITID", ""),
     )
 
 
-def _text(found: Element, path: str) -> str:
-    return html.unescape((found.findtext(path) or "").strip())
+def _unescaped(text: str | None) -> str:
+    bare = (text or "").strip()
+    return html.unescape(bare) if "&" in bare else bare
+
+
+def _inner(found: Element, path: str) -> str:
+    return _unescaped(found.findtext(path))
+
+
+# PERF: the transactions of a statement share their days.
+@lru_cache(maxsize=1024)
+def _day(posted: str) -> dt.date:
+    """Return the day as the bank writes it, in the bank's own time zone."""
+    _converted(_DATE, posted, "date DTPOSTED")
+    return read_date(posted[:8], "YMD")
 
 
 def _converted(converter: Any, text: str, what: str) -> Decimal:
