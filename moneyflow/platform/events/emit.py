@@ -14,7 +14,7 @@ from moneyflow.platform import clock
 from moneyflow.platform.database import Session
 from moneyflow.platform.events.contract import Event
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.queries import load_queries
+from moneyflow.platform.queries import array, load_queries
 from moneyflow.platform.telemetry import origin
 from moneyflow.platform.telemetry.logs import in_lines
 
@@ -44,8 +44,9 @@ def emit_many(session: Session, events: Sequence[Event]) -> None:
     if not rows:
         return
     columns = zip(*((row.id, row.topic, row.key, row.value) for row in rows), strict=True)
-    parameters = dict(zip(("ids", "topics", "keys", "values"), map(list, columns), strict=True))
-    session.execute(_QUERIES["emit_many"], parameters)
+    ids, *others = map(list, columns)
+    parameters = dict(zip(("topics", "keys", "values"), others, strict=True))
+    session.execute(_QUERIES["emit_many"], {**parameters, "ids": array(ids)})
     announce(session, rows)
 
 

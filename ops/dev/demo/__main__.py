@@ -67,10 +67,22 @@ class Play:
         await self._kill_a_worker(f"after {len(self._crowd.answers)} answers")
         await self._crowd.visited(third)
         await self._kill_a_worker(f"after {len(self._crowd.visits.books.paying)} payments were accepted")
+        await self._interrupt_an_import()
 
-    async def _kill_a_worker(self, moment: str) -> None:
-        """Kill a worker, and wait until it runs again."""
-        name = await asyncio.to_thread(self._stack.kill, "worker")
+    async def _interrupt_an_import(self) -> None:
+        """Kill a worker while a long statement is read; of two workers the other one may have it, and then that one."""
+        before = await asyncio.to_thread(self._watch.interrupted_imports)
+        killed: str | None = None
+        while len(self._crowd.visits.done) < Expected.of(self._people).activated:
+            if await asyncio.to_thread(self._watch.interrupted_imports) > before:
+                return
+            if await asyncio.to_thread(self._watch.running_imports):
+                killed = await self._kill_a_worker("while a statement was imported", but=killed)
+            await asyncio.sleep(0.05)
+
+    async def _kill_a_worker(self, moment: str, *, but: str | None = None) -> str:
+        """Kill a worker, wait until it runs again, and return its name."""
+        name = await asyncio.to_thread(self._stack.kill, "worker", but=but)
         if name is None:
             raise StackError("no worker runs; start the stack with `make up`")
         self._kills += 1
@@ -83,6 +95,7 @@ class Play:
                 )
             await asyncio.sleep(0.1)
         self._happened.append(f"{name} runs again after {time.monotonic() - began:.1f} s")
+        return name
 
     async def _show(self) -> None:
         """Read the servers and draw until nothing is left to do."""
@@ -138,6 +151,7 @@ class Play:
             dead_letters=dead_letters,
             lost_claims=await asyncio.to_thread(self._watch.lost_claims),
             kills=self._kills,
+            interrupted_imports=await asyncio.to_thread(self._watch.interrupted_imports),
             books=await asyncio.to_thread(self._watch.books),
             processes=await asyncio.to_thread(self._stack.processes),
             surprises=self._crowd.surprises(),

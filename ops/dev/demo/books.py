@@ -1,7 +1,7 @@
 """Books: what people write down of their money, what they pay, and the sums that must come of it."""
 
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,6 +9,7 @@ from decimal import Decimal
 import httpx
 
 from ops.dev.demo.people import Person
+from ops.dev.demo.statements import expected_imports, expected_rows, sample_of
 
 #: The decimals of an amount in each currency: of the standard, and not of the code that is watched here.
 DECIMALS = {"EUR": 2, "JPY": 0, "KWD": 3}
@@ -101,21 +102,30 @@ class ExpectedBooks:
     income: dict[str, Decimal]
     expense: dict[str, Decimal]
     charged: dict[str, Decimal]
+    #: Rows of the statements, by what comes of them.
+    rows: Counter[str]
+    imports: int
 
     @classmethod
     def of(cls, people: Sequence[Person]) -> "ExpectedBooks":
-        """Add up the plans."""
+        """Add up the plans, and what the statements add."""
         plans = [Plan.of(person) for person in people]
         paid = [plan for plan in plans if plan.is_paid()]
         charged = _sums((plan.currency, plan.payment) for plan in paid)
         groceries = _sums((plan.currency, plan.groceries) for plan in plans)
+        samples = [sample_of(person) for person in people]
+        salaries = [(plan.currency, plan.salary) for plan in plans]
         return cls(
             people=len(plans),
             paid=len(paid),
             lost_answers=sum(plan.answers_lost() for plan in plans),
-            income=_sums((plan.currency, plan.salary) for plan in plans),
-            expense={currency: amount + charged.get(currency, 0) for currency, amount in groceries.items()},
+            income=_sums([*salaries, *((sample.currency, sample.income) for sample in samples)]),
+            expense=_sums(
+                [*groceries.items(), *charged.items(), *((sample.currency, sample.expense) for sample in samples)]
+            ),
             charged=charged,
+            rows=expected_rows(people),
+            imports=expected_imports(people),
         )
 
     @property
@@ -125,10 +135,10 @@ class ExpectedBooks:
 
     @property
     def events(self) -> dict[str, int]:
-        """Return the number of events by type; a payment that succeeds is a transaction too."""
+        """Return the number of events by type; payments that succeed and rows of statements are transactions too."""
         return {
             "category.created": 2 * self.people,
-            "transaction.created": 3 * self.people + self.paid,
+            "transaction.created": 3 * self.people + self.paid + self.rows["added"],
             "transaction.updated": self.people,
             "transaction.deleted": self.people,
         }

@@ -23,13 +23,20 @@ class Client:
     repeated: Counter[str] = field(default_factory=Counter)
 
     async def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: Mapping[str, str] | None = None,
+        *,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Send a request until it is answered, after the seconds of `Retry-After` where the API names them."""
         for attempt in range(_ATTEMPTS):
             pause = min(0.1 * 2**attempt, _LONGEST_PAUSE_SECONDS)
             try:
-                answer = await self.api.request(method, path, json=body, headers=dict(headers))
+                answer = await self.api.request(method, path, json=body, files=files, data=form, headers=dict(headers))
             except httpx.TransportError:
                 self.repeated[path] += 1
             else:

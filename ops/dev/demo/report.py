@@ -69,8 +69,8 @@ class Expected:
 
     @property
     def jobs(self) -> int:
-        """Return the number of jobs of the expected kinds: those that mail, payments of all visitors, and exports."""
-        return self.mails + self.books.people + sum(self.exports.values())
+        """Return the number of jobs of the expected kinds: those that mail, the payments, the imports and the exports."""
+        return self.mails + self.books.people + self.books.imports + sum(self.exports.values())
 
     @property
     def events(self) -> dict[str, int]:
@@ -99,6 +99,7 @@ class Outcome:
     dead_letters: int
     lost_claims: int
     kills: int
+    interrupted_imports: int
     books: SeenBooks
     processes: Sequence[ProcessInfo]
     surprises: list[str] = field(default_factory=list)
@@ -150,6 +151,8 @@ class Outcome:
         if self.failures:
             found.append(f"{len(self.failures)} jobs failed: {self.failures[0]['error_message']}")
         found += self._book_faults()
+        if not self.interrupted_imports:
+            found.append("no import was interrupted by a kill")
         if len(self.bounced) != self.expected.bouncing:
             found.append(f"{len(self.bounced)} mails bounced, not {self.expected.bouncing}")
         if self.sent_twice > self.kills * MOST_SENT_TWICE_PER_KILL:
@@ -169,6 +172,7 @@ class Outcome:
             ("expense", expected.expense, found.expense),
             ("the provider's ledger", expected.charged, found.charged),
             ("payments", expected.payments, found.payments),
+            ("rows of statements", expected.rows, self.crowd.visits.imports.rows),
         ]
         faults = [f"{what}: {_shown(has)}, not {_shown(wanted)}" for what, wanted, has in checks if wanted != has]
         if found.differing:
@@ -221,6 +225,9 @@ class Outcome:
         for state, count in expected.payments.items():
             table.add_row(f"payments {state}", str(count), str(found.payments.get(state, 0)), "")
         again = f"{found.charged_again} asked for again, each charged once"
+        for what, count in expected.rows.items():
+            table.add_row(f"rows {what}", str(count), str(self.crowd.visits.imports.rows[what]), "of statements")
+        table.add_row("imports interrupted", "", str(self.interrupted_imports), "by a kill, and continued")
         table.add_row("charged by the provider", _shown(expected.charged), _shown(found.charged), again)
         table.add_row("income in the books", _shown(expected.income), _shown(found.income), "summed by Postgres")
         table.add_row("expense in the books", _shown(expected.expense), _shown(found.expense), "payments included")

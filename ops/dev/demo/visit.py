@@ -1,5 +1,6 @@
-"""Visit: what active people do: sign in, change the profile, keep books, export; some try what they may not."""
+"""Visit: active people sign in, change the profile, keep books, import, export, sign out; some trespass."""
 
+import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from ops.dev.demo.books import Books
 from ops.dev.demo.client import Client
 from ops.dev.demo.exports import Exports
 from ops.dev.demo.people import Person
+from ops.dev.demo.statements import Imports, imports_again
 
 #: Every such person tries what is not allowed.
 _TRESPASSER = 10
@@ -40,6 +42,7 @@ class Visits:
     books: Books = field(default_factory=Books)
     exports: Exports = field(default_factory=Exports)
     done: set[int] = field(default_factory=set)
+    imports: Imports = field(init=False)
     #: Attempts by name: those that were refused properly, and the statuses of the others.
     refused: Counter[str] = field(default_factory=Counter)
     tolerated: list[str] = field(default_factory=list)
@@ -47,6 +50,9 @@ class Visits:
     _foreign_session: str = field(default_factory=lambda: str(new_id()))
     #: The path of a transaction of somebody else, for those who try to read one.
     _foreign_transaction: str = field(default_factory=lambda: f"/v1/transactions/{new_id()}")
+
+    def __post_init__(self) -> None:
+        self.imports = Imports(self.client)
 
     async def run(self, person: Person, password: str) -> None:
         """Visit as a person, once."""
@@ -69,6 +75,8 @@ class Visits:
             await self._try("foreign transaction", "GET", self._foreign_transaction, bearer)
             await self._try("outdated change", "PATCH", path, {**bearer, "If-Match": outdated}, {"note": "too late"})
         self._foreign_transaction = path
+        keys = [secrets.token_hex(16) for _ in range(1 + imports_again(person))]
+        await self.imports.run(person, {**bearer, "X-Request-Id": self.request_id("import")}, keys)
         if not await self.exports.ask(person, bearer, self._send):  # Else the session ends after the download.
             await self._send(204, "DELETE", "/v1/sessions/current", bearer)
         if is_trespasser(person):

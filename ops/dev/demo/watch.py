@@ -27,7 +27,12 @@ from moneyflow.settings import AllSettings
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)
 _PAGE = 500
 #: Kinds of the jobs that the report counts; other kinds that a sign-up enqueues are shown only.
-KINDS = frozenset({"send_email", "send_welcome", "process_payment", "send_receipt", "export_statement", "send_export"})
+KINDS = frozenset(
+    {
+        "send_email", "send_welcome", "process_payment", "send_receipt", "import_statement", "export_statement",
+        "send_export",
+    }
+)  # fmt: skip
 
 #: Called with the text of a mail, the id of its job, and the address that it went to.
 OnMail = Callable[[str, str, str], Awaitable[None]]
@@ -113,6 +118,16 @@ class Watch:
         """Return the number of claims that a killed process lost."""
         claims: int = self._ask(self._app, "lost_claims")[0]["claims"]
         return claims
+
+    def interrupted_imports(self) -> int:
+        """Return the number of attempts of imports that ended with their worker."""
+        attempts: int = self._ask(self._app, "interrupted_imports")[0]["attempts"]
+        return attempts
+
+    def running_imports(self) -> int:
+        """Return the number of imports whose rows are read now, and that have many."""
+        imports: int = self._ask(self._app, "running_imports")[0]["imports"]
+        return imports
 
     def mail_jobs(self) -> list[DictRow]:
         """Return the jobs that have sent a mail."""

@@ -26,6 +26,16 @@ where jobs.correlation_id like %(prefix)s and jobs.state = 'failed';
 select count(*) as claims from job_attempts join jobs on jobs.id = job_id
 where jobs.correlation_id like %(prefix)s and outcome = 'lost';
 
+-- name: running_imports
+-- The imports of this play that have read some of their rows, and not all.
+select count(*) as imports from imports join users on users.id = imports.user_id
+where users.email like %(tagged)s and rows_read > 0 and outcome is null;
+
+-- name: interrupted_imports
+-- The attempts of imports of this play that ended with their worker.
+select count(*) as attempts from job_attempts join jobs on jobs.id = job_id
+where jobs.correlation_id like %(prefix)s and jobs.kind = 'import_statement' and outcome = 'lost';
+
 -- name: users
 -- The people of this play: the number of accounts, and of activated ones.
 select count(*) as users, count(activated_at) as activated from users where email like %(tagged)s;

@@ -107,11 +107,11 @@ class NativeStack:
                 continue  # It is restarting at this moment.
         return found
 
-    def kill(self, kind: str) -> str | None:
-        """Kill one process of that kind, such as `worker`, by SIGKILL; return its name."""
+    def kill(self, kind: str, *, but: str | None = None) -> str | None:
+        """Kill one process of that kind, such as `worker`, by SIGKILL, but not the one of a name; return its name."""
         for program in programs(self._state):
             identity = self._process(program.name)
-            if program.kind == kind and identity:
+            if program.kind == kind and program.name != but and identity:
                 identity.signal(signal.SIGKILL)
                 return program.name
         return None

@@ -92,13 +92,14 @@ class ComposeStack:
                     found.append(ProcessInfo(self._short_name(container), pid=largest[0], resident_mib=largest[1]))
         return found
 
-    def kill(self, kind: str) -> str | None:
-        """Kill one process of that kind, such as `worker`, by SIGKILL; return its name.
+    def kill(self, kind: str, *, but: str | None = None) -> str | None:
+        """Kill one process of that kind, such as `worker`, by SIGKILL, but not the one of a name; return its name.
 
         Its container ends with it, and the restart policy starts it again.
         """
         for container in containers(self.project):
-            if container.runs and container.service.partition("-")[0] == kind:
+            is_kind = container.runs and container.service.partition("-")[0] == kind
+            if is_kind and self._short_name(container) != but:
                 kill_inside(container)
                 return self._short_name(container)
         return None
