@@ -69,7 +69,7 @@ class Expected:
 
     @property
     def jobs(self) -> int:
-        """Return the number of jobs of the expected kinds: those that mail, the payments, the imports and the exports."""
+        """Return the number of jobs of the expected kinds: mails, payments, imports and exports."""
         return self.mails + self.books.people + self.books.imports + sum(self.exports.values())
 
     @property
