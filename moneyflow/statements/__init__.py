@@ -1,1 +1,1 @@
-"""Statements: files of banks are read into transactions."""
+"""Statements: bank statements that come in, and exports that go out."""

@@ -123,7 +123,7 @@ def test_a_damaged_image_is_refused_with_the_reason_as_the_result(ada: Api, befo
     job = _changed(ada, _image()[:80])
 
     assert job["state"] == "succeeded"
-    assert job["result"] == {"refused": "it is no image, or is damaged; send a PNG, JPEG, GIF or WebP"}
+    assert job["result"] == {"refused": "it is no image, or is damaged; send a whole PNG, JPEG, GIF or WebP"}
     assert ada.call("GET", _ME).json["avatar_url"] == kept
     assert set(_stored()) - before == set(_rows(ada))
 
