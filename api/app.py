@@ -148,7 +148,7 @@ def _add_money(add: Add, services: Services, keys: IdempotencyKeys) -> None:
 
 
 def _add_statements(add: Add, services: Services, keys: IdempotencyKeys) -> None:
-    add("/v1/imports", Imports(services.database, keys, services.storage))
+    add("/v1/imports", Imports(services.database, keys, services.storage, services.limits))
     add("/v1/imports/{import_id}", OneImport(services.database))
 
 

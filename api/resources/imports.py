@@ -15,7 +15,8 @@ from typing_extensions import TypedDict
 from api.answers import send
 from api.descriptions import describes
 from api.fields import Kind
-from api.guards import owner_scope, signed_in
+from api.guards import caller_of, owner_scope, signed_in
+from api.limits import UPLOADS, ClientLimits
 from api.paths import id_of, job_url
 from api.queries import query_model, query_of
 from api.requests import idempotent
@@ -104,10 +105,11 @@ class ImportView(TypedDict):
 class Imports:
     """The caller's imports."""
 
-    def __init__(self, database: Database, keys: IdempotencyKeys, storage: Storage) -> None:
+    def __init__(self, database: Database, keys: IdempotencyKeys, storage: Storage, limits: ClientLimits) -> None:
         self._database = database
         self._keys = keys
         self._storage = storage
+        self._limits = limits
 
     @signed_in
     @describes(
@@ -117,6 +119,7 @@ class Imports:
         answers={200: ImportPreview, 202: AcceptedImport},
         parameters=_Query.__annotations__,
         idempotent=True,
+        limited=True,
         errors=(NotFoundError,),
     )
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -124,6 +127,8 @@ class Imports:
 
         An entry that was imported once is never added again, also from another file that has it.
         """
+        self._limits.check_network(request, response, UPLOADS)
+        self._limits.check_address(UPLOADS, str(caller_of(request).user_id))
         answer = _preview(request) if query_of(request, _QUERY).get("preview") else self._accept(request)
         send(request, response, answer)
 

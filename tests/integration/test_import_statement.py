@@ -15,7 +15,7 @@ from moneyflow.platform.errors import FenceLostError, UnavailableError
 from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.settings import AllSettings
 from moneyflow.statements import importing
-from moneyflow.statements.importing import Counts
+from moneyflow.statements.batches import Counts
 from moneyflow.statements.reading.mapping import Given
 from tests.support import people
 from tests.support.books import events_of

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from moneyflow.gateways.storage import Storage
 from moneyflow.jobs.import_statement import ImportStatement
 from moneyflow.statements import importing
-from moneyflow.statements.importing import Counts
+from moneyflow.statements.batches import Counts
 from workers.handlers import Context, Result, Snooze, handles
 
 #: Seconds after which the attempt ends, and another one continues: half of its time limit.
