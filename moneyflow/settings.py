@@ -31,7 +31,7 @@ from moneyflow.platform.settings import (
 )
 
 __all__ = [
-    "KAFKA_SINKS",
+    "SINKS",
     "AllSettings",
     "ApiSettings",
     "AuditVerifySettings",
@@ -48,8 +48,8 @@ __all__ = [
 ]
 
 
-#: The sinks, each with a user of Kafka named as its role in Postgres.
-KAFKA_SINKS = ("audit",)
+#: The sinks, each with a role in Postgres and a user of Kafka of its name.
+SINKS = ("audit", "analytics", "crm")
 
 
 _ORIGIN = Pattern(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:]{2,45}\])(:[0-9]{1,5})?", longest=275)
@@ -129,16 +129,16 @@ class MigrateSettings(ProcessSettings, PostgresSettings, RabbitmqSettings, Kafka
     """Migrations: the schema's owner, the users that declare queues and topics, and the names that get rights."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("owner",)
-    postgres_grantees: ClassVar[tuple[str, ...]] = ("app", "worker", "relay", "operator", "audit", "audit_owner")
+    postgres_grantees: ClassVar[tuple[str, ...]] = ("app", "worker", "relay", "operator", *SINKS, "audit_owner")
     rabbitmq_logins: ClassVar[tuple[str, ...]] = ("migrate",)
     kafka_logins: ClassVar[tuple[str, ...]] = ("migrate",)
-    kafka_grantees: ClassVar[tuple[str, ...]] = ("relay", "operator", *KAFKA_SINKS)
+    kafka_grantees: ClassVar[tuple[str, ...]] = ("relay", "operator", *SINKS)
 
 
 class KafkaUsersSettings(KafkaSettings):
     """The set-up of Kafka's users, before each migration: it sets the passwords of all of them."""
 
-    kafka_logins: ClassVar[tuple[str, ...]] = ("migrate", "relay", "operator", *KAFKA_SINKS)
+    kafka_logins: ClassVar[tuple[str, ...]] = ("migrate", "relay", "operator", *SINKS)
 
 
 class CliSettings(NotifierSettings, RabbitmqSettings):
@@ -169,10 +169,10 @@ class AuditVerifySettings(PostgresSettings):
 class AllSettings(ApiSettings, WorkerSettings, RelaySettings, ConsumerSettings, MigrateSettings, MailCatcherSettings):
     """Every section and login, for tests and developers' tools; no process loads it."""
 
-    postgres_roles: ClassVar[tuple[str, ...]] = ("app", "worker", "relay", "operator", "audit", "owner")
+    postgres_roles: ClassVar[tuple[str, ...]] = ("app", "worker", "relay", "operator", *SINKS, "owner")
     postgres_grantees: ClassVar[tuple[str, ...]] = ("audit_owner",)
     rabbitmq_logins: ClassVar[tuple[str, ...]] = ("operator", "migrate", "relay", "worker")
-    kafka_logins: ClassVar[tuple[str, ...]] = ("migrate", "relay", "operator", *KAFKA_SINKS)
+    kafka_logins: ClassVar[tuple[str, ...]] = ("migrate", "relay", "operator", *SINKS)
 
 
 def load_all(

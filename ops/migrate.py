@@ -18,7 +18,7 @@ from moneyflow.platform.brokers import kafka, rabbitmq
 from moneyflow.platform.brokers.kafka_rights import grant_rights
 from moneyflow.platform.settings import PostgresSettings, RabbitmqSettings
 from moneyflow.platform.telemetry.start import begin, run
-from moneyflow.settings import KAFKA_SINKS, MigrateSettings
+from moneyflow.settings import SINKS, MigrateSettings
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ def declare_topics(settings: MigrateSettings) -> list[str]:
     """Create Kafka's topics and grant each user its rights on them; return the topics that are new."""
     assert moneyflow.events, "the import declares every topic of the application"
     created = asyncio.run(kafka.create_topics(settings))
-    sinks = {sink: settings.kafka_user(sink) for sink in KAFKA_SINKS}
+    sinks = {sink: settings.kafka_user(sink) for sink in SINKS}
     relay, operator = settings.kafka_user("relay"), settings.kafka_user("operator")
     asyncio.run(grant_rights(settings, relay=relay, operator=operator, sinks=sinks))
     return created

@@ -63,7 +63,7 @@ def test_what_a_busy_worker_has_prefetched_goes_to_one_that_is_idle(
     processes.worker(WORKER_THREADS="4")
 
     eventually(lambda: effects.begun(hold) == 6, what="all six run, for the first worker gave back what it held")
-    assert "claims_released" in busy.log()
+    eventually(lambda: "claims_released" in busy.log(), what="it says so, at about the time that the other begins them")
     hold.unlink()
     jobs.until_all(database, slow, "succeeded")
     assert set(jobs.effects(database, slow).values()) == {1}

@@ -279,7 +279,7 @@ def test_development_takes_what_production_refuses() -> None:
     assert load_all({"SECRET_KEY": "a" * 32, "APP_URL": "http://localhost", "MAIL_USERNAME": "me"}, whole=True)
 
 
-@pytest.mark.parametrize("role", ["app", "worker", "owner", "relay", "operator", "audit"])
+@pytest.mark.parametrize("role", ["app", "worker", "owner", "relay", "operator", "audit", "analytics", "crm"])
 def test_each_role_connects_with_its_own_name_and_password(role: str) -> None:
     prefix = "POSTGRES" if role == "app" else f"POSTGRES_{role.upper()}"
     settings = load_all(

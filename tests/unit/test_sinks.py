@@ -10,7 +10,7 @@ import consumers.sinks  # noqa: F401 - importing it registers the sinks
 from consumers.sink import Sink, registry, sink
 from moneyflow.events import event_topics
 from moneyflow.platform.settings import known_names
-from moneyflow.settings import KAFKA_SINKS
+from moneyflow.settings import SINKS
 from ops.dev.stack.servers.postgres import ROLES
 
 _ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_the_role_of_every_sink_is_created_has_its_settings_and_reaches_its_cont
 
     for name, made in _product().items():
         assert made.role in ROLES, f"add the role {made.role} of the sink {name} to ops/docker/postgres/roles"
-        assert name in KAFKA_SINKS, f"add {name} to KAFKA_SINKS in moneyflow/settings.py"
+        assert name in SINKS, f"add {name} to SINKS in moneyflow/settings.py"
         assert made.role == name, "its user of Kafka is named as its role"
     for role in ROLES:
         prefix = "POSTGRES" if role == "app" else f"POSTGRES_{role.upper()}"

@@ -14,7 +14,8 @@ _ROWS = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", 
 #: Words that are tried first, by people and by programs.
 _WORDS = Pattern(
     "password|passphrase|secret|change|default|admin|root|user|login|letmein|welcome|master|dragon|monkey|token|key"
-    "|test|example|sample|dev|prod|money|flow|app|owner|relay|audit|postgres|rabbitmq|guest|redis|kafka|grafana|pgadmin|mail",
+    "|test|example|sample|dev|prod|money|flow|app|owner|relay|audit|analytics|crm|postgres"
+    "|rabbitmq|guest|redis|kafka|grafana|pgadmin|mail",
     longest=10_000,
 )
 _LEET = str.maketrans("@4301$57!", "aaeoisstl")

@@ -37,6 +37,8 @@ _SECRETS = {
     "POSTGRES_WORKER_PASSWORD": "worker",
     "POSTGRES_OPERATOR_PASSWORD": "operator",
     "POSTGRES_AUDIT_PASSWORD": "audit",
+    "POSTGRES_ANALYTICS_PASSWORD": "analytics",
+    "POSTGRES_CRM_PASSWORD": "crm",
     "RABBITMQ_PASSWORD": "rabbitmq",
     "RABBITMQ_MIGRATE_PASSWORD": "rabbitmq_migrate",
     "RABBITMQ_RELAY_PASSWORD": "rabbitmq_relay",
@@ -46,6 +48,8 @@ _SECRETS = {
     "KAFKA_RELAY_PASSWORD": "kafka_relay",
     "KAFKA_OPERATOR_PASSWORD": "kafka_operator",
     "KAFKA_AUDIT_PASSWORD": "kafka_audit",
+    "KAFKA_ANALYTICS_PASSWORD": "kafka_analytics",
+    "KAFKA_CRM_PASSWORD": "kafka_crm",
     "REDIS_PASSWORD": "redis",
 }
 _DEFAULT_PREFIX = "172.28.0"
