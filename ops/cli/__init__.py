@@ -28,7 +28,9 @@ if find_spec("ops.dev"):  # For developers; the production image does not have i
 
 #: What an operator can do next, by what an error is about.
 _HINTS = {
+    "audit_log": "run `moneyflow audit verify`",
     "batch": "see `moneyflow batches list`",
+    "checkpoint": "see `moneyflow audit checkpoint --list`",
     "failed_item": "see `moneyflow failed list`, with --refused for messages",
     "group": "see `moneyflow failed groups`, with --refused for messages",
     "job": "see `moneyflow jobs find` and `moneyflow failed list`",
