@@ -147,7 +147,8 @@ def test_what_is_kept_without_a_row_is_found_by_its_folder_and_is_no_file_for_th
 
 @pytest.mark.parametrize(
     "key",
-    ["", "private", "kept/a/../b.json", "kept/Audit/b.json", "private/ab/../../etc/passwd", "/etc/passwd", "private/ab/" + "cd" * 16, "other/ab/" + "ab" * 16,
+    ["", "private", "kept/a/../b.json", "kept/Audit/b.json",
+     "private/ab/../../etc/passwd", "/etc/passwd", "private/ab/" + "cd" * 16, "other/ab/" + "ab" * 16,
      "private/ab/" + "ab" * 16 + "/", "private/ab/" + "ab" * 16 + ".CSV", "private/ab/" + "ab" * 16 + "\n"],
 )  # fmt: skip
 def test_what_is_no_key_is_refused_by_every_act(storage: Storage, key: str) -> None:
