@@ -128,3 +128,20 @@ def test_a_parked_partition_is_alive_not_ready_and_shows_its_lag(progress: Progr
     progress.lags({("user.events", 0): 0})
 
     assert progress.is_ready() is None
+
+
+def test_a_sink_that_is_behind_for_more_than_five_minutes_warns_and_one_that_caught_up_does_not() -> None:
+    now = [1_000_000.0]
+    progress = Progress("audit", wall_clock=lambda: now[0])
+    progress.waiting_for("Kafka")
+    now[0] += 299
+    soon = progress.lagging()
+    now[0] += 2
+
+    late = progress.lagging()
+    progress.lags({})
+
+    assert soon is None
+    assert late is not None
+    assert (late.fingerprint, late.data["details"]["seconds"]) == ("consumer_lagging:audit", 301)
+    assert progress.lagging() is None
