@@ -49,4 +49,19 @@ def advance(session: Session, position: Position, *, next_offset: int) -> None:
         "next_offset": next_offset,
     }
     if session.execute(_QUERIES["advance"], parameters).rowcount == 0:
-        raise FenceLostError(f"{position.topic} {position.partition}: epoch {position.epoch} was superseded")
+        raise _fence_lost(position)
+
+
+def hold(session: Session, position: Position) -> None:
+    """Lock the position until the transaction ends: no other consumer claims the partition meanwhile.
+
+    Raises:
+        FenceLostError: another consumer has claimed the partition; the transaction must be rolled back.
+    """
+    parameters = {"topic": position.topic, "partition": position.partition, "epoch": position.epoch}
+    if session.fetch_one(_QUERIES["hold"], parameters) is None:
+        raise _fence_lost(position)
+
+
+def _fence_lost(position: Position) -> FenceLostError:
+    return FenceLostError(f"{position.topic} {position.partition}: epoch {position.epoch} was superseded")

@@ -5,7 +5,8 @@
 2. A batch of one partition is written by the sink, and its next offset with it, in one transaction, if the epoch is
    still ours: a zombie or a redelivery changes nothing (`writer.py`).
 3. The offset is mirrored to Kafka's group, for every tool that shows lag. Nothing relies on it.
-4. A batch with bad data is written again record by record; the bad record alone goes to `events.dead_letter`.
+4. A batch with bad data is halved until the bad record is alone. It goes to the table of dead letters and to
+   `events.dead_letter`, and what operators make due of that table is written again (`reprocessing.py`).
 5. A sink or a Kafka that is down makes the consumer wait. Its partitions are closed and begin again at 1; nothing is
    dead-lettered. A record that only a newer version reads parks its partition until that version is deployed.
 """
@@ -25,6 +26,7 @@ from consumers.assignment import AssignmentFence
 from consumers.dead_letter import DeadLetters
 from consumers.positions import Position
 from consumers.progress import Progress
+from consumers.reprocessing import Reprocessing
 from consumers.sink import Record, Sink
 from consumers.writer import SinkWriter
 from moneyflow.platform.database import Database
@@ -45,8 +47,8 @@ _FIRST_BACK_OFF_SECONDS = 0.1
 _LAST_BACK_OFF_SECONDS = 5.0
 #: Seconds for a commit to Kafka's group; the position in the sink is committed already.
 _MIRROR_SECONDS = 5.0
-#: Seconds between questions for the ends of the partitions, which give the lag.
-_LAG_EVERY_SECONDS = 1.0
+#: Seconds between looks at the ends of the partitions, which give the lag, and for dead letters that are due.
+_LOOK_EVERY_SECONDS = 1.0
 #: Seconds within which a Kafka that is up answers such a question.
 _ANSWER_SECONDS = 5.0
 
@@ -90,8 +92,9 @@ class Consumer:
         self._dead_letters = DeadLetters(settings, sink=sink.name, role=sink.role)
         self.progress = Progress(sink.name)
         self._writer = SinkWriter(sink, database, self._dead_letters, on_written=self.progress.moved)
+        self._reprocessing = Reprocessing(sink, database)
         self._kafka: AIOKafkaConsumer = None
-        self._lag_measured_at = 0.0
+        self._looked_at = 0.0
         self._parked: dict[TopicPartition, _Parked] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -158,7 +161,11 @@ class Consumer:
         except BaseException:
             self._fence.close_all(unwritten)  # Polled and not written: to be polled again.
             raise
-        await self._measure_lag()
+        if time.monotonic() - self._looked_at >= _LOOK_EVERY_SECONDS:
+            await self._reprocess()
+            await self._measure_lag()
+            # Not before: an iteration without an answer must not count as success.
+            self._looked_at = time.monotonic()
 
     async def _open(self, tp: TopicPartition) -> None:
         position = await asyncio.to_thread(self._claim, tp)
@@ -198,10 +205,7 @@ class Consumer:
         try:
             position = await self._writer.write(position, batch)
         except FenceLostError as error:
-            log.warning("fence_lost", detail=error.detail)
-            metrics.consumer_events.labels(self._sink.name, "fence_lost").inc(len(batch))
-            # The partition may really be another consumer's: the group gets time to revoke it.
-            self._fence.close(tp, for_seconds=1.5 * self._session_seconds)
+            self._lose(tp, error, records=len(batch))
             return
         except UnreadableError as error:
             self._park(tp, position, error)
@@ -210,6 +214,25 @@ class Consumer:
         self._fence.advance(tp, position)
         self.progress.written_up_to(position.topic, tp.partition, batch[-1].written_at)
         await self._mirror(tp, position)
+
+    def _lose(self, tp: TopicPartition, error: FenceLostError, *, records: int) -> None:
+        """Close a partition that may really be another consumer's: the group gets time to revoke it."""
+        log.warning("fence_lost", detail=error.detail)
+        metrics.consumer_events.labels(self._sink.name, "fence_lost").inc(records)
+        self._fence.close(tp, for_seconds=1.5 * self._session_seconds)
+
+    async def _reprocess(self) -> None:
+        """Write the dead letters that are due in the open partitions; those of others wait for their consumers."""
+        open_now = {(position.topic, tp.partition): tp for tp, position in self._fence.positions().items()}
+        for letter in await asyncio.to_thread(self._reprocessing.due, list(self._fence.positions().values())):
+            tp = open_now[letter["topic"], letter["partition"]]
+            position = self._fence.position(tp)
+            if position is None:
+                continue  # Revoked or lost meanwhile.
+            try:
+                await asyncio.to_thread(self._reprocessing.write, position, letter)
+            except FenceLostError as error:
+                self._lose(tp, error, records=1)
 
     def _park(self, tp: TopicPartition, position: Position, error: UnreadableError) -> None:
         """Leave the partition where it is, and continue with the others."""
@@ -243,9 +266,7 @@ class Consumer:
             )
 
     async def _measure_lag(self) -> None:
-        """Ask Kafka for the ends of the partitions, once a second; this gives the lag, and shows that Kafka answers."""
-        if time.monotonic() - self._lag_measured_at < _LAG_EVERY_SECONDS:
-            return
+        """Ask Kafka for the ends of the partitions: this gives the lag, and shows that Kafka answers."""
         open_now, parked = self._fence.positions(), self._still_parked()
         known = [*open_now, *(tp for tp in parked if tp not in open_now)]
         question = self._kafka.end_offsets(known) if known else self._kafka.topics()
@@ -253,9 +274,6 @@ class Consumer:
             ends = await asyncio.wait_for(question, _ANSWER_SECONDS)
         except (KafkaError, TimeoutError) as error:
             raise UnavailableError(f"Kafka does not answer at {self._settings.kafka_bootstrap}: {error!r}") from error
-        self._lag_measured_at = (
-            time.monotonic()
-        )  # Not before: an iteration without an answer must not count as success.
         self.progress.parked([one.reason for one in self._parked.values()])
         self.progress.lags(_lags(open_now, ends), parked=_lags(parked, ends))
 
