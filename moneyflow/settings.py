@@ -53,6 +53,7 @@ SINKS = (
     "audit",
     "analytics",
     "crm",
+    "daily_sign_ups",
 )
 
 
