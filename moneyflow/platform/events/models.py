@@ -9,7 +9,9 @@ from sqlalchemy import (
     Column,
     Identity,
     Index,
+    Integer,
     LargeBinary,
+    Table,
     Text,
     UniqueConstraint,
     text,
@@ -30,6 +32,23 @@ class OutboxEvent(SQLModel, table=True):
     key: str = Field(sa_type=Text)
     value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = moment(default_now=True)
+
+
+def positions_table(schema: str) -> Table:
+    """Declare the table `positions` that every sink has in its schema: its next offset in each partition.
+
+    `epoch` is that of the consumer that may move it; `gap` says why the partition is stopped until an operator acts.
+    """
+    return Table(
+        "positions",
+        SQLModel.metadata,
+        Column("topic", Text, primary_key=True),
+        Column("partition", Integer, primary_key=True, autoincrement=False),
+        Column("next_offset", BigInteger),
+        Column("epoch", BigInteger, nullable=False),
+        Column("gap", Text),
+        schema=schema,
+    )
 
 
 class EventSequence(SQLModel, table=True):
