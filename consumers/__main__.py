@@ -7,6 +7,7 @@ import sys
 import structlog
 
 import consumers.sinks
+from consumers.companion import companions_of, settings_class_of
 from consumers.runtime import Consumer
 from consumers.sink import Sink, registry
 from moneyflow.platform.database import Database
@@ -26,6 +27,7 @@ async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
     )
     database.open()
     consumer = Consumer(settings, sink, database)
+    companions = companions_of(sink, settings)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -33,10 +35,10 @@ async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
         serve_health(
             host=settings.bind_host,
             port=settings.consumer_metrics_port,
-            alive=[consumer.progress.is_alive],
-            ready=[database.check, consumer.progress.is_ready],
+            alive=[consumer.progress.is_alive, *(one.is_alive for one in companions)],
+            ready=[database.check, consumer.progress.is_ready, *(one.is_ready for one in companions)],
         )
-    await consumer.run(stopping)
+    await asyncio.gather(consumer.run(stopping), *(one.run(stopping) for one in companions))
     database.close()
 
 
@@ -48,7 +50,7 @@ def main() -> int:
         print(f"usage: python -m consumers SINK, with one of {', '.join(sorted(registry))}", file=sys.stderr)
         return 2
     sink = registry[name]()
-    settings = begin("consumer", ConsumerSettings, roles=(sink.role,))
+    settings = begin("consumer", settings_class_of(sink), roles=(sink.role,))
     asyncio.run(_serve(settings, sink))
     log.info("consumer_stopped", sink=name)
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moneyflow.platform.settings import Section
-from moneyflow.settings import ApiSettings, ConsumerSettings, RelaySettings, WorkerSettings
+from moneyflow.settings import ApiSettings, ConsumerSettings, CrmConsumerSettings, RelaySettings, WorkerSettings
 from ops.dev.stack.home import CHECKOUT, State, kept_process
 from ops.dev.stack.ports import kept_port
 from ops.dev.stack.processes import Identity, left_by
@@ -82,6 +82,9 @@ _DECLARED = (
         "CONSUMER_METRICS_PORT",
         ConsumerSettings,
         ("audit",),
+    ),
+    _Declared(
+        "consumer-crm", "consumer", ("-m", "consumers", "crm"), "CONSUMER_METRICS_PORT", CrmConsumerSettings, ("crm",)
     ),
 )
 
