@@ -1,12 +1,13 @@
 """Companion: what a sink does besides its writes, in the same process, such as sending what it has noted elsewhere.
 
-A sink has one by a method `companion(settings)`; `settings_class` are then the settings that it reads.
+A sink has one by a method `companion(settings, report_error=…)`; its settings are in `CONSUMER_SETTINGS`.
 """
 
 import asyncio
 from typing import Protocol
 
 from consumers.sink import Sink
+from moneyflow.platform.events.reporter import ReportError
 from moneyflow.settings import ConsumerSettings
 
 
@@ -26,14 +27,8 @@ class Companion(Protocol):
         """Return what it waits for."""
 
 
-def settings_class_of(sink: Sink) -> type[ConsumerSettings]:
-    """Return the settings of the sink's process."""
-    found: type[ConsumerSettings] = getattr(sink, "settings_class", ConsumerSettings)
-    return found
-
-
-def companions_of(sink: Sink, settings: ConsumerSettings) -> list[Companion]:
+def companions_of(sink: Sink, settings: ConsumerSettings, *, report_error: ReportError) -> list[Companion]:
     """Return the sink's companion, or none."""
     make = getattr(sink, "companion", None)
-    companion: Companion | None = make(settings) if make else None
+    companion: Companion | None = make(settings, report_error=report_error) if make else None
     return [companion] if companion else []

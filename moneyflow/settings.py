@@ -32,6 +32,7 @@ from moneyflow.platform.settings import (
 )
 
 __all__ = [
+    "CONSUMER_SETTINGS",
     "SINKS",
     "AllSettings",
     "ApiSettings",
@@ -52,7 +53,11 @@ __all__ = [
 
 
 #: The sinks, each with a role in Postgres and a user of Kafka of its name.
-SINKS = ("audit", "analytics", "crm")
+SINKS = (
+    "audit",
+    "analytics",
+    "crm",
+)
 
 
 _ORIGIN = Pattern(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:]{2,45}\])(:[0-9]{1,5})?", longest=275)
@@ -130,6 +135,10 @@ class ConsumerSettings(ProcessSettings, PostgresSettings, KafkaSettings):
 
 class CrmConsumerSettings(ConsumerSettings, CrmSettings):
     """The consumer of the sink `crm`, which also sends to the CRM."""
+
+
+#: The settings of the consumers that do more than write, by their sinks.
+CONSUMER_SETTINGS: Mapping[str, type[ConsumerSettings]] = {"crm": CrmConsumerSettings}
 
 
 class MigrateSettings(ProcessSettings, PostgresSettings, RabbitmqSettings, KafkaSettings):

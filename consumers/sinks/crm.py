@@ -15,6 +15,7 @@ from moneyflow.events.topics import AUTH_EVENTS, USER_EVENTS
 from moneyflow.events.user import UserActivated, UserCreated, UserDeleted, UserUpdated
 from moneyflow.gateways.crm.adapters import crm_of
 from moneyflow.platform.database import Database, Session
+from moneyflow.platform.events.reporter import ReportError
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.settings import CrmConsumerSettings
 
@@ -32,21 +33,20 @@ class CrmSink:
     role = "crm"
     schema = "crm"
     topics: Sequence[str] = (USER_EVENTS, AUTH_EVENTS)
-    settings_class = CrmConsumerSettings
 
     def write(self, session: Session, records: Sequence[Record]) -> int:
         """Mark the people whom the events are about; an event that is about nothing of them counts as new."""
         marks = [found for record in records if (found := _mark_of(record))]
         return mark(session, marks) + len(records) - len(marks)
 
-    def companion(self, settings: CrmConsumerSettings) -> Companion | None:
+    def companion(self, settings: CrmConsumerSettings, *, report_error: ReportError) -> Companion | None:
         """Return the sender; None without a CRM: the people who change wait until there is one."""
         crm = crm_of(settings)
         if crm is None:
             log.warning("no_crm", consequence="people who change are noted and sent nowhere", setting="CRM_URL")
             return None
         conninfo = settings.conninfo(self.role, application_name=f"consumer {self.name} sender {process_name()}")
-        return SenderLoop(Sender(database=Database(conninfo, size=2), crm=crm))
+        return SenderLoop(Sender(database=Database(conninfo, size=2), crm=crm), report_error=report_error)
 
 
 def _mark_of(record: Record) -> Mark | None:

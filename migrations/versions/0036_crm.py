@@ -3,7 +3,7 @@
 from alembic import context, op
 
 revision = "0036"
-down_revision = "0031"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
@@ -64,12 +64,8 @@ _GRANTS = """
 grant usage on schema crm to {crm}, {operator}, {worker};
 grant select, insert, update on crm.contacts, crm.positions to {crm};
 grant select, update on crm.gate to {crm};
-grant usage on schema public to {crm};
 -- The current row of a person, read when it is sent.
 grant select (id, email, name, created_at, activated_at) on users to {crm};
--- The warning that the CRM is down.
-grant insert on outbox_events to {crm};
-grant select, insert, update on event_sequences to {crm};
 
 -- Operators see who is in step, and have people sent again; not when a person signed in.
 grant select (user_id, changed_at, due_at, must_send, leased_until, is_unsure, revision, version, synced_version,
@@ -82,10 +78,7 @@ grant select on crm.gate to {operator};
 grant select, delete, update (is_removed) on crm.contacts to {worker};
 """
 
-_REVOKES = """
-revoke all on users, outbox_events, event_sequences from {crm};
-revoke usage on schema public from {crm};
-"""
+_REVOKES = "revoke all on users from {crm}"
 
 
 def upgrade() -> None:

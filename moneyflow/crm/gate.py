@@ -66,7 +66,7 @@ def fail(
     log.warning("crm_unavailable", reason=error.detail, failures=row["failures"], next_attempt_in=row["seconds"])
     if row["failures"] == WARNED_FAILURES:
         message = f"{error.detail}; people wait, and nothing is lost. See `moneyflow crm status`"
-        warn(session, code="crm_down", message=message, details={"failures": row["failures"]})
+        warn(session, code="crm_down", message=message, subject="crm", details={"failures": row["failures"]})
 
 
 def open_again(session: Session) -> None:
@@ -76,4 +76,5 @@ def open_again(session: Session) -> None:
         log.info("crm_available", failures=row["failures"], failed_since=row["failing_since"])
         if row["failures"] >= WARNED_FAILURES:
             details = {"failures": row["failures"], "since": row["failing_since"].isoformat()}
-            warn(session, code="crm_up", message="the CRM answers again; those who waited are sent", details=details)
+            message = "the CRM answers again; those who waited are sent"
+            warn(session, code="crm_up", message=message, subject="crm", details=details)

@@ -11,6 +11,7 @@ import structlog
 from moneyflow.crm import metrics, status
 from moneyflow.crm.sender import Sender
 from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.events.reporter import ReportError
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +28,15 @@ _STUCK_SECONDS = 300.0
 class SenderLoop:
     """Runs a sender's rounds in a thread until it is stopped; it opens and closes the sender's connections."""
 
-    def __init__(self, sender: Sender, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        report_error: ReportError = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._sender = sender
+        self._report_error = report_error
         self._clock = clock
         self._ran_at = clock()
         self._measured_at = float("-inf")
@@ -70,6 +78,7 @@ class SenderLoop:
         except Exception as error:
             self._complaint = f"a round of sending failed: {error!r}"
             log.exception("sending_failed")
+            self._report_error(error)
             return _BACK_OFF_SECONDS
         return 0 if done.has_more else _POLL_SECONDS
 
