@@ -7,8 +7,8 @@ from uuid import UUID
 import typer
 
 from moneyflow.platform.errors import InvalidInputError
-from moneyflow.platform.jobs.failed.sources import CANARY_ITEMS, UNCONFIRMED_ITEMS, Order, UnconfirmedError
 from moneyflow.platform.jobs.failed.use_cases import FailedItems
+from moneyflow.platform.operations.sources import CANARY_ITEMS, UNCONFIRMED_ITEMS, Order, UnconfirmedError
 from ops.cli.output import note
 
 

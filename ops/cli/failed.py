@@ -7,9 +7,9 @@ import typer
 
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.failed.filters import DeadState, Filter
-from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
 from moneyflow.platform.jobs.failed.use_cases import FailedItems, Finished
 from moneyflow.platform.jobs.store import status
+from moneyflow.platform.operations.engine import CANARY_SECONDS
 from ops.cli.failed_view import print_groups, print_jobs, print_operations, print_refused, print_refused_message
 from ops.cli.filters import filtered
 from ops.cli.job_view import print_job

@@ -15,9 +15,9 @@ from moneyflow.platform.jobs.description import describe
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.failed import waiting_jobs
 from moneyflow.platform.jobs.failed.filters import Filter, ShownState
-from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
 from moneyflow.platform.jobs.failed.waiting_jobs import CANCEL, RUN_NOW, WAITING_JOBS
 from moneyflow.platform.jobs.store.status import job_detail
+from moneyflow.platform.operations.engine import CANARY_SECONDS
 from ops.cli import times
 from ops.cli.filters import filtered
 from ops.cli.job_view import print_job

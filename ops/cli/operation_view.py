@@ -9,10 +9,10 @@ from rich.text import Text
 from moneyflow.platform.jobs.failed.dead_letters import Swept
 from moneyflow.platform.jobs.failed.failed_jobs import JOBS
 from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
-from moneyflow.platform.jobs.failed.reports import Preview, Report
-from moneyflow.platform.jobs.failed.sources import Order, Verification
 from moneyflow.platform.jobs.failed.use_cases import Finished
 from moneyflow.platform.jobs.failed.waiting_jobs import WAITING_JOBS
+from moneyflow.platform.operations.reports import Preview, Report
+from moneyflow.platform.operations.sources import Order, Verification
 from ops.cli.output import console, note, print_json, prose, table
 
 #: The sources whose items are jobs.

@@ -10,10 +10,10 @@ import typer
 from moneyflow.platform.errors import InvalidInputError, MoneyFlowError
 from moneyflow.platform.jobs.failed.failed_jobs import JOBS
 from moneyflow.platform.jobs.failed.filters import Filter
-from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
 from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
-from moneyflow.platform.jobs.failed.sources import NOT_FOUND, Order, Selection
 from moneyflow.platform.jobs.failed.use_cases import FailedItems
+from moneyflow.platform.operations.engine import CANARY_SECONDS
+from moneyflow.platform.operations.sources import NOT_FOUND, Order, Selection
 from ops.cli.brake import frozen
 from ops.cli.operation_view import print_preview, print_report
 from ops.cli.options import Act, acting_operator, job_ids, operation_id

@@ -6,8 +6,8 @@ import pytest
 
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import ConflictError, InvalidInputError
-from moneyflow.platform.jobs.failed.operations import Operations
-from moneyflow.platform.jobs.failed.sources import (
+from moneyflow.platform.operations.engine import Operations
+from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
     NOT_FOUND,
     Chunk,

@@ -18,12 +18,12 @@ from moneyflow.platform.jobs.failed.dead_letters import Swept
 from moneyflow.platform.jobs.failed.failed_jobs import DISCARD, JOBS, REPLAY, FailedJobs
 from moneyflow.platform.jobs.failed.filters import DeadState, Filter
 from moneyflow.platform.jobs.failed.groups import REFUSED, Group
-from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS, Operations
 from moneyflow.platform.jobs.failed.refused_messages import Refused
 from moneyflow.platform.jobs.failed.refused_source import RefusedMessages
-from moneyflow.platform.jobs.failed.reports import Preview, Progress, Report
-from moneyflow.platform.jobs.failed.sources import UNCONFIRMED_ITEMS, Order
 from moneyflow.platform.jobs.failed.waiting_jobs import WaitingJobs
+from moneyflow.platform.operations.engine import CANARY_SECONDS, Operations
+from moneyflow.platform.operations.reports import Preview, Progress, Report
+from moneyflow.platform.operations.sources import UNCONFIRMED_ITEMS, Order
 from moneyflow.platform.settings import RabbitmqSettings
 
 if TYPE_CHECKING:  # PERF: kombu takes longer to import than most commands take to run.

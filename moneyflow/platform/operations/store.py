@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.failed.sources import Frozen, Item, Order, Outcome
+from moneyflow.platform.operations.sources import Frozen, Item, Order, Outcome
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))

@@ -17,9 +17,9 @@ from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import ConflictError, InvalidInputError
-from moneyflow.platform.jobs.failed import store
-from moneyflow.platform.jobs.failed.reports import Preview, PreviewedItem, Progress, Report
-from moneyflow.platform.jobs.failed.sources import (
+from moneyflow.platform.operations import store
+from moneyflow.platform.operations.reports import Preview, PreviewedItem, Progress, Report
+from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
     Chunk,
     Item,

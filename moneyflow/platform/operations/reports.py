@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from moneyflow.platform.jobs.failed.sources import Item, Outcome, Verification
+from moneyflow.platform.operations.sources import Item, Outcome, Verification
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Sources of an operation: each owns items and registers the verbs that an operator may apply to them.
 
 A source freezes a selection, judges items, acts on a chunk of them, and verifies the outcome of an act.
-`operations.py` runs the operation of any source; what an item is, only its source knows.
+`engine.py` runs the operation of any source; what an item is, only its source knows.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
