@@ -1,13 +1,14 @@
 """Writers, workers and sweeps that are killed at every point leave no file without a row, and no row without a file.
 
-APIs that take uploads and workers that make files of them die before and after the rename of a file, and before and
-after the commit of its row; then sweeps die between two files that they delete.
+APIs that take uploads, workers that make files of them and workers that write exports die before and after the rename
+of a file, and before and after the commit of its row; then sweeps die between two files that they delete.
 """
 
 import hashlib
 import random
 import signal
 from contextlib import suppress
+from datetime import date
 from functools import partial
 from io import BytesIO
 from uuid import UUID
@@ -22,7 +23,10 @@ from moneyflow.gateways.storage.storages import storage_of
 from moneyflow.jobs.sweep_files import SweepFiles
 from moneyflow.platform import clock
 from moneyflow.platform.database import Database
+from moneyflow.platform.owner import OwnerScope
 from moneyflow.settings import AllSettings
+from moneyflow.statements.exports import exports
+from moneyflow.statements.exports.exports import Period
 from tests.support import jobs, people
 from tests.support.callers import bearer
 from tests.support.leave_file import LeaveFile
@@ -32,6 +36,7 @@ from tests.support.waiting import eventually
 _POINTS = ("storage.before_rename", "storage.renamed", "session.before_commit", "session.after_commit")
 #: The time at which a process reaches the point that kills it, at most.
 _MOST = 6
+_YEAR = Period(first=date(2026, 1, 1), last=date(2026, 12, 31))
 
 
 def _png() -> bytes:
@@ -86,6 +91,24 @@ def _kill_workers(processes: Processes, database: Database, dice: random.Random)
     return ids
 
 
+def _kill_exporters(
+    processes: Processes, database: Database, settings: AllSettings, dice: random.Random
+) -> list[exports.Requested]:
+    """Have a worker die at each point while it writes exports; return those that were asked for."""
+    owner_id = people.add(database)
+    api = Database(settings.conninfo("app", application_name="test"), size=1)
+    api.open()
+    asked: list[exports.Requested] = []
+    for point in dice.sample(_POINTS, len(_POINTS)):
+        worker = processes.worker(sabotage=f"dies_at:{point}:{dice.randint(1, 3)}", wait_ready=False)
+        with api.transaction() as session:
+            scope = OwnerScope(session=session, owner_id=owner_id)
+            asked += [exports.request_statement(scope, _YEAR, format="csv") for _ in range(3)]
+        _until_killed(worker, point)
+    api.close()
+    return asked
+
+
 def _has_ended_or_done(worker: Process, database: Database, ids: list[UUID]) -> bool:
     return not worker.is_running() or jobs.states(database, ids)["succeeded"] == len(ids)
 
@@ -93,6 +116,16 @@ def _has_ended_or_done(worker: Process, database: Database, ids: list[UUID]) -> 
 def _unfinished(database: Database) -> int:
     with database.transaction() as session:
         return len(session.fetch_all("select 1 from jobs where state in ('scheduled', 'queued', 'running')"))
+
+
+def _mailed(database: Database) -> list[UUID]:
+    with database.transaction() as session:
+        rows = session.fetch_all("select payload ->> 'export_id' as id from jobs where kind = 'send_export' order by 1")
+        files = session.fetch_all(
+            "select export.id, file.owner_id from exports export join files file on file.id = file_id"
+        )
+    assert {UUID(row["id"]) for row in rows} == {row["id"] for row in files}, "and each has its file"
+    return [UUID(row["id"]) for row in rows]
 
 
 def _named(database: Database) -> set[str]:
@@ -134,10 +167,12 @@ def test_after_crashes_of_all_that_writes_files_a_sweep_leaves_each_file_with_it
 
     _kill_apis(processes, database, platform, dice)
     ids = _kill_workers(processes, database, dice)
+    asked = _kill_exporters(processes, database, platform, dice)
     finisher = processes.worker(wait_ready=False)
-    jobs.until_all(database, ids, "succeeded")
+    jobs.until_all(database, [*ids, *(one.job_id for one in asked)], "succeeded")
     eventually(lambda: _unfinished(database) == 0, what="the avatars are made")
     finisher.stop()
+    assert _mailed(database) == sorted(one.id for one in asked), "each export is mailed once"
     unnamed = set(storage.keys(written_before=clock.now())) - _named(database)
     assert len(unnamed) >= 4, "what died before and after a rename has left a file"
     _delete_some(database, platform, dice)

@@ -242,7 +242,7 @@ def test_every_table_has_one_rule_and_a_second_one_is_refused(purge: Purge) -> N
     assert purge().keys() == {
         "jobs", "batches", "schedules", "users", "user_tokens", "mail_suppressions", "sent_mails", "email_changes",
         "idempotency_keys", "transactions", "payment_webhooks", "files", "exports", "imports",
-        "done",
+        "event_dead_letters", "done",
     }  # fmt: skip
     with pytest.raises(ValueError, match="table jobs has a retention rule already"):
         declare(Rule(table="jobs", query="delete from jobs"))
@@ -344,6 +344,34 @@ def test_a_first_answer_is_kept_for_two_days(purge: Purge, database: Database, d
 
     assert purge()["idempotency_keys"] == 1
     assert _count(database, "select count(*) from idempotency_keys where key = '47'") == 1
+
+
+def test_a_dead_letter_of_an_event_is_deleted_a_month_after_it_was_resolved_and_never_while_it_is_open(
+    purge: Purge, do: Callable[..., None], settings: AllSettings
+) -> None:
+    rows = [
+        ("dead", None),
+        ("due", None),
+        ("waiting", None),
+        ("reprocessed", 29),
+        ("reprocessed", 31),
+        ("discarded", 31),
+    ]
+    for offset, (state, days) in enumerate(rows):
+        do(
+            "insert into event_dead_letters (id, sink, topic, partition, kafka_offset, state, failed_at, resolved_at) "
+            "values (%(id)s, 's', 't', 0, %(offset)s, %(state)s, '2020-01-01Z', "
+            "clock_timestamp() - make_interval(days => %(days)s))",
+            id=new_id(),
+            offset=offset,
+            state=state,
+            days=days,
+        )
+
+    assert purge()["event_dead_letters"] == 2
+    with psycopg.connect(settings.conninfo("owner", application_name="test")) as connection:
+        left = connection.execute("select kafka_offset from event_dead_letters order by 1").fetchall()
+    assert left == [(0,), (1,), (2,), (3,)]
 
 
 @pytest.fixture

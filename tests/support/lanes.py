@@ -25,7 +25,12 @@ _LANES = {
     "tests/e2e/test_reload.py": CHECKOUTS,
 }
 #: Modules whose tests share what is started once for all of them.
-_SHARING = ("tests/unit/", "tests/e2e/test_api.py", "tests/e2e/test_front_door.py")
+_SHARING = (
+    "tests/unit/",
+    "tests/integration/test_storage.py",
+    "tests/e2e/test_api.py",
+    "tests/e2e/test_front_door.py",
+)
 _MODULES = tuple(_LANES)
 
 

@@ -128,3 +128,15 @@ def test_a_parked_partition_is_alive_not_ready_and_shows_its_lag(progress: Progr
     progress.lags({("user.events", 0): 0})
 
     assert progress.is_ready() is None
+
+
+def test_the_lag_of_a_partition_that_moved_to_another_consumer_is_not_exported_any_more(progress: Progress) -> None:
+    mine, moved = ("user.events", 1), ("user.events", 2)
+    progress.lags({mine: 4, moved: 7})
+    progress.lags({mine: 3})
+
+    def shown(partition: str) -> float | None:
+        labels = {"sink": "audit", "topic": "user.events", "partition": partition}
+        return REGISTRY.get_sample_value("moneyflow_consumer_lag", labels)
+
+    assert (shown("1"), shown("2")) == (3, None)
