@@ -21,8 +21,11 @@ _ITEMS = 1000
 
 
 def wait(database: Database, operation: DictRow, verbs: Mapping[str, Verb], *, seconds: float) -> Iterator[Progress]:
-    """Keep the ends as they come and yield how much work has not ended; give up when none ended for `seconds`."""
-    if not any(verb.ends for verb in verbs.values()):
+    """Keep the ends as they come and yield how much work has not ended.
+
+    Give up when the last item is due and none has ended for `seconds`; with 0 do not wait at all.
+    """
+    if not seconds or not any(verb.ends for verb in verbs.values()):
         return
     due_seconds = (operation["paced_until"] - clock.now()).total_seconds() if operation["paced_until"] else 0
     deadline = time.monotonic() + max(due_seconds, 0) + seconds

@@ -19,6 +19,7 @@ from psycopg.rows import DictRow
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import ConflictError, InvalidInputError, NotFoundError
 from moneyflow.platform.operations import ends, store
+from moneyflow.platform.operations.ends import END_SECONDS
 from moneyflow.platform.operations.reports import Preview, PreviewedItem, Progress, Report
 from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
@@ -105,7 +106,7 @@ class Operations:
                 store.change_state(session, operation_id, "open")
 
     def run(
-        self, operation_id: UUID, *, canary_seconds: float = CANARY_SECONDS, end_seconds: float = ends.END_SECONDS
+        self, operation_id: UUID, *, canary_seconds: float = CANARY_SECONDS, end_seconds: float = END_SECONDS
     ) -> Iterator[Progress]:
         """Act on the open items and yield the progress after each chunk, then wait for the ends of what it started.
 
