@@ -10,6 +10,7 @@ import consumers.sinks
 from consumers.runtime import Consumer
 from consumers.sink import Sink, registry
 from moneyflow.platform.database import Database
+from moneyflow.platform.events.reporter import Health, Reporter
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin, listening, run
@@ -25,7 +26,16 @@ async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
         schema=sink.schema,
     )
     database.open()
-    consumer = Consumer(settings, sink, database)
+    reporter = Reporter(database)
+    consumer = Consumer(settings, sink, database, report_error=reporter.error)
+    progress = consumer.progress
+    health = Health(
+        alive=[progress.is_alive],
+        ready=[database.check, progress.is_ready],
+        every_seconds=settings.health_check_seconds,
+        instance=f"{sink.name} {process_name()}",
+    )
+    reporter.watch(health, conditions=[progress.lagging])
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -33,10 +43,11 @@ async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
         serve_health(
             host=settings.bind_host,
             port=settings.consumer_metrics_port,
-            alive=[consumer.progress.is_alive],
-            ready=[database.check, consumer.progress.is_ready],
+            alive=health.alive,
+            ready=health.ready,
         )
-    await consumer.run(stopping)
+    with reporter:
+        await consumer.run(stopping)
     database.close()
 
 

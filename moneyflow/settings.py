@@ -49,7 +49,12 @@ __all__ = [
 
 
 #: The sinks, each with a role in Postgres and a user of Kafka of its name.
-SINKS = ("audit", "analytics", "crm")
+SINKS = (
+    "audit",
+    "analytics",
+    "crm",
+    "daily_sign_ups",
+)
 
 
 _ORIGIN = Pattern(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:]{2,45}\])(:[0-9]{1,5})?", longest=275)

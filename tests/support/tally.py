@@ -11,13 +11,13 @@ import structlog
 from consumers.sink import Record, sink
 from moneyflow.events.topics import USER_EVENTS
 from moneyflow.platform.database import Session
-from moneyflow.platform.errors import UnknownVersionError
+from moneyflow.platform.errors import PoisonError, UnknownVersionError
 from moneyflow.settings import AllSettings
 
 log = structlog.get_logger(__name__)
 
-#: The value of a record that only a newer version of the sink reads.
-NEWER = b"newer"
+#: The value of a record that only a newer version of the sink reads, and of one that a bug of it calls bad.
+NEWER, REFUSED = b"newer", b"refused"
 
 _TABLES = """
 create schema tally;
@@ -31,7 +31,10 @@ grant select, insert, update on all tables in schema tally to audit;
 
 @sink("tally")
 class TallySink:
-    """Counts; writes as slowly as TALLY_SECONDS says, and knows newer records only with TALLY_IS_NEWER."""
+    """Counts; writes as slowly as TALLY_SECONDS says, and knows newer records only with TALLY_IS_NEWER.
+
+    With TALLY_IS_MENDED it writes what it refuses else.
+    """
 
     name = "tally"
     role = "audit"
@@ -42,6 +45,8 @@ class TallySink:
         for record in records:
             if record.value == NEWER and "TALLY_IS_NEWER" not in os.environ:
                 raise UnknownVersionError("a newer producer wrote it: deploy a version that knows it, and it runs")
+            if record.value == REFUSED and "TALLY_IS_MENDED" not in os.environ:
+                raise PoisonError("it cannot be counted")
             session.execute(
                 "insert into records values (%(partition)s, %(offset)s)",
                 {"partition": record.partition, "offset": record.offset},

@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 
 from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.settings import COMPOSE_ONLY, known_names
-from moneyflow.settings import AllSettings, load_all
+from moneyflow.settings import SINKS, AllSettings, load_all
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import State, write_private
 from ops.dev.stack.ports import free_port, is_free
@@ -36,9 +36,7 @@ _SECRETS = {
     "POSTGRES_RELAY_PASSWORD": "relay",
     "POSTGRES_WORKER_PASSWORD": "worker",
     "POSTGRES_OPERATOR_PASSWORD": "operator",
-    "POSTGRES_AUDIT_PASSWORD": "audit",
-    "POSTGRES_ANALYTICS_PASSWORD": "analytics",
-    "POSTGRES_CRM_PASSWORD": "crm",
+    **{f"POSTGRES_{sink.upper()}_PASSWORD": sink for sink in SINKS},
     "RABBITMQ_PASSWORD": "rabbitmq",
     "RABBITMQ_MIGRATE_PASSWORD": "rabbitmq_migrate",
     "RABBITMQ_RELAY_PASSWORD": "rabbitmq_relay",
@@ -47,9 +45,7 @@ _SECRETS = {
     "KAFKA_MIGRATE_PASSWORD": "kafka_migrate",
     "KAFKA_RELAY_PASSWORD": "kafka_relay",
     "KAFKA_OPERATOR_PASSWORD": "kafka_operator",
-    "KAFKA_AUDIT_PASSWORD": "kafka_audit",
-    "KAFKA_ANALYTICS_PASSWORD": "kafka_analytics",
-    "KAFKA_CRM_PASSWORD": "kafka_crm",
+    **{f"KAFKA_{sink.upper()}_PASSWORD": f"kafka_{sink}" for sink in SINKS},
     "REDIS_PASSWORD": "redis",
 }
 _DEFAULT_PREFIX = "172.28.0"
