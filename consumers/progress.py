@@ -37,6 +37,8 @@ class Progress:
         self._has_up_to: dict[tuple[str, int], float] = {}
         self._started_at = wall_clock()
         self._lags: dict[tuple[str, int], int] = {}
+        #: The partitions whose lag is exported.
+        self._shown: set[tuple[str, int]] = set()
         self._parked: tuple[str, ...] = ()
         metrics.consumer_lag_seconds.labels(sink).set_function(self.lag_seconds)
 
@@ -54,6 +56,7 @@ class Progress:
         """Note that a server is down: waiting is right then, and no reason to be killed."""
         self._waiting = server
         metrics.consumer_lag.clear()  # Unknown now; an old value would be believed.
+        self._shown = set()
 
     def failing(self, error: str) -> None:
         """Note that an iteration met an unexpected error: a bug, or a schema of another version."""
@@ -83,6 +86,9 @@ class Progress:
         now, shown = self._wall_clock(), {**(parked or {}), **lags}
         self._has_up_to = {key: now if lag == 0 else self._has_up_to.get(key, now) for key, lag in shown.items()}
         self._lags = dict(lags)
+        for topic, partition in self._shown - shown.keys():  # Another consumer's now, which shows it.
+            metrics.consumer_lag.remove(self._sink, topic, str(partition))
+        self._shown = set(shown)
         for (topic, partition), lag in shown.items():
             metrics.consumer_lag.labels(self._sink, topic, str(partition)).set(lag)
         if not self._lag and not self._gaps and not self._parked:

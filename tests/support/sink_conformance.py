@@ -122,6 +122,8 @@ class SinkConformance(ABC):
     """What every sink must do, on its own role and schema."""
 
     sink: Sink
+    #: Whether `written` gives the order of writing; without it the order of the offsets is compared.
+    keeps_order = True
 
     @abstractmethod
     def good(self, offset: int) -> Record:
@@ -163,7 +165,10 @@ class SinkConformance(ABC):
         """Return what is written and the next offset, as one transaction sees them."""
         with database.transaction() as session:
             row = session.fetch_one("select next_offset from positions")
-            return self.written(session), row["next_offset"] if row else None
+            return self._in_order(self.written(session)), row["next_offset"] if row else None
+
+    def _in_order(self, offsets: list[int]) -> list[int]:
+        return offsets if self.keeps_order else sorted(offsets)
 
     def test_each_record_is_written_once_in_order(self, writer: SinkWriter, sink_database: Database) -> None:
         position = asyncio.run(writer.write(self._claim(sink_database), [self.good(0), self.good(1)]))
@@ -336,7 +341,7 @@ class SinkConformance(ABC):
         self._reprocess(self.sink, sink_database)
 
         assert asked == [1, 0]
-        assert self._state(sink_database) == ([0, 2, 1], 3)
+        assert self._state(sink_database) == (self._in_order([0, 2, 1]), 3)
         assert self._letters(sink_database) == {1: "reprocessed"}
         assert self._make_due(operator, 1) == 0
 
@@ -384,7 +389,7 @@ class SinkConformance(ABC):
         self._discard(operator, 3)
         assert self._reprocess(self._broken(order="strict"), sink_database) == [4]
         assert self._letters(sink_database) == {1: "reprocessed", 3: "discarded", 4: "reprocessed"}
-        assert self._state(sink_database) == ([0, 2, 5, 1, 4], 6)
+        assert self._state(sink_database) == (self._in_order([0, 2, 5, 1, 4]), 6)
 
     def test_the_order_of_records_of_different_keys_does_not_matter(
         self, sink_database: Database, dead_letters: DeadLetterList

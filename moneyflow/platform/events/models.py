@@ -10,7 +10,9 @@ from sqlalchemy import (
     Column,
     Identity,
     Index,
+    Integer,
     LargeBinary,
+    Table,
     Text,
     UniqueConstraint,
     text,
@@ -32,6 +34,23 @@ class OutboxEvent(SQLModel, table=True):
     key: str = Field(sa_type=Text)
     value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = moment(default_now=True)
+
+
+def positions_table(schema: str) -> Table:
+    """Declare the table `positions` that every sink has in its schema: its next offset in each partition.
+
+    `epoch` is that of the consumer that may move it; `gap` says why the partition is stopped until an operator acts.
+    """
+    return Table(
+        "positions",
+        SQLModel.metadata,
+        Column("topic", Text, primary_key=True),
+        Column("partition", Integer, primary_key=True, autoincrement=False),
+        Column("next_offset", BigInteger),
+        Column("epoch", BigInteger, nullable=False),
+        Column("gap", Text),
+        schema=schema,
+    )
 
 
 class EventSequence(SQLModel, table=True):
@@ -93,6 +112,8 @@ class EventDeadLetter(SQLModel, table=True):
     state: str = Field(sa_type=Text)
     error_class: str | None = Field(default=None, sa_type=Text)
     error_message: str | None = Field(default=None, sa_type=Text)
+    #: The message without its variable parts, such as ids.
+    error_group: str | None = Field(default=None, sa_type=Text)
     failed_at: datetime = moment()
     #: How often the sink failed on it; 0 while it only waits.
     attempts: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
