@@ -57,6 +57,7 @@ SINKS = (
     "audit",
     "analytics",
     "crm",
+    "daily_sign_ups",
 )
 
 

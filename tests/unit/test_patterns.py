@@ -42,13 +42,14 @@ from moneyflow.platform.jobs import limits
 from moneyflow.platform.jobs.result_file import File
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.telemetry import fingerprints, masking, origin, tracebacks
+from moneyflow.platform.telemetry.error_groups import error_group
 from moneyflow.settings import load_all
 from moneyflow.statements.imports import file_name
 from moneyflow.statements.reading import amounts, dates, headers, ofx, rows
 from moneyflow.statements.reading.mapping import OfxPlan
 from moneyflow.statements.writing import csv_text
 from ops.cli import filters, tables, times
-from workers.execution.redaction import Redactor, group
+from workers.execution.redaction import Redactor
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("moneyflow", "api", "workers", "consumers", "mail_templates", "ops")
@@ -221,7 +222,7 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
     "moneyflow.platform.telemetry.fingerprints": [
         fingerprints.without_values,
         lambda text: fingerprints.fingerprint_of(ValueError(text)),
-        group,
+        error_group,
         lambda text: _REDACTOR.failure(ValueError(text)),
         lambda text: _REDACTOR.failure(_error(text)),
         lambda text: tracebacks.formatted(_error(text)),
