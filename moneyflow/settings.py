@@ -33,6 +33,7 @@ from moneyflow.platform.settings import (
 __all__ = [
     "SINKS",
     "AllSettings",
+    "AnalyticsSettings",
     "ApiSettings",
     "AuditVerifySettings",
     "CliSettings",
@@ -164,6 +165,12 @@ class AuditVerifySettings(PostgresSettings):
     """The verification of the audit log: Postgres as the audit role, and nothing else."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("audit",)
+
+
+class AnalyticsSettings(PostgresSettings):
+    """The rebuild of analytics: Postgres as the role of its sink, and nothing else."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("analytics",)
 
 
 class AllSettings(ApiSettings, WorkerSettings, RelaySettings, ConsumerSettings, MigrateSettings, MailCatcherSettings):

@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 _RETURN = re.compile(r"return \w+\.purge\(.*\)")
 
 
-_NAMES = {"api", "relay-1", "relay-2", "worker-1", "worker-2", "consumer-audit"}
+_NAMES = {"api", "relay-1", "relay-2", "worker-1", "worker-2", "consumer-audit", "consumer-analytics"}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.support.waiting import eventually
 
 #: The servers and processes of a stack, by the names that `make status` shows.
 SERVERS = {"postgres", "rabbitmq", "epmd", "kafka", "redis", "mail", "nginx"}
-PROGRAMS = {"api", "relay-1", "relay-2", "worker-1", "worker-2", "consumer-audit"}
+PROGRAMS = {"api", "relay-1", "relay-2", "worker-1", "worker-2", "consumer-audit", "consumer-analytics"}
 _ROW = re.compile(r"([\w-]+)\s+│\s*pid (\d+|-)(?:, (127\.0\.0\.1:\d+))?\s+│\s*(.*?)\s*│")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from moneyflow.platform import settings as settings_module
 from moneyflow.settings import (
+    AnalyticsSettings,
     ApiSettings,
     AuditVerifySettings,
     ConsumerSettings,
@@ -59,10 +60,16 @@ def _names(block: str) -> frozenset[str]:
         ("api", ApiSettings.environment_names()),
         ("worker", WorkerSettings.environment_names()),
         ("relay", RelaySettings.environment_names()),
+        ("consumer-analytics", ConsumerSettings.environment_names("analytics")),
         ("consumer-audit", ConsumerSettings.environment_names("audit")),
         ("migrate", MigrateSettings.environment_names()),
         ("kafka-users", KafkaUsersSettings.environment_names()),
-        ("cli", StatusSettings.environment_names() | AuditVerifySettings.environment_names()),
+        (
+            "cli",
+            StatusSettings.environment_names()
+            | AuditVerifySettings.environment_names()
+            | AnalyticsSettings.environment_names(),
+        ),
     ],
 )
 def test_each_process_is_given_the_settings_that_it_loads_and_no_others(service: str, loaded: frozenset[str]) -> None:

@@ -83,6 +83,14 @@ _DECLARED = (
         ConsumerSettings,
         ("audit",),
     ),
+    _Declared(
+        "consumer-analytics",
+        "consumer",
+        ("-m", "consumers", "analytics"),
+        "CONSUMER_METRICS_PORT",
+        ConsumerSettings,
+        ("analytics",),
+    ),
 )
 
 
