@@ -27,3 +27,7 @@ class AnalyticsSink:
         times = [record.envelope.time for record in records]
         freshness.written(session, topic=records[0].topic, partition=records[0].partition, event_time=max(times))
         return new
+
+    def caught_up(self, session: Session, partitions: Sequence[tuple[str, int]], *, seconds_ago: float) -> None:
+        """Note of which partitions all is written, for those who ask how fresh the sums are."""
+        freshness.caught_up(session, partitions, seconds_ago=seconds_ago)

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from consumers.sink import Record, sink
-from moneyflow.audit import log
-from moneyflow.audit.log import Entry
+from moneyflow.audit.append import Entry, append
 from moneyflow.events import event_topics
 from moneyflow.platform.database import Session
 
@@ -24,4 +23,4 @@ class AuditSink:
             Entry(offset=record.offset, key=record.key, value=record.value or b"", envelope=record.envelope)
             for record in records
         ]
-        return log.append(session, topic=records[0].topic, partition=records[0].partition, entries=entries)
+        return append(session, topic=records[0].topic, partition=records[0].partition, entries=entries)

@@ -3,7 +3,7 @@
 from alembic import context, op
 
 revision = "0035"
-down_revision = "0031"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 
@@ -141,7 +141,6 @@ grant select, update on analytics.generations to {analytics};
 grant select, insert on analytics.erased_users to {analytics};
 grant select, insert, update, delete on analytics.transactions, analytics.daily_sums, analytics.monthly_sums,
     analytics.people, analytics.counted, analytics.day_counts to {analytics};
-grant usage on schema public to {analytics};
 grant select (id, user_id, kind, amount, currency, date, category_id, version, deleted_at) on transactions
     to {analytics};
 grant select on analytics.daily_sums, analytics.monthly_sums, analytics.generations, analytics.progress to {app};
@@ -164,7 +163,6 @@ drop schema analytics cascade;
 revoke select (sequence, created_at) on outbox_events from {app};
 revoke select (id, user_id, kind, amount, currency, date, category_id, version, deleted_at) on transactions
     from {analytics};
-revoke usage on schema public from {analytics};
 set local role {audit_owner};
 revoke all on audit.events, audit.chains, audit.positions from {analytics};
 revoke usage on schema audit from {analytics};

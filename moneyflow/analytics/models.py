@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from moneyflow.platform.columns import moment
+from moneyflow.platform.events.models import positions_table
 
 _SCHEMA = "analytics"
 
@@ -26,19 +27,7 @@ def _generation() -> Any:
     return Field(sa_column=_key(Integer))
 
 
-class AnalyticsPosition(SQLModel, table=True):
-    """The sink's next offset in a partition, and the epoch of the consumer that may move it."""
-
-    __tablename__ = "positions"
-    __table_args__ = {"schema": _SCHEMA}
-
-    topic: str = Field(sa_column=_key(Text))
-    partition: int = Field(sa_column=_key(Integer))
-    #: None until the first batch is written.
-    next_offset: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
-    epoch: int = Field(sa_column=Column(BigInteger, nullable=False))
-    #: Why the partition is stopped until an operator clears it.
-    gap: str | None = Field(default=None, sa_type=Text)
+positions_table(_SCHEMA)
 
 
 class AnalyticsProgress(SQLModel, table=True):

@@ -19,7 +19,7 @@ from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.owner import OwnerScope
 from moneyflow.platform.queries import array, load_queries
 
-_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=Path(__file__).with_name("pages_fragments.sql"))
+_QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=Path(__file__).with_name("fragments.sql"))
 
 #: Periods of all currencies in one answer: ten years by day.
 MOST_PERIODS = 4000

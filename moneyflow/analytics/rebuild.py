@@ -5,11 +5,11 @@
 3. Swap: one short transaction changes which generation is read. Both were equal but for what the rebuild corrects.
 4. Clean: the rows of the former generation are deleted, some at a time.
 
-Whoever runs it again after it was killed continues it; two who run it at the same time share its pages.
+An operator who runs it again after it was killed continues it; two who run it at the same time share its pages.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -94,7 +94,7 @@ class Rebuilds:
             session.execute(_QUERIES["fill"], {"generation": row["generation"], "parts": parts})
             return Rebuilding(**row)
 
-    def run(self, rebuild: Rebuilding) -> Iterator[Rebuilding]:
+    def run(self, rebuild: Rebuilding) -> Generator[Rebuilding]:
         """Fill, swap and clean; yield the rebuild after each page and at its end."""
         self._await_source(rebuild)
         while (page := self._fill(rebuild.id)) is not None and not page.is_last:

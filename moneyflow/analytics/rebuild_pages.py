@@ -49,15 +49,15 @@ class Source(Protocol):
         """Check that the source has all; raises ConflictError."""
         ...
 
-    def is_behind(self, session: Session, rebuild_id: UUID) -> bool:
+    def is_behind(self, session: Session, rebuild_id: UUID, /) -> bool:
         """Return whether it has to be waited for."""
         ...
 
-    def prepare(self, database: Database, cursor: Cursor, *, limit: int) -> Any:
+    def prepare(self, database: Database, cursor: Cursor, /, *, limit: int) -> Any:
         """Read what can be read before the page is written, while others write."""
         ...
 
-    def write(self, session: Session, prepared: Any, cursor: Cursor, *, generation: int, limit: int) -> Page:
+    def write(self, session: Session, prepared: Any, cursor: Cursor, /, *, generation: int, limit: int) -> Page:
         """Write a page; nothing else writes."""
         ...
 
@@ -65,7 +65,7 @@ class Source(Protocol):
 class Tables:
     """The tables of transactions: they know the money, and not who signed in when."""
 
-    parts = ("money",)
+    parts: tuple[str, ...] = ("money",)
 
     def check(self, session: Session) -> None:
         """They have all."""
@@ -94,7 +94,7 @@ class Tables:
 class Log:
     """The audit log: every event from the first on."""
 
-    parts = ("money", "people")
+    parts: tuple[str, ...] = ("money", "people")
 
     def check(self, session: Session) -> None:
         """Check that the log begins with the first event.

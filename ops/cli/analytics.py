@@ -5,13 +5,12 @@ The rebuild runs as the sink's role, which reads the audit log and of the transa
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import Annotated
 
 import psycopg
 import typer
 
-from moneyflow.analytics.rebuild import Rebuilding, Rebuilds
+from moneyflow.analytics.rebuild import Rebuilding, Rebuilds, SourceName
 from moneyflow.analytics.views import funnel as read_funnel
 from moneyflow.analytics.views import latest_days
 from moneyflow.platform.database import Database
@@ -24,15 +23,8 @@ from ops.cli.servers import reading_session, settings_of
 app = typer.Typer(no_args_is_help=True, help="rebuild the sums, and show people by day")
 
 
-class From(StrEnum):
-    """What a rebuild is filled from."""
-
-    log = "log"
-    tables = "tables"
-
-
 Source = Annotated[
-    From | None,
+    SourceName | None,
     typer.Option("--from", help="log: all, from the audit log; tables: the money, from the transactions as they are"),
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="why; it is kept with the rebuild")]
@@ -52,7 +44,7 @@ def rebuild(
         if cancel:
             done = rebuilds.cancel()
         else:
-            begun = rebuilds.begin(source=source and source.value, asked_by=acting_operator(by), reason=reason)
+            begun = rebuilds.begin(source=source, asked_by=acting_operator(by), reason=reason)
             note(f"rebuild {begun.id} from the {begun.source}; to continue it: moneyflow analytics rebuild")
             done = _run(rebuilds, begun)
     if as_json:

@@ -6,8 +6,8 @@ import psycopg
 import typer
 from rich.text import Text
 
-from moneyflow.audit import log
-from moneyflow.audit.log import Chain
+from moneyflow.audit import verify as verification
+from moneyflow.audit.verify import Chain
 from moneyflow.platform.database import Database
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.settings import AuditVerifySettings
@@ -55,7 +55,7 @@ def _verify(database: Database) -> list[Chain]:
     with database.transaction() as session, progress_bar() as progress:
         session.execute("set transaction isolation level repeatable read, read only")
         task = progress.add_task("verifying", total=None)
-        for chain in log.verify(session):
+        for chain in verification.verify(session):
             chains.append(chain)
             progress.update(task, description=f"{chain.topic} {chain.partition}", advance=chain.rows)
     return chains

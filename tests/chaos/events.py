@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from moneyflow.audit import log as audit
+from moneyflow.audit.verify import verify
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.chaos.requested import Answer, Request
@@ -52,7 +52,7 @@ def _judge_audit(verdict: Verdict, settings: AllSettings, ids: set[str], *, seco
         eventually(lambda: len(audited()) >= len(ids), seconds=seconds, what="all events are in the audit log")
         rows = audited()
         with log.transaction() as session:
-            faults = [chain.fault for chain in audit.verify(session) if chain.fault]
+            faults = [chain.fault for chain in verify(session) if chain.fault]
     finally:
         log.close()
     verdict.lost += [f"event {one} is not in the audit log" for one in ids - set(rows)]

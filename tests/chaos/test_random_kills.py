@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from moneyflow.audit import log as audit
+from moneyflow.audit.verify import verify
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support import mails, retries
@@ -80,7 +80,7 @@ def test_many_people_sign_up_while_the_worker_and_the_relay_are_killed_again_and
 
     eventually(lambda: rows() >= people, seconds=60, what=f"{people} audit rows")
     with log.transaction() as session:
-        chains = list(audit.verify(session))
+        chains = list(verify(session))
     with database.transaction() as session:
         users = session.fetch_one("select count(*) as users from users")
     sent = mails.ids_to(platform, domain)

@@ -36,7 +36,8 @@ class TestAnalyticsSink(SinkConformance):
         return _record(offset, value)
 
     def bad(self, offset: int) -> Record:
-        return _record(offset, self.good(offset).value.replace(b'"12.34"', b'"{12"'))
+        good = self.good(offset).value or b""
+        return _record(offset, good.replace(b'"12.34"', b'"{12"'))
 
     def written(self, session: Session) -> list[int]:
         rows = session.fetch_all("select id from transactions order by id")

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from moneyflow.audit import log as audit
-from moneyflow.audit.log import Chain, Entry
+from moneyflow.audit.append import Entry, append
+from moneyflow.audit.verify import Chain, verify
 from moneyflow.events.user import UserActivated
 from moneyflow.platform.database import Database
 from moneyflow.platform.events import envelope
@@ -29,7 +29,7 @@ def log(settings: AllSettings) -> Iterator[Database]:
     database = Database(settings.conninfo("audit", application_name="test"), size=1)
     database.open()
     with database.transaction() as session:
-        audit.append(session, **_PLACE, entries=[_entry(offset) for offset in range(_ROWS)])
+        append(session, **_PLACE, entries=[_entry(offset) for offset in range(_ROWS)])
     yield database
     database.close()
 
@@ -54,7 +54,7 @@ def _entry(offset: int) -> Entry:
 
 def _verified(log: Database) -> list[Chain]:
     with log.transaction() as session:
-        return list(audit.verify(session))
+        return list(verify(session))
 
 
 def test_a_log_without_changes_is_sound(log: Database) -> None:
@@ -64,8 +64,8 @@ def test_a_log_without_changes_is_sound(log: Database) -> None:
 def test_a_redelivered_event_is_kept_once_and_the_chain_continues(log: Database) -> None:
     again, fresh = _entry(6), _entry(7)
     with log.transaction() as session:
-        first = audit.append(session, **_PLACE, entries=[again])
-        second = audit.append(session, **_PLACE, entries=[again, fresh, fresh])
+        first = append(session, **_PLACE, entries=[again])
+        second = append(session, **_PLACE, entries=[again, fresh, fresh])
 
     assert (first, second) == (1, 1)
     assert _verified(log) == [Chain(**_PLACE, rows=_ROWS + 2, fault=None)]

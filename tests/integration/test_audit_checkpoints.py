@@ -7,8 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from moneyflow.audit import log as audit
-from moneyflow.audit.log import Entry
+from moneyflow.audit.append import Entry, append
 from moneyflow.platform.database import Database
 from moneyflow.platform.events import envelope
 from moneyflow.settings import AllSettings
@@ -73,7 +72,7 @@ def tamper(servers: RealServers, settings: AllSettings) -> Tamper:
 
 def _append(log: Database, *entries: Entry) -> None:
     with log.transaction() as session:
-        audit.append(session, **_PLACE, entries=entries)
+        append(session, **_PLACE, entries=entries)
 
 
 def _verify(environment: dict[str, str]) -> tuple[int, str]:

@@ -13,8 +13,7 @@ from psycopg.types.json import Jsonb
 from typer.main import get_command
 
 from moneyflow.accounts import suppressions
-from moneyflow.audit import log as audit
-from moneyflow.audit.log import Entry
+from moneyflow.audit.append import Entry, append
 from moneyflow.events.user import UserActivated
 from moneyflow.gateways.mail import Bounce
 from moneyflow.platform.database import Database
@@ -144,7 +143,7 @@ def _audit(settings: AllSettings) -> None:
     database.open()
     with database.transaction() as session:
         entry = Entry(offset=0, key=b"key", value=value, envelope=envelope.read(value))
-        audit.append(session, topic="user.events", partition=0, entries=[entry])
+        append(session, topic="user.events", partition=0, entries=[entry])
     database.close()
 
 

@@ -274,7 +274,7 @@ def without_assignment_fence() -> None:
 
     async def take_at_once(consumer: Any, partition: Any, records: Any) -> None:
         if consumer._fence.position(partition) is None:
-            consumer._fence.open(partition, consumer._claim(partition))
+            consumer._fence.open(partition, consumer._opener._claim([partition])[partition])
         await take(consumer, partition, records)
 
     async def open_nothing(*_: Any) -> None:

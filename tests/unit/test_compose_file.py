@@ -13,6 +13,8 @@ from moneyflow.settings import (
     ApiSettings,
     AuditVerifySettings,
     ConsumerSettings,
+    CrmConsumerSettings,
+    CrmReadSettings,
     KafkaUsersSettings,
     MigrateSettings,
     RelaySettings,
@@ -62,13 +64,15 @@ def _names(block: str) -> frozenset[str]:
         ("relay", RelaySettings.environment_names()),
         ("consumer-analytics", ConsumerSettings.environment_names("analytics")),
         ("consumer-audit", ConsumerSettings.environment_names("audit")),
+        ("consumer-crm", CrmConsumerSettings.environment_names("crm")),
         ("migrate", MigrateSettings.environment_names()),
         ("kafka-users", KafkaUsersSettings.environment_names()),
         (
             "cli",
             StatusSettings.environment_names()
             | AuditVerifySettings.environment_names()
-            | AnalyticsSettings.environment_names(),
+            | AnalyticsSettings.environment_names()
+            | CrmReadSettings.environment_names(),
         ),
     ],
 )
@@ -209,7 +213,7 @@ def test_every_setting_that_a_process_needs_has_a_value(tmp_path: Path) -> None:
     required = set(re.findall(r"\$\{([A-Z_]+):\?", _COMPOSE))
 
     assert required <= values.keys()
-    load_all(values | {"BUILD_ENV": "prod", "APP_URL": "https://money-flow.example"}, whole=True)
+    load_all(values | {"BUILD_ENV": "prod", "APP_URL": "https://money-flow.example", "CRM_URL": ""}, whole=True)
 
 
 def test_a_taken_port_that_the_user_did_not_set_is_replaced(tmp_path: Path) -> None:

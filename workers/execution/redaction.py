@@ -4,9 +4,9 @@ from pydantic import SecretStr
 
 from moneyflow.platform.bounds import storable
 from moneyflow.platform.jobs.store.completion import Failure
-from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.settings import Section
 from moneyflow.platform.telemetry import tracebacks
+from moneyflow.platform.telemetry.fingerprints import without_values
 from moneyflow.platform.telemetry.masking import masked_text
 from workers.outcome import EndedByHandlerError
 
@@ -15,13 +15,6 @@ _MESSAGE_LIMIT = 2 * 1024
 _GROUP_LIMIT = 200
 _CLASS_LIMIT = 200
 _SHORTEST_SECRET = 6
-#: What differs from job to job in messages that say the same: what is quoted, ids, numbers. A short quoted word, as
-#: the name of a field, is what the message says: it stays.
-_DIFFERS = Pattern(
-    r"(?<!\w)(?P<word>\"[A-Za-z_]{1,24}\"|'[A-Za-z_]{1,24}')|\"[^\"]*\"|(?<!\w)'[^']*'|"
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|0x[0-9a-fA-F]+|\d+(?:[.:]\d+)*",
-    longest=_MESSAGE_LIMIT,
-)
 
 
 class Redactor:
@@ -52,7 +45,7 @@ class Redactor:
 
 def group(message: str) -> str:
     """Return the message without what differs from job to job, so that failures of one cause are counted together."""
-    return _DIFFERS.sub(lambda found: found["word"] or "…", message)[:_GROUP_LIMIT]
+    return without_values(message)[:_GROUP_LIMIT]
 
 
 def _last_bytes(text: str, limit: int) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from moneyflow.audit.log import Chain
+from moneyflow.audit.verify import Chain
 from ops.dev.demo.books import ExpectedBooks
 from ops.dev.demo.crowd import Crowd
 from ops.dev.demo.exports import expected_exports

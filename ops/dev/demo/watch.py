@@ -13,8 +13,7 @@ import pika
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg.rows import DictRow
 
-from moneyflow.audit import log
-from moneyflow.audit.log import Chain
+from moneyflow.audit.verify import Chain, verify
 from moneyflow.events import event_topics
 from moneyflow.platform.brokers.kafka import client_options, topic_name
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, connection_parameters
@@ -150,7 +149,7 @@ class Watch:
         """Verify the hash chains of the audit log."""
         with self._audit.transaction() as session:
             session.execute("set transaction isolation level repeatable read, read only")
-            return list(log.verify(session))
+            return list(verify(session))
 
     def dead_letters(self) -> int:
         """Return the number of messages on `jobs_failed`."""

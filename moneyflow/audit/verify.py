@@ -1,17 +1,7 @@
-"""Audit log: appends events to hash chains, and verifies them.
+"""Verification: walks each hash chain from its first row to its head, and names the first bad row."""
 
-There is one chain for each topic and partition. A row's hash covers the hash of the previous row, the row's place and
-the event as it was received, so a row that is changed, removed or inserted needs every later hash and the head
-recomputed.
-
-A checkpoint seals a chain whose rows a migration had to rewrite: it holds the head before that, what was wrong already
-then, and the head after it. The next row follows the checkpoint in place of the last row.
-"""
-
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC
 from itertools import chain as chained
 from itertools import pairwise
 from pathlib import Path
@@ -19,28 +9,16 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
+from moneyflow.audit.hashes import GENESIS, hash_of_checkpoint, hash_of_row
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.events import envelope
-from moneyflow.platform.events.envelope import Envelope
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
-#: The hash before the first row of a chain.
-GENESIS = bytes(32)
 #: Rows that verification reads at once; a few megabytes.
 _PAGE = 2000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """An event as Kafka delivered it, with its envelope parsed."""
-
-    offset: int
-    key: bytes | None
-    value: bytes
-    envelope: Envelope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,75 +31,10 @@ class Chain:
     fault: str | None
 
 
-def append(session: Session, *, topic: str, partition: int, entries: Sequence[Entry]) -> int:
-    """Append the events that the log does not have yet, in their order; return how many were new."""
-    head = session.fetch_one(_QUERIES["lock_chain"], {"topic": topic, "partition": partition, "genesis": GENESIS})
-    assert head is not None, "the statement returns the chain, new or old"
-    known = session.fetch_all(_QUERIES["known"], {"ids": [entry.envelope.id for entry in entries]})
-    seen = {row["id"] for row in known}
-    rows: list[dict[str, Any]] = []
-    height, previous = head["height"], bytes(head["head_hash"])
-    for entry in entries:
-        if entry.envelope.id in seen:
-            continue
-        seen.add(entry.envelope.id)
-        height += 1
-        row = _row(topic, partition, height, entry, previous)
-        rows.append(row)
-        previous = row["hash"]
-    if rows:
-        session.execute_many(_QUERIES["insert"], rows)
-        place = {"topic": topic, "partition": partition, "height": height, "head_hash": previous}
-        session.execute(_QUERIES["move_head"], place)
-    return len(rows)
-
-
 def verify(session: Session) -> Iterator[Chain]:
     """Verify every chain from its first row to its head and yield each result."""
     for chain in session.fetch_all(_QUERIES["chains"], {"genesis": GENESIS}):
         yield _walk(session, chain)
-
-
-def _row(topic: str, partition: int, position: int, entry: Entry, previous: bytes) -> dict[str, Any]:
-    fields = {
-        "topic": topic,
-        "partition": partition,
-        "position": position,
-        "kafka_offset": entry.offset,
-        "id": entry.envelope.id,
-        "type": entry.envelope.type,
-        "subject": entry.envelope.subject,
-        "time": entry.envelope.time,
-        "actor_id": entry.envelope.actor_id,
-        "correlation_id": entry.envelope.correlation_id,
-        "key": entry.key,
-        "value": entry.value,
-        "previous_hash": previous,
-    }
-    return fields | {"hash": _hash(fields)}
-
-
-def _hash(row: DictRow) -> bytes:
-    """Hash a row: SHA-256 over the previous hash, its place and the event as received, each with its length."""
-    place = (row["topic"], row["partition"], row["position"], row["kafka_offset"])
-    # A missing key differs from an empty one.
-    key = b"" if row["key"] is None else b"key:" + bytes(row["key"])
-    return _digest(bytes(row["previous_hash"]), *(str(part).encode() for part in place), key, bytes(row["value"]))
-
-
-def _hash_of_checkpoint(row: DictRow) -> bytes:
-    """Hash a checkpoint: its place, both heads, what was wrong, the reason and the time."""
-    texts = (row["topic"], row["partition"], row["position"], row["fault"] or "", row["reason"])
-    parts = (*(str(part).encode() for part in texts), row["sealed_at"].astimezone(UTC).isoformat().encode())
-    return _digest(b"checkpoint", bytes(row["head_hash"]), bytes(row["former_head_hash"]), *parts)
-
-
-def _digest(*parts: bytes) -> bytes:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.digest()
 
 
 def _walk(session: Session, chain: DictRow) -> Chain:
@@ -150,7 +63,7 @@ def _walk(session: Session, chain: DictRow) -> Chain:
 
 
 def _fault_of_checkpoint(checkpoint: DictRow, *, last: bytes) -> str | None:
-    if bytes(checkpoint["hash"]) != _hash_of_checkpoint(checkpoint):
+    if bytes(checkpoint["hash"]) != hash_of_checkpoint(checkpoint):
         return f"the checkpoint at position {checkpoint['position']} was changed"
     if bytes(checkpoint["head_hash"]) != last:
         return f"position {checkpoint['position']} does not fit its checkpoint: it or rows before it were changed"
@@ -165,7 +78,7 @@ def _fault(
         return _named(row, "inserted")
     if row["position"] > expected:
         return f"position {expected} was removed"
-    intact = bytes(row["hash"]) == _hash(row)
+    intact = bytes(row["hash"]) == hash_of_row(row)
     if bytes(row["previous_hash"]) != previous:
         return _fault_of_link(row, following, previous=previous, before=before, intact=intact)
     return None if intact and _columns_agree(row) else _named(row, "changed")
