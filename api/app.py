@@ -1,7 +1,8 @@
 """The HTTP application: its routes, and the resources that serve them."""
 
+import atexit
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, cast
@@ -17,12 +18,13 @@ from api.headers import Cors, default_headers
 from api.limits import ClientLimits
 from api.openapi import Operation
 from api.problems import install_problems
+from api.resources.analytics import Cashflow, Summary
 from api.resources.avatars import OwnAvatar
 from api.resources.batches import Batch
 from api.resources.bulk import TransactionsBulk
 from api.resources.categories import Categories, OneCategory
 from api.resources.docs import Docs, DocsFile, Problems
-from api.resources.documents import OpenApi
+from api.resources.documents import AsyncApi, OpenApi
 from api.resources.exports import Exports, OwnData, OwnExport
 from api.resources.files import File, PublicFile
 from api.resources.health import Alive, Metrics, Ready
@@ -50,6 +52,7 @@ from moneyflow.gateways.storage.settings import StorageSettings
 from moneyflow.gateways.storage.storages import check_at_start, storage_of
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
+from moneyflow.platform.events.reporter import Reporter
 from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.http.rate_limits import RateLimits
 from moneyflow.platform.jobs.batch_statuses import BatchStatuses
@@ -77,6 +80,8 @@ class Services:
     waits: JobWaits
     storage: Storage
     multiprocess_directory: str | None = None
+    #: Called with each error that no code expects; returns at once.
+    report_error: Callable[[BaseException], None] = lambda _: None
     #: The secrets that sign the webhooks of the payment provider; none: every webhook is refused.
     webhook_secrets: Sequence[str] = ()
     #: The exact origins whose scripts may call the API; none: no CORS.
@@ -96,7 +101,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     guards = Guards(services.sessions, cookie=cookie)
     middleware: list[Any] = [Access(default_headers(is_https=is_https)), *cors, Compression(), guards]
     app = falcon.App(middleware=middleware)
-    install_problems(app)
+    install_problems(app, services.report_error)
     operations: list[Operation] = []
     add = partial(_add_route, app, operations)
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
@@ -142,6 +147,8 @@ def _add_money(add: Add, services: Services, keys: IdempotencyKeys) -> None:
     add("/v1/payments", Payments(database, keys))
     add("/v1/payments/{payment_id}", OwnPayment(database))
     add("/v1/payments/{payment_id}/refund", PaymentRefund(database, keys))
+    add("/v1/analytics/summary", Summary(database))
+    add("/v1/analytics/cashflow", Cashflow(database))
     add("/v1/exports", Exports(database, keys))
     add("/v1/exports/{export_id}", OwnExport(database))
     add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))
@@ -169,6 +176,7 @@ def _add_operation(add: Add, services: Services) -> None:
 
 def _add_documents(add: Add, operations: Sequence[Operation]) -> None:
     add("/openapi.json", OpenApi(operations))
+    add("/asyncapi.json", AsyncApi())
     add("/schemas/", Schemas())
     add("/schemas/{type}/{version}", Schema())
     add("/docs", Docs())
@@ -186,7 +194,10 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         notify=Notifier(settings, gather_events=True),
     )
     database.open()
-    services = wire(settings, database, multiprocess_directory)
+    reporter = Reporter(database)
+    reporter.start()
+    atexit.register(reporter.stop)
+    services = replace(wire(settings, database, multiprocess_directory), report_error=reporter.error)
     check_at_start(services.storage)
     return create_app(services)
 

@@ -6,7 +6,7 @@ from aiokafka.errors import KafkaError
 from consumers.sink import Record
 from moneyflow.platform import clock
 from moneyflow.platform.brokers.kafka import MAX_DEAD_LETTER_BYTES, client_options, topic_name
-from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.errors import KafkaDownError
 from moneyflow.platform.events.topics import DEAD_LETTER
 from moneyflow.platform.settings import KafkaSettings
 
@@ -29,7 +29,7 @@ class DeadLetters:
         """Publish one record and wait for Kafka's confirm.
 
         Raises:
-            UnavailableError: Kafka did not confirm it; the record must be read again.
+            KafkaDownError: Kafka did not confirm it; the record must be read again.
         """
         headers = {
             "x-original-topic": record.topic,
@@ -52,7 +52,7 @@ class DeadLetters:
         except (KafkaError, OSError) as failure:
             await self.close()
             where = self._settings.kafka_bootstrap
-            raise UnavailableError(f"Kafka at {where} did not confirm a dead letter: {failure!r}") from failure
+            raise KafkaDownError(f"Kafka at {where} did not confirm a dead letter: {failure!r}") from failure
 
     async def close(self) -> None:
         """Close the producer."""

@@ -1,10 +1,11 @@
-"""Kafka client of a sink's consumer group: how it is made, and how it leaves."""
+"""Kafka client of a sink's consumer group: how it is made, what it mirrors to the group, and how it leaves."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from consumers.sink import Sink
 from moneyflow.platform.brokers.kafka import client_options, group_prefix
@@ -12,8 +13,14 @@ from moneyflow.platform.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
-#: Records of one poll, and so of one transaction of the sink.
-BATCH = 500
+#: Bytes of one fetch: of a partition, a record of Kafka's usual maximum; and of all partitions of a broker. The client
+#: holds one fetch of each, which bounds its memory, whatever the lag.
+_PARTITION_BYTES, _FETCH_BYTES = 1024 * 1024, 16 * 1024 * 1024
+#: Heartbeats of a session. The group's leader is asked to rebalance in the answer to the next heartbeat: each member
+#: pauses its partitions for as long.
+_HEARTBEATS = 10
+#: Seconds for a commit to Kafka's group; the position in the sink is committed already.
+_MIRROR_SECONDS = 5.0
 #: Seconds to leave the group; a Kafka that is down is not waited for.
 _LEAVE_SECONDS = 5.0
 
@@ -28,9 +35,18 @@ def new_client(settings: KafkaSettings, sink: Sink, *, session_seconds: float) -
         # The sink's position decides; a partition that it does not know begins at the oldest record.
         auto_offset_reset="none",
         session_timeout_ms=round(session_seconds * 1000),
-        heartbeat_interval_ms=round(session_seconds * 300),  # Three heartbeats fit into a session.
-        max_poll_records=BATCH,
+        heartbeat_interval_ms=round(session_seconds * 1000 / _HEARTBEATS),
+        max_partition_fetch_bytes=_PARTITION_BYTES,
+        fetch_max_bytes=_FETCH_BYTES,
     )
+
+
+async def mirror(client: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    """Commit offsets to the group, for tools that show lag; a failure is logged, and nothing relies on it."""
+    try:
+        await asyncio.wait_for(client.commit(dict(offsets)), _MIRROR_SECONDS)
+    except (KafkaError, IllegalStateError, TimeoutError) as error:
+        log.info("mirror_failed", error=repr(error), consequence="tools show too high a lag until the next one")
 
 
 async def leave(client: AIOKafkaConsumer) -> None:

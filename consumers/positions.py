@@ -10,6 +10,10 @@ from moneyflow.platform.queries import load_queries
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
 
+#: A commit takes less; a consumer that is frozen in its transaction is waited for in vain.
+_LOCK_TIMEOUT = "2s"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Position:
     """The next offset that this process writes in a partition, and its epoch there."""
@@ -23,9 +27,13 @@ class Position:
 
 
 def claim(session: Session, *, topic: str, partition: int) -> Position:
-    """Begin a new epoch in a partition; the consumer of the previous epoch cannot move its position any more."""
-    row = session.fetch_one(_QUERIES["claim"], {"topic": topic, "partition": partition})
-    assert row is not None, "the statement returns the row, new or old"
+    """Begin a new epoch in a partition; the consumer of the previous epoch cannot move its position any more.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: that consumer's transaction has locked it, and has not ended in time.
+    """
+    place = {"topic": topic, "partition": partition}
+    (row,) = session.fetch_all(_QUERIES["claim"], place, settings={"lock_timeout": _LOCK_TIMEOUT})
     return Position(
         topic=topic, partition=partition, epoch=row["epoch"], next_offset=row["next_offset"], gap=row["gap"]
     )
@@ -49,4 +57,19 @@ def advance(session: Session, position: Position, *, next_offset: int) -> None:
         "next_offset": next_offset,
     }
     if session.execute(_QUERIES["advance"], parameters).rowcount == 0:
-        raise FenceLostError(f"{position.topic} {position.partition}: epoch {position.epoch} was superseded")
+        raise _fence_lost(position)
+
+
+def hold(session: Session, position: Position) -> None:
+    """Lock the position until the transaction ends: no other consumer claims the partition meanwhile.
+
+    Raises:
+        FenceLostError: another consumer has claimed the partition; the transaction must be rolled back.
+    """
+    parameters = {"topic": position.topic, "partition": position.partition, "epoch": position.epoch}
+    if session.fetch_one(_QUERIES["hold"], parameters) is None:
+        raise _fence_lost(position)
+
+
+def _fence_lost(position: Position) -> FenceLostError:
+    return FenceLostError(f"{position.topic} {position.partition}: epoch {position.epoch} was superseded")

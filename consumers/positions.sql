@@ -12,3 +12,9 @@ where topic = %(topic)s and partition = %(partition)s and epoch = %(epoch)s;
 -- name: stop
 -- Note why the partition is stopped.
 update positions set gap = %(gap)s where topic = %(topic)s and partition = %(partition)s;
+
+-- name: hold
+-- Lock the position, if the epoch is still ours.
+select epoch from positions
+where topic = %(topic)s and partition = %(partition)s and epoch = %(epoch)s
+for update;

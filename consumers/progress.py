@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from aiokafka import TopicPartition
 
 from consumers import metrics
+from moneyflow.platform.events.reports import Report
+from moneyflow.platform.events.warnings import Details, warning
 
 #: Seconds; an iteration takes at most a poll and a write with their time-outs, which add up to less.
 _STUCK_SECONDS = 120.0
+#: Seconds of lag above which an operator has to look.
+_LAGGING_SECONDS = 300.0
 
 
 class Progress:
@@ -33,6 +37,8 @@ class Progress:
         self._has_up_to: dict[tuple[str, int], float] = {}
         self._started_at = wall_clock()
         self._lags: dict[tuple[str, int], int] = {}
+        #: The partitions whose lag is exported.
+        self._shown: set[tuple[str, int]] = set()
         self._parked: tuple[str, ...] = ()
         metrics.consumer_lag_seconds.labels(sink).set_function(self.lag_seconds)
 
@@ -50,6 +56,7 @@ class Progress:
         """Note that a server is down: waiting is right then, and no reason to be killed."""
         self._waiting = server
         metrics.consumer_lag.clear()  # Unknown now; an old value would be believed.
+        self._shown = set()
 
     def failing(self, error: str) -> None:
         """Note that an iteration met an unexpected error: a bug, or a schema of another version."""
@@ -79,6 +86,9 @@ class Progress:
         now, shown = self._wall_clock(), {**(parked or {}), **lags}
         self._has_up_to = {key: now if lag == 0 else self._has_up_to.get(key, now) for key, lag in shown.items()}
         self._lags = dict(lags)
+        for topic, partition in self._shown - shown.keys():  # Another consumer's now, which shows it.
+            metrics.consumer_lag.remove(self._sink, topic, str(partition))
+        self._shown = set(shown)
         for (topic, partition), lag in shown.items():
             metrics.consumer_lag.labels(self._sink, topic, str(partition)).set(lag)
         if not self._lag and not self._gaps and not self._parked:
@@ -95,6 +105,18 @@ class Progress:
             return 0.0
         known = [*self._has_up_to.values(), *self._gap_since.values()]
         return max(0.0, self._wall_clock() - min(known, default=self._started_at))
+
+    def lagging(self) -> Report | None:
+        """Return a warning while the sink is behind for longer than an outage that mends itself."""
+        seconds = self.lag_seconds()
+        if seconds <= _LAGGING_SECONDS:
+            return None
+        message = (
+            f"The sink {self._sink} may be {seconds:.0f} seconds behind. Its /readyz and its log say what it waits "
+            "for; ops/runbooks/events.md says what to do."
+        )
+        details: Details = {"sink": self._sink, "seconds": round(seconds), "records": self._lag}
+        return warning(code="consumer_lagging", message=message, subject=self._sink, details=details)
 
     @property
     def _lag(self) -> int:

@@ -1,19 +1,21 @@
 """Sink: the contract of a destination of events, and the registry of all sinks.
 
-To add one: `consumers/sinks/<name>.py`, a migration with its schema (its tables and `positions`), its role in
-`ops/docker/postgres/roles`, and a test that inherits `tests.support.sink_conformance.SinkConformance`.
+`moneyflow new sink NAME` writes one, and consumers/README.md adds one from start to end.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.events import envelope
 from moneyflow.platform.events.envelope import Envelope
+
+#: Records, and seconds, of a batch: a transaction stays short, and the consumer shows that it is alive.
+_MOST_RECORDS, _MOST_SECONDS = 10_000, 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,33 @@ class Record:
             return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """When a batch is written: at so many records, or so many seconds after its first record was read.
+
+    With 0 seconds whatever was read is written at once; a sink whose writes are expensive waits for more.
+    """
+
+    records: int = 500
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.records <= _MOST_RECORDS or not 0 <= self.seconds <= _MOST_SECONDS:
+            raise ValueError(f"a batch has 1 to {_MOST_RECORDS} records and waits 0 to {_MOST_SECONDS} seconds")
+
+
+#: What happens to the later records of a key after one that the sink cannot write: `per_key` writes them, and
+#: `strict` lets them wait until the bad one is reprocessed or discarded.
+Order = Literal["per_key", "strict"]
+
+
 class Sink(Protocol):
-    """Writes batches of records; one file in `consumers/sinks/` each."""
+    """Writes batches of records; one file in `consumers/sinks/` each.
+
+    A sink may also have `batch`, a `Batch`, and `order`, an `Order`; without them both are as the defaults below. With
+    a method `caught_up(session, partitions, seconds_ago)` it gets to know about once a second of which partitions, by
+    topic and number, it has written all that Kafka had that many seconds ago.
+    """
 
     #: The sink's name in commands, metrics, logs and in its Kafka group.
     name: str
@@ -65,10 +92,25 @@ class Sink(Protocol):
         The runtime commits the session together with the sink's new position. A redelivered record must change nothing.
 
         Raises:
-            PoisonError: a record is itself bad. The runtime writes the records again one by one, and the bad one goes
-                to `events.dead_letter`.
+            PoisonError: a record is itself bad. The runtime halves the batch until the bad one is alone, and
+                dead-letters it.
+            UnavailableError: something outside is down. The runtime waits and writes the same records again.
         """
         ...
+
+
+def batch_of(sink: Sink) -> Batch:
+    """Return when the sink's batches are written."""
+    batch = getattr(sink, "batch", Batch())
+    assert isinstance(batch, Batch), f"{sink.name}: `batch` is a consumers.sink.Batch"
+    return batch
+
+
+def is_strict(sink: Sink) -> bool:
+    """Return whether records wait behind a dead letter of their key."""
+    order = getattr(sink, "order", "per_key")
+    assert order in get_args(Order), f"{sink.name}: `order` is one of {', '.join(get_args(Order))}"
+    return bool(order == "strict")
 
 
 #: The constructor of each sink by its name; filled when `consumers.sinks` is imported.

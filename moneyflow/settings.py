@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from moneyflow.accounts.settings import AccountSettings
 from moneyflow.audit.settings import AuditCheckpointSettings
+from moneyflow.gateways.crm.settings import CrmSettings
 from moneyflow.gateways.mail.settings import MailCatcherSettings, MailSettings
 from moneyflow.gateways.payments.settings import PaymentSettings, PaymentWebhookSettings
 from moneyflow.gateways.storage.settings import StorageSettings
@@ -32,14 +33,18 @@ from moneyflow.platform.settings import (
 )
 
 __all__ = [
+    "CONSUMER_SETTINGS",
     "SINKS",
     "AllSettings",
+    "AnalyticsSettings",
     "ApiSettings",
     "AuditCheckpointCommandSettings",
     "AuditReadSettings",
     "AuditVerifySettings",
     "CliSettings",
     "ConsumerSettings",
+    "CrmConsumerSettings",
+    "CrmReadSettings",
     "KafkaUsersSettings",
     "MigrateSettings",
     "RelaySettings",
@@ -52,7 +57,12 @@ __all__ = [
 
 
 #: The sinks, each with a role in Postgres and a user of Kafka of its name.
-SINKS = ("audit", "analytics", "crm")
+SINKS = (
+    "audit",
+    "analytics",
+    "crm",
+    "daily_sign_ups",
+)
 
 
 _ORIGIN = Pattern(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:]{2,45}\])(:[0-9]{1,5})?", longest=275)
@@ -129,6 +139,14 @@ class ConsumerSettings(ProcessSettings, PostgresSettings, KafkaSettings):
     consumer_metrics_port: int = Field(default=9193, ge=1, le=65535)
 
 
+class CrmConsumerSettings(ConsumerSettings, CrmSettings):
+    """The consumer of the sink `crm`, which also sends to the CRM."""
+
+
+#: The settings of the consumers that do more than write, by their sinks.
+CONSUMER_SETTINGS: Mapping[str, type[ConsumerSettings]] = {"crm": CrmConsumerSettings}
+
+
 class MigrateSettings(ProcessSettings, PostgresSettings, RabbitmqSettings, KafkaSettings):
     """Migrations: the schema's owner, the users that declare queues and topics, and the names that get rights."""
 
@@ -180,7 +198,21 @@ class AuditCheckpointCommandSettings(PostgresSettings, StorageSettings, AuditChe
     postgres_roles: ClassVar[tuple[str, ...]] = ("operator",)
 
 
-class AllSettings(ApiSettings, WorkerSettings, RelaySettings, ConsumerSettings, MigrateSettings, MailCatcherSettings):
+class AnalyticsSettings(PostgresSettings):
+    """The rebuild of analytics: Postgres as the role of its sink, and nothing else."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("analytics",)
+
+
+class CrmReadSettings(PostgresSettings, CrmSettings):
+    """The comparison of the CRM with us: Postgres as the CRM's sink, which alone sees both."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("crm",)
+
+
+class AllSettings(
+    ApiSettings, WorkerSettings, RelaySettings, CrmConsumerSettings, MigrateSettings, MailCatcherSettings
+):
     """Every section and login, for tests and developers' tools; no process loads it."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("app", "worker", "relay", "operator", *SINKS, "owner")

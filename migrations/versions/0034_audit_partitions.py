@@ -7,7 +7,7 @@ beginning of each chain. An id is unique within its month; across months, the ap
 from alembic import context, op
 
 revision = "0034"
-down_revision = "0031"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

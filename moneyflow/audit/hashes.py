@@ -11,7 +11,6 @@ and the head after it. The next row follows the seal in place of the last row.
 import hashlib
 from collections.abc import Callable
 from datetime import UTC
-from typing import Any
 
 from psycopg.rows import DictRow
 
@@ -44,12 +43,6 @@ def row_hash_of(topic: str, partition: int) -> RowHash:
         ).digest()  # fmt: skip
 
     return row_hash
-
-
-def hash_of_row(row: dict[str, Any]) -> bytes:
-    """Hash a row by its columns."""
-    row_hash = row_hash_of(row["topic"], row["partition"])
-    return row_hash(row["previous_hash"], row["position"], row["kafka_offset"], row["key"], row["value"])
 
 
 def hash_of_seal(row: DictRow) -> bytes:

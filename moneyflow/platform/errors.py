@@ -107,6 +107,10 @@ class PostgresDownError(UnavailableError):
     """Postgres is down; workers wait for it, and the attempt does not count."""
 
 
+class KafkaDownError(UnavailableError):
+    """Kafka is down; consumers wait for it, and replace a client that does not recover."""
+
+
 class PermanentError(MoneyFlowError):
     """The same call will never succeed: it is not retried."""
 

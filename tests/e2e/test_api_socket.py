@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 
 #: Two keep their connection, and two open one for each request.
 _CLIENTS = 4
-_PAUSE_SECONDS = 0.05
+_PAUSE_SECONDS = 0.2
 #: Some kernels let no other user drop SYNs.
 _ROOT_ALONE = pytest.mark.skipif(os.geteuid() != 0, reason="only root may drop SYNs")
 #: As in the image.

@@ -1,16 +1,22 @@
 """Consumers that die, freeze or meet bad data: every record is written once, and none is lost."""
 
+import re
 import signal
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from moneyflow.events.topics import USER_EVENTS
+from moneyflow.platform import clock
+from moneyflow.platform.database import Database
+from moneyflow.platform.events import dead_letters
 from moneyflow.platform.events.topics import DEAD_LETTER
+from moneyflow.platform.ids import new_id
 from moneyflow.settings import AllSettings
 from tests.support import tally
 from tests.support.kafka_records import everything_in, produce
-from tests.support.processes import Processes
+from tests.support.processes import Process, Processes
 from tests.support.waiting import eventually
 
 
@@ -86,9 +92,20 @@ def test_without_the_epoch_the_zombies_batch_is_there_too(ready: AllSettings, pr
     assert _frozen(ready, processes, sabotage="without_epoch") == 2
 
 
-def test_a_killed_consumers_partitions_go_to_the_other_one(ready: AllSettings, processes: Processes) -> None:
-    first = processes.consumer("tally", sabotage="missed_soon")
-    processes.consumer("tally", sabotage="missed_soon")
+def _partitions(consumer: Process) -> set[str]:
+    """Return the partitions of the only topic that this consumer has."""
+    return set(re.findall(r'moneyflow_consumer_lag\{partition="(\d)",sink="tally"', consumer.get("/metrics").text))
+
+
+def test_three_consumers_share_the_partitions_and_those_of_a_killed_one_go_to_the_others(
+    ready: AllSettings, processes: Processes
+) -> None:
+    first, second, third = (processes.consumer("tally", sabotage="missed_soon") for _ in range(3))
+    eventually(
+        lambda: sorted(one for each in (first, second, third) for one in _partitions(each)) == ["0", "1", "2"],
+        what="each partition has one consumer",
+    )
+    assert [len(_partitions(each)) for each in (first, second, third)] == [1, 1, 1]
     _send(ready, 60)
     _until_written(ready, 60)
 
@@ -99,18 +116,54 @@ def test_a_killed_consumers_partitions_go_to_the_other_one(ready: AllSettings, p
     assert max(tally.tallied(ready).values()) == 1
 
 
+def _make_due(settings: AllSettings) -> int:
+    """Make all dead letters due, as an operator does; return how many were dead."""
+    database = Database(settings.conninfo("operator", application_name="test"), size=1)
+    database.open()
+    try:
+        with database.transaction() as session:
+            found = session.fetch_all("select id, attempts from event_dead_letters")
+            letters = {row["id"]: row["attempts"] for row in found}
+            return len(dead_letters.make_due(session, letters, operation_id=new_id(), due_from=clock.now()))
+    finally:
+        database.close()
+
+
+def test_a_mended_sink_writes_a_dead_letter_once_though_two_operators_ask_and_its_consumer_is_killed_meanwhile(
+    ready: AllSettings, processes: Processes
+) -> None:
+    produce(ready, USER_EVENTS, [(b"one-key", b"any"), (b"one-key", tally.REFUSED), (b"one-key", b"any")])
+    broken = processes.consumer("tally")
+    _until_written(ready, 2)
+    broken.stop()
+
+    with ThreadPoolExecutor(2) as operators:
+        asked = list(operators.map(lambda _: _make_due(ready), range(2)))
+    for point in ("consumer.dead_letter_written", "consumer.reprocessed"):
+        dying = f"missed_soon+dies_at:{point}:1"
+        processes.consumer("tally", sabotage=dying, wait_ready=False, TALLY_IS_MENDED="1").wait()
+    processes.consumer("tally", TALLY_IS_MENDED="1")
+
+    assert sorted(asked) == [0, 1]
+    _send(ready, 1)
+    _until_written(ready, 4)
+    assert max(tally.tallied(ready).values()) == 1
+    assert _make_due(ready) == 0
+    assert len(everything_in(ready, DEAD_LETTER)) == 1
+
+
 def test_a_bad_record_alone_is_dead_lettered_with_its_origin(
     topics: AllSettings, processes: Processes, environment: dict[str, str]
 ) -> None:
     produce(topics, USER_EVENTS, [(b"one-key", b"no envelope"), (b"one-key", b'{"specversion": "1.0"}')])
     consumer = processes.consumer("audit")
 
-    dead_letters = eventually(
+    published = eventually(
         lambda: found if len(found := everything_in(topics, DEAD_LETTER)) == 2 else None, what="two dead letters"
     )
 
-    headers = [{name: value.decode() for name, value in dead_letter.headers or ()} for dead_letter in dead_letters]
-    assert [(dead_letter.key, dead_letter.value) for dead_letter in dead_letters] == [
+    headers = [{name: value.decode() for name, value in dead_letter.headers or ()} for dead_letter in published]
+    assert [(dead_letter.key, dead_letter.value) for dead_letter in published] == [
         (b"one-key", b"no envelope"),
         (b"one-key", b'{"specversion": "1.0"}'),
     ]

@@ -20,13 +20,11 @@ from tests.support import jobs
 from tests.support.checkout import copy_of_checkout
 from tests.support.effects import LeaveEffect, begun
 from tests.support.processes import Processes, free_port
+from tests.support.stacks import PROGRAMS
 from tests.support.waiting import eventually
 
 #: The last line of the handler of `purge`.
 _RETURN = re.compile(r"return \w+\.purge\(.*\)")
-
-
-_NAMES = {"api", "relay-1", "relay-2", "worker-1", "worker-2", "consumer-audit"}
 
 
 @pytest.fixture
@@ -170,7 +168,7 @@ def test_without_docker_every_process_is_restarted_by_its_supervisor(
 ) -> None:
     eventually((checkout / ".stack").exists, what="the supervisor begins")
     state = State(checkout / ".stack")
-    eventually(lambda: all(_is_ready(state, name) for name in _NAMES), seconds=60, what="everything is ready")
+    eventually(lambda: all(_is_ready(state, name) for name in PROGRAMS), seconds=60, what="everything is ready")
     before = state.read()["pids"]
 
     developer.writes("{'source': 'new'}")
@@ -178,14 +176,14 @@ def test_without_docker_every_process_is_restarted_by_its_supervisor(
     eventually(lambda: developer.sees({"source": "new"}), seconds=60, what="the change is taken up")
     # The API's successor takes over when it has loaded the application; until then the old one is ready.
     eventually(lambda: _unchanged(state, before) == [], seconds=60, what="every process is another one")
-    eventually(lambda: all(_is_ready(state, name) for name in _NAMES), seconds=60, what="everything is ready again")
+    eventually(lambda: all(_is_ready(state, name) for name in PROGRAMS), seconds=60, what="everything is ready again")
 
     assert "ended after" not in log.read_text()
 
 
 def _unchanged(state: State, before: dict[str, Any]) -> list[str]:
     after = state.read()["pids"]
-    return [name for name in before if name in after and before[name] == after[name] and name in _NAMES]
+    return [name for name in before if name in after and before[name] == after[name] and name in PROGRAMS]
 
 
 def _is_ready(state: State, name: str) -> bool:

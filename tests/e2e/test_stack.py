@@ -13,7 +13,7 @@ def test_after_a_start_that_was_killed_half_way_the_next_one_starts_everything(s
 
 @pytest.mark.timeout(900)
 def test_every_sum_of_the_demo_holds_and_the_commands_find_the_stack_that_it_leaves_running(stack: SecondStack) -> None:
-    shown = stack.answer("--with", "native", module="ops.dev.demo")
+    shown = stack.answer("--with", "native", "--people", "60", module="ops.dev.demo")
     environment = stack.environment()
     found = stack.answer("queue", "status", "--json", module="ops.cli")
 

@@ -10,7 +10,7 @@ from sqlalchemy import NullPool, create_engine
 
 from moneyflow.metadata import METADATA
 from moneyflow.platform.brokers.failed_message import FailedMessage
-from moneyflow.settings import AllSettings, load_all
+from moneyflow.settings import SINKS, AllSettings, load_all
 from ops.migrate import downgrade_schema, upgrade_schema
 
 _ALEMBIC = "alembic_version"
@@ -127,7 +127,7 @@ def test_the_roles_may_have_other_names(environment: dict[str, str], settings: A
             "select distinct grantee from information_schema.role_table_grants where table_schema = 'public' "
             "and grantee <> 'owner'"
         ).fetchall()
-    assert set(grantees) == {("relay",), ("audit",), ("operator",), ("worker",)}
+    assert set(grantees) == {("relay",), ("operator",), ("worker",), *((sink,) for sink in SINKS)}
 
 
 _OLD_OPERATIONS = """

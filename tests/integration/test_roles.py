@@ -5,7 +5,7 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from moneyflow.settings import AllSettings
+from moneyflow.settings import SINKS, AllSettings
 from tests.support.servers import RealServers
 
 _OF_THE_OWNER = [
@@ -35,10 +35,13 @@ _PEOPLE = [
     *[f"select * from {name}" for name in ("imports", "import_refusals", "import_keys")],
     *[f"select * from {name}" for name in ("files", "file_deletions")],
 ]
+#: What a sink or an operator sees of the events that could not be written; the API, workers and the relay do not.
+_DEAD_EVENTS = ["select value from event_dead_letters", "insert into event_dead_letters (sink) values ('x')"]
 _BOUNCES = ["select * from mail_suppressions", "delete from mail_suppressions"]
 _USER_OF_AN_ADDRESS = "select user_id_of('a@example.com')"
 _NOT_OF_THE_RELAY = [
     *_PEOPLE,
+    *_DEAD_EVENTS,
     *_BOUNCES,
     _USER_OF_AN_ADDRESS,
     "delete from jobs",
@@ -59,6 +62,7 @@ _NOT_OF_THE_API = [
     "delete from payments",
     "update exports set file_id = null",
     "delete from exports",
+    *_DEAD_EVENTS,
     "select * from sandbox.charges",
     "update files set expires_at = null",
     "select * from file_deletions",
@@ -77,6 +81,7 @@ _NOT_OF_THE_API = [
     "select * from operations",
 ]
 _NOT_OF_THE_WORKER = [
+    *_DEAD_EVENTS,
     "insert into exports (id) values (gen_random_uuid())",
     "update exports set user_id = gen_random_uuid()",
     "insert into categories (id) values (gen_random_uuid())",
@@ -94,8 +99,13 @@ _NOT_OF_THE_WORKER = [
 ]
 _NOT_OF_THE_OPERATOR = [
     *_PEOPLE,
+    _DEAD_EVENTS[1],
+    "update event_dead_letters set value = ''",
+    "delete from event_dead_letters",
     "insert into mail_suppressions (address_hash) values ('x')",
     "update mail_suppressions set expires_at = now()",
+    "select last_sign_in_at from crm.contacts",
+    "update crm.contacts set version = 1",
 ]
 _OF_THE_RELAY_ALONE = [
     "select * from outbox_events",
@@ -114,6 +124,15 @@ _NOT_OF_THE_AUDITOR = [
     *[f"select * from {name}" for name in ("jobs", "job_attempts", "job_dead_letters", "outbox_events", "workers")],
     "insert into jobs (id) values (gen_random_uuid())",
     "delete from outbox_events",
+    # Of itself it may report, by two functions; it forges no other event.
+    "insert into outbox_events (id, topic, key, value) values (gen_random_uuid(), 'user.events', 'k', '')",
+    "update event_sequences set sequence = 1",
+    "select * from system_event_repeats",
+]
+_NOT_OF_A_SINK = [
+    "update public.event_dead_letters set value = ''",
+    "update public.event_dead_letters set sink = 'x'",
+    "delete from public.event_dead_letters",
 ]
 _OF_THE_API = [
     "select * from users, user_tokens, jobs, job_attempts, idempotency_keys",
@@ -144,6 +163,7 @@ _OF_THE_WORKER = [
         )
     ],
     "update mail_suppressions set expires_at = now()",
+    "delete from crm.contacts",
 ]
 _OF_THE_OPERATOR = [
     "select * from jobs, job_attempts, workers, live_workers, operations, operation_items, unpublished",
@@ -151,6 +171,10 @@ _OF_THE_OPERATOR = [
     _USER_OF_AN_ADDRESS,
     "update jobs set state = 'discarded'",
     "update operations set state = 'ended'",
+    "select user_id, error from crm.contacts",
+    "update crm.contacts set due_at = now(), must_send = true",
+    "select * from event_dead_letters",
+    "update event_dead_letters set state = 'due', due_at = now(), due_by = null, resolved_at = null",
 ]
 _OF_THE_AUDIT_LOGS_OWNER = [
     "truncate audit.events",
@@ -166,6 +190,20 @@ _OF_THE_AUDIT_LOGS_OWNER = [
     "insert into audit.seals (topic) values ('x')",
     "update audit.seals set fault = null",
     "delete from audit.seals",
+]
+_OF_THE_CRM = [
+    "select id, email, name, created_at, activated_at from users",
+    "update crm.contacts set due_at = now()",
+    "update crm.gate set failures = 0",
+    "insert into crm.positions values ('x', 0, 0, 1)",
+]
+_NOT_OF_THE_CRM = [
+    *_PEOPLE,
+    *_BOUNCES,
+    "select password_hash from users",
+    "update users set name = ''",
+    *[f"select * from {name}" for name in ("jobs", "outbox_events", "audit.events")],
+    "delete from crm.contacts",
 ]
 _OF_THE_RELAY = [
     "select * from jobs, job_attempts, job_dead_letters, outbox_events, workers, live_workers",
@@ -189,7 +227,7 @@ def _refused(settings: AllSettings, role: str, statements: list[str]) -> list[st
     return refused
 
 
-@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit"])
+@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit", "crm"])
 def test_no_role_but_the_owner_changes_the_schema_or_reaches_beyond_it(role: str, settings: AllSettings) -> None:
     assert _refused(settings, role, _OF_THE_OWNER) == _OF_THE_OWNER
 
@@ -247,11 +285,24 @@ def test_the_auditor_has_nothing_to_do_with_the_platforms_tables(settings: AllSe
     assert _refused(settings, "audit", _NOT_OF_THE_AUDITOR) == _NOT_OF_THE_AUDITOR
 
 
+@pytest.mark.parametrize("sink", SINKS)
+def test_a_sink_changes_the_outcome_of_a_dead_letter_and_never_the_record(sink: str, settings: AllSettings) -> None:
+    outcome = "update public.event_dead_letters set state = 'dead', attempts = 2, error_message = ''"
+
+    assert _refused(settings, sink, _NOT_OF_A_SINK) == _NOT_OF_A_SINK
+    assert _refused(settings, sink, ["select * from public.event_dead_letters", outcome]) == []
+
+
 def test_each_role_can_do_its_work(settings: AllSettings) -> None:
     assert _refused(settings, "app", _OF_THE_API) == []
     assert _refused(settings, "worker", _OF_THE_WORKER) == []
     assert _refused(settings, "operator", _OF_THE_OPERATOR) == []
     assert _refused(settings, "relay", _OF_THE_RELAY) == []
+
+
+def test_the_sink_of_the_crm_reads_what_it_sends_of_people_and_nothing_else(settings: AllSettings) -> None:
+    assert _refused(settings, "crm", _OF_THE_CRM) == []
+    assert _refused(settings, "crm", _NOT_OF_THE_CRM) == _NOT_OF_THE_CRM
 
 
 def test_one_roles_password_opens_no_other_role(settings: AllSettings) -> None:

@@ -11,6 +11,7 @@ CHECKOUTS = "checkouts"
 #: The modules of each lane, in the order in which they run.
 _LANES = {
     "tests/chaos/test_controls.py": BROKEN_SERVERS,
+    "tests/chaos/test_event_storms.py": BROKEN_SERVERS,
     "tests/chaos/test_failpoints.py": BROKEN_SERVERS,
     "tests/chaos/test_storms.py": BROKEN_SERVERS,
     "tests/e2e/test_operator_tasks.py": BROKEN_SERVERS,
@@ -25,7 +26,12 @@ _LANES = {
     "tests/e2e/test_reload.py": CHECKOUTS,
 }
 #: Modules whose tests share what is started once for all of them.
-_SHARING = ("tests/unit/", "tests/e2e/test_api.py", "tests/e2e/test_front_door.py")
+_SHARING = (
+    "tests/unit/",
+    "tests/integration/test_storage.py",
+    "tests/e2e/test_api.py",
+    "tests/e2e/test_front_door.py",
+)
 _MODULES = tuple(_LANES)
 
 

@@ -4,7 +4,9 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import boto3.session
 
@@ -37,15 +39,20 @@ def s3_server(folder: Path) -> Iterator[str]:
 def bucket_settings(endpoint: str) -> dict[str, str]:
     """Make a bucket, and return the settings of a storage in a part of it."""
     bucket = f"files-{uuid.uuid4().hex}"
+    place = {"LocationConstraint": _LOGIN["S3_REGION"]}
+    _client(endpoint).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    return _LOGIN | {"STORAGE_URL": f"s3://{bucket}/money/flow", "S3_ENDPOINT_URL": endpoint}
+
+
+@cache
+def _client(endpoint: str) -> Any:
+    """Return what makes buckets there; to make it takes longer than a test."""
     session = boto3.session.Session(
         aws_access_key_id=_LOGIN["S3_ACCESS_KEY_ID"],
         aws_secret_access_key=_LOGIN["S3_SECRET_ACCESS_KEY"],
         region_name=_LOGIN["S3_REGION"],
     )
-    client = session.client("s3", endpoint_url=endpoint)
-    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": _LOGIN["S3_REGION"]})
-    client.close()
-    return _LOGIN | {"STORAGE_URL": f"s3://{bucket}/money/flow", "S3_ENDPOINT_URL": endpoint}
+    return session.client("s3", endpoint_url=endpoint)
 
 
 @contextmanager

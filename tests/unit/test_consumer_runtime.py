@@ -8,7 +8,7 @@ from consumers import group
 from consumers.runtime import Consumer
 from consumers.sinks.audit import AuditSink
 from moneyflow.platform.database import Database
-from moneyflow.platform.errors import UnavailableError
+from moneyflow.platform.errors import KafkaDownError
 from moneyflow.settings import load_all
 from tests.support.processes import free_port
 
@@ -23,7 +23,7 @@ def test_every_iteration_asks_a_kafka_that_is_down_until_it_answers() -> None:
         consumer._kafka = group.new_client(settings, AuditSink(), session_seconds=10)
         try:
             for _ in range(2):
-                with pytest.raises(UnavailableError, match="Kafka does not answer"):
+                with pytest.raises(KafkaDownError, match="Kafka does not answer"):
                     await consumer._measure_lag()
         finally:
             await consumer._kafka.stop()

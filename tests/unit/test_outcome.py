@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from psycopg import OperationalError
 
 from moneyflow.platform.errors import (
     ConflictError,
@@ -20,8 +21,9 @@ from moneyflow.platform.jobs.limits import Rate
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import End, Outcome
+from moneyflow.platform.telemetry.error_groups import error_group
 from moneyflow.settings import load_all
-from workers.execution.redaction import Redactor, group
+from workers.execution.redaction import Redactor
 from workers.outcome import SHORTEST_SNOOZE_SECONDS, Cancel, EndedByHandlerError, Ending, Fail, RetryIn, Snooze, decide
 
 _PASSWORD = "correct-horse-battery"
@@ -75,6 +77,22 @@ def test_outages_alone_count_for_the_breaker_and_what_it_names_as_outages() -> N
         (PermanentError("x"), Breaker(outages=(PermanentError,)), False),
     ):
         assert decide(error, _claim(1), _POLICY, breaker).counts_for_breaker is counts, (error, breaker)
+
+
+def test_what_no_code_expects_is_a_bug() -> None:
+    policy = RetryPolicy(attempts=3, permanent=(KeyError,), uncounted=(TimeoutError,))
+    down = OperationalError("the connection is lost")
+    for error, is_bug in (
+        (ValueError("a bug"), True),
+        (UnavailableError("x"), False),
+        (ConflictError("x"), False),
+        (KeyError("x"), False),
+        (TimeoutError("x"), False),
+        (down, False),
+        (EndedByHandlerError(Fail("x")), False),
+    ):
+        assert decide(error, _claim(1), policy).is_bug is is_bug, error
+    assert not decide(ValueError("x"), _claim(1), policy, Breaker(outages=(ValueError,))).is_bug
 
 
 def test_an_error_that_the_policy_calls_permanent_is_no_outage() -> None:
@@ -144,8 +162,8 @@ def test_a_probe_that_meets_the_outage_burns_no_attempt_and_one_that_fails_by_it
     ],
 )
 def test_failures_of_one_cause_are_one_group(one: str, other: str) -> None:
-    assert group(one) == group(other)
-    assert group(one) != group("something else")
+    assert error_group(one) == error_group(other)
+    assert error_group(one) != error_group("something else")
 
 
 @pytest.mark.parametrize(
@@ -157,8 +175,8 @@ def test_failures_of_one_cause_are_one_group(one: str, other: str) -> None:
     ],
 )
 def test_a_short_quoted_word_such_as_a_field_stays_in_the_group(message: str, shown: str) -> None:
-    assert group(message) == shown
-    assert group(message.replace("e", "o")) != group(message)
+    assert error_group(message) == shown
+    assert error_group(message.replace("e", "o")) != error_group(message)
 
 
 def test_the_last_attempt_is_the_last() -> None:

@@ -128,3 +128,32 @@ def test_a_parked_partition_is_alive_not_ready_and_shows_its_lag(progress: Progr
     progress.lags({("user.events", 0): 0})
 
     assert progress.is_ready() is None
+
+
+def test_the_lag_of_a_partition_that_moved_to_another_consumer_is_not_exported_any_more(progress: Progress) -> None:
+    mine, moved = ("user.events", 1), ("user.events", 2)
+    progress.lags({mine: 4, moved: 7})
+    progress.lags({mine: 3})
+
+    def shown(partition: str) -> float | None:
+        labels = {"sink": "audit", "topic": "user.events", "partition": partition}
+        return REGISTRY.get_sample_value("moneyflow_consumer_lag", labels)
+
+    assert (shown("1"), shown("2")) == (3, None)
+
+
+def test_a_sink_that_is_behind_for_more_than_five_minutes_warns_and_one_that_caught_up_does_not() -> None:
+    now = [1_000_000.0]
+    progress = Progress("audit", wall_clock=lambda: now[0])
+    progress.waiting_for("Kafka")
+    now[0] += 299
+    soon = progress.lagging()
+    now[0] += 2
+
+    late = progress.lagging()
+    progress.lags({})
+
+    assert soon is None
+    assert late is not None
+    assert (late.fingerprint, late.data["details"]["seconds"]) == ("consumer_lagging:audit", 301)
+    assert progress.lagging() is None

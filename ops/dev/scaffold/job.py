@@ -70,7 +70,7 @@ def new_job(
         raise InvalidInputError(f"--cron: a tick gives no {', '.join(required)}; let the field be left out: NAME:TYPE?")
     return NewJob(
         name=name,
-        does=_sentence(does or name.replace("_", " ")),
+        does=sentence(does or name.replace("_", " ")),
         fields=payload,
         mail=mail,
         cron=_cron(cron) if cron is not None else None,
@@ -151,7 +151,7 @@ def _check_name(name: str) -> None:
         raise InvalidInputError(f"NAME: {name!r} has another meaning in the files of a job; choose another name")
 
 
-def _sentence(does: str) -> str:
+def sentence(does: str) -> str:
     """Return the description as the one line that the files hold."""
     does = does.strip().rstrip(".")
     if not does or len(does) > _LONGEST_WORDS or not does.isprintable() or set(does) & set('"\\{}<>'):

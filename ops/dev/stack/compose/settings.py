@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 
 from moneyflow.platform.errors import ConfigurationError
 from moneyflow.platform.settings import COMPOSE_ONLY, known_names
-from moneyflow.settings import AllSettings, load_all
+from moneyflow.settings import SINKS, AllSettings, load_all
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import State, write_private
 from ops.dev.stack.ports import free_port, is_free
@@ -24,6 +24,7 @@ PORTS = {
     "RABBITMQ_MANAGEMENT_PORT": 15672,
     "KAFKA_PORT": 9092,
     "REDIS_PORT": 6379,
+    "CRM_DOUBLE_PORT": 8070,
     "MAIL_CATCHER_PORT": 8025,
     "MAIL_CATCHER_SMTP_PORT": 1025,
 }
@@ -37,9 +38,7 @@ _SECRETS = {
     "POSTGRES_RELAY_PASSWORD": "relay",
     "POSTGRES_WORKER_PASSWORD": "worker",
     "POSTGRES_OPERATOR_PASSWORD": "operator",
-    "POSTGRES_AUDIT_PASSWORD": "audit",
-    "POSTGRES_ANALYTICS_PASSWORD": "analytics",
-    "POSTGRES_CRM_PASSWORD": "crm",
+    **{f"POSTGRES_{sink.upper()}_PASSWORD": sink for sink in SINKS},
     "RABBITMQ_PASSWORD": "rabbitmq",
     "RABBITMQ_MIGRATE_PASSWORD": "rabbitmq_migrate",
     "RABBITMQ_RELAY_PASSWORD": "rabbitmq_relay",
@@ -48,14 +47,13 @@ _SECRETS = {
     "KAFKA_MIGRATE_PASSWORD": "kafka_migrate",
     "KAFKA_RELAY_PASSWORD": "kafka_relay",
     "KAFKA_OPERATOR_PASSWORD": "kafka_operator",
-    "KAFKA_AUDIT_PASSWORD": "kafka_audit",
-    "KAFKA_ANALYTICS_PASSWORD": "kafka_analytics",
-    "KAFKA_CRM_PASSWORD": "kafka_crm",
+    **{f"KAFKA_{sink.upper()}_PASSWORD": f"kafka_{sink}" for sink in SINKS},
     "REDIS_PASSWORD": "redis",
 }
 _DEFAULT_PREFIX = "172.28.0"
 _PREFIXES = (_DEFAULT_PREFIX, *(f"172.{n}.0" for n in (29, 30, 31, 27, 26, 25, 24)), *(f"10.{n}.0" for n in (90, 91)))
 _CATCHER_HOST, _CATCHER_PORT = "mailpit", "1025"
+_CRM_URL = "http://crm:8070"
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
 
@@ -85,6 +83,8 @@ def resolve(
     values |= {name: str(_port(name, given, state, published)) for name in PORTS}
     values["DEVNET_PREFIX"] = given.get("DEVNET_PREFIX") or _prefix(state, taken)
     values["BUILD_ENV"] = "dev"
+    if given.get("BUILD_ENV") != "prod":
+        values |= {"CRM_ADAPTER": "hubspot", "CRM_URL": _CRM_URL, "CRM_TOKEN": state.secret("crm_token")}
     values["APP_URL"] = f"https://127.0.0.1:{values['HTTPS_PORT']}"
     # The demo and load tests of this machine are one client.
     values |= {"API_LIMITS_FACTOR": "10000", "CLIENT_REQUESTS_PER_SECOND": "100000", "CLIENT_CONNECTIONS": "10000"}
@@ -114,6 +114,8 @@ def seen_from_host(values: Mapping[str, str]) -> dict[str, str]:
     seen = defaults | dict(values)
     seen |= dict.fromkeys(("POSTGRES_HOST", "RABBITMQ_HOST", "KAFKA_HOST", "REDIS_HOST", "BIND_HOST"), "127.0.0.1")
     seen["MAIL_CATCHER_URL"] = f"http://127.0.0.1:{values['MAIL_CATCHER_PORT']}"
+    if values.get("CRM_URL") == _CRM_URL:
+        seen["CRM_URL"] = f"http://127.0.0.1:{values['CRM_DOUBLE_PORT']}"
     if values["MAIL_HOST"] == _CATCHER_HOST:
         seen |= {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": values["MAIL_CATCHER_SMTP_PORT"]}
     return seen
