@@ -25,7 +25,9 @@ AREAS = {
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
     "events": (
         "tests/chaos/test_event_storms.py", "tests/e2e/test_consumer_restarts.py", "tests/e2e/test_consumer_memory.py",
-        "-n", "0", "--events", "200000", "--consumer-restarts", "10", "--backlog", "1000000",
+        "tests/integration/test_audit_verification.py", "-n", "0",
+        "--audit-rows", "1000000", "--audit-results", "{folder}",
+        "--events", "200000", "--consumer-restarts", "10", "--backlog", "1000000",
         "--chaos-results", "{folder}",
     ),
     "import": (
