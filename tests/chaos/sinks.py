@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg import Connection
@@ -13,6 +14,8 @@ from moneyflow.audit.verify import verify
 from moneyflow.platform.brokers.kafka import client_options, topic_name
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
+from tests.support.crm import RunningCrm, source
+from tests.support.waiting import eventually
 
 #: The ids of the audit log against those of every committed event.
 _AUDIT = """
@@ -67,14 +70,33 @@ def judge_analytics(_: AllSettings, connection: "Connection[DictRow]") -> list[s
     return [row["fault"] for row in connection.execute(_ANALYTICS).fetchall()]
 
 
-#: Each sink of the product.
+def judge_crm(settings: AllSettings, crm: RunningCrm, *, seconds: float) -> list[str]:
+    """Return how the CRM differs from the accounts, once all that waits is sent or `seconds` have passed."""
+    database = Database(settings.conninfo("owner", application_name="test"), size=1)
+    database.open()
+
+    def differing() -> list[str]:
+        with database.transaction() as session:
+            wanted, found = source(session), crm.contacts()
+        both = wanted.keys() | found.keys()
+        return [f"{one}: {found.get(one)}, not {wanted.get(one)}" for one in both if found.get(one) != wanted.get(one)]
+
+    try:
+        with suppress(AssertionError):
+            eventually(lambda: not differing(), seconds=seconds)
+        return differing()
+    finally:
+        database.close()
+
+
+#: How the sinks are judged that end in Postgres.
 JUDGES: dict[str, Judge] = {"audit": judge_audit, "analytics": judge_analytics}
 
 
 def sinks() -> list[Sink]:
-    """Return the sinks of the product."""
+    """Return the sinks that are judged."""
     assert consumers.sinks, "the import declares them"
-    return [registry[name]() for name in JUDGES]
+    return [registry[name]() for name in (*JUDGES, "crm")]
 
 
 def _ends(sink: Sink, settings: AllSettings) -> dict[tuple[str, int], int]:
