@@ -20,6 +20,7 @@ from aiosmtplib import SMTPDataError
 
 from api import access
 from moneyflow.accounts.names import check_person
+from moneyflow.gateways.crm import hubspot_errors
 from moneyflow.gateways.mail import Recipient, replies
 from moneyflow.gateways.mail.message import build
 from moneyflow.gateways.storage.file import FileStorage
@@ -151,6 +152,9 @@ _KEYS = IdempotencyKeys(secret_key="k" * 40)
 #: What reads text from outside, by the module that declares patterns.
 _READERS: dict[str, list[Callable[[str], object]]] = {
     "api.access": [access._REQUEST_ID.fullmatch],
+    "moneyflow.gateways.crm.hubspot_errors": [
+        lambda text: hubspot_errors._refusal({"category": text, "errors": [{"code": text, "in": text}]}, otherwise="")
+    ],
     "moneyflow.payments.sources": [_card_token, lambda text: _card_token("tok_" + text)],
     "moneyflow.statements.imports": [_name_of_a_file],
     "moneyflow.statements.reading.amounts": [_row],
@@ -242,7 +246,7 @@ _OWN_TEXT = {
     "moneyflow.platform.events.contract", "moneyflow.platform.events.topics", "moneyflow.platform.failpoints",
     "moneyflow.platform.jobs.contract", "moneyflow.platform.jobs.schedules", "moneyflow.platform.queries",
     "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength", "moneyflow.settings",
-    "ops.dev.demo.crowd", "ops.dev.demo.exports", "ops.dev.scaffold.job",
+    "moneyflow.gateways.crm.settings", "ops.dev.demo.crowd", "ops.dev.demo.exports", "ops.dev.scaffold.job",
 }  # fmt: skip
 
 
