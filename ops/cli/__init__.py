@@ -22,7 +22,7 @@ except ModuleNotFoundError as missing:
     sys.exit(_NOT_INSTALLED.format(missing.name))
 
 _GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "mails", "queue", "schedules")}
-_GROUPS |= {name: f"{__name__}.{name}" for name in ("doctor", "events", "status", "user", "workers")}
+_GROUPS |= {name: f"{__name__}.{name}" for name in ("crm", "doctor", "events", "status", "user", "workers")}
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
     _GROUPS |= {"contracts": "ops.dev.contracts.commands", "new": "ops.dev.scaffold.commands"}
 
@@ -30,6 +30,7 @@ if find_spec("ops.dev"):  # For developers; the production image does not have i
 #: What an operator can do next, by what an error is about.
 _HINTS = {
     "batch": "see `moneyflow batches list`",
+    "contact": "see `moneyflow crm status`",
     "dead_letter": "see `moneyflow events dead-letter list`",
     "dead_letter_group": "see `moneyflow events dead-letter groups`",
     "failed_item": "see `moneyflow failed list`, with --refused for messages",
