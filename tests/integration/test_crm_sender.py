@@ -362,3 +362,14 @@ def test_no_table_of_the_sync_holds_a_name_or_an_address(sync: Sync) -> None:
             "select contacts::text as text from crm.contacts union all select gate::text from gate"
         )
     assert not any("Lovelace" in row["text"] or "@" in row["text"] for row in rows)
+
+
+def test_senders_pace_their_requests_together(sync: Sync) -> None:
+    sync.crm.batch_limit, sync.crm.requests_per_second = 1, 0.01
+    sync.add("Ada", "Eve", "Bob")
+    pauses: list[float] = []
+
+    for _ in range(3):  # Each of them could be in a process of its own: the row is shared.
+        Sender(database=sync.database, crm=sync.crm, terms=_TERMS, pause=pauses.append).run_once()
+
+    assert [round(seconds / 100) for seconds in pauses] == [0, 1, 2]
