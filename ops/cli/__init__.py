@@ -24,8 +24,8 @@ except ModuleNotFoundError as missing:
 _GROUPS = {
     name: f"{__name__}.{name}"
     for name in (
-        "analytics", "audit", "batches", "doctor", "events", "failed", "jobs", "mails", "queue", "schedules", "status",
-        "user", "workers",
+        "analytics", "audit", "batches", "crm", "doctor", "events", "failed", "jobs", "mails", "queue", "schedules",
+        "status", "user", "workers",
     )
 }  # fmt: skip
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
@@ -35,6 +35,7 @@ if find_spec("ops.dev"):  # For developers; the production image does not have i
 #: What an operator can do next, by what an error is about.
 _HINTS = {
     "batch": "see `moneyflow batches list`",
+    "contact": "see `moneyflow crm status`",
     "dead_letter": "see `moneyflow events dead-letter list`",
     "dead_letter_group": "see `moneyflow events dead-letter groups`",
     "failed_item": "see `moneyflow failed list`, with --refused for messages",

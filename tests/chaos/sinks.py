@@ -14,7 +14,7 @@ from moneyflow.audit.verify import verify
 from moneyflow.platform.brokers.kafka import client_options, topic_name
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
-from tests.support.crm import RunningCrm, source
+from tests.support.crm import RESYNC_REFUSED, RunningCrm, differences
 from tests.support.waiting import eventually
 
 #: The ids of the audit log against those of every committed event.
@@ -70,31 +70,24 @@ def judge_analytics(_: AllSettings, connection: "Connection[DictRow]") -> list[s
     return [row["fault"] for row in connection.execute(_ANALYTICS).fetchall()]
 
 
-def judge_crm(settings: AllSettings, crm: RunningCrm, *, seconds: float) -> list[str]:
-    """Return how the CRM differs from the accounts, once all that waits is sent or `seconds` have passed."""
-    database = Database(settings.conninfo("owner", application_name="test"), size=1)
-    database.open()
+def judge_crm(running: RunningCrm, connection: "Connection[DictRow]") -> list[str]:
+    """Have those sent again whom a fault has refused, wait for the sender, and return how the CRM differs from us."""
+    connection.execute(RESYNC_REFUSED)
 
-    def differing() -> list[str]:
-        with database.transaction() as session:
-            wanted, found = source(session), crm.contacts()
-        both = wanted.keys() | found.keys()
-        return [f"{one}: {found.get(one)}, not {wanted.get(one)}" for one in both if found.get(one) != wanted.get(one)]
+    def found() -> list[str]:
+        return differences(running, lambda query: connection.execute(query).fetchall())
 
-    try:
-        with suppress(AssertionError):
-            eventually(lambda: not differing(), seconds=seconds)
-        return differing()
-    finally:
-        database.close()
+    with suppress(AssertionError):
+        eventually(lambda: not found(), seconds=120)
+    return found()
 
 
-#: How the sinks are judged that end in Postgres.
+#: The sinks of the product that need nothing but Postgres to be judged; `crm` is judged by its CRM.
 JUDGES: dict[str, Judge] = {"audit": judge_audit, "analytics": judge_analytics}
 
 
 def sinks() -> list[Sink]:
-    """Return the sinks that are judged."""
+    """Return the sinks of the product."""
     assert consumers.sinks, "the import declares them"
     return [registry[name]() for name in (*JUDGES, "crm")]
 
