@@ -24,7 +24,7 @@ from api.resources.batches import Batch
 from api.resources.bulk import TransactionsBulk
 from api.resources.categories import Categories, OneCategory
 from api.resources.docs import Docs, DocsFile, Problems
-from api.resources.documents import OpenApi
+from api.resources.documents import AsyncApi, OpenApi
 from api.resources.exports import Exports, OwnData, OwnExport
 from api.resources.files import File, PublicFile
 from api.resources.health import Alive, Metrics, Ready
@@ -176,6 +176,7 @@ def _add_operation(add: Add, services: Services) -> None:
 
 def _add_documents(add: Add, operations: Sequence[Operation]) -> None:
     add("/openapi.json", OpenApi(operations))
+    add("/asyncapi.json", AsyncApi())
     add("/schemas/", Schemas())
     add("/schemas/{type}/{version}", Schema())
     add("/docs", Docs())

@@ -78,6 +78,7 @@ _MATRIX = {
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
+    ("GET", "/asyncapi.json"): _PUBLIC,
     ("GET", "/openapi.json"): _PUBLIC,
     ("GET", "/schemas/"): _PUBLIC,
     ("GET", "/schemas/{type}/{version}"): _PUBLIC,
