@@ -26,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from moneyflow.platform.brokers.kafka import SASL_MECHANISM
+from ops.dev.stack.application import CONSUMERS
 from ops.dev.stack.home import State
 from ops.dev.stack.servers.postgres import ROLES
 from ops.dev.stack.servers.rabbitmq import LOGINS
@@ -38,7 +39,7 @@ _SECRETS = {
     "worker-2": {"application", "worker", "rabbitmq_worker", "redis"},
     "relay-1": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
     "relay-2": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
-    "consumer-audit": {"audit", "kafka_audit"},
+    **{name: {sink, f"kafka_{sink}"} for sink, name in CONSUMERS.items()},
 }
 _POSTGRES = {"api": "app", "worker-1": "worker", "relay-1": "relay", "consumer-audit": "audit"}
 _RABBITMQ = {"worker-1": "worker", "relay-1": "relay"}

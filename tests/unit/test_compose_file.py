@@ -19,6 +19,7 @@ from moneyflow.settings import (
     WorkerSettings,
     load_all,
 )
+from ops.dev.stack.application import CONSUMERS
 from ops.dev.stack.compose.settings import PORTS, given_settings, resolve, seen_from_host, write_env_file
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import CHECKOUT, State
@@ -59,7 +60,7 @@ def _names(block: str) -> frozenset[str]:
         ("api", ApiSettings.environment_names()),
         ("worker", WorkerSettings.environment_names()),
         ("relay", RelaySettings.environment_names()),
-        ("consumer-audit", ConsumerSettings.environment_names("audit")),
+        *((name, ConsumerSettings.environment_names(sink)) for sink, name in CONSUMERS.items()),
         ("migrate", MigrateSettings.environment_names()),
         ("kafka-users", KafkaUsersSettings.environment_names()),
         ("cli", StatusSettings.environment_names() | AuditVerifySettings.environment_names()),
