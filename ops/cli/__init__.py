@@ -3,6 +3,7 @@
 import ast
 import importlib
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,8 +21,13 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(_NOT_INSTALLED.format(missing.name))
 
-_GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "mails", "queue", "schedules")}
-_GROUPS |= {name: f"{__name__}.{name}" for name in ("doctor", "status", "user", "workers")}
+_GROUPS = {
+    name: f"{__name__}.{name}"
+    for name in (
+        "analytics", "audit", "batches", "doctor", "events", "failed", "jobs", "mails", "queue", "schedules", "status",
+        "user", "workers",
+    )
+}  # fmt: skip
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
     _GROUPS |= {"contracts": "ops.dev.contracts.commands", "new": "ops.dev.scaffold.commands"}
 
@@ -29,10 +35,12 @@ if find_spec("ops.dev"):  # For developers; the production image does not have i
 #: What an operator can do next, by what an error is about.
 _HINTS = {
     "batch": "see `moneyflow batches list`",
+    "dead_letter": "see `moneyflow events dead-letter list`",
+    "dead_letter_group": "see `moneyflow events dead-letter groups`",
     "failed_item": "see `moneyflow failed list`, with --refused for messages",
     "group": "see `moneyflow failed groups`, with --refused for messages",
     "job": "see `moneyflow jobs find` and `moneyflow failed list`",
-    "operation": "see `moneyflow failed operations`",
+    "operation": "see the command `operations` of its group, such as `moneyflow failed operations`",
     "schedule": "see `moneyflow schedules list`",
     "topology": "run `python -m ops.migrate`",
 }
@@ -51,7 +59,7 @@ class _Groups(TyperGroup):
             return None
         group = get_command(importlib.import_module(_GROUPS[cmd_name]).app)
         group.name = cmd_name
-        for command in (group, *getattr(group, "commands", {}).values()):
+        for command in _with_commands(group):
             command.rich_markup_mode = None  # Its boxes squeeze the help at 80 columns.
         return group
 
@@ -78,6 +86,13 @@ class _Groups(TyperGroup):
         except KeyboardInterrupt:
             sys.stderr.write("\ninterrupted; what was committed before is kept\n")
             raise typer.Exit(_INTERRUPTED) from None
+
+
+def _with_commands(command: Any) -> Iterator[Any]:
+    """Yield a command and all commands below it."""
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from _with_commands(below)
 
 
 def _does(module: str) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from moneyflow.platform.jobs import batches
 from moneyflow.platform.jobs.batches import State, Status
-from moneyflow.platform.jobs.failed.sources import UNCONFIRMED_ITEMS
+from moneyflow.platform.operations.sources import UNCONFIRMED_ITEMS
 from ops.cli.brake import confirm
 from ops.cli.options import Yes
 from ops.cli.output import AsJson, console, print_json, prose, shown, table

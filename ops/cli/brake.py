@@ -2,17 +2,25 @@
 
 import sys
 from dataclasses import replace
+from typing import Protocol
 from uuid import UUID
 
 import typer
 
 from moneyflow.platform.errors import InvalidInputError
-from moneyflow.platform.jobs.failed.sources import CANARY_ITEMS, UNCONFIRMED_ITEMS, Order, UnconfirmedError
-from moneyflow.platform.jobs.failed.use_cases import FailedItems
+from moneyflow.platform.operations.sources import CANARY_ITEMS, UNCONFIRMED_ITEMS, Order, UnconfirmedError
 from ops.cli.output import note
 
 
-def frozen(items: FailedItems, order: Order, *, is_confirmed: bool) -> UUID:
+class Freezes(Protocol):
+    """Freezes orders, when the number of their items is confirmed."""
+
+    def takes_canary(self, order: Order) -> bool: ...
+
+    def freeze(self, order: Order, *, confirmed: int) -> UUID: ...
+
+
+def frozen(performer: Freezes, order: Order, *, is_confirmed: bool) -> UUID:
     """Freeze an order of a few items, or one that is confirmed, and return its operation.
 
     Raises:
@@ -22,10 +30,10 @@ def frozen(items: FailedItems, order: Order, *, is_confirmed: bool) -> UUID:
     confirmed = sys.maxsize if is_confirmed else UNCONFIRMED_ITEMS
     while True:
         try:
-            return items.freeze(order, confirmed=confirmed)
+            return performer.freeze(order, confirmed=confirmed)
         except UnconfirmedError as error:  # Jobs may fail while the operator is asked: then there are more again.
             confirmed = error.items
-        if not can_ask() and items.takes_canary(order):
+        if not can_ask() and performer.takes_canary(order):
             note(f"{confirmed} items: a canary of {CANARY_ITEMS} goes first; --yes acts on all of them at once")
             order = replace(order, canary=CANARY_ITEMS)
         else:

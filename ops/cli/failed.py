@@ -7,14 +7,15 @@ import typer
 
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.failed.filters import DeadState, Filter
-from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
-from moneyflow.platform.jobs.failed.use_cases import FailedItems, Finished
+from moneyflow.platform.jobs.failed.use_cases import FailedItems
 from moneyflow.platform.jobs.store import status
-from ops.cli.failed_view import print_groups, print_jobs, print_operations, print_refused, print_refused_message
+from moneyflow.platform.operations.engine import CANARY_SECONDS
+from ops.cli.failed_view import print_groups, print_jobs, print_refused, print_refused_message
 from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
-from ops.cli.operation_view import print_report, sweep_text
-from ops.cli.operations import Request, carry_out
+from ops.cli.jobs_request import JobsRequest
+from ops.cli.operation_view import print_operations, print_report, sweep_text
+from ops.cli.operations import carry_out
 from ops.cli.options import Act, Canary, CanarySeconds, Ids, KeepDeadLetters, Limit, Refused, acting, operation_id
 from ops.cli.output import AsJson, console, passes, print_json
 from ops.cli.servers import opened
@@ -97,7 +98,7 @@ def replay(
 
     Exits 1 when a job could not be replayed, or the canary failed; each job's result says why.
     """
-    request = Request(
+    request = JobsRequest(
         verb="replay", names=names or (), chosen=chosen, act=act, refused=refused, canary=canary,
         canary_seconds=canary_seconds, keep_dead_letters=keep_dead_letters,
     )  # fmt: skip
@@ -119,7 +120,7 @@ def discard(
 
     Exits 1 when a job could not be discarded; each job's result says why.
     """
-    request = Request(
+    request = JobsRequest(
         verb="discard", names=names or (), chosen=chosen, act=act, refused=refused, keep_dead_letters=keep_dead_letters,
     )  # fmt: skip
     carry_out(request)
@@ -141,7 +142,7 @@ def restore(
 
     Exits 1 when a job could not be restored; each job's result says why.
     """
-    request = Request(
+    request = JobsRequest(
         verb="restore", names=names or (), chosen=chosen, act=act,
         origin=origin,
     )  # fmt: skip
@@ -160,7 +161,7 @@ def operations(
         failed = FailedItems.of(settings, database)
         if name is not None:
             report = failed.report(operation_id("ID", name))
-            print_report(Finished(report=report), as_json=as_json, every_item=True)
+            print_report(report, as_json=as_json, every_item=True)
             return
         found = failed.operations(limit=limit)
     print_operations(found, as_json=as_json)

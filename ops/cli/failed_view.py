@@ -1,6 +1,6 @@
 """How failed jobs and refused messages are printed: groups, lists, one message, and the list of operations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -56,16 +56,6 @@ def print_refused_message(copies: Sequence[Refused], *, as_json: bool) -> None:
     console().print(table("field", prose("value"), rows=rows))
     console().print(plain("body", style="bold"))
     console().print(plain(message["body_text"]))
-
-
-def print_operations(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print operations, the newest first."""
-    if as_json:
-        print_json({"operations": found})
-        return
-    names = ("id", "verb", "state", "items", "open_items", "created_at", "asked_by", "reason")
-    columns = ("id", "verb", "state", "items", "open", "begun (UTC)", "by", prose("reason"))
-    console().print(table(*columns, rows=[tuple(row[name] for name in names) for row in found]))
 
 
 def _refused_row(one: Refused) -> tuple[object, ...]:

@@ -15,14 +15,15 @@ from moneyflow.platform.jobs.description import describe
 from moneyflow.platform.jobs.enqueue import enqueue_many
 from moneyflow.platform.jobs.failed import waiting_jobs
 from moneyflow.platform.jobs.failed.filters import Filter, ShownState
-from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS
 from moneyflow.platform.jobs.failed.waiting_jobs import CANCEL, RUN_NOW, WAITING_JOBS
 from moneyflow.platform.jobs.store.status import job_detail
+from moneyflow.platform.operations.engine import CANARY_SECONDS
 from ops.cli import times
 from ops.cli.filters import filtered
 from ops.cli.job_view import print_job
+from ops.cli.jobs_request import JobsRequest
 from ops.cli.jobs_view import fields_of, print_found, print_kinds
-from ops.cli.operations import Request, carry_out
+from ops.cli.operations import carry_out
 from ops.cli.options import Act, Canary, CanarySeconds, Ids, Kind, Limit, acting, contract_of
 from ops.cli.output import AsJson, print_json
 from ops.cli.servers import reading_session, working_session
@@ -76,7 +77,7 @@ def cancel(
 
     Exits 1 when a job could not be cancelled; each job's result says why.
     """
-    request = Request(
+    request = JobsRequest(
         verb=CANCEL, group="jobs", source=WAITING_JOBS, names=names or (),
         chosen=replace(chosen, states=tuple(state or ())), act=act,
     )  # fmt: skip
@@ -99,7 +100,7 @@ def run_now(
 
     Exits 1 when a job could not be made due, or the canary failed; each job's result says why.
     """
-    request = Request(
+    request = JobsRequest(
         verb=RUN_NOW, group="jobs", source=WAITING_JOBS, names=names or (),
         chosen=replace(chosen, states=tuple(state or ())), act=act, canary=canary, canary_seconds=canary_seconds,
     )  # fmt: skip

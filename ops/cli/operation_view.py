@@ -9,14 +9,18 @@ from rich.text import Text
 from moneyflow.platform.jobs.failed.dead_letters import Swept
 from moneyflow.platform.jobs.failed.failed_jobs import JOBS
 from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
-from moneyflow.platform.jobs.failed.reports import Preview, Report
-from moneyflow.platform.jobs.failed.sources import Order, Verification
-from moneyflow.platform.jobs.failed.use_cases import Finished
 from moneyflow.platform.jobs.failed.waiting_jobs import WAITING_JOBS
+from moneyflow.platform.operations.reports import Preview, Report
+from moneyflow.platform.operations.sources import Order, Verification
+from moneyflow.platform.sinks.dead_letters.source import DEAD_LETTERS
 from ops.cli.output import console, note, print_json, prose, table
 
 #: The sources whose items are jobs.
 _JOBS = frozenset({JOBS, WAITING_JOBS})
+#: The word for an item of other sources, which have no jobs and no messages.
+_WORDS = {DEAD_LETTERS: "dead_letter"}
+#: The group of commands of other sources.
+_GROUPS = {DEAD_LETTERS: "events dead-letter"}
 #: Items that are shown without being asked for.
 _ITEMS_SHOWN = 20
 
@@ -25,7 +29,7 @@ def print_preview(order: Order, preview: Preview, *, as_json: bool) -> None:
     """Print the results that an order would have, and the items that it could not act on."""
     if as_json:
         items = [{**_named(one.source, one.item.item_id), **asdict(one.outcome)} for one in preview.items]
-        messages = [item["message"] for item in items if item["message"]]
+        messages = [item["message"] for item in items if item.get("message")]
         found = {"dry_run": True, "verb": order.verb, "results": preview.results, "items": items}
         print_json(found | ({"messages": messages} if order.sources == (REFUSED_MESSAGES,) else {}))
         return
@@ -35,12 +39,10 @@ def print_preview(order: Order, preview: Preview, *, as_json: bool) -> None:
     _print_items([(one.item.item_id, one.outcome.result, one.outcome.detail) for one in left[:_ITEMS_SHOWN]])
 
 
-def print_report(finished: Finished, *, as_json: bool, every_item: bool = False) -> None:
+def print_report(report: Report, *, as_json: bool, swept: Swept | None = None, every_item: bool = False) -> None:
     """Print an operation's results; for people only the items that need a look, unless every item is asked for."""
-    report = finished.report
     if as_json:
-        swept = {"letters": asdict(finished.swept)} if finished.swept else {}
-        print_json({**_as_json(report), **swept})
+        print_json({**_as_json(report), **({"letters": asdict(swept)} if swept else {})})
         return
     operation = report.operation
     if operation["state"] == "stopped":
@@ -51,9 +53,10 @@ def print_report(finished: Finished, *, as_json: bool, every_item: bool = False)
     shown = items if every_item else items[:_ITEMS_SHOWN]
     _print_items([(item["item_id"], item["result"] or "open", item["detail"]) for item in shown])
     if len(items) > len(shown):
-        note(f"and {len(items) - len(shown)} more: `moneyflow failed operations {operation['id']}` lists each")
-    if finished.swept:
-        console().print(sweep_text(finished.swept))
+        look = f"moneyflow {_group_of(operation, 'failed')} operations {operation['id']}"
+        note(f"and {len(items) - len(shown)} more: `{look}` lists each")
+    if swept:
+        console().print(sweep_text(swept))
 
 
 def sweep_text(swept: Swept) -> Text:
@@ -70,8 +73,23 @@ def sweep_text(swept: Swept) -> Text:
 
 def command_of(operation: Mapping[str, Any]) -> str:
     """Return the command that carries out the verb of an operation."""
-    group = "jobs" if WAITING_JOBS in operation["sources"] else "failed"
-    return f"{group} {operation['verb']}"
+    return f"{_group_of(operation, 'jobs')} {operation['verb']}"
+
+
+def print_operations(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print operations, the newest first."""
+    if as_json:
+        print_json({"operations": found})
+        return
+    names = ("id", "verb", "state", "items", "open_items", "created_at", "asked_by", "reason")
+    columns = ("id", "verb", "state", "items", "open", "begun (UTC)", "by", prose("reason"))
+    console().print(table(*columns, rows=[tuple(row[name] for name in names) for row in found]))
+
+
+def _group_of(operation: Mapping[str, Any], of_waiting_jobs: str) -> str:
+    """Return the group of commands that an operation is of."""
+    (source, *_) = operation["sources"]
+    return {WAITING_JOBS: of_waiting_jobs}.get(source) or _GROUPS.get(source, "failed")
 
 
 def _print_items(rows: Sequence[tuple[object, ...]]) -> None:
@@ -85,7 +103,8 @@ def _print_canary(report: Report) -> None:
     console().print(Text(left, style="red"))
     rows = [(one.item_id, one.state, one.error_class, one.error_message) for one in report.canary]
     console().print(table("canary", "state", "error", prose("message"), rows=rows))
-    console().print("See its jobs with `moneyflow failed show ID`; to continue without it:", markup=False)
+    show = f"moneyflow {_group_of(operation, 'failed')} show ID"
+    console().print(f"See each with `{show}`; to continue without it:", markup=False)
     console().print(f"  moneyflow {command_of(operation)} --resume {operation['id']}\n", markup=False)
 
 
@@ -108,12 +127,16 @@ def _verification_as_json(verification: Verification) -> dict[str, Any]:
 
 
 def _item_as_json(item: Mapping[str, Any]) -> dict[str, Any]:
+    if item["source"] in _WORDS:
+        return {**_named(item["source"], item["item_id"]), **item}
     fence = int(item["guard"]) if item["source"] in _JOBS and item["guard"] else None
     return {**_named(item["source"], item["item_id"]), "fence": fence, **item}
 
 
 def _named(source: str, item_id: str) -> dict[str, Any]:
     """Return an item's id by the word of its source."""
+    if source in _WORDS:
+        return {_WORDS[source]: item_id}
     return {
         "job_id": item_id if source in _JOBS else None,
         "message": item_id if source == REFUSED_MESSAGES else None,

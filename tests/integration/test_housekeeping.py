@@ -241,8 +241,8 @@ def test_a_purge_that_runs_out_of_time_keeps_its_batches_and_the_next_one_contin
 def test_every_table_has_one_rule_and_a_second_one_is_refused(purge: Purge) -> None:
     assert purge().keys() == {
         "jobs", "batches", "schedules", "users", "user_tokens", "mail_suppressions", "sent_mails", "email_changes",
-        "idempotency_keys", "transactions", "payment_webhooks", "files", "exports", "imports",
-        "event_dead_letters", "system_event_repeats", "done",
+        "idempotency_keys", "crm.contacts", "transactions", "payment_webhooks", "files", "exports", "imports",
+        "event_dead_letters", "system_event_repeats", "analytics.counted", "done",
     }  # fmt: skip
     with pytest.raises(ValueError, match="table jobs has a retention rule already"):
         declare(Rule(table="jobs", query="delete from jobs"))

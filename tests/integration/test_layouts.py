@@ -17,6 +17,7 @@ from moneyflow.audit.append import Entry, append
 from moneyflow.events.user import UserActivated
 from moneyflow.gateways.mail import Bounce
 from moneyflow.platform.database import Database
+from moneyflow.platform.errors import PoisonError
 from moneyflow.platform.events import envelope
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs import batches
@@ -25,6 +26,7 @@ from moneyflow.platform.telemetry.origin import Origin
 from moneyflow.settings import AllSettings
 from ops.cli import app
 from tests.support import jobs, people, rabbitmq_admin
+from tests.support.dead_events import keep
 from tests.support.effects import LeaveEffect
 from tests.support.failures import Answer, fail_jobs, moneyflow
 from tests.support.servers import RealServers
@@ -53,6 +55,8 @@ class Scene:
     waiting: UUID
     batch: UUID
     operation: str
+    dead_letter: UUID
+    discarded: str
 
 
 #: How to call the commands that need arguments, or that show more with some; the others are called without any.
@@ -70,6 +74,11 @@ _ARGUMENTS: Mapping[str, list[str]] = {
     "jobs find": [],
     "jobs cancel": ["--all", "--dry-run"],
     "jobs run-now": ["--all", "--dry-run"],
+    "events dead-letter show": ["{dead_letter}"],
+    "events dead-letter operations": ["{discarded}"],
+    "events dead-letter reprocess": ["--all", "--dry-run"],
+    "events dead-letter discard": ["--all", "--dry-run"],
+    "events dead-letter restore": ["--all", "--dry-run"],
     "queue status": [],
     "schedules list": [],
 }
@@ -79,7 +88,11 @@ _ACTS = {
     "schedules resume", "schedules run", "failed sweep", "mails release", "doctor",
     "user create-admin",
 }  # fmt: skip
-_MORE = {"failed list of refused messages": ["failed", "list", "--refused"], "operations": ["failed", "operations"]}
+_MORE = {
+    "failed list of refused messages": ["failed", "list", "--refused"],
+    "operations": ["failed", "operations"],
+    "operations on dead letters": ["events", "dead-letter", "operations"],
+}
 
 
 def _printing(group: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
@@ -125,6 +138,8 @@ def scene(
         bounce = Bounce(code=550, status="5.1.1", reason=_MESSAGE)
         suppressions.add(session, queues, bounce, user_id=person.user_id, address=person.email)
     replayed = moneyflow(environment, "failed", "replay", *operated, uuid4(), "--reason", _REASON, "--json")
+    dead, *operated = keep(queues, 2, error=PoisonError(_MESSAGE))
+    discarded = moneyflow(environment, "events", "dead-letter", "discard", *operated, "--reason", _REASON, "--json")
     with store_worker(queues) as worker:
         running = [{"id": str(retrying), "kind": _KIND, "attempt": 2, "seconds": 5.0}]
         with database.transaction() as session:
@@ -132,7 +147,14 @@ def scene(
                 "update workers set name = %(name)s, threads = 4, running = %(running)s where number = %(number)s",
                 {"name": "a-host-of-a-long-name:1234567", "running": Jsonb(running), "number": worker.number},
             )
-        yield Scene(failed=failed[0], waiting=retrying, batch=batch, operation=replayed.json["operation"]["id"])
+        yield Scene(
+            failed=failed[0],
+            waiting=retrying,
+            batch=batch,
+            operation=replayed.json["operation"]["id"],
+            dead_letter=dead,
+            discarded=discarded.json["operation"]["id"],
+        )
 
 
 def _audit(settings: AllSettings) -> None:

@@ -1,16 +1,18 @@
 """Operations on the items of any source: the engine knows neither its verbs nor its items."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
 
 import pytest
 
 from moneyflow.platform.database import Database, Session
-from moneyflow.platform.errors import ConflictError, InvalidInputError
-from moneyflow.platform.jobs.failed.operations import Operations
-from moneyflow.platform.jobs.failed.sources import (
+from moneyflow.platform.errors import ConflictError, InvalidInputError, NotFoundError
+from moneyflow.platform.operations.engine import Operations
+from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
     NOT_FOUND,
     Chunk,
+    Ends,
     Frozen,
     Item,
     Order,
@@ -193,3 +195,83 @@ def test_an_operation_is_resumed_as_what_it_is(operations: Operations) -> None:
 
     with pytest.raises(ConflictError, match="is a switch_on, not a count"):
         operations.resume(operation_id, verb="count")
+
+
+class Kettles(Lamps):
+    """A source whose kettles are put on at once, and boil later; a broken one never does."""
+
+    name = "kettles"
+
+    def __init__(self, off: Iterable[str], *, broken: Iterable[str] = (), cold: Iterable[str] = ()) -> None:
+        super().__init__(off, broken=broken)
+        self.cold = set(cold)
+        ends = Ends(success="boiled", failure="broke", read=self._ends)
+        self.verbs = {"boil": Verb(name="boil", result="put on", is_verified=True, ends=ends)}
+
+    def act(self, session: Session, chunk: Chunk) -> Mapping[int, Outcome]:  # noqa: ARG002
+        self.chunks.append([item.item_id for item in chunk.items])
+        return {item.position: Outcome(result="put on") for item in chunk.items}
+
+    def _ends(self, session: Session, operation_id: UUID, items: Sequence[Item]) -> Mapping[int, Outcome]:  # noqa: ARG002
+        return {
+            item.position: Outcome(result="broke", detail="no water") if item.item_id in self.broken
+            else Outcome(result="boiled")
+            for item in items if item.item_id not in self.cold
+        }  # fmt: skip
+
+
+def _boil(*ids: str, canary: int | None = None) -> Order:
+    return Order(verb="boil", sources=("kettles",), selection=Selection(ids=ids), asked_by="ada", canary=canary)
+
+
+def test_the_end_of_the_work_that_an_act_starts_is_the_result_of_its_item(database: Database) -> None:
+    operations = Operations(database, [Kettles(["a", "b"], broken=["b"])])
+
+    operation_id = operations.freeze(_boil("a", "b"))
+    progress = list(operations.run(operation_id))
+
+    report = operations.report(operation_id)
+    assert {item["item_id"]: (item["result"], item["detail"]) for item in report.items} == {
+        "a": ("boiled", None), "b": ("broke", "no water"),
+    }  # fmt: skip
+    assert (report.operation["state"], report.is_done) == ("ended", False)
+    assert progress[-1].done == 2
+
+
+def test_an_operation_waits_no_longer_than_it_may_and_a_later_report_has_the_later_end(database: Database) -> None:
+    kettles = Kettles(["a", "b"], cold=["b"])
+    operations = Operations(database, [kettles])
+    operation_id = operations.freeze(_boil("a", "b"))
+
+    list(operations.run(operation_id, end_seconds=0))
+    early = operations.report(operation_id)
+    kettles.cold.clear()
+    late = operations.report(operation_id)
+
+    assert (early.results, early.is_done) == ({"boiled": 1, "put on": 1}, False)
+    assert (late.results, late.is_done) == ({"boiled": 2}, True)
+
+
+def test_a_canary_whose_work_ended_is_shown_also_when_its_end_is_kept(database: Database) -> None:
+    kettles = Kettles(["a", "b", "c"], broken=["a"])
+    operations = Operations(database, [kettles])
+    operation_id = operations.freeze(_boil("a", "b", "c", canary=1))
+
+    list(operations.run(operation_id))
+    stopped = operations.report(operation_id)
+
+    assert kettles.chunks == [["a"]]
+    assert (stopped.operation["state"], stopped.results) == ("stopped", {"open": 2, "broke": 1})
+    assert [(one.item_id, one.state) for one in operations.report(operation_id).canary] == [("a", "dark")]
+
+
+def test_an_operation_is_shown_by_the_commands_of_its_sources_alone(database: Database) -> None:
+    lamps, kettles = Operations(database, [Lamps(["a"])]), Operations(database, [Kettles(["a"])])
+    operation_id = lamps.freeze(_order("a"))
+
+    assert [row["id"] for row in lamps.recent(limit=9)] == [operation_id]
+    assert kettles.recent(limit=9) == []
+    with pytest.raises(NotFoundError, match="is of lamps, not of kettles"):
+        kettles.report(operation_id)
+    with pytest.raises(NotFoundError, match="is of lamps, not of kettles"):
+        kettles.resume(operation_id, verb="boil")

@@ -13,8 +13,8 @@ from moneyflow.platform.database import Database
 from moneyflow.platform.errors import ConflictError, InvalidInputError, NotFoundError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.jobs.failed.failed_jobs import JOBS, REPLAY, FailedJobs
-from moneyflow.platform.jobs.failed.operations import Operations
-from moneyflow.platform.jobs.failed.sources import Order, Selection
+from moneyflow.platform.operations.engine import Operations
+from moneyflow.platform.operations.sources import Order, Selection
 from moneyflow.settings import AllSettings
 from tests.support import jobs, rabbitmq_admin
 from tests.support.failures import deliver_dead_letters, fail_jobs, moneyflow, moneyflow_process

@@ -291,6 +291,31 @@ def missed_soon() -> None:
     _by_default(Consumer, session_seconds=3)
 
 
+def sends_soon() -> None:
+    """Break nothing; let the CRM's sender wait for tenths of seconds where it waits for a minute."""
+    from moneyflow.crm.sender import Sender, Terms
+    from moneyflow.gateways.crm import hubspot, hubspot_errors, webhook
+
+    missed_soon()
+    terms = Terms(lease=4, request=2, settle=2, first_back_off=0.05, longest_back_off=0.5)
+    _by_default(Sender, terms=terms)
+    hubspot_errors._LIMITS["DAILY"] = 0.5
+    for adapter in (hubspot.HubSpot, webhook.WebhookCrm):
+        _by_default(adapter, answer_seconds=0.5)
+        adapter.retry_seconds = (0.1, 0.3)
+        adapter.requests_per_second = 200.0
+
+
+def sends_soon_without_lease_fence() -> None:
+    """As `sends_soon`, and let a sender note what it has sent of a person whom another one has taken over."""
+    from moneyflow.crm import leases
+
+    sends_soon()
+    leases._QUERIES = {
+        name: query.replace("and contact.fence = given.fence", "") for name, query in leases._QUERIES.items()
+    }
+
+
 def without_epoch() -> None:
     """Let the last consumer move a position, even in a partition that was taken over."""
     from consumers import positions

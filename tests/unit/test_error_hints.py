@@ -49,6 +49,6 @@ def test_an_error_is_printed_with_the_command_that_helps(
         cli.main()
 
     assert ended.value.code == 2
-    assert capsys.readouterr().err == "there is no operation 7; see `moneyflow failed operations`\n"
+    assert capsys.readouterr().err == "there is no operation 7; " + cli._HINTS["operation"] + "\n"
     with pytest.raises(NotFoundError, match="moneyflow failed operations"):
         CliRunner().invoke(cli.app, ["failed", "operations"], catch_exceptions=False)

@@ -21,8 +21,9 @@ from moneyflow.platform.jobs.limits import Rate
 from moneyflow.platform.jobs.policy import Breaker, RetryPolicy, Unique
 from moneyflow.platform.jobs.store.claims import Claim
 from moneyflow.platform.jobs.store.completion import End, Outcome
+from moneyflow.platform.telemetry.error_groups import error_group
 from moneyflow.settings import load_all
-from workers.execution.redaction import Redactor, group
+from workers.execution.redaction import Redactor
 from workers.outcome import SHORTEST_SNOOZE_SECONDS, Cancel, EndedByHandlerError, Ending, Fail, RetryIn, Snooze, decide
 
 _PASSWORD = "correct-horse-battery"
@@ -161,8 +162,8 @@ def test_a_probe_that_meets_the_outage_burns_no_attempt_and_one_that_fails_by_it
     ],
 )
 def test_failures_of_one_cause_are_one_group(one: str, other: str) -> None:
-    assert group(one) == group(other)
-    assert group(one) != group("something else")
+    assert error_group(one) == error_group(other)
+    assert error_group(one) != error_group("something else")
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,8 @@ def test_failures_of_one_cause_are_one_group(one: str, other: str) -> None:
     ],
 )
 def test_a_short_quoted_word_such_as_a_field_stays_in_the_group(message: str, shown: str) -> None:
-    assert group(message) == shown
-    assert group(message.replace("e", "o")) != group(message)
+    assert error_group(message) == shown
+    assert error_group(message.replace("e", "o")) != error_group(message)
 
 
 def test_the_last_attempt_is_the_last() -> None:

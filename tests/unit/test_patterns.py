@@ -20,6 +20,7 @@ from aiosmtplib import SMTPDataError
 
 from api import access
 from moneyflow.accounts.names import check_person
+from moneyflow.gateways.crm import hubspot_errors
 from moneyflow.gateways.mail import Recipient, replies
 from moneyflow.gateways.mail.message import build
 from moneyflow.gateways.storage.file import FileStorage
@@ -41,13 +42,14 @@ from moneyflow.platform.jobs import limits
 from moneyflow.platform.jobs.result_file import File
 from moneyflow.platform.patterns import Pattern
 from moneyflow.platform.telemetry import fingerprints, masking, origin, tracebacks
+from moneyflow.platform.telemetry.error_groups import error_group
 from moneyflow.settings import load_all
 from moneyflow.statements.imports import file_name
 from moneyflow.statements.reading import amounts, dates, headers, ofx, rows
 from moneyflow.statements.reading.mapping import OfxPlan
 from moneyflow.statements.writing import csv_text
 from ops.cli import filters, tables, times
-from workers.execution.redaction import Redactor, group
+from workers.execution.redaction import Redactor
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("moneyflow", "api", "workers", "consumers", "mail_templates", "ops")
@@ -150,6 +152,9 @@ _KEYS = IdempotencyKeys(secret_key="k" * 40)
 #: What reads text from outside, by the module that declares patterns.
 _READERS: dict[str, list[Callable[[str], object]]] = {
     "api.access": [access._REQUEST_ID.fullmatch],
+    "moneyflow.gateways.crm.hubspot_errors": [
+        lambda text: hubspot_errors._refusal({"category": text, "errors": [{"code": text, "in": text}]}, otherwise="")
+    ],
     "moneyflow.payments.sources": [_card_token, lambda text: _card_token("tok_" + text)],
     "moneyflow.statements.imports": [_name_of_a_file],
     "moneyflow.statements.reading.amounts": [_row],
@@ -217,7 +222,7 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
     "moneyflow.platform.telemetry.fingerprints": [
         fingerprints.without_values,
         lambda text: fingerprints.fingerprint_of(ValueError(text)),
-        group,
+        error_group,
         lambda text: _REDACTOR.failure(ValueError(text)),
         lambda text: _REDACTOR.failure(_error(text)),
         lambda text: tracebacks.formatted(_error(text)),
@@ -241,7 +246,7 @@ _OWN_TEXT = {
     "moneyflow.platform.events.contract", "moneyflow.platform.events.topics", "moneyflow.platform.failpoints",
     "moneyflow.platform.jobs.contract", "moneyflow.platform.jobs.schedules", "moneyflow.platform.queries",
     "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength", "moneyflow.settings",
-    "ops.dev.demo.crowd", "ops.dev.demo.exports", "ops.dev.scaffold.job",
+    "moneyflow.gateways.crm.settings", "ops.dev.demo.crowd", "ops.dev.demo.exports", "ops.dev.scaffold.job",
 }  # fmt: skip
 
 

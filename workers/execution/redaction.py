@@ -6,13 +6,12 @@ from moneyflow.platform.bounds import storable
 from moneyflow.platform.jobs.store.completion import Failure
 from moneyflow.platform.settings import Section
 from moneyflow.platform.telemetry import tracebacks
-from moneyflow.platform.telemetry.fingerprints import without_values
+from moneyflow.platform.telemetry.error_groups import error_group
 from moneyflow.platform.telemetry.masking import masked_text
 from workers.outcome import EndedByHandlerError
 
 _TRACEBACK_LIMIT = 8 * 1024
 _MESSAGE_LIMIT = 2 * 1024
-_GROUP_LIMIT = 200
 _CLASS_LIMIT = 200
 _SHORTEST_SECRET = 6
 
@@ -30,22 +29,17 @@ class Redactor:
         """Return the error's class, message, group and traceback, redacted and cut."""
         message = self._head(tracebacks.text_of(error), _MESSAGE_LIMIT)
         if isinstance(error, EndedByHandlerError):
-            return Failure(error_class=type(error.ending).__name__, message=message, group=group(message))
+            return Failure(error_class=type(error.ending).__name__, message=message, group=error_group(message))
         return Failure(
             error_class=type(error).__name__[:_CLASS_LIMIT],
             message=message,
-            group=group(message),
+            group=error_group(message),
             traceback=_last_bytes(tracebacks.formatted(error, cut=self._head), _TRACEBACK_LIMIT),
         )
 
     def _head(self, text: str, limit: int) -> str:
         """Return the beginning of a text, cut before it is redacted."""
         return storable(masked_text(text, limit=limit, secrets=self._secrets)[:limit])
-
-
-def group(message: str) -> str:
-    """Return the message without what differs from job to job, so that failures of one cause are counted together."""
-    return without_values(message)[:_GROUP_LIMIT]
 
 
 def _last_bytes(text: str, limit: int) -> str:

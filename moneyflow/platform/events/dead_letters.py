@@ -18,6 +18,7 @@ from moneyflow.platform.bounds import storable
 from moneyflow.platform.database import Session
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.queries import load_queries
+from moneyflow.platform.telemetry.error_groups import error_group
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -119,8 +120,9 @@ def _moved(session: Session, query: str, attempts: Mapping[UUID, int], more: Map
 
 def _error(error: Exception | None) -> dict[str, str | None]:
     if error is None:
-        return {"error_class": None, "error_message": None}
-    return {"error_class": type(error).__name__, "error_message": storable(str(error)[:MESSAGE_LIMIT])}
+        return {"error_class": None, "error_message": None, "error_group": None}
+    message = storable(str(error)[:MESSAGE_LIMIT])
+    return {"error_class": type(error).__name__, "error_message": message, "error_group": error_group(message)}
 
 
 def _attributes(value: bytes | None) -> dict[str, str | None]:

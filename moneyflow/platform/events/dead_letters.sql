@@ -3,13 +3,15 @@
 -- a rewind, is dead again with its new error, unless an operator discarded it or has made it due.
 insert into public.event_dead_letters as mine
     (id, sink, topic, partition, kafka_offset, key, value, event_id, event_type, subject, correlation_id,
-     state, error_class, error_message, failed_at, attempts)
+     state, error_class, error_message, error_group, failed_at, attempts)
 values
     (%(id)s, %(sink)s, %(topic)s, %(partition)s, %(kafka_offset)s, %(key)s, %(value)s, %(event_id)s, %(event_type)s,
-     %(subject)s, %(correlation_id)s, %(state)s, %(error_class)s, %(error_message)s, clock_timestamp(), %(attempts)s)
+     %(subject)s, %(correlation_id)s, %(state)s, %(error_class)s, %(error_message)s, %(error_group)s, clock_timestamp(),
+     %(attempts)s)
 on conflict on constraint event_dead_letters_record_key do update
 set state = excluded.state, error_class = excluded.error_class, error_message = excluded.error_message,
-    failed_at = excluded.failed_at, attempts = mine.attempts + excluded.attempts, resolved_at = null
+    error_group = excluded.error_group, failed_at = excluded.failed_at, attempts = mine.attempts + excluded.attempts,
+    resolved_at = null
 where mine.state = 'reprocessed' or (mine.state = 'dead' and excluded.state = 'dead');
 
 -- name: held_keys
@@ -61,8 +63,8 @@ where id = %(id)s;
 -- name: failed_again
 -- The sink could not write it: it is dead, until an operator acts again.
 update public.event_dead_letters
-set state = 'dead', error_class = %(error_class)s, error_message = %(error_message)s, failed_at = clock_timestamp(),
-    attempts = attempts + 1, due_at = null
+set state = 'dead', error_class = %(error_class)s, error_message = %(error_message)s,
+    error_group = %(error_group)s, failed_at = clock_timestamp(), attempts = attempts + 1, due_at = null
 where id = %(id)s;
 
 -- name: reschedule

@@ -112,6 +112,8 @@ class EventDeadLetter(SQLModel, table=True):
     state: str = Field(sa_type=Text)
     error_class: str | None = Field(default=None, sa_type=Text)
     error_message: str | None = Field(default=None, sa_type=Text)
+    #: The message without its variable parts, such as ids.
+    error_group: str | None = Field(default=None, sa_type=Text)
     failed_at: datetime = moment()
     #: How often the sink failed on it; 0 while it only waits.
     attempts: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})

@@ -11,7 +11,8 @@ from moneyflow.platform.errors import UnknownVersionError, UnreadableError
 from moneyflow.platform.jobs.contract import registry
 from moneyflow.platform.jobs.failed import filters, job_items
 from moneyflow.platform.jobs.failed.filters import DeadState, filtered
-from moneyflow.platform.jobs.failed.sources import (
+from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
     NOT_FOUND,
     WRONG_STATE,
@@ -23,7 +24,6 @@ from moneyflow.platform.jobs.failed.sources import (
     Verb,
     Verification,
 )
-from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)

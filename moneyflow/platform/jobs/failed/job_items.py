@@ -11,7 +11,7 @@ from moneyflow.platform.database import Session
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.jobs.failed.filters import Filter
-from moneyflow.platform.jobs.failed.sources import Chunk, Item, Order, Outcome, Verification
+from moneyflow.platform.operations.sources import Chunk, Item, Order, Outcome, Verification
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))

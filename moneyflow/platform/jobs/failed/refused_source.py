@@ -20,7 +20,7 @@ from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.jobs.failed.failed_jobs import DISCARD, REPLAY, RESTORE
 from moneyflow.platform.jobs.failed.filters import Filter, unknown_group
 from moneyflow.platform.jobs.failed.refused_messages import Refused, find, refused
-from moneyflow.platform.jobs.failed.sources import (
+from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
     NOT_FOUND,
     Chunk,

@@ -18,12 +18,13 @@ from moneyflow.platform.jobs.failed.dead_letters import Swept
 from moneyflow.platform.jobs.failed.failed_jobs import DISCARD, JOBS, REPLAY, FailedJobs
 from moneyflow.platform.jobs.failed.filters import DeadState, Filter
 from moneyflow.platform.jobs.failed.groups import REFUSED, Group
-from moneyflow.platform.jobs.failed.operations import CANARY_SECONDS, Operations
 from moneyflow.platform.jobs.failed.refused_messages import Refused
 from moneyflow.platform.jobs.failed.refused_source import RefusedMessages
-from moneyflow.platform.jobs.failed.reports import Preview, Progress, Report
-from moneyflow.platform.jobs.failed.sources import UNCONFIRMED_ITEMS, Order
 from moneyflow.platform.jobs.failed.waiting_jobs import WaitingJobs
+from moneyflow.platform.operations.ends import END_SECONDS
+from moneyflow.platform.operations.engine import CANARY_SECONDS, Operations
+from moneyflow.platform.operations.reports import Preview, Progress, Report
+from moneyflow.platform.operations.sources import UNCONFIRMED_ITEMS, Order
 from moneyflow.platform.settings import RabbitmqSettings
 
 if TYPE_CHECKING:  # PERF: kombu takes longer to import than most commands take to run.
@@ -154,9 +155,11 @@ class FailedItems:
         """Let `run` continue an operation that was killed, or that its canary had stopped."""
         self._operations.resume(operation_id, verb=verb)
 
-    def run(self, operation_id: UUID, *, canary_seconds: float = CANARY_SECONDS) -> Iterator[Progress]:
+    def run(
+        self, operation_id: UUID, *, canary_seconds: float = CANARY_SECONDS, end_seconds: float = END_SECONDS
+    ) -> Iterator[Progress]:
         """Act on the operation's open items, canary first, and yield the progress."""
-        return self._operations.run(operation_id, canary_seconds=canary_seconds)
+        return self._operations.run(operation_id, canary_seconds=canary_seconds, end_seconds=end_seconds)
 
     def finish(self, operation_id: UUID, *, with_sweep: bool = True, on_progress: OnProgress = _ignored) -> Finished:
         """Return the report of an operation that has run, after a sweep where it left stale dead letters."""

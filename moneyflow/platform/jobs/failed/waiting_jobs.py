@@ -9,7 +9,8 @@ from psycopg.rows import DictRow
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.jobs.failed import filters, job_items
 from moneyflow.platform.jobs.failed.filters import Filter, filtered
-from moneyflow.platform.jobs.failed.sources import (
+from moneyflow.platform.jobs.store import FRAGMENTS, control
+from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
     NOT_FOUND,
     WRONG_STATE,
@@ -21,7 +22,6 @@ from moneyflow.platform.jobs.failed.sources import (
     Verb,
     Verification,
 )
-from moneyflow.platform.jobs.store import FRAGMENTS, control
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=FRAGMENTS)

@@ -25,15 +25,27 @@ where operation_id = %(id)s and source = %(source)s and position > %(after)s and
 order by position limit %(limit)s;
 
 -- name: item_ids
--- The ids of a source's items that have a result.
+-- The ids of a source's items that have one of some results.
 select item_id from operation_items
-where operation_id = %(id)s and source = %(source)s and result = %(result)s order by position;
+where operation_id = %(id)s and source = %(source)s and result = any(%(results)s) order by position;
+
+-- name: started_items
+-- A source's items whose work was started, in the order in which they were frozen.
+select position, item_id, guard, content from operation_items
+where operation_id = %(id)s and source = %(source)s and position > %(after)s and result = %(result)s
+order by position limit %(limit)s;
 
 -- name: record
 -- Keep each item's result, in the transaction that acted on it.
 update operation_items item set result = acted.result, detail = acted.detail, done_at = clock_timestamp()
 from unnest(%(positions)s::integer[], %(results)s::text[], %(details)s::text[]) as acted (position, result, detail)
 where item.operation_id = %(id)s and item.position = acted.position and item.result is null;
+
+-- name: record_ends
+-- Keep how the work of items has ended, in place of the result that says that it was started.
+update operation_items item set result = ended.result, detail = ended.detail, done_at = clock_timestamp()
+from unnest(%(positions)s::integer[], %(results)s::text[], %(details)s::text[]) as ended (position, result, detail)
+where item.operation_id = %(id)s and item.position = ended.position and item.result = %(started)s;
 
 -- name: pace
 -- Keep until when the operation's items are spread.
@@ -54,10 +66,10 @@ select operations.*, (select count(*) from operation_items where operation_id = 
 from operations where id = %(id)s;
 
 -- name: operations
--- The newest operations, each with the number of its open items.
+-- The newest operations on some sources, each with the number of its open items.
 select operations.*, (select count(*) from operation_items where operation_id = operations.id and result is null)
     as open_items
-from operations order by created_at desc limit %(limit)s;
+from operations where sources && %(sources)s::text[] order by created_at desc limit %(limit)s;
 
 -- name: results
 -- The number of items by result.

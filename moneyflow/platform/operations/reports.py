@@ -7,16 +7,20 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from moneyflow.platform.jobs.failed.sources import Item, Outcome, Verification
+from moneyflow.platform.operations.sources import Item, Outcome, Verification
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Progress of an operation: items with a result, all items, and items of the canary that have not ended."""
+    """Progress of an operation: items with a result, all items, and items whose work has not ended.
+
+    `waiting` are such items of the canary, `started` those of all of them.
+    """
 
     done: int
     items: int
     waiting: int = 0
+    started: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Sources of an operation: each owns items and registers the verbs that an operator may apply to them.
 
 A source freezes a selection, judges items, acts on a chunk of them, and verifies the outcome of an act.
-`operations.py` runs the operation of any source; what an item is, only its source knows.
+`engine.py` runs the operation of any source; what an item is, only its source knows.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -101,6 +101,7 @@ class Verb:
     Some items may end with `other_result` instead, which leaves nothing to be done either; `expected` says with which.
     `is_paced` says that the source spreads the items by due times; otherwise the operation waits between chunks.
     `is_verified` says that the act starts work whose outcome `Source.verify` reports, so that a canary is possible.
+    With `ends` the `result` says that work was started; the operation waits for its end, which replaces it.
     """
 
     name: str
@@ -110,15 +111,35 @@ class Verb:
     is_verified: bool = False
     other_result: str | None = None
     expected: Callable[[Item], str] | None = None
+    ends: "Ends | None" = None
 
     @property
-    def results(self) -> tuple[str, ...]:
-        """The results of items that it was applied to."""
+    def done_results(self) -> tuple[str, ...]:
+        """The results that leave nothing to be done."""
+        if self.ends:
+            return (self.ends.success,)
         return (self.result, self.other_result) if self.other_result else (self.result,)
+
+    @property
+    def applied_results(self) -> tuple[str, ...]:
+        """The results of items that it was applied to."""
+        return (self.result, self.ends.success, self.ends.failure) if self.ends else self.done_results
 
     def outcome(self, item: Item) -> Outcome:
         """Return the outcome that an item will probably have."""
         return Outcome(result=self.expected(item) if self.expected else self.result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """The ends of the work that a verb starts: the results of success and of failure, and how they are read.
+
+    `read` is given the operation and the items whose work it has started.
+    """
+
+    success: str
+    failure: str
+    read: Callable[[Session, UUID, Sequence[Item]], Mapping[int, Outcome]]
 
 
 @dataclass(frozen=True, kw_only=True)

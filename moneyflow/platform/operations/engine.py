@@ -6,6 +6,7 @@
 3. Killed at any point, the operation stays `open`, and `run` continues after the last committed chunk. Two operations
    on one item act on it once: for the second one the guard no longer holds.
 4. A canary goes first. The others follow when all of it has succeeded; otherwise the operation is `stopped`.
+5. Where a verb only starts work (`Ends`), the operation waits for the end of it, which becomes the item's result.
 """
 
 import time
@@ -16,10 +17,11 @@ from uuid import UUID
 from psycopg.rows import DictRow
 
 from moneyflow.platform.database import Database, Session
-from moneyflow.platform.errors import ConflictError, InvalidInputError
-from moneyflow.platform.jobs.failed import store
-from moneyflow.platform.jobs.failed.reports import Preview, PreviewedItem, Progress, Report
-from moneyflow.platform.jobs.failed.sources import (
+from moneyflow.platform.errors import ConflictError, InvalidInputError, NotFoundError
+from moneyflow.platform.operations import ends, store
+from moneyflow.platform.operations.ends import END_SECONDS
+from moneyflow.platform.operations.reports import Preview, PreviewedItem, Progress, Report
+from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
     Chunk,
     Item,
@@ -46,7 +48,7 @@ class Operations:
         self._database = database
         self._sources = {source.name: source for source in sources}
         verbs = [verb for source in self._sources.values() for verb in source.verbs.values()]
-        self.done_results = frozenset({ALREADY_DONE, *(result for verb in verbs for result in verb.results)})
+        self.done_results = frozenset({ALREADY_DONE, *(result for verb in verbs for result in verb.done_results)})
 
     def preview(self, order: Order) -> Preview:
         """Return the outcome that each item of the order would have; keeps and changes nothing."""
@@ -55,7 +57,8 @@ class Operations:
             for name in order.sources
             for item, outcome in self._previewed(name, order)
         ]
-        return Preview(items=items, done=self.done_results)
+        started = {self._verb(name, order.verb).result for name in order.sources}
+        return Preview(items=items, done=self.done_results | started)
 
     def takes_canary(self, order: Order) -> bool:
         """Return whether the order starts work that a canary can verify; raises InvalidInputError."""
@@ -88,11 +91,12 @@ class Operations:
         """Let `run` continue an operation that was killed, or that its canary had stopped.
 
         Raises:
-            NotFoundError: there is no such operation.
+            NotFoundError: there is no such operation on these sources.
             ConflictError: it is of another verb.
         """
         with self._database.transaction() as session:
             operation = store.lock(session, operation_id)
+            self._check_sources(operation)
             if operation["verb"] != verb:
                 raise ConflictError(
                     f"operation {operation_id} is a {operation['verb']}, not a {verb}: resume it as such"
@@ -101,11 +105,14 @@ class Operations:
                 store.end_canary(session, operation_id)
                 store.change_state(session, operation_id, "open")
 
-    def run(self, operation_id: UUID, *, canary_seconds: float = CANARY_SECONDS) -> Iterator[Progress]:
-        """Act on the open items and yield the progress after each chunk.
+    def run(
+        self, operation_id: UUID, *, canary_seconds: float = CANARY_SECONDS, end_seconds: float = END_SECONDS
+    ) -> Iterator[Progress]:
+        """Act on the open items and yield the progress after each chunk, then wait for the ends of what it started.
 
         A canary that has not ended after `canary_seconds` counts as failed. Afterwards the operation's state is
-        `ended`, or `stopped` by its canary.
+        `ended`, or `stopped` by its canary. It waits until no work has ended for `end_seconds`; what ends later is in
+        a later report.
         """
         operation = self._read(operation_id)
         yield _progress(operation)
@@ -123,11 +130,14 @@ class Operations:
             yield Progress(done=done, items=operation["items"])
         with self._database.transaction() as session:
             store.change_state(session, operation_id, "ended")
+            operation = store.operation(session, operation_id)
+        yield from ends.wait(self._database, operation, self._verbs(operation), seconds=end_seconds)
 
     def report(self, operation_id: UUID) -> Report:
         """Return what the operation has done so far; raises NotFoundError."""
+        operation = self._read(operation_id)
+        ends.keep(self._database, operation, self._verbs(operation))
         with self._database.transaction() as session:
-            operation = store.operation(session, operation_id)
             return Report(
                 operation=operation,
                 results=store.results(session, operation_id),
@@ -137,9 +147,9 @@ class Operations:
             )
 
     def recent(self, *, limit: int) -> list[DictRow]:
-        """Return the newest operations, each with the number of its open items."""
+        """Return the newest operations on these sources, each with the number of its open items."""
         with self._database.transaction() as session:
-            return store.operations(session, limit=limit)
+            return store.operations(session, sources=tuple(self._sources), limit=limit)
 
     def _previewed(self, name: str, order: Order) -> Iterator[tuple[Item, Outcome]]:
         source, verb = self._sources[name], self._verb(name, order.verb)
@@ -171,10 +181,11 @@ class Operations:
 
     def _act_on_canary(self, operation_id: UUID, name: str, *, size: int, verb: str) -> None:
         """Act on items until the verb was applied to `size` of them, or no item is open."""
-        result = self._verb(name, verb).result
+        applied = self._verb(name, verb).applied_results
         while True:
             with self._database.transaction() as session:
-                missing = size - store.results(session, operation_id).get(result, 0)
+                results = store.results(session, operation_id)
+            missing = size - sum(results.get(result, 0) for result in applied)
             if missing <= 0 or not self._act(operation_id, name, after=0, limit=missing):
                 return
 
@@ -214,13 +225,23 @@ class Operations:
         ]
 
     def _verifications(self, session: Session, operation: DictRow, name: str) -> list[Verification]:
-        result = self._verb(name, operation["verb"]).result
-        ids = store.item_ids(session, operation["id"], source=name, result=result)
+        applied = self._verb(name, operation["verb"]).applied_results
+        ids = store.item_ids(session, operation["id"], source=name, results=applied)
         return self._sources[name].verify(session, ids)
 
     def _read(self, operation_id: UUID) -> DictRow:
         with self._database.transaction() as session:
-            return store.operation(session, operation_id)
+            operation = store.operation(session, operation_id)
+        self._check_sources(operation)
+        return operation
+
+    def _check_sources(self, operation: DictRow) -> None:
+        if not self._sources.keys() >= set(operation["sources"]):
+            of, known = " and ".join(operation["sources"]), " or ".join(self._sources)
+            raise NotFoundError(f"operation {operation['id']} is of {of}, not of {known}", about="operation")
+
+    def _verbs(self, operation: DictRow) -> dict[str, Verb]:
+        return {name: self._verb(name, operation["verb"]) for name in operation["sources"]}
 
     def _verb(self, source: str, verb: str) -> Verb:
         """Return a verb that a source has registered; raises InvalidInputError."""

@@ -1,6 +1,6 @@
 """Operations in Postgres: who ordered what and why, the frozen items, and each item's result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import NotFoundError
 from moneyflow.platform.ids import new_id
-from moneyflow.platform.jobs.failed.sources import Frozen, Item, Order, Outcome
+from moneyflow.platform.operations.sources import Frozen, Item, Order, Outcome
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
@@ -56,10 +56,18 @@ def open_items(session: Session, operation_id: UUID, *, source: str, after: int,
     return [Item(**row) for row in session.fetch_all(_QUERIES["open_items"], parameters)]
 
 
-def item_ids(session: Session, operation_id: UUID, *, source: str, result: str) -> list[str]:
-    """Return the ids of the source's items with a result, in their order."""
-    parameters = {"id": operation_id, "source": source, "result": result}
+def item_ids(session: Session, operation_id: UUID, *, source: str, results: Sequence[str]) -> list[str]:
+    """Return the ids of the source's items with one of the results, in their order."""
+    parameters = {"id": operation_id, "source": source, "results": list(results)}
     return [row["item_id"] for row in session.fetch_all(_QUERIES["item_ids"], parameters)]
+
+
+def started_items(
+    session: Session, operation_id: UUID, *, source: str, result: str, after: int, limit: int
+) -> list[Item]:
+    """Return the source's next items whose result says that their work was started."""
+    parameters = {"id": operation_id, "source": source, "result": result, "after": after, "limit": limit}
+    return [Item(**row) for row in session.fetch_all(_QUERIES["started_items"], parameters)]
 
 
 def record(session: Session, operation_id: UUID, outcomes: Mapping[int, Outcome]) -> None:
@@ -71,6 +79,18 @@ def record(session: Session, operation_id: UUID, outcomes: Mapping[int, Outcome]
         "details": [outcome.detail for outcome in outcomes.values()],
     }
     session.execute(_QUERIES["record"], parameters)
+
+
+def record_ends(session: Session, operation_id: UUID, outcomes: Mapping[int, Outcome], *, started: str) -> None:
+    """Keep the ends of the items at these positions in place of the result `started`."""
+    parameters = {
+        "id": operation_id,
+        "started": started,
+        "positions": list(outcomes),
+        "results": [outcome.result for outcome in outcomes.values()],
+        "details": [outcome.detail for outcome in outcomes.values()],
+    }
+    session.execute(_QUERIES["record_ends"], parameters)
 
 
 def pace(session: Session, operation_id: UUID, *, start: datetime, gap_seconds: float, items: int) -> None:
@@ -94,9 +114,9 @@ def operation(session: Session, operation_id: UUID) -> DictRow:
     return _found(session.fetch_one(_QUERIES["operation"], {"id": operation_id}), operation_id)
 
 
-def operations(session: Session, *, limit: int) -> list[DictRow]:
-    """Return the newest operations, each with the number of its open items."""
-    return session.fetch_all(_QUERIES["operations"], {"limit": limit})
+def operations(session: Session, *, sources: Sequence[str], limit: int) -> list[DictRow]:
+    """Return the newest operations on the sources, each with the number of its open items."""
+    return session.fetch_all(_QUERIES["operations"], {"sources": list(sources), "limit": limit})
 
 
 def results(session: Session, operation_id: UUID) -> dict[str, int]:
