@@ -34,6 +34,7 @@ if find_spec("ops.dev"):  # For developers; the production image does not have i
 
 #: What an operator can do next, by what an error is about.
 _HINTS = {
+    "audit_log": "run `moneyflow audit verify`",
     "batch": "see `moneyflow batches list`",
     "contact": "see `moneyflow crm status`",
     "dead_letter": "see `moneyflow events dead-letter list`",
