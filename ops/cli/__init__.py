@@ -22,7 +22,7 @@ except ModuleNotFoundError as missing:
     sys.exit(_NOT_INSTALLED.format(missing.name))
 
 _GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "mails", "queue", "schedules")}
-_GROUPS |= {name: f"{__name__}.{name}" for name in ("doctor", "events", "status", "user", "workers")}
+_GROUPS |= {name: f"{__name__}.{name}" for name in ("consumers", "doctor", "events", "status", "user", "workers")}
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
     _GROUPS |= {"contracts": "ops.dev.contracts.commands", "new": "ops.dev.scaffold.commands"}
 
@@ -36,6 +36,7 @@ _HINTS = {
     "group": "see `moneyflow failed groups`, with --refused for messages",
     "job": "see `moneyflow jobs find` and `moneyflow failed list`",
     "operation": "see the command `operations` of its group, such as `moneyflow failed operations`",
+    "position": "see `moneyflow consumers list`",
     "schedule": "see `moneyflow schedules list`",
     "topology": "run `python -m ops.migrate`",
 }
