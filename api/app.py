@@ -1,7 +1,8 @@
 """The HTTP application: its routes, and the resources that serve them."""
 
+import atexit
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, cast
@@ -50,6 +51,7 @@ from moneyflow.gateways.storage.settings import StorageSettings
 from moneyflow.gateways.storage.storages import check_at_start, storage_of
 from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.database import Database
+from moneyflow.platform.events.reporter import Reporter
 from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.http.rate_limits import RateLimits
 from moneyflow.platform.jobs.batch_statuses import BatchStatuses
@@ -77,6 +79,8 @@ class Services:
     waits: JobWaits
     storage: Storage
     multiprocess_directory: str | None = None
+    #: Called with each error that no code expects; returns at once.
+    report_error: Callable[[BaseException], None] = lambda _: None
     #: The secrets that sign the webhooks of the payment provider; none: every webhook is refused.
     webhook_secrets: Sequence[str] = ()
     #: The exact origins whose scripts may call the API; none: no CORS.
@@ -96,7 +100,7 @@ def create_app(services: Services) -> falcon.App[falcon.Request, falcon.Response
     guards = Guards(services.sessions, cookie=cookie)
     middleware: list[Any] = [Access(default_headers(is_https=is_https)), *cors, Compression(), guards]
     app = falcon.App(middleware=middleware)
-    install_problems(app)
+    install_problems(app, services.report_error)
     operations: list[Operation] = []
     add = partial(_add_route, app, operations)
     keys = IdempotencyKeys(secret_key=services.accounts.secret_key.get_secret_value())
@@ -186,7 +190,10 @@ def wsgi(multiprocess_directory: str | None = None) -> falcon.App[falcon.Request
         notify=Notifier(settings, gather_events=True),
     )
     database.open()
-    services = wire(settings, database, multiprocess_directory)
+    reporter = Reporter(database)
+    reporter.start()
+    atexit.register(reporter.stop)
+    services = replace(wire(settings, database, multiprocess_directory), report_error=reporter.error)
     check_at_start(services.storage)
     return create_app(services)
 

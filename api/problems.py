@@ -1,5 +1,6 @@
 """Errors as HTTP answers: RFC 9457 problem+json, with the status that each error of the tree means."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, NotRequired
 
@@ -82,11 +83,14 @@ class Problem(TypedDict):
     errors: NotRequired[list[FieldProblem]]
 
 
-def install_problems(app: falcon.App[falcon.Request, falcon.Response]) -> None:
-    """Answer every error of the application with a problem."""
-    app.add_error_handler(Exception, _on_bug)
-    app.add_error_handler(psycopg.Error, _on_postgres)
-    app.add_error_handler(MoneyFlowError, _on_expected)
+def install_problems(
+    app: falcon.App[falcon.Request, falcon.Response], report_error: Callable[[BaseException], None]
+) -> None:
+    """Answer every error of the application with a problem; `report_error` is called with each that is a bug."""
+    problems = _Problems(report_error)
+    app.add_error_handler(Exception, problems.on_bug)
+    app.add_error_handler(psycopg.Error, problems.on_postgres)
+    app.add_error_handler(MoneyFlowError, problems.on_expected)
     app.add_error_handler(falcon.HTTPError, _on_http_error)
 
 
@@ -100,25 +104,52 @@ def title_of(status: HTTPStatus) -> str:
     return _TITLES.get(status, status.phrase)
 
 
-def _on_expected(request: falcon.Request, response: falcon.Response, error: MoneyFlowError, parameters: object) -> None:
-    status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
-    if status is None:
-        _on_bug(request, response, error, parameters)
-        return
-    if isinstance(error, RateLimitedError):
-        response.set_headers(error.headers)
-    if isinstance(error, BusyError | RateLimitedError | InProgressError):
-        response.set_header("Retry-After", str(error.retry_after_seconds))
-    if status is HTTPStatus.UNAUTHORIZED:
-        response.set_header("WWW-Authenticate", "Bearer")
-    if isinstance(error, UnavailableError):
+class _Problems:
+    """Answers the errors of the application; `report_error` is called with each that no code expects."""
+
+    def __init__(self, report_error: Callable[[BaseException], None]) -> None:
+        self._report_error = report_error
+
+    def on_expected(
+        self, request: falcon.Request, response: falcon.Response, error: MoneyFlowError, parameters: object
+    ) -> None:
+        """Answer an error of the tree."""
+        status = next((status for kind, status in STATUSES if isinstance(error, kind)), None)
+        if status is None:
+            self.on_bug(request, response, error, parameters)
+            return
+        if isinstance(error, RateLimitedError):
+            response.set_headers(error.headers)
+        if isinstance(error, BusyError | RateLimitedError | InProgressError):
+            response.set_header("Retry-After", str(error.retry_after_seconds))
+        if status is HTTPStatus.UNAUTHORIZED:
+            response.set_header("WWW-Authenticate", "Bearer")
+        if isinstance(error, UnavailableError):
+            response.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:
+            log.warning("request_rejected", error=error.detail)
+        # SECURITY: which server is down is logged for operators, and not answered.
+        detail = _DOWN if isinstance(error, UnavailableError) else error.detail
+        errors = error.errors if isinstance(error, InvalidInputError) else ()
+        _answer(request, response, status, title=error.title, detail=detail, errors=errors)
+
+    def on_postgres(
+        self, request: falcon.Request, response: falcon.Response, error: psycopg.Error, parameters: object
+    ) -> None:
+        """Answer an error of Postgres."""
+        if not is_transient(error):
+            self.on_bug(request, response, error, parameters)
+            return
+        log.warning("request_rejected", error=str(error))
         response.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        log.warning("request_rejected", error=error.detail)
-    # SECURITY: which server is down is logged for operators, and not answered.
-    detail = _DOWN if isinstance(error, UnavailableError) else error.detail
-    errors = error.errors if isinstance(error, InvalidInputError) else ()
-    _answer(request, response, status, title=error.title, detail=detail, errors=errors)
+        _answer(request, response, HTTPStatus.SERVICE_UNAVAILABLE, title=UnavailableError.title, detail=_DOWN)
+
+    def on_bug(self, request: falcon.Request, response: falcon.Response, error: Exception, _: object) -> None:
+        """Answer an error that no code expects, and report it."""
+        # SECURITY: the text of an unexpected error is logged, and neither answered nor reported.
+        log.error("request_failed", exc_info=error)
+        self._report_error(error)
+        _answer(request, response, HTTPStatus.INTERNAL_SERVER_ERROR, title=BUG_TITLE, detail=_BUG)
 
 
 def _on_http_error(request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, _: object) -> None:
@@ -127,21 +158,6 @@ def _on_http_error(request: falcon.Request, response: falcon.Response, error: fa
         response.set_header(name, value)
     detail = error.description or _DETAILS.get(status, status.description) or status.phrase
     _answer(request, response, status, title=title_of(status), detail=detail)
-
-
-def _on_postgres(request: falcon.Request, response: falcon.Response, error: psycopg.Error, parameters: object) -> None:
-    if not is_transient(error):
-        _on_bug(request, response, error, parameters)
-        return
-    log.warning("request_rejected", error=str(error))
-    response.set_header("Retry-After", str(_RETRY_AFTER_SECONDS))
-    _answer(request, response, HTTPStatus.SERVICE_UNAVAILABLE, title=UnavailableError.title, detail=_DOWN)
-
-
-def _on_bug(request: falcon.Request, response: falcon.Response, error: Exception, _: object) -> None:
-    # SECURITY: the text of an unexpected error is logged, and not answered.
-    log.error("request_failed", exc_info=error)
-    _answer(request, response, HTTPStatus.INTERNAL_SERVER_ERROR, title=BUG_TITLE, detail=_BUG)
 
 
 def _answer(

@@ -7,13 +7,15 @@ import sys
 import structlog
 
 import consumers.sinks
+from consumers.companion import companions_of
 from consumers.runtime import Consumer
 from consumers.sink import Sink, registry
 from moneyflow.platform.database import Database
+from moneyflow.platform.events.reporter import Health, Reporter
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin, listening, run
-from moneyflow.settings import ConsumerSettings
+from moneyflow.settings import CONSUMER_SETTINGS, ConsumerSettings
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +27,17 @@ async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
         schema=sink.schema,
     )
     database.open()
-    consumer = Consumer(settings, sink, database)
+    reporter = Reporter(database)
+    consumer = Consumer(settings, sink, database, report_error=reporter.error)
+    companions = companions_of(sink, settings, report_error=reporter.error)
+    progress = consumer.progress
+    health = Health(
+        alive=[progress.is_alive, *(one.is_alive for one in companions)],
+        ready=[database.check, progress.is_ready, *(one.is_ready for one in companions)],
+        every_seconds=settings.health_check_seconds,
+        instance=f"{sink.name} {process_name()}",
+    )
+    reporter.watch(health, conditions=[progress.lagging])
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -33,10 +45,11 @@ async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
         serve_health(
             host=settings.bind_host,
             port=settings.consumer_metrics_port,
-            alive=[consumer.progress.is_alive],
-            ready=[database.check, consumer.progress.is_ready],
+            alive=health.alive,
+            ready=health.ready,
         )
-    await consumer.run(stopping)
+    with reporter:
+        await asyncio.gather(consumer.run(stopping), *(one.run(stopping) for one in companions))
     database.close()
 
 
@@ -48,7 +61,7 @@ def main() -> int:
         print(f"usage: python -m consumers SINK, with one of {', '.join(sorted(registry))}", file=sys.stderr)
         return 2
     sink = registry[name]()
-    settings = begin("consumer", ConsumerSettings, roles=(sink.role,))
+    settings = begin("consumer", CONSUMER_SETTINGS.get(name, ConsumerSettings), roles=(sink.role,))
     asyncio.run(_serve(settings, sink))
     log.info("consumer_stopped", sink=name)
     return 0

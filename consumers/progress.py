@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from aiokafka import TopicPartition
 
 from consumers import metrics
+from moneyflow.platform.events.reports import Report
+from moneyflow.platform.events.warnings import Details, warning
 
 #: Seconds; an iteration takes at most a poll and a write with their time-outs, which add up to less.
 _STUCK_SECONDS = 120.0
+#: Seconds of lag above which an operator has to look.
+_LAGGING_SECONDS = 300.0
 
 
 class Progress:
@@ -101,6 +105,18 @@ class Progress:
             return 0.0
         known = [*self._has_up_to.values(), *self._gap_since.values()]
         return max(0.0, self._wall_clock() - min(known, default=self._started_at))
+
+    def lagging(self) -> Report | None:
+        """Return a warning while the sink is behind for longer than an outage that mends itself."""
+        seconds = self.lag_seconds()
+        if seconds <= _LAGGING_SECONDS:
+            return None
+        message = (
+            f"The sink {self._sink} may be {seconds:.0f} seconds behind. Its /readyz and its log say what it waits "
+            "for; ops/runbooks/events.md says what to do."
+        )
+        details: Details = {"sink": self._sink, "seconds": round(seconds), "records": self._lag}
+        return warning(code="consumer_lagging", message=message, subject=self._sink, details=details)
 
     @property
     def _lag(self) -> int:

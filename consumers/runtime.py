@@ -40,6 +40,7 @@ from moneyflow.platform.errors import (
     UnavailableError,
     UnreadableError,
 )
+from moneyflow.platform.events.reporter import ReportError
 from moneyflow.platform.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ class Consumer:
     """Reads the topics of one sink until it is stopped.
 
     `session_seconds`: how long Kafka's group waits for a heartbeat before it gives the partitions to another consumer.
+    `report_error` is called with each error of an iteration that is a bug; it returns at once.
     `rebuild_seconds`: a client that failed in every iteration for this long may be broken for good, and is replaced.
     """
 
@@ -71,7 +73,9 @@ class Consumer:
         session_seconds: float = 10.0,
         rebuild_seconds: float = 60.0,
         parked_seconds: float = _PARKED_SECONDS,
+        report_error: ReportError = lambda _: None,
     ) -> None:
+        self._report_error = report_error
         self._settings = settings
         self._prefix = settings.kafka_topic_prefix
         self._sink = sink
@@ -264,6 +268,7 @@ class Consumer:
         else:
             self.progress.failing(repr(error))
             log.error("iteration_failed", exc_info=error)
+            self._report_error(error)
 
     def _server(self, error: Exception) -> str | None:
         """Return the address of the server that the error is about; None for one that only the sink knows."""

@@ -1,7 +1,6 @@
 """Sink: the contract of a destination of events, and the registry of all sinks.
 
-To add one: `consumers/sinks/<name>.py`, a migration with its schema (its tables and `positions`), its role in
-`ops/docker/postgres/roles`, and a test that inherits `tests.support.sink_conformance.SinkConformance`.
+`moneyflow new sink NAME` writes one, and consumers/README.md adds one from start to end.
 """
 
 from collections.abc import Callable, Sequence

@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from moneyflow.accounts.settings import AccountSettings
+from moneyflow.gateways.crm.settings import CrmSettings
 from moneyflow.gateways.mail.settings import MailCatcherSettings, MailSettings
 from moneyflow.gateways.payments.settings import PaymentSettings, PaymentWebhookSettings
 from moneyflow.gateways.storage.settings import StorageSettings
@@ -31,12 +32,15 @@ from moneyflow.platform.settings import (
 )
 
 __all__ = [
+    "CONSUMER_SETTINGS",
     "SINKS",
     "AllSettings",
     "ApiSettings",
     "AuditVerifySettings",
     "CliSettings",
     "ConsumerSettings",
+    "CrmConsumerSettings",
+    "CrmReadSettings",
     "KafkaUsersSettings",
     "MigrateSettings",
     "RelaySettings",
@@ -53,6 +57,7 @@ SINKS = (
     "audit",
     "analytics",
     "crm",
+    "daily_sign_ups",
 )
 
 
@@ -129,6 +134,14 @@ class ConsumerSettings(ProcessSettings, PostgresSettings, KafkaSettings):
     consumer_metrics_port: int = Field(default=9193, ge=1, le=65535)
 
 
+class CrmConsumerSettings(ConsumerSettings, CrmSettings):
+    """The consumer of the sink `crm`, which also sends to the CRM."""
+
+
+#: The settings of the consumers that do more than write, by their sinks.
+CONSUMER_SETTINGS: Mapping[str, type[ConsumerSettings]] = {"crm": CrmConsumerSettings}
+
+
 class MigrateSettings(ProcessSettings, PostgresSettings, RabbitmqSettings, KafkaSettings):
     """Migrations: the schema's owner, the users that declare queues and topics, and the names that get rights."""
 
@@ -170,7 +183,15 @@ class AuditVerifySettings(PostgresSettings):
     postgres_roles: ClassVar[tuple[str, ...]] = ("audit",)
 
 
-class AllSettings(ApiSettings, WorkerSettings, RelaySettings, ConsumerSettings, MigrateSettings, MailCatcherSettings):
+class CrmReadSettings(PostgresSettings, CrmSettings):
+    """The comparison of the CRM with us: Postgres as the CRM's sink, which alone sees both."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("crm",)
+
+
+class AllSettings(
+    ApiSettings, WorkerSettings, RelaySettings, CrmConsumerSettings, MigrateSettings, MailCatcherSettings
+):
     """Every section and login, for tests and developers' tools; no process loads it."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("app", "worker", "relay", "operator", *SINKS, "owner")

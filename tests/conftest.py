@@ -159,6 +159,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--api-cases", type=int, default=500, help="requests of tests/e2e/test_schemathesis.py, at least")
     parser.addoption("--api-results", default="", help="the folder to write their report to")
     parser.addoption("--address-samples", type=int, default=0, help="requests of each case of test_address_timing.py")
+    parser.addoption("--events", type=int, default=1000, help="events of tests/chaos/test_event_storms.py, at least")
+    parser.addoption(
+        "--consumer-restarts", type=int, default=1, help="rolling restarts of tests/e2e/test_consumer_restarts.py"
+    )
+    parser.addoption("--backlog", type=int, default=20_000, help="records of tests/e2e/test_consumer_memory.py")
     parser.addoption("--thousands", type=int, default=2, help="thousands of jobs that one test runs or groups")
     parser.addoption("--api-kills", type=int, default=2, help="how often tests/e2e/test_api_crashes.py kills the API")
     parser.addoption(

@@ -26,6 +26,7 @@ from moneyflow.platform.brokers.notifier import Notifier
 from moneyflow.platform.brokers.rabbitmq import JOBS_QUEUE, connection_parameters
 from moneyflow.platform.brokers.ready_list import ReadyList
 from moneyflow.platform.database import Database
+from moneyflow.platform.events.reporter import Health, Reporter
 from moneyflow.platform.settings import RetentionSettings
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.origin import process_name
@@ -83,7 +84,20 @@ class WorkerProcess:
             running=self._running_jobs,
         )
         claims = Claims(self.connection, retry, released=lambda: notifier(["jobs"], []))
-        completion = Completion(self.database, batches=self.batches, redactor=Redactor(settings), worker=self.name)
+        self.health = Health(
+            alive=[self.is_alive],
+            ready=[self.database.check, self.is_consuming],
+            every_seconds=settings.health_check_seconds,
+        )
+        self.reporter = Reporter(self.database)
+        self.reporter.watch(self.health)
+        completion = Completion(
+            self.database,
+            batches=self.batches,
+            redactor=Redactor(settings),
+            worker=self.name,
+            report_error=self.reporter.error,
+        )
         self.executor = Executor(
             database=self.database,
             claims=claims,
@@ -95,7 +109,14 @@ class WorkerProcess:
         )
         buffer = ClaimBuffer(claims.claim)
         refusals = Refusals()
-        self.runtime = Runtime(buffer=buffer, claims=claims, executor=self.executor, retry=retry, refusals=refusals)
+        self.runtime = Runtime(
+            buffer=buffer,
+            claims=claims,
+            executor=self.executor,
+            retry=retry,
+            refusals=refusals,
+            report_error=self.reporter.error,
+        )
         policy = PrefetchPolicy(self.runtime, buffer, threads=settings.worker_threads, has_credit=credit.is_spare)
         intake = Intake(
             buffer=buffer, policy=policy, credit=credit, give_back=self.runtime.give_back, refusals=refusals
@@ -112,6 +133,7 @@ class WorkerProcess:
         gc.freeze()  # PERF: what is there from the start stays, and the collector need not look at it again.
         self.database.open()
         self.batches.open()
+        self.reporter.start()
         self.heartbeat.start()
         self.executor.completer.start()
         self.worker.start()
@@ -130,6 +152,7 @@ class WorkerProcess:
         self.mailer.close()
         self.payments.close()
         self.storage.close()
+        self.reporter.stop()
         self.database.close()
         self.batches.close()
         log.info("worker_stopped")
@@ -213,8 +236,8 @@ def main() -> int:
         serve_health(
             host=settings.bind_host,
             port=settings.worker_metrics_port,
-            alive=[process.is_alive],
-            ready=[process.database.check, process.is_consuming],
+            alive=process.health.alive,
+            ready=process.health.ready,
         )
     process.run()
     return 0

@@ -5,9 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from moneyflow.platform.bounds import in_seconds
+from moneyflow.platform.database import is_transient
 from moneyflow.platform.errors import (
     InvalidInputError,
     JobCancelledError,
+    MoneyFlowError,
     NotFoundError,
     PermanentError,
     PoisonError,
@@ -110,7 +112,7 @@ class EndedByHandlerError(Exception):
 
 
 def decide(error: BaseException, claim: Claim, policy: RetryPolicy, breaker: Breaker | None = _DEFAULT_BREAKER) -> End:
-    """Return how an attempt ends that raised this error: outcome, wait, and whether it counts for the breaker."""
+    """Return how an attempt ends that raised this error: outcome, wait, whether an outage or a bug."""
     if isinstance(error, EndedByHandlerError):
         return _chosen(error.ending, claim)
     if isinstance(error, JobCancelledError):
@@ -120,7 +122,9 @@ def decide(error: BaseException, claim: Claim, policy: RetryPolicy, breaker: Bre
     if isinstance(error, (*PERMANENT, *policy.permanent)):
         return End(outcome=Outcome.FAILED)
     is_outage = breaker is not None and breaker.is_outage(error)
-    return End(**_after_error(error, claim, policy, is_outage=is_outage), counts_for_breaker=is_outage)
+    is_expected = is_outage or is_transient(error) or isinstance(error, (MoneyFlowError, *policy.uncounted))
+    after = _after_error(error, claim, policy, is_outage=is_outage)
+    return End(**after, counts_for_breaker=is_outage, is_bug=not is_expected)
 
 
 def _after_error(error: BaseException, claim: Claim, policy: RetryPolicy, *, is_outage: bool) -> dict[str, Any]:

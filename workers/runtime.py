@@ -18,6 +18,7 @@ import psycopg
 import structlog
 
 from moneyflow.platform import failpoints
+from moneyflow.platform.events.reporter import ReportError
 from moneyflow.platform.jobs.store.claims import Claim, Standing
 from workers.claims.claims import Claims
 from workers.claims.lock import IsolationLock
@@ -55,7 +56,9 @@ class Runtime:
         executor: Executor,
         retry: PostgresRetry,
         refusals: Refusals | None = None,
+        report_error: ReportError = lambda _: None,
     ) -> None:
+        self._report_error = report_error
         self._refusals = refusals or Refusals()
         self._buffer = buffer
         self._claims = claims
@@ -70,10 +73,11 @@ class Runtime:
                 self._run(delivery)
         except StoppingError:
             return  # Not settled: RabbitMQ delivers it again when this consumer is closed.
-        except Exception:
+        except Exception as error:
             # A bug outside of any handler. The row decides: its lease ends, or its message is missed, and the relay
             # publishes it again. A delivery that is never settled would take a place of the prefetch for ever.
             log.exception("unexpected_error", job_id=str(delivery.job_id))
+            self._report_error(error)
             self._buffer.forget(delivery)
             delivery.settle(Verdict.ACK)
 

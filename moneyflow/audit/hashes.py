@@ -18,11 +18,19 @@ GENESIS = bytes(32)
 
 
 def hash_of_row(row: DictRow) -> bytes:
-    """Hash a row: SHA-256 over the previous hash, its place and the event as received, each with its length."""
+    """Hash a row as it is stored."""
     place = (row["topic"], row["partition"], row["position"], row["kafka_offset"])
+    key = None if row["key"] is None else bytes(row["key"])
+    return hash_of_event(bytes(row["previous_hash"]), place=place, key=key, value=bytes(row["value"]))
+
+
+def hash_of_event(previous: bytes, *, place: tuple[str, int, int, int], key: bytes | None, value: bytes) -> bytes:
+    """Hash an event in its chain: SHA-256 over the previous hash, its place and the event, each with its length.
+
+    The place is topic, partition, position in the chain, and offset in Kafka.
+    """
     # A missing key differs from an empty one.
-    key = b"" if row["key"] is None else b"key:" + bytes(row["key"])
-    return _digest(bytes(row["previous_hash"]), *(str(part).encode() for part in place), key, bytes(row["value"]))
+    return _digest(previous, *(str(part).encode() for part in place), b"" if key is None else b"key:" + key, value)
 
 
 def hash_of_checkpoint(row: DictRow) -> bytes:

@@ -123,6 +123,16 @@ class Session:
         with self._connected().cursor() as cursor:
             cursor.executemany(query, rows)
 
+    def copy(self, query: LiteralString, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement `copy … from stdin (format binary)` with rows of these types.
+
+        Postgres writes the first rows while the last ones are still being made.
+        """
+        with self._connected().cursor() as cursor, cursor.copy(query) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
     def fetch_one(self, query: LiteralString, parameters: Mapping[str, Any] | None = None) -> DictRow | None:
         """Run one statement and return its first row, or None."""
         return self.execute(query, parameters).fetchone()

@@ -23,6 +23,11 @@ AREAS = {
         "--address-samples", "200", "--api-cases", "5000", "--api-results", "{folder}", "--slow-rounds", "5",
     ),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
+    "events": (
+        "tests/chaos/test_event_storms.py", "tests/e2e/test_consumer_restarts.py", "tests/e2e/test_consumer_memory.py",
+        "-n", "0", "--events", "200000", "--consumer-restarts", "10", "--backlog", "1000000",
+        "--chaos-results", "{folder}",
+    ),
     "import": (
         "tests/e2e/test_statement_import.py", "tests/unit/test_spreadsheets.py", "-n", "0",
         "--import-rows", "100000", "--import-results", "{folder}", "--spreadsheets", "5000",

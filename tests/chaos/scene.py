@@ -50,8 +50,8 @@ class Scene:
         with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
             connection.execute(_TABLES)
 
-    def start(self, kind: Kind, *, sabotage: str | None = None, wait_ready: bool = True) -> Actor:
-        """Start one more process of that kind."""
+    def start(self, kind: Kind, *, sabotage: str | None = None, wait_ready: bool = True, sink: str = "audit") -> Actor:
+        """Start one more process of that kind; `sink` is of a consumer."""
         proxies = self.new_proxies()
         environment = self._through(proxies)
         sabotage = sabotage or self.sabotage
@@ -61,7 +61,7 @@ class Scene:
             case "relay":
                 process = self.processes.relay(sabotage=sabotage, wait_ready=wait_ready, **environment)
             case "consumer":
-                process = self.processes.consumer("audit", sabotage=sabotage, wait_ready=wait_ready, **environment)
+                process = self.processes.consumer(sink, sabotage=sabotage, wait_ready=wait_ready, **environment)
             case "api":
                 process = self.processes.api(sabotage=sabotage, wait_ready=wait_ready, API_PROCESSES="1", **environment)
         self.actors.append(Actor(kind, process, proxies))

@@ -39,11 +39,13 @@ _SECRETS = {
     "relay-1": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
     "relay-2": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
     "consumer-audit": {"audit", "kafka_audit"},
+    "consumer-crm": {"crm", "kafka_crm", "crm_token"},
+    "crm": {"crm_token"},  # The double of it.
 }
-_POSTGRES = {"api": "app", "worker-1": "worker", "relay-1": "relay", "consumer-audit": "audit"}
+_POSTGRES = {"api": "app", "worker-1": "worker", "relay-1": "relay", "consumer-audit": "audit", "consumer-crm": "crm"}
 _RABBITMQ = {"worker-1": "worker", "relay-1": "relay"}
-_KAFKA = {"relay-1": "relay", "consumer-audit": "audit"}
-_PROCESSES = ("api", "worker-1", "relay-1", "consumer-audit")
+_KAFKA = {"relay-1": "relay", "consumer-audit": "audit", "consumer-crm": "crm"}
+_PROCESSES = ("api", "worker-1", "relay-1", "consumer-audit", "consumer-crm")
 
 _NEW_JOB = (
     "insert into jobs (id, kind, version, priority, payload, state, due_at, max_attempts, time_limit_seconds) "
@@ -55,7 +57,10 @@ _STATEMENTS: dict[LiteralString, set[str]] = {
     "update jobs set state = 'running' where false": {"worker-1", "relay-1"},
     "delete from jobs where false": {"worker-1"},
     "insert into workers (name, lease_seconds) values ('x', 1)": {"worker-1"},
-    "select email from users": {"api", "worker-1"},
+    "select email from users": {"api", "worker-1", "consumer-crm"},
+    "select password_hash from users": {"api", "worker-1"},
+    "update crm.contacts set due_at = null where false": {"consumer-crm"},
+    "delete from crm.contacts where false": {"worker-1"},
     "update payments set state = 'succeeded' where false": {"worker-1"},
     "update sandbox.charges set requests = 0 where false": {"worker-1"},
     "delete from outbox_events where false": {"relay-1"},
@@ -175,10 +180,15 @@ def test_each_process_opens_kafka_as_its_own_user_and_does_its_work_alone(
     wanted = {
         "relay-1": {"write user.events", "write system.events"},
         "consumer-audit": {"read user.events", "read system.events", "write events.dead_letter", "join its group"},
+        "consumer-crm": {
+            "read user.events",
+            "read system.events",
+            "write events.dead_letter",
+        },  # Not the group of audit.
     }
 
     for process in _PROCESSES:
-        logins = list(product(["broker", "migrate", "relay", "audit"], _passwords(environments[process])))
+        logins = list(product(["broker", "migrate", "relay", "audit", "crm"], _passwords(environments[process])))
         own = [_KAFKA[process]] if process in _KAFKA else []
         opened = asyncio.run(_opened_in_kafka(port, logins))
         done = {name for login in opened for name in asyncio.run(_done_in_kafka(port, login))}
@@ -197,7 +207,7 @@ def test_a_consumer_opens_no_redis(home: Path, environments: Environments) -> No
 
     opened = {process: _opens_redis(port, _passwords(environments[process])) for process in _PROCESSES}
 
-    assert opened == {"api": True, "worker-1": True, "relay-1": True, "consumer-audit": False}
+    assert opened == {"api": True, "worker-1": True, "relay-1": True, "consumer-audit": False, "consumer-crm": False}
 
 
 def _conninfo(port: int, user: str, password: str) -> str:

@@ -1,4 +1,4 @@
-"""`moneyflow new job`: what it writes passes all checks and its own test, and what it refuses it leaves alone.
+"""`moneyflow new job` and `new sink`: what they write passes all checks and its own test, and refusals write nothing.
 
 `make acceptance ARGS=jobs` checks the types of the whole checkout with it.
 """
@@ -15,6 +15,7 @@ _ROOT = Path(__file__).parents[2]
 _LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".stack", "__pycache__", ".*_cache", ".tools")
 _PLACES = ("moneyflow/jobs/", "workers/jobs/", "tests/integration/test_")
 _LONGEST = "a_job_with_a_name_of_forty_characters_xx"
+_SINK, _SAME_SCHEMA = "moved_money", "test_the_models_are_the_migrated_schema"
 _NEW = ("close_account", _LONGEST, "close_month", "book_sale")
 
 
@@ -58,6 +59,7 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path, pyt
     sale = _new_job(
         checkout, "book_sale", "--no-user", "--field", "amount:Decimal", "--field", "on:date", "--limit", "9/m"
     )
+    sink = _run(checkout, sys.executable, "-m", "ops.cli", "new", "sink", _SINK, "--event", "transaction.created")
     written = _files(checkout) - before
 
     sources = sorted(path for path in written if path.endswith(".py"))
@@ -73,17 +75,24 @@ def test_what_is_written_passes_every_check_and_its_own_test(checkout: Path, pyt
             checkout, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
             *(f"tests/integration/test_{name}.py" for name in _NEW),
             "tests/unit/test_completeness.py", "tests/unit/test_mail_templates.py",
+            f"tests/integration/test_{_SINK}_sink.py", "tests/integration/test_migrations.py::" + _SAME_SCHEMA,
+            "tests/unit/test_sinks.py", "tests/unit/test_env_example.py", "tests/unit/test_compose_file.py",
         ),
     ]  # fmt: skip
 
-    for command in (plain, mail, nightly, sale):
+    for command in (plain, mail, nightly, sale, sink):
         assert command.returncode == 0, command.stderr
     assert written == {
         *(f"{place}{name}.py" for place in _PLACES for name in _NEW),
         *(f"tests/contracts/jobs/{name}.1.json" for name in _NEW),
         f"mail_templates/{_LONGEST}.jinja",
+        f"consumers/sinks/{_SINK}.py",
+        f"consumers/sinks/{_SINK}.sql",
+        f"moneyflow/sinks/models/{_SINK}.py",
+        f"tests/integration/test_{_SINK}_sink.py",
+        *(path for path in written if path.startswith("migrations/versions/") and path.endswith(f"_{_SINK}.py")),
     }  # fmt: skip
-    printed = "".join(command.stdout for command in (plain, mail, nightly, sale))
+    printed = "".join(command.stdout for command in (plain, mail, nightly, sale, sink))
     assert all(f"wrote {path}" in printed for path in written)
     assert "enqueue(session, CloseAccount(user_id=user_id))" in plain.stdout
     assert "enqueue(session, BookSale(amount=amount, on=on))" in sale.stdout

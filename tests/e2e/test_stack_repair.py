@@ -11,7 +11,7 @@ from tests.support.stacks import SERVERS, SecondStack
 from tests.support.waiting import eventually
 
 #: One of each kind.
-_KILLED = SERVERS | {"supervisor", "api", "relay-1", "worker-1", "consumer-audit"}
+_KILLED = SERVERS | {"supervisor", "api", "relay-1", "worker-1", "consumer-audit", "consumer-crm"}
 #: All at once but one server, which is to stay as it is: each start of the commands takes seconds.
 _TOGETHER = (_KILLED - {"mail"},)
 #: By which the process of each pid is known: its program's name, or a word of its command line.

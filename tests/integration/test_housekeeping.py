@@ -241,8 +241,8 @@ def test_a_purge_that_runs_out_of_time_keeps_its_batches_and_the_next_one_contin
 def test_every_table_has_one_rule_and_a_second_one_is_refused(purge: Purge) -> None:
     assert purge().keys() == {
         "jobs", "batches", "schedules", "users", "user_tokens", "mail_suppressions", "sent_mails", "email_changes",
-        "idempotency_keys", "transactions", "payment_webhooks", "files", "exports", "imports",
-        "event_dead_letters", "done",
+        "idempotency_keys", "crm.contacts", "transactions", "payment_webhooks", "files", "exports", "imports",
+        "event_dead_letters", "system_event_repeats", "done",
     }  # fmt: skip
     with pytest.raises(ValueError, match="table jobs has a retention rule already"):
         declare(Rule(table="jobs", query="delete from jobs"))
@@ -346,6 +346,20 @@ def test_a_first_answer_is_kept_for_two_days(purge: Purge, database: Database, d
     assert _count(database, "select count(*) from idempotency_keys where key = '47'") == 1
 
 
+def test_counts_of_processes_that_have_not_reported_for_a_day_are_deleted(
+    purge: Purge, database: Database, do: Callable[..., None]
+) -> None:
+    for hours in (23, 25):
+        do(
+            "insert into system_event_repeats values ('worker', 'system.error', %(hours)s::text, '{}', 1, null, "
+            "clock_timestamp() - make_interval(hours => %(hours)s))",
+            hours=hours,
+        )
+
+    assert purge()["system_event_repeats"] == 1
+    assert _count(database, "select count(*) from system_event_repeats where fingerprint = '23'") == 1
+
+
 def test_a_dead_letter_of_an_event_is_deleted_a_month_after_it_was_resolved_and_never_while_it_is_open(
     purge: Purge, do: Callable[..., None], settings: AllSettings
 ) -> None:
@@ -394,7 +408,7 @@ def _starts(settings: AllSettings, database: Database, do: Callable[..., None]) 
     async def admit() -> None:
         conninfo = settings.conninfo("relay", application_name="test")
         async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True, row_factory=dict_row) as connection:
-            await Admission(connection, admitted=lambda: None).run_once()
+            await Admission(connection, admitted=lambda: None, warn=lambda **_: None).run_once()
 
     asyncio.run(admit())
     return _count(database, "select count(*) from job_starts")

@@ -161,3 +161,17 @@ def test_a_job_of_a_declared_limit_makes_no_limit_unknown(database: Database, re
     jobs.enqueue(database, Placed(), Rated(), LeaveEffect())
 
     assert relay.execute(QUERIES["unknown_limits"], {"names": ["test_places", "test_rate"]}).fetchall() == []
+
+
+def test_a_limit_whose_next_job_waits_too_long_is_named_and_not_that_of_a_paused_kind(
+    database: Database, relay: Connection[DictRow]
+) -> None:
+    jobs.enqueue(database, *[Placed(key=key) for key in "ab"], Rated())
+    with database.transaction() as session:
+        session.execute("update jobs set due_at = due_at - interval '400 seconds' where limit_key <> 'a'")
+        session.execute("insert into job_kinds (kind, paused_at, paused_by) values ('rated', now(), 'a test')")
+
+    (row,) = relay.execute(QUERIES["longest_waits"], {"seconds": 300}).fetchall()
+
+    assert (row["name"], 399 < row["seconds"] < 500) == ("test_places", True)
+    assert relay.execute(QUERIES["longest_waits"], {"seconds": 500}).fetchall() == []

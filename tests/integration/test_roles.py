@@ -104,6 +104,8 @@ _NOT_OF_THE_OPERATOR = [
     "delete from event_dead_letters",
     "insert into mail_suppressions (address_hash) values ('x')",
     "update mail_suppressions set expires_at = now()",
+    "select last_sign_in_at from crm.contacts",
+    "update crm.contacts set version = 1",
 ]
 _OF_THE_RELAY_ALONE = [
     "select * from outbox_events",
@@ -122,6 +124,10 @@ _NOT_OF_THE_AUDITOR = [
     *[f"select * from {name}" for name in ("jobs", "job_attempts", "job_dead_letters", "outbox_events", "workers")],
     "insert into jobs (id) values (gen_random_uuid())",
     "delete from outbox_events",
+    # Of itself it may report, by two functions; it forges no other event.
+    "insert into outbox_events (id, topic, key, value) values (gen_random_uuid(), 'user.events', 'k', '')",
+    "update event_sequences set sequence = 1",
+    "select * from system_event_repeats",
 ]
 _NOT_OF_A_SINK = [
     "update public.event_dead_letters set value = ''",
@@ -157,6 +163,7 @@ _OF_THE_WORKER = [
         )
     ],
     "update mail_suppressions set expires_at = now()",
+    "delete from crm.contacts",
 ]
 _OF_THE_OPERATOR = [
     "select * from jobs, job_attempts, workers, live_workers, operations, operation_items, unpublished",
@@ -164,6 +171,8 @@ _OF_THE_OPERATOR = [
     _USER_OF_AN_ADDRESS,
     "update jobs set state = 'discarded'",
     "update operations set state = 'ended'",
+    "select user_id, error from crm.contacts",
+    "update crm.contacts set due_at = now(), must_send = true",
     "select * from event_dead_letters",
     "update event_dead_letters set state = 'due', due_at = now(), due_by = null, resolved_at = null",
 ]
@@ -180,6 +189,20 @@ _OF_THE_AUDIT_LOGS_OWNER = [
     "insert into audit.checkpoints (topic) values ('x')",
     "update audit.checkpoints set fault = null",
     "delete from audit.checkpoints",
+]
+_OF_THE_CRM = [
+    "select id, email, name, created_at, activated_at from users",
+    "update crm.contacts set due_at = now()",
+    "update crm.gate set failures = 0",
+    "insert into crm.positions values ('x', 0, 0, 1)",
+]
+_NOT_OF_THE_CRM = [
+    *_PEOPLE,
+    *_BOUNCES,
+    "select password_hash from users",
+    "update users set name = ''",
+    *[f"select * from {name}" for name in ("jobs", "outbox_events", "audit.events")],
+    "delete from crm.contacts",
 ]
 _OF_THE_RELAY = [
     "select * from jobs, job_attempts, job_dead_letters, outbox_events, workers, live_workers",
@@ -203,7 +226,7 @@ def _refused(settings: AllSettings, role: str, statements: list[str]) -> list[st
     return refused
 
 
-@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit"])
+@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit", "crm"])
 def test_no_role_but_the_owner_changes_the_schema_or_reaches_beyond_it(role: str, settings: AllSettings) -> None:
     assert _refused(settings, role, _OF_THE_OWNER) == _OF_THE_OWNER
 
@@ -274,6 +297,11 @@ def test_each_role_can_do_its_work(settings: AllSettings) -> None:
     assert _refused(settings, "worker", _OF_THE_WORKER) == []
     assert _refused(settings, "operator", _OF_THE_OPERATOR) == []
     assert _refused(settings, "relay", _OF_THE_RELAY) == []
+
+
+def test_the_sink_of_the_crm_reads_what_it_sends_of_people_and_nothing_else(settings: AllSettings) -> None:
+    assert _refused(settings, "crm", _OF_THE_CRM) == []
+    assert _refused(settings, "crm", _NOT_OF_THE_CRM) == _NOT_OF_THE_CRM
 
 
 def test_one_roles_password_opens_no_other_role(settings: AllSettings) -> None:

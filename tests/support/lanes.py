@@ -11,6 +11,7 @@ CHECKOUTS = "checkouts"
 #: The modules of each lane, in the order in which they run.
 _LANES = {
     "tests/chaos/test_controls.py": BROKEN_SERVERS,
+    "tests/chaos/test_event_storms.py": BROKEN_SERVERS,
     "tests/chaos/test_failpoints.py": BROKEN_SERVERS,
     "tests/chaos/test_storms.py": BROKEN_SERVERS,
     "tests/e2e/test_operator_tasks.py": BROKEN_SERVERS,

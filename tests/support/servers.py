@@ -41,7 +41,12 @@ _MEMORY_BYTES = 2 * 2**30
 #: Up as soon as a test has a database: they take a moment, and nearly all tests use them.
 _QUICK = ("postgres", "redis", "mail")
 #: So that a test of time-outs does not take them.
-_FAST = {"WORKER_LEASE_SECONDS": "3", "WORKER_THREADS": "4", "WORKER_SHUTDOWN_SECONDS": "10"}
+_FAST = {
+    "WORKER_LEASE_SECONDS": "3",
+    "WORKER_THREADS": "4",
+    "WORKER_SHUTDOWN_SECONDS": "10",
+    "HEALTH_CHECK_SECONDS": "86400",
+}
 
 
 class QuickPostgres(Postgres):

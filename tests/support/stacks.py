@@ -12,7 +12,7 @@ from ops.dev.stack.processes import identify
 from tests.support.waiting import eventually
 
 #: The servers and processes of a stack, by the names that `make status` shows.
-SERVERS = {"postgres", "rabbitmq", "epmd", "kafka", "redis", "mail", "nginx"}
+SERVERS = {"postgres", "rabbitmq", "epmd", "kafka", "redis", "mail", "crm", "nginx"}
 PROGRAMS = {"api", "relay-1", "relay-2", "worker-1", "worker-2", *CONSUMERS.values()}
 _ROW = re.compile(r"([\w-]+)\s+│\s*pid (\d+|-)(?:, (127\.0\.0\.1:\d+))?\s+│\s*(.*?)\s*│")
 

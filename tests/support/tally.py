@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import psycopg
 import structlog
 
-from consumers.sink import Record, sink
+from consumers.sink import Batch, Record, sink
 from moneyflow.events.topics import USER_EVENTS
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import PoisonError, UnknownVersionError
@@ -21,7 +21,7 @@ NEWER, REFUSED = b"newer", b"refused"
 
 _TABLES = """
 create schema tally;
-create table tally.records (partition integer, kafka_offset bigint);
+create table tally.records (partition integer, kafka_offset bigint, at timestamptz default clock_timestamp());
 create table tally.positions (topic text, partition integer, next_offset bigint, epoch bigint, gap text,
                               primary key (topic, partition));
 grant usage on schema tally to audit;
@@ -33,13 +33,14 @@ grant select, insert, update on all tables in schema tally to audit;
 class TallySink:
     """Counts; writes as slowly as TALLY_SECONDS says, and knows newer records only with TALLY_IS_NEWER.
 
-    With TALLY_IS_MENDED it writes what it refuses else.
+    With TALLY_IS_MENDED it writes what it refuses else; it fills its batches for TALLY_BATCH_SECONDS.
     """
 
     name = "tally"
     role = "audit"
     schema = "tally"
     topics: Sequence[str] = (USER_EVENTS,)
+    batch = Batch(records=5000, seconds=float(os.environ.get("TALLY_BATCH_SECONDS", "0")))
 
     def write(self, session: Session, records: Sequence[Record]) -> int:
         for record in records:
@@ -47,10 +48,10 @@ class TallySink:
                 raise UnknownVersionError("a newer producer wrote it: deploy a version that knows it, and it runs")
             if record.value == REFUSED and "TALLY_IS_MENDED" not in os.environ:
                 raise PoisonError("it cannot be counted")
-            session.execute(
-                "insert into records values (%(partition)s, %(offset)s)",
-                {"partition": record.partition, "offset": record.offset},
-            )
+        session.execute(
+            "insert into records (partition, kafka_offset) select %(partition)s, unnest(%(offsets)s::bigint[])",
+            {"partition": records[0].partition, "offsets": [record.offset for record in records]},
+        )
         log.info("tally_writing")
         time.sleep(float(os.environ.get("TALLY_SECONDS", "0")))
         return len(records)
@@ -73,3 +74,18 @@ def tallied(settings: AllSettings) -> Counter[tuple[int, int]]:
     with psycopg.connect(settings.conninfo("audit", application_name="test")) as connection:
         rows = connection.execute("select partition, kafka_offset from tally.records").fetchall()
     return Counter((row[0], row[1]) for row in rows)
+
+
+def written_at(settings: AllSettings) -> list[tuple[int, float]]:
+    """Return the partition of each record and when it was written, in seconds since 1970."""
+    with psycopg.connect(settings.conninfo("audit", application_name="test")) as connection:
+        rows = connection.execute("select partition, extract(epoch from at)::float from tally.records order by at")
+        return [(row[0], row[1]) for row in rows.fetchall()]
+
+
+def count(settings: AllSettings) -> int:
+    """Return how many records were written."""
+    with psycopg.connect(settings.conninfo("audit", application_name="test")) as connection:
+        row = connection.execute("select count(*) from tally.records").fetchone()
+    assert row is not None
+    return int(row[0])

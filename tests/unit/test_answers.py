@@ -47,7 +47,7 @@ class Thing:
 
 def _client(resource: object) -> falcon.testing.TestClient:
     app = falcon.App(middleware=[Access(default_headers(is_https=True))])
-    install_problems(app)
+    install_problems(app, lambda _: None)
     app.add_route("/thing", resource)
     return falcon.testing.TestClient(app)
 

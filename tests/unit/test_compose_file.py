@@ -12,6 +12,8 @@ from moneyflow.settings import (
     ApiSettings,
     AuditVerifySettings,
     ConsumerSettings,
+    CrmConsumerSettings,
+    CrmReadSettings,
     KafkaUsersSettings,
     MigrateSettings,
     RelaySettings,
@@ -60,9 +62,15 @@ def _names(block: str) -> frozenset[str]:
         ("worker", WorkerSettings.environment_names()),
         ("relay", RelaySettings.environment_names()),
         ("consumer-audit", ConsumerSettings.environment_names("audit")),
+        ("consumer-crm", CrmConsumerSettings.environment_names("crm")),
         ("migrate", MigrateSettings.environment_names()),
         ("kafka-users", KafkaUsersSettings.environment_names()),
-        ("cli", StatusSettings.environment_names() | AuditVerifySettings.environment_names()),
+        (
+            "cli",
+            StatusSettings.environment_names()
+            | AuditVerifySettings.environment_names()
+            | CrmReadSettings.environment_names(),
+        ),
     ],
 )
 def test_each_process_is_given_the_settings_that_it_loads_and_no_others(service: str, loaded: frozenset[str]) -> None:
@@ -202,7 +210,7 @@ def test_every_setting_that_a_process_needs_has_a_value(tmp_path: Path) -> None:
     required = set(re.findall(r"\$\{([A-Z_]+):\?", _COMPOSE))
 
     assert required <= values.keys()
-    load_all(values | {"BUILD_ENV": "prod", "APP_URL": "https://money-flow.example"}, whole=True)
+    load_all(values | {"BUILD_ENV": "prod", "APP_URL": "https://money-flow.example", "CRM_URL": ""}, whole=True)
 
 
 def test_a_taken_port_that_the_user_did_not_set_is_replaced(tmp_path: Path) -> None:

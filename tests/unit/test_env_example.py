@@ -10,7 +10,7 @@ from moneyflow.settings import AllSettings, load_all
 
 _FILE = Path(__file__).parents[2] / ".env.example"
 _FIELDS = AllSettings.with_logins().model_fields
-_DEFAULTS_THAT_DIFFER = {"app_url", "mail_host", "mail_port"}
+_DEFAULTS_THAT_DIFFER = {"app_url", "mail_host", "mail_port", "crm_url", "crm_token"}
 
 
 def test_it_lists_every_setting_and_no_other() -> None:

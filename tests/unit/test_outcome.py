@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from psycopg import OperationalError
 
 from moneyflow.platform.errors import (
     ConflictError,
@@ -76,6 +77,22 @@ def test_outages_alone_count_for_the_breaker_and_what_it_names_as_outages() -> N
         (PermanentError("x"), Breaker(outages=(PermanentError,)), False),
     ):
         assert decide(error, _claim(1), _POLICY, breaker).counts_for_breaker is counts, (error, breaker)
+
+
+def test_what_no_code_expects_is_a_bug() -> None:
+    policy = RetryPolicy(attempts=3, permanent=(KeyError,), uncounted=(TimeoutError,))
+    down = OperationalError("the connection is lost")
+    for error, is_bug in (
+        (ValueError("a bug"), True),
+        (UnavailableError("x"), False),
+        (ConflictError("x"), False),
+        (KeyError("x"), False),
+        (TimeoutError("x"), False),
+        (down, False),
+        (EndedByHandlerError(Fail("x")), False),
+    ):
+        assert decide(error, _claim(1), policy).is_bug is is_bug, error
+    assert not decide(ValueError("x"), _claim(1), policy, Breaker(outages=(ValueError,))).is_bug
 
 
 def test_an_error_that_the_policy_calls_permanent_is_no_outage() -> None:

@@ -97,7 +97,7 @@ def test_a_request_is_answered_with_a_page_or_with_a_problem_that_names_the_para
             response.media = page.of(_rows(5)[: page.limit + 1], lambda row: row["amount"])
 
     app = falcon.App(middleware=[Access({})])
-    install_problems(app)
+    install_problems(app, lambda _: None)
     app.add_route("/numbers", Numbers())
     client = falcon.testing.TestClient(app)
 

@@ -40,7 +40,7 @@ from moneyflow.platform.ids import new_id, parse_id
 from moneyflow.platform.jobs import limits
 from moneyflow.platform.jobs.result_file import File
 from moneyflow.platform.patterns import Pattern
-from moneyflow.platform.telemetry import masking, origin, tracebacks
+from moneyflow.platform.telemetry import fingerprints, masking, origin, tracebacks
 from moneyflow.platform.telemetry.error_groups import error_group
 from moneyflow.settings import load_all
 from moneyflow.statements.imports import file_name
@@ -215,7 +215,9 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
         lambda text: times.rate_per_second(text, option="--x"),
     ],
     "ops.cli.filters": [lambda text: filters.filter_from(priority=[text])],
-    "moneyflow.platform.telemetry.error_groups": [
+    "moneyflow.platform.telemetry.fingerprints": [
+        fingerprints.without_values,
+        lambda text: fingerprints.fingerprint_of(ValueError(text)),
         error_group,
         lambda text: _REDACTOR.failure(ValueError(text)),
         lambda text: _REDACTOR.failure(_error(text)),

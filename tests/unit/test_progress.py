@@ -140,3 +140,20 @@ def test_the_lag_of_a_partition_that_moved_to_another_consumer_is_not_exported_a
         return REGISTRY.get_sample_value("moneyflow_consumer_lag", labels)
 
     assert (shown("1"), shown("2")) == (3, None)
+
+
+def test_a_sink_that_is_behind_for_more_than_five_minutes_warns_and_one_that_caught_up_does_not() -> None:
+    now = [1_000_000.0]
+    progress = Progress("audit", wall_clock=lambda: now[0])
+    progress.waiting_for("Kafka")
+    now[0] += 299
+    soon = progress.lagging()
+    now[0] += 2
+
+    late = progress.lagging()
+    progress.lags({})
+
+    assert soon is None
+    assert late is not None
+    assert (late.fingerprint, late.data["details"]["seconds"]) == ("consumer_lagging:audit", 301)
+    assert progress.lagging() is None

@@ -15,16 +15,25 @@ _DOCUMENTS = [
     "README.md",
     "ARCHITECTURE.md",
     "api/README.md",
+    "consumers/README.md",
     *(f"ops/runbooks/{path.name}" for path in _ROOT.glob("ops/runbooks/*.md")),
 ]
-_FILES = re.findall(r"^```\w+\n(?:# |\{# )(\S+\.\w+)(?: #\})?\n(.*?)^```$", _README, re.MULTILINE | re.DOTALL)
+_SINKS = (_ROOT / "consumers/README.md").read_text(encoding="utf-8")
+_SHOWN = re.compile(r"^```\w+\n(?:# |-- |\{# )(\S+\.\w+)(?: #\})?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILES, _FILES_OF_A_SINK = _SHOWN.findall(_README), _SHOWN.findall(_SINKS)
 
 
 def test_the_walk_through_shows_a_contract_a_handler_a_template_and_a_test() -> None:
     assert [name.split("/")[0] for name, _ in _FILES] == ["moneyflow", "workers", "mail_templates", "tests"]
 
 
-@pytest.mark.parametrize(("name", "shown"), _FILES)
+def test_the_guide_of_sinks_shows_a_model_sql_a_sink_and_a_test_and_its_table_is_that_of_the_migration() -> None:
+    assert [Path(name).suffix for name, _ in _FILES_OF_A_SINK] == [".py", ".sql", ".py", ".py"]
+    (table,) = re.findall(r"^```sql\n(create table .*?)^```$", _SINKS, re.MULTILINE | re.DOTALL)
+    assert table in (_ROOT / "migrations/versions/0037_daily_sign_ups.py").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "shown"), [*_FILES, *_FILES_OF_A_SINK])
 def test_a_file_that_is_shown_is_the_file(name: str, shown: str) -> None:
     assert shown == (_ROOT / name).read_text(encoding="utf-8")
 

@@ -23,6 +23,7 @@ from moneyflow.settings import (
     AuditVerifySettings,
     CliSettings,
     ConsumerSettings,
+    CrmConsumerSettings,
     MigrateSettings,
     RelaySettings,
     WorkerSettings,
@@ -98,7 +99,7 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("name", _SECRETS)
 def test_a_secret_is_in_no_text_of_the_settings(name: str) -> None:
-    value = "hunter22-hunter22-hunter22-hunter22-hunter22"
+    value = f"whsec_{base64.b64encode(b'hunter22' * 4).decode()}"  # The form of the one secret that has a form.
 
     settings = load_all({"SECRET_KEY": _KEY, name: value})
 
@@ -126,6 +127,7 @@ def test_production_takes_secrets_of_its_own() -> None:
 def _production(**changed: str) -> dict[str, str]:
     """Return settings that production takes, but for the changed ones."""
     secrets = {name: f"{number}{''.join(_STRONG)}" for number, name in enumerate(_SECRETS)}
+    secrets["CRM_WEBHOOK_SECRET"] = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
     return {**secrets, "BUILD_ENV": "prod", "APP_URL": "https://money-flow.example", **changed}
 
 
@@ -447,3 +449,49 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
 
     assert "CORS_ORIGINS" in problems
     assert f"'{origin}' is no origin" in problems
+
+
+def _whsec(byte: bytes) -> str:
+    return f"whsec_{base64.b64encode(byte * 32).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"CRM_URL": "https://crm.example.com"}, "CRM_TOKEN is not set, and CRM_ADAPTER is hubspot"),
+        (
+            {"CRM_ADAPTER": "webhook", "CRM_URL": "https://crm.example.com"},
+            "CRM_WEBHOOK_SECRET is not set, and CRM_ADAPTER is webhook",
+        ),
+        (
+            {"CRM_ADAPTER": "webhook", "CRM_WEBHOOK_SECRET": _whsec(b"a")},
+            "CRM_URL is not set, and CRM_ADAPTER is webhook",
+        ),
+        ({"CRM_WEBHOOK_SECRET": "whsec_short"}, "CRM_WEBHOOK_SECRET: must be whsec_ and 24 to 64 bytes in base64"),
+        (
+            {"CRM_WEBHOOK_SECRET": ",".join(map(_whsec, (b"a", b"b", b"c")))},
+            "CRM_WEBHOOK_SECRET: has 3 secrets; give one, or two while it is rotated",
+        ),
+        ({"CRM_URL": "https://me:secret@crm.example.com"}, "CRM_URL: must be an address such as"),
+        ({"CRM_URL": "crm.example.com"}, "CRM_URL: must be an address such as"),
+        ({"CRM_ADAPTER": "salesforce"}, "CRM_ADAPTER: Input should be 'webhook' or 'hubspot'"),
+    ],
+)
+def test_a_crm_that_lacks_something_is_a_problem_that_says_what(given: dict[str, str], problem: str) -> None:
+    assert problem in _problems({"SECRET_KEY": _KEY, **given})
+
+
+def test_without_an_address_and_a_token_there_is_no_crm_and_hubspot_has_an_address_of_its_own() -> None:
+    nothing = load(CrmConsumerSettings, {}, roles=("crm",))
+    hubspot = load(CrmConsumerSettings, {"CRM_TOKEN": "x"}, roles=("crm",))
+    webhook = {"CRM_ADAPTER": "webhook", "CRM_URL": "https://crm.example.com/hook/", "CRM_WEBHOOK_SECRET": _whsec(b"a")}
+
+    assert not nothing.has_crm
+    assert (hubspot.has_crm, hubspot.crm_address) == (True, "https://api.hubapi.com")
+    assert load(CrmConsumerSettings, webhook, roles=("crm",)).crm_address == "https://crm.example.com/hook"
+
+
+def test_production_sends_no_person_in_clear_text() -> None:
+    (problem,) = _production_problems(CRM_URL="http://crm.example.com")
+
+    assert problem.startswith("CRM_URL must begin with https://")

@@ -87,13 +87,17 @@ class Breakers:
         if control.trip(session, claim.kind, reason=reason, breaker=breaker):
             log.error("kind_paused", job=claim.kind, reason=reason, next_probe_in_seconds=breaker.probe_seconds)
             message = f"{claim.kind} has paused itself, {reason}. It probes with one job at a time and resumes then."
-            warnings.warn(session, code="job_kind_paused", message=message, details={"job": claim.kind})
+            warnings.warn(
+                session, code="job_kind_paused", message=message, subject=claim.kind, details={"job": claim.kind}
+            )
 
     def _resume(self, session: Session, claim: Claim) -> None:
         if control.probe_succeeded(session, claim.kind, claim.id):
             log.warning("kind_resumed", job=claim.kind, probe=str(claim.id))
             message = f"{claim.kind} works again and has resumed."
-            warnings.warn(session, code="job_kind_resumed", message=message, details={"job": claim.kind})
+            warnings.warn(
+                session, code="job_kind_resumed", message=message, subject=claim.kind, details={"job": claim.kind}
+            )
 
     def _write(self, write: Callable[[Session], None]) -> None:
         """Write it; when that fails, the next error or the next probe writes it."""

@@ -9,6 +9,7 @@ import structlog
 from moneyflow.platform import failpoints
 from moneyflow.platform.database import Database, is_transient
 from moneyflow.platform.errors import FenceLostError
+from moneyflow.platform.events.reporter import ReportError
 from moneyflow.platform.jobs.contract import registry as contracts
 from moneyflow.platform.jobs.policy import RetryPolicy
 from moneyflow.platform.jobs.store import completion as store
@@ -33,13 +34,25 @@ _NOT_WRITTEN = Failure(
 
 
 class Completion:
-    """Writes ends. `database` is for one end, `batches` for many successes in one statement."""
+    """Writes ends. `database` is for one end, `batches` for many successes in one statement.
 
-    def __init__(self, database: Database, *, batches: Database, redactor: Redactor, worker: str) -> None:
+    `report_error` is called with each error that is a bug, once the attempt's end is written; it returns at once.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        batches: Database,
+        redactor: Redactor,
+        worker: str,
+        report_error: ReportError = lambda _: None,
+    ) -> None:
         self._database = database
         self._batches = batches
         self._redactor = redactor
         self._worker = worker
+        self._report_error = report_error
         self._breakers = Breakers(database)
 
     def succeed_many(self, successes: Sequence[Success]) -> set[UUID]:
@@ -72,13 +85,16 @@ class Completion:
         except BaseException as unreadable:  # noqa: BLE001 - an error's text is code of its own, which may raise all
             return self._end_plainly(claim, unreadable)
         try:
-            return self._end(claim, end, failure)
+            outcome = self._end(claim, end, failure)
         except FenceLostError:
             raise
         except Exception as refused:
             if is_transient(refused):
                 raise
             return self._end_plainly(claim, refused)
+        if end.is_bug:
+            self._report_error(error)
+        return outcome
 
     def _decided(self, claim: Claim, error: BaseException) -> tuple[End, Failure]:
         contract = contracts.get(claim.kind)

@@ -19,6 +19,7 @@ import moneyflow.jobs  # noqa: F401 - declares the schedules and the limits that
 from moneyflow.platform.brokers.rabbitmq import connection_parameters
 from moneyflow.platform.brokers.redis import channel, client_options
 from moneyflow.platform.database import Database, is_transient
+from moneyflow.platform.events.reporter import Health, Reporter
 from moneyflow.platform.telemetry.health import serve_health
 from moneyflow.platform.telemetry.origin import process_name
 from moneyflow.platform.telemetry.start import begin, listening, run
@@ -35,7 +36,6 @@ from workers.relay.queue_depth import QueueDepths
 from workers.relay.rescuer import LostMessageCheck, Rescuer
 from workers.relay.schedules import ScheduleRelay
 from workers.relay.statistics import Statistics
-from workers.relay.warnings import Warnings
 
 log = structlog.get_logger(__name__)
 
@@ -54,12 +54,19 @@ class RelayProcess:
         self.settings = settings
         self._loops: list[Loop] = []
         self._database = Database(self._conninfo("sessions"), size=3)
-        self._warnings = Warnings(self._database)
+        self.health = Health(alive=[self.is_alive], ready=[self.is_ready], every_seconds=settings.health_check_seconds)
+        self.reporter = Reporter(self._database)
+        self.reporter.watch(self.health)
         self._moved = time.monotonic()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Lead or stand by until asked to stop; start over after each outage of Postgres."""
         self._database.open()
+        with self.reporter:
+            await self._run(stopping)
+        self._database.close()
+
+    async def _run(self, stopping: asyncio.Event) -> None:
         lead = asyncio.create_task(self._lead_for_ever())
         stop = asyncio.create_task(stopping.wait())
         await asyncio.wait({lead, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -68,7 +75,6 @@ class RelayProcess:
             lead.result()
         lead.cancel()
         await asyncio.gather(lead, return_exceptions=True)
-        self._database.close()
 
     def is_alive(self) -> str | None:
         """Return which part no longer runs."""
@@ -107,8 +113,8 @@ class RelayProcess:
         event_relay = EventRelay(connection, self.settings)
         jobs = Loop("jobs", JobRelay(connection, publisher).run_once)
         events = Loop("events", event_relay.run_once)
-        limits = Loop("limits", Admission(connection, admitted=jobs.wake).run_once)
-        statistics = Statistics(connection, depths, self._warnings)
+        limits = Loop("limits", Admission(connection, admitted=jobs.wake, warn=self.reporter.warn).run_once)
+        statistics = Statistics(connection, depths, self.reporter.warn)
         batches = BatchRelay(self._database, freed=jobs.wake)
         schedules = ScheduleRelay(self._database, enqueued=jobs.wake)
         loops = [
@@ -200,8 +206,8 @@ async def _serve(settings: RelaySettings) -> None:
         serve_health(
             host=settings.bind_host,
             port=settings.relay_metrics_port,
-            alive=[process.is_alive],
-            ready=[process.is_ready],
+            alive=process.health.alive,
+            ready=process.health.ready,
         )
     await process.run(stopping)
 

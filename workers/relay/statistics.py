@@ -9,12 +9,12 @@ from psycopg.rows import DictRow
 
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE
 from moneyflow.platform.events import publication as events
+from moneyflow.platform.events.reporter import Warn
 from moneyflow.platform.events.warnings import Details
 from moneyflow.platform.jobs.contract import limits, registry
 from moneyflow.platform.jobs.store import admission, control, status
 from workers.relay import metrics
 from workers.relay.queue_depth import QueueDepths
-from workers.relay.warnings import Warnings
 
 _POLL_SECONDS = 5.0
 #: Seconds for which a job is due without a start before its priority counts as starved.
@@ -61,7 +61,7 @@ class Statistics:
         self,
         connection: AsyncConnection[DictRow],
         depths: QueueDepths,
-        warnings: Warnings,
+        warn: Warn,
         *,
         poll_seconds: float = _POLL_SECONDS,
         starved_seconds: float = _STARVED_SECONDS,
@@ -69,7 +69,7 @@ class Statistics:
     ) -> None:
         self._connection = connection
         self._depths = depths
-        self._warnings = warnings
+        self._warn = warn
         self._poll_seconds = poll_seconds
         self._starved_seconds = starved_seconds
         self._many_dead_letters = many_dead_letters
@@ -88,13 +88,11 @@ class Statistics:
         self._places.show(
             {(row["name"], state): row[state] for row in places for state in ("used", "free") if row[state] is not None}
         )
-        for row in await status.outbox_ages(self._connection):
-            _set_outbox(row["kind"], row["rows"], row["seconds"])
-        _set_outbox("event", *await events.age(self._connection))
+        await self._count_outbox()
         failed = await self._depths.ready(FAILED_QUEUE)
         if failed is not None:
             metrics.jobs_failed_messages.set(failed)
-            await self._warn_of_dead_letters(failed)
+            self._warn_of_dead_letters(failed)
         return self._poll_seconds
 
     def clear(self) -> None:
@@ -104,14 +102,28 @@ class Statistics:
         for gauge in (metrics.outbox_unpublished, metrics.outbox_oldest_seconds):
             gauge.clear()
 
-    async def _warn_of_dead_letters(self, messages: int) -> None:
+    def _warn_of_dead_letters(self, messages: int) -> None:
         if messages > self._many_dead_letters:
             message = (
                 f"{messages} messages are on {FAILED_QUEUE}. See what failed by `moneyflow failed groups`, and what "
                 "was refused before a job was known by the same with --refused; then replay or discard it."
             )
             details = {"messages": messages}
-            await self._warnings.warn("dead_letters_accumulated", message, subject=FAILED_QUEUE, details=details)
+            self._warn(code="dead_letters_accumulated", message=message, subject=FAILED_QUEUE, details=details)
+
+    async def _count_outbox(self) -> None:
+        ages = {row["kind"]: (row["rows"], row["seconds"]) for row in await status.outbox_ages(self._connection)}
+        ages["event"] = await events.age(self._connection)
+        for kind, (rows, seconds) in ages.items():
+            metrics.outbox_unpublished.labels(kind).set(rows)
+            metrics.outbox_oldest_seconds.labels(kind).set(seconds)
+            if seconds > self._starved_seconds:
+                message = (
+                    f"The oldest of {rows} rows of kind {kind} has waited {seconds:.0f} seconds to be published. "
+                    f"Look at {'Kafka' if kind == 'event' else 'RabbitMQ'} and at the relay's log: `moneyflow status`."
+                )
+                details: Details = {"kind": kind, "rows": rows, "seconds": round(seconds)}
+                self._warn(code="outbox_lagging", message=message, subject=kind, details=details)
 
     async def _count_jobs(self) -> None:
         """Export the states and the oldest due job of every kind; a declared kind without jobs has zeros."""
@@ -124,14 +136,14 @@ class Statistics:
         oldest = await status.oldest_due(self._connection)
         ages: Values = {(row["kind"], str(row["priority"])): row["seconds"] for row in oldest}
         self._oldest.show({(kind, str(contract.priority)): 0.0 for kind, contract in registry.items()} | ages)
-        await self._warn_of_starvation(oldest)
+        self._warn_of_starvation(oldest)
 
     async def _count_pauses(self) -> None:
         paused = await control.paused_seconds(self._connection)
         self._paused.show({(row["kind"], row["paused_by"]): 1 for row in paused})
         self._paused_seconds.show({(row["kind"],): row["seconds"] for row in paused})
 
-    async def _warn_of_starvation(self, oldest: Sequence[DictRow]) -> None:
+    def _warn_of_starvation(self, oldest: Sequence[DictRow]) -> None:
         """Warn of each priority of which nothing starts, and of each paused kind whose jobs wait."""
         starved = [row for row in oldest if row["seconds"] > self._starved_seconds]
         for priority, seconds in _longest("priority", [row for row in starved if not row["is_paused"]]).items():
@@ -140,14 +152,14 @@ class Statistics:
                 "Start more workers, or look at what the higher priorities are busy with."
             )
             details: Details = {"priority": priority, "seconds": round(seconds)}
-            await self._warnings.warn("jobs_starved", message, subject=str(priority), details=details)
+            self._warn(code="jobs_starved", message=message, subject=str(priority), details=details)
         for kind, seconds in _longest("kind", [row for row in starved if row["is_paused"]]).items():
             message = (
                 f"Jobs of {kind} have been due for {seconds:.0f} seconds: the kind is paused. `moneyflow queue status` "
                 f"shows by whom and why, `moneyflow queue resume {kind}` ends the pause."
             )
             details = {"job": kind, "seconds": round(seconds)}
-            await self._warnings.warn("jobs_starved", message, subject=kind, details=details)
+            self._warn(code="jobs_starved", message=message, subject=kind, details=details)
 
 
 def _longest(column: str, rows: Sequence[DictRow]) -> dict[Any, float]:
@@ -156,8 +168,3 @@ def _longest(column: str, rows: Sequence[DictRow]) -> dict[Any, float]:
     for row in rows:
         longest[row[column]] = max(longest.get(row[column], 0.0), row["seconds"])
     return longest
-
-
-def _set_outbox(kind: str, rows: int, seconds: float) -> None:
-    metrics.outbox_unpublished.labels(kind).set(rows)
-    metrics.outbox_oldest_seconds.labels(kind).set(seconds)

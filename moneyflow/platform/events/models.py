@@ -1,6 +1,7 @@
 """Tables of events: the outbox, whose rows stay until Kafka has confirmed them, and the dead letters of the sinks."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from moneyflow.platform.columns import moment
@@ -58,6 +60,20 @@ class EventSequence(SQLModel, table=True):
 
     key: str = Field(primary_key=True, sa_type=Text)
     sequence: int = Field(sa_column=Column(BigInteger, nullable=False))
+
+
+class SystemEventRepeat(SQLModel, table=True):
+    """What processes of one name have reported of one kind since the last event of it: `data` are the last one's."""
+
+    __tablename__ = "system_event_repeats"
+
+    process: str = Field(primary_key=True, sa_type=Text)
+    type: str = Field(primary_key=True, sa_type=Text)
+    fingerprint: str = Field(primary_key=True, sa_type=Text)
+    data: dict[str, Any] = Field(sa_type=JSONB)
+    count: int = Field(sa_column=Column(BigInteger, nullable=False))
+    began_at: datetime | None = moment()
+    reported_at: datetime = moment(default_now=True)
 
 
 #: The states in which a dead letter needs the consumer or an operator.

@@ -1,4 +1,4 @@
-"""Retention of the dead letters of events: a month after an operator has reprocessed or discarded them."""
+"""Retention of events' tables: resolved dead letters for a month, counts of what processes report for a day."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -18,3 +18,5 @@ declare(
         parameters=lambda _: {"kept": RESOLVED_KEPT},
     )
 )
+# Of processes that were removed: those that run look at their counts each minute.
+declare(Rule(table="system_event_repeats", query=_QUERIES["repeats"]))

@@ -51,6 +51,8 @@ class ProcessSettings(Section):
     build_env: Literal["dev", "prod"] = "dev"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     bind_host: Host = "0.0.0.0"  # nosec B104  # noqa: S104 - in a container; a stack on a bare machine sets 127.0.0.1
+    #: Between two `system.health_check` events of a process; each is a row of the audit log.
+    health_check_seconds: float = Field(default=3600, ge=1, le=86_400)
 
 
 class PostgresSettings(StoreSettings):

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from moneyflow.platform.settings import Section
-from moneyflow.settings import SINKS, ApiSettings, ConsumerSettings, RelaySettings, WorkerSettings
+from moneyflow.settings import (
+    CONSUMER_SETTINGS,
+    SINKS,
+    ApiSettings,
+    ConsumerSettings,
+    RelaySettings,
+    WorkerSettings,
+)
 from ops.dev.stack.home import CHECKOUT, State, kept_process
 from ops.dev.stack.ports import kept_port
 from ops.dev.stack.processes import Identity, left_by
@@ -78,7 +85,14 @@ _DECLARED = (
     *(_Declared(f"relay-{n}", "relay", ("-m", "workers.relay"), "RELAY_METRICS_PORT", RelaySettings) for n in (1, 2)),
     *(_Declared(f"worker-{n}", "worker", ("-m", "workers"), "WORKER_METRICS_PORT", WorkerSettings) for n in (1, 2)),
     *(
-        _Declared(name, "consumer", ("-m", "consumers", sink), "CONSUMER_METRICS_PORT", ConsumerSettings, (sink,))
+        _Declared(
+            name,
+            "consumer",
+            ("-m", "consumers", sink),
+            "CONSUMER_METRICS_PORT",
+            CONSUMER_SETTINGS.get(sink, ConsumerSettings),
+            (sink,),
+        )
         for sink, name in CONSUMERS.items()
     ),
 )

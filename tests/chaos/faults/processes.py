@@ -103,6 +103,18 @@ def freeze_the_consumer(scene: Scene, dice: random.Random) -> None:
     _one("consumer", scene, dice, lambda actor: _freeze(actor, 3.0))
 
 
+@fault("processes", most=0)
+def freeze_a_consumer_beyond_its_session(scene: Scene, dice: random.Random) -> None:
+    """It is three seconds where the group misses consumers soon."""
+    _one("consumer", scene, dice, lambda actor: _freeze(actor, 5.0))
+
+
+@fault("processes", most=0)
+def stop_a_consumer(scene: Scene, dice: random.Random) -> None:
+    """Its partitions move to another instance, and some of them back."""
+    _one("consumer", scene, dice, _stop)
+
+
 def _one(kind: Kind, scene: Scene, dice: random.Random, act: Callable[[Actor], None]) -> None:
     """Act on one of a kind that the scene may have none of."""
     if scene.of(kind):

@@ -39,6 +39,11 @@ async def places(connection: AsyncConnection[DictRow], limits: Sequence[Limit]) 
     return await (await connection.execute(QUERIES["places"], parameters)).fetchall()
 
 
+async def longest_waits(connection: AsyncConnection[DictRow], *, seconds: float) -> list[DictRow]:
+    """Return each limit, by `name`, a job of which has waited longer than this for a place, and the `seconds`."""
+    return await (await connection.execute(QUERIES["longest_waits"], {"seconds": seconds})).fetchall()
+
+
 async def unknown_limits(connection: AsyncConnection[DictRow], limits: Sequence[Limit]) -> list[str]:
     """Return the names of limits that jobs wait for and that are not among `limits`."""
     parameters = {"names": [limit.name for limit in limits]}

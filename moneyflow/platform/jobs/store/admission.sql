@@ -61,6 +61,27 @@ with recursive names (name) as (
 )
 select name from names where name is not null and name <> all(%(names)s);
 
+-- name: longest_waits
+-- Limits, the next job of one of whose keys has waited for a place for too long, and its seconds. Jobs of paused kinds do
+-- not count. PERF: two index lookups for each key.
+with recursive pairs (name, key) as (
+    (select limit_name, limit_key from jobs where <<waiting_for_limit>> order by limit_name, limit_key limit 1)
+    union all
+    select following.* from pairs, lateral (
+        select limit_name, limit_key from jobs
+        where <<waiting_for_limit>> and (limit_name, limit_key) > (pairs.name, pairs.key)
+        order by limit_name, limit_key limit 1
+    ) following
+), waits as (
+    select name, kind, extract(epoch from clock_timestamp() - due_at)::float as seconds from pairs, lateral (
+        select kind, due_at from jobs
+        where limit_name = pairs.name and limit_key = pairs.key and <<waiting_for_limit>>
+        order by priority desc, due_at limit 1
+    ) next
+)
+select name, max(seconds) as seconds from waits
+where seconds > %(seconds)s and kind not in <<paused_kinds>> group by name order by name;
+
 -- name: purge_starts
 -- Delete starts that are older than every window.
 delete from job_starts where started_at < clock_timestamp() - make_interval(secs => %(seconds)s);

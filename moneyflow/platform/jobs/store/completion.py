@@ -48,6 +48,8 @@ class End:
     wait_seconds: float = 0
     #: The error is an outage: something outside is down. Enough of them in a row pause the kind.
     counts_for_breaker: bool = False
+    #: No code expects the error: it is reported as a `system.error`.
+    is_bug: bool = False
 
     @property
     def counts(self) -> bool:

@@ -20,13 +20,16 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Servers and numbers of one run: `rounds` rounds, with `jobs` jobs in a measurement."""
+    """Servers and numbers of one run: `rounds` rounds, with `jobs` jobs or `events` events in a measurement."""
 
     testbed: Testbed
     listener: Listener
     rounds: int
     jobs: int
     rows: Rows
+    events: int
+    #: Events of the backlog with which the memory of the consumers is measured; none by 0.
+    backlog: int
     log: Callable[[str], None]
 
     def share(self, part: float) -> int:

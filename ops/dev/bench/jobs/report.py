@@ -82,7 +82,8 @@ def quantile(values: Sequence[float], part: float) -> float:
 
 def show(console: Console, outcome: Outcome, conditions: Mapping[str, object]) -> None:
     """Print the table with a column for each system, then the targets and the conditions."""
-    names = [name for name, value in outcome.rows[0].items() if name != "system" and not isinstance(value, list)]
+    figures = (item for row in outcome.rows for item in row.items())
+    names = list(dict.fromkeys(name for name, value in figures if name != "system" and not isinstance(value, list)))
     table = Table("", title=outcome.title)
     for row in outcome.rows:
         table.add_column(row["system"], justify="right")

@@ -24,6 +24,7 @@ PORTS = {
     "RABBITMQ_MANAGEMENT_PORT": 15672,
     "KAFKA_PORT": 9092,
     "REDIS_PORT": 6379,
+    "CRM_DOUBLE_PORT": 8070,
     "MAIL_CATCHER_PORT": 8025,
     "MAIL_CATCHER_SMTP_PORT": 1025,
 }
@@ -51,6 +52,7 @@ _SECRETS = {
 _DEFAULT_PREFIX = "172.28.0"
 _PREFIXES = (_DEFAULT_PREFIX, *(f"172.{n}.0" for n in (29, 30, 31, 27, 26, 25, 24)), *(f"10.{n}.0" for n in (90, 91)))
 _CATCHER_HOST, _CATCHER_PORT = "mailpit", "1025"
+_CRM_URL = "http://crm:8070"
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1", "[::1]"}
 
 
@@ -80,6 +82,8 @@ def resolve(
     values |= {name: str(_port(name, given, state, published)) for name in PORTS}
     values["DEVNET_PREFIX"] = given.get("DEVNET_PREFIX") or _prefix(state, taken)
     values["BUILD_ENV"] = "dev"
+    if given.get("BUILD_ENV") != "prod":
+        values |= {"CRM_ADAPTER": "hubspot", "CRM_URL": _CRM_URL, "CRM_TOKEN": state.secret("crm_token")}
     values["APP_URL"] = f"https://127.0.0.1:{values['HTTPS_PORT']}"
     # The demo and load tests of this machine are one client.
     values |= {"API_LIMITS_FACTOR": "10000", "CLIENT_REQUESTS_PER_SECOND": "100000", "CLIENT_CONNECTIONS": "10000"}
@@ -109,6 +113,8 @@ def seen_from_host(values: Mapping[str, str]) -> dict[str, str]:
     seen = defaults | dict(values)
     seen |= dict.fromkeys(("POSTGRES_HOST", "RABBITMQ_HOST", "KAFKA_HOST", "REDIS_HOST", "BIND_HOST"), "127.0.0.1")
     seen["MAIL_CATCHER_URL"] = f"http://127.0.0.1:{values['MAIL_CATCHER_PORT']}"
+    if values.get("CRM_URL") == _CRM_URL:
+        seen["CRM_URL"] = f"http://127.0.0.1:{values['CRM_DOUBLE_PORT']}"
     if values["MAIL_HOST"] == _CATCHER_HOST:
         seen |= {"MAIL_HOST": "127.0.0.1", "MAIL_PORT": values["MAIL_CATCHER_SMTP_PORT"]}
     return seen

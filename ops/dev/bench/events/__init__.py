@@ -1,0 +1,1 @@
+"""Benchmarks of events: the relay from the outbox to Kafka, and each sink from a backlog."""

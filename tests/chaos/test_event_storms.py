@@ -1,0 +1,80 @@
+"""Whatever happens to consumers, the relay, Kafka and Postgres: each sink has every event, once.
+
+`make acceptance ARGS=events` has the long form, of 200,000 events.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.histories import Histories, note_emitted
+from tests.chaos.report import Round
+from tests.chaos.scene import Scene
+from tests.chaos.sinks import JUDGES, is_read, sinks
+from tests.chaos.storm import Storm
+from tests.support.waiting import eventually
+
+#: How often each fault happens in the short form, and for each 20,000 events of the long one.
+_FAULTS = {
+    "kill the consumer": 4,
+    "freeze a consumer beyond its session": 1,
+    "stop a consumer": 1,
+    "kill the leading relay": 1,
+    "crash or restart kafka": 1,
+    "end all sessions in postgres": 1,
+}
+_OF_THE_LONG_FORM = {"restart postgres": 1, "crash postgres": 1}
+
+
+@pytest.fixture
+def events(pytestconfig: pytest.Config) -> int:
+    """Return how many events are emitted."""
+    count: int = pytestconfig.getoption("--events")
+    return count
+
+
+@pytest.fixture
+def scene(make_scene: Callable[[str], Scene]) -> Scene:
+    """Return two relays, and two instances of the consumer of each sink."""
+    scene = make_scene("missed_soon")
+    for _ in range(2):
+        scene.start("relay", wait_ready=False, sabotage="looks_often")
+        for sink in sinks():
+            scene.start("consumer", wait_ready=False, sink=sink.name)
+    scene.heal()
+    return scene
+
+
+@pytest.mark.timeout(3600)
+def test_every_sink_has_each_event_once_through_a_storm_of_faults(
+    scene: Scene, first_seed: int, events: int, chaos_rounds: list[Round]
+) -> None:
+    long = events // 20_000
+    faults = {name: count * max(1, long) for name, count in (_FAULTS | (_OF_THE_LONG_FORM if long else {})).items()}
+    with scene.superuser() as connection:
+        note_emitted(connection)
+
+    size = 100 if long else 10
+    with (
+        Histories(scene.settings, seed=first_seed, events=events, size=size),
+        Storm(scene, seed=first_seed, seconds=3000 if long else 20, only=faults) as storm,
+    ):
+        pass
+    scene.heal()
+
+    with scene.superuser() as connection:
+        for sink in sinks():
+            eventually(
+                lambda: is_read(sink, scene.settings, connection),  # noqa: B023
+                seconds=600,
+                what=f"{sink.name} has read all events",
+            )
+        (emitted,) = connection.execute("select count(*) from emitted").fetchall()
+        found = {name: judge(scene.settings, connection) for name, judge in JUDGES.items()}
+    result = Round(name=f"{emitted['count']} events", seed=first_seed, accepted=emitted["count"])
+    result.faults, result.lost = storm.faults, sum(map(len, found.values()))
+    chaos_rounds.append(result)
+    assert found == {name: [] for name in JUDGES}
+    assert emitted["count"] >= events
+    assert storm.faults.total() >= sum(faults.values()) / 2
+    assert dict(scene.ended_by_themselves) == {}
