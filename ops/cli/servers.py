@@ -37,6 +37,14 @@ def opened(command: str) -> Iterator[tuple[CliSettings, Database]]:
 
 
 @contextmanager
+def opened_with_kafka(command: str) -> Iterator[tuple[StatusSettings, Database]]:
+    """Yield settings and database for a command that asks Kafka too."""
+    settings = settings_of(StatusSettings)
+    with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
+        yield settings, database
+
+
+@contextmanager
 def opened_for_status(command: str) -> Iterator[tuple[StatusSettings, Database]]:
     """Yield settings and database for a command that says which servers are down, Postgres too."""
     settings = settings_of(StatusSettings)
