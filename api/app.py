@@ -18,6 +18,7 @@ from api.headers import Cors, default_headers
 from api.limits import ClientLimits
 from api.openapi import Operation
 from api.problems import install_problems
+from api.resources.analytics import Cashflow, Summary
 from api.resources.avatars import OwnAvatar
 from api.resources.batches import Batch
 from api.resources.bulk import TransactionsBulk
@@ -146,6 +147,8 @@ def _add_money(add: Add, services: Services, keys: IdempotencyKeys) -> None:
     add("/v1/payments", Payments(database, keys))
     add("/v1/payments/{payment_id}", OwnPayment(database))
     add("/v1/payments/{payment_id}/refund", PaymentRefund(database, keys))
+    add("/v1/analytics/summary", Summary(database))
+    add("/v1/analytics/cashflow", Cashflow(database))
     add("/v1/exports", Exports(database, keys))
     add("/v1/exports/{export_id}", OwnExport(database))
     add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))

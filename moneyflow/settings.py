@@ -35,6 +35,7 @@ __all__ = [
     "CONSUMER_SETTINGS",
     "SINKS",
     "AllSettings",
+    "AnalyticsSettings",
     "ApiSettings",
     "AuditVerifySettings",
     "CliSettings",
@@ -181,6 +182,12 @@ class AuditVerifySettings(PostgresSettings):
     """The verification of the audit log: Postgres as the audit role, and nothing else."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("audit",)
+
+
+class AnalyticsSettings(PostgresSettings):
+    """The rebuild of analytics: Postgres as the role of its sink, and nothing else."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("analytics",)
 
 
 class CrmReadSettings(PostgresSettings, CrmSettings):

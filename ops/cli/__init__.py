@@ -21,8 +21,13 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(_NOT_INSTALLED.format(missing.name))
 
-_GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "mails", "queue", "schedules")}
-_GROUPS |= {name: f"{__name__}.{name}" for name in ("doctor", "events", "status", "user", "workers")}
+_GROUPS = {
+    name: f"{__name__}.{name}"
+    for name in (
+        "analytics", "audit", "batches", "doctor", "events", "failed", "jobs", "mails", "queue", "schedules", "status",
+        "user", "workers",
+    )
+}  # fmt: skip
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
     _GROUPS |= {"contracts": "ops.dev.contracts.commands", "new": "ops.dev.scaffold.commands"}
 

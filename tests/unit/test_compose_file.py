@@ -9,6 +9,7 @@ import pytest
 
 from moneyflow.platform import settings as settings_module
 from moneyflow.settings import (
+    AnalyticsSettings,
     ApiSettings,
     AuditVerifySettings,
     ConsumerSettings,
@@ -61,6 +62,7 @@ def _names(block: str) -> frozenset[str]:
         ("api", ApiSettings.environment_names()),
         ("worker", WorkerSettings.environment_names()),
         ("relay", RelaySettings.environment_names()),
+        ("consumer-analytics", ConsumerSettings.environment_names("analytics")),
         ("consumer-audit", ConsumerSettings.environment_names("audit")),
         ("consumer-crm", CrmConsumerSettings.environment_names("crm")),
         ("migrate", MigrateSettings.environment_names()),
@@ -69,6 +71,7 @@ def _names(block: str) -> frozenset[str]:
             "cli",
             StatusSettings.environment_names()
             | AuditVerifySettings.environment_names()
+            | AnalyticsSettings.environment_names()
             | CrmReadSettings.environment_names(),
         ),
     ],

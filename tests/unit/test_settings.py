@@ -19,6 +19,7 @@ from moneyflow.platform.settings import Section, known_names
 from moneyflow.platform.settings.strength import weakness
 from moneyflow.settings import (
     AllSettings,
+    AnalyticsSettings,
     ApiSettings,
     AuditVerifySettings,
     CliSettings,
@@ -330,6 +331,7 @@ def test_every_setting_is_known_by_its_name_in_capitals() -> None:
         (MigrateSettings, (), {"postgres_owner_password", "rabbitmq_migrate_password", "kafka_migrate_password"}),
         (CliSettings, (), {"postgres_operator_password", "redis_password", "rabbitmq_password"}),
         (AuditVerifySettings, (), {"postgres_audit_password"}),
+        (AnalyticsSettings, (), {"postgres_analytics_password"}),
     ],
 )
 def test_a_process_loads_its_own_secrets_and_no_other(
