@@ -34,7 +34,9 @@ if find_spec("ops.dev"):  # For developers; the production image does not have i
 
 #: What an operator can do next, by what an error is about.
 _HINTS = {
+    "audit_log": "run `moneyflow audit verify`",
     "batch": "see `moneyflow batches list`",
+    "checkpoint": "see `moneyflow audit checkpoint --list`",
     "dead_letter": "see `moneyflow events dead-letter list`",
     "dead_letter_group": "see `moneyflow events dead-letter groups`",
     "failed_item": "see `moneyflow failed list`, with --refused for messages",

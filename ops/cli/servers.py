@@ -72,6 +72,14 @@ def opened_as_app(command: str) -> Iterator[Database]:
 
 
 @contextmanager
+def opened_as(role: str, command: str, settings: PostgresSettings) -> Iterator[Database]:
+    """Yield the database as a role of these settings, for a command of a role of its own that only reads."""
+    conninfo = settings.conninfo(role, application_name=f"moneyflow {command}")
+    with _open(Database(conninfo, size=1, timeout_seconds=_TIMEOUT_SECONDS)) as database:
+        yield database
+
+
+@contextmanager
 def reading_session(command: str) -> Iterator[Session]:
     """Yield a session for a command that only reads."""
     with opened(command) as (_, database), database.transaction() as session:
