@@ -40,7 +40,7 @@ def opened(command: str) -> Iterator[tuple[CliSettings, Database]]:
 def opened_with_kafka(command: str) -> Iterator[tuple[StatusSettings, Database]]:
     """Yield settings and database for a command that asks Kafka too."""
     settings = settings_of(StatusSettings)
-    with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
+    with opening(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield settings, database
 
 
@@ -83,7 +83,7 @@ def opened_as_app(command: str) -> Iterator[Database]:
 def opened_as(role: str, command: str, settings: PostgresSettings) -> Iterator[Database]:
     """Yield the database as a role of these settings, for a command of a role of its own that only reads."""
     conninfo = settings.conninfo(role, application_name=f"moneyflow {command}")
-    with _open(Database(conninfo, size=1, timeout_seconds=_TIMEOUT_SECONDS)) as database:
+    with opening(Database(conninfo, size=1, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield database
 
 
