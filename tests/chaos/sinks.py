@@ -68,7 +68,7 @@ def judge_analytics(_: AllSettings, connection: "Connection[DictRow]") -> list[s
 
 
 #: Each sink of the product.
-JUDGES: dict[str, Judge] = {"audit": judge_audit}
+JUDGES: dict[str, Judge] = {"audit": judge_audit, "analytics": judge_analytics}
 
 
 def sinks() -> list[Sink]:

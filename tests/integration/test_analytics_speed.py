@@ -8,6 +8,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
@@ -108,6 +109,6 @@ def test_a_page_by_month_reads_the_months_and_the_days_around_them_and_no_other_
             "where schemaname = 'analytics' and relname in ('daily_sums', 'monthly_sums')"
         )
 
-    assert (len(found.periods), found.opening) == (22, (("EUR", -46),))
+    assert (len(found.periods), found.opening) == (22, (("EUR", Decimal(-46)),))
     assert read is not None
     assert 0 < read["rows"] <= 24 + 2 * 31
