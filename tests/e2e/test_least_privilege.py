@@ -83,8 +83,8 @@ _STATEMENTS: dict[LiteralString, set[str]] = {
     "delete from audit.events where false": set(),
     "truncate audit.events": set(),
     "insert into analytics.counted select * from analytics.counted where false": {"consumer-analytics"},
-    "select amount from transactions where false": {"api", "worker-1", "consumer-analytics"},
-    "select note from transactions where false": {"api", "worker-1"},
+    "select amount from public.transactions where false": {"api", "worker-1", "consumer-analytics"},
+    "select note from public.transactions where false": {"api", "worker-1"},
     "create table mine (id integer)": set(),
     "set role audit_owner": set(),
 }
