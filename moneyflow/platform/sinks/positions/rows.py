@@ -6,7 +6,7 @@ The operator's role may read them and change offset, epoch and gap, by a grant o
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
 from psycopg.rows import DictRow
@@ -103,7 +103,7 @@ def _moved(session: Session, query: str, place: Place, target: dict[str, int]) -
 
 def _in_schema(query: str, sink: str) -> LiteralString:
     """Return a query on the table of a sink; the name is quoted."""
-    table = cast("LiteralString", sql.Identifier(sink, "positions").as_string())
+    table = sql.Identifier(sink, "positions").as_string()
     return _QUERIES[query].replace("/* positions */", table)
 
 
