@@ -18,12 +18,13 @@ from api.headers import Cors, default_headers
 from api.limits import ClientLimits
 from api.openapi import Operation
 from api.problems import install_problems
+from api.resources.analytics import Cashflow, Summary
 from api.resources.avatars import OwnAvatar
 from api.resources.batches import Batch
 from api.resources.bulk import TransactionsBulk
 from api.resources.categories import Categories, OneCategory
 from api.resources.docs import Docs, DocsFile, Problems
-from api.resources.documents import OpenApi
+from api.resources.documents import AsyncApi, OpenApi
 from api.resources.exports import Exports, OwnData, OwnExport
 from api.resources.files import File, PublicFile
 from api.resources.health import Alive, Metrics, Ready
@@ -146,6 +147,8 @@ def _add_money(add: Add, services: Services, keys: IdempotencyKeys) -> None:
     add("/v1/payments", Payments(database, keys))
     add("/v1/payments/{payment_id}", OwnPayment(database))
     add("/v1/payments/{payment_id}/refund", PaymentRefund(database, keys))
+    add("/v1/analytics/summary", Summary(database))
+    add("/v1/analytics/cashflow", Cashflow(database))
     add("/v1/exports", Exports(database, keys))
     add("/v1/exports/{export_id}", OwnExport(database))
     add("/v1/webhooks/stripe", StripeWebhook(database, services.webhook_secrets))
@@ -173,6 +176,7 @@ def _add_operation(add: Add, services: Services) -> None:
 
 def _add_documents(add: Add, operations: Sequence[Operation]) -> None:
     add("/openapi.json", OpenApi(operations))
+    add("/asyncapi.json", AsyncApi())
     add("/schemas/", Schemas())
     add("/schemas/{type}/{version}", Schema())
     add("/docs", Docs())

@@ -15,6 +15,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import psycopg
 import structlog
@@ -252,11 +253,19 @@ class Consumer:
     async def _measure_lag(self) -> None:
         """Ask Kafka for the ends of the partitions: this gives the lag, and shows that Kafka answers."""
         self._parked = {tp: parked for tp, parked in self._parked.items() if self._fence.is_assigned(tp)}
+        began = time.monotonic()
         measured = await lag.measure(
             self._kafka, self._fence.positions(), self._parked, server=self._settings.kafka_bootstrap
         )
         self.progress.parked([one.reason for one in self._parked.values()])
         self.progress.lags(measured.open, parked=measured.parked)
+        caught_up = [place for place, records in measured.open.items() if not records]
+        if caught_up and hasattr(self._sink, "caught_up"):
+            await asyncio.to_thread(self._note_caught_up, caught_up, seconds_ago=time.monotonic() - began)
+
+    def _note_caught_up(self, partitions: Sequence[tuple[str, int]], *, seconds_ago: float) -> None:
+        with self._database.transaction() as session:
+            cast("Any", self._sink).caught_up(session, partitions, seconds_ago=seconds_ago)
 
     def _report(self, error: Exception) -> None:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | UnavailableError | KafkaError):

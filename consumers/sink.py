@@ -73,7 +73,9 @@ Order = Literal["per_key", "strict"]
 class Sink(Protocol):
     """Writes batches of records; one file in `consumers/sinks/` each.
 
-    A sink may also have `batch`, a `Batch`, and `order`, an `Order`; without them both are as the defaults below.
+    A sink may also have `batch`, a `Batch`, and `order`, an `Order`; without them both are as the defaults below. With
+    a method `caught_up(session, partitions, seconds_ago)` it gets to know about once a second of which partitions, by
+    topic and number, it has written all that Kafka had that many seconds ago.
     """
 
     #: The sink's name in commands, metrics, logs and in its Kafka group.

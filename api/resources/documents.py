@@ -1,4 +1,4 @@
-"""`/openapi.json`: the documents for frontends."""
+"""`/openapi.json` and `/asyncapi.json`: the documents for programs."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 import falcon
 
+from api import asyncapi
 from api.answers import send
 from api.descriptions import describes
 from api.guards import public
@@ -29,6 +30,21 @@ class OpenApi:
         """Return the OpenAPI 3.1 document of this API."""
         if self._answer is None:  # Once all routes are there; threads that come here together make the same one.
             self._answer = constant(document(self._operations))
+        send(request, response, self._answer)
+
+
+class AsyncApi:
+    """The AsyncAPI document."""
+
+    def __init__(self) -> None:
+        self._answer: Answer | None = None
+
+    @public
+    @describes("read_asyncapi", answers={200: dict[str, Any]}, etag=True, local=True)
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Return the AsyncAPI 3 document of all topics and queues."""
+        if self._answer is None:  # Once all contracts are declared; as above.
+            self._answer = constant(asyncapi.document())
         send(request, response, self._answer)
 
 

@@ -7,18 +7,12 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.answers import send
+from api.contracts import PublishedContract, published_contracts
 from api.descriptions import describes
 from api.guards import public
 from api.resources.documents import constant
-from moneyflow import events, jobs
 from moneyflow.platform.errors import NotFoundError
-from moneyflow.platform.events import system
 from moneyflow.platform.events.contract import Event
-from moneyflow.platform.jobs.contract import Job
-
-assert system, "the import declares the platform's own events"
-
-Contract = type[Event] | type[Job]
 
 
 class SchemaView(TypedDict):
@@ -44,8 +38,8 @@ class Schemas:
     @public
     @describes("list_schemas", answers={200: SchemasView}, etag=True, local=True)
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """List the schemas of all events and jobs."""
-        shown: SchemasView = {"items": [_shown(contract) for contract in _contracts()], "next_cursor": None}
+        """List the schemas of all events and jobs, of earlier versions too."""
+        shown: SchemasView = {"items": [_shown(one) for one in published_contracts()], "next_cursor": None}
         send(request, response, constant(shown))
 
 
@@ -65,31 +59,18 @@ class Schema:
     )
     def on_get(self, request: falcon.Request, response: falcon.Response, type: str, version: str) -> None:
         """Return the JSON Schema of an event's data, to which its `dataschema` leads, or of a job's payload."""
-        for contract in _contracts():
-            if (contract.payload_name, str(contract.version)) == (type, version):
-                send(request, response, constant(_schema(contract)))
+        for one in published_contracts():
+            if (one.type, str(one.version)) == (type, version):
+                send(request, response, constant(one.document()))
                 return
         raise NotFoundError("there is no schema of this type and version; GET /schemas/ lists those that there are")
 
 
-def _contracts() -> list[Contract]:
-    return [*events.registry.values(), *jobs.registry.values()]
-
-
-def _shown(contract: Contract) -> SchemaView:
+def _shown(one: PublishedContract) -> SchemaView:
     return {
-        "type": contract.payload_name,
-        "version": contract.version,
-        "of": "event" if issubclass(contract, Event) else "job",
-        "topic": contract.topic if issubclass(contract, Event) else None,
-        "schema": _address(contract),
+        "type": one.type,
+        "version": one.version,
+        "of": "event" if issubclass(one.contract, Event) else "job",
+        "topic": one.contract.topic if issubclass(one.contract, Event) else None,
+        "schema": one.address,
     }
-
-
-def _schema(contract: Contract) -> dict[str, Any]:
-    dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, "$id": _address(contract), **contract.stored_schema(), "title": contract.payload_name}
-
-
-def _address(contract: Contract) -> str:
-    return f"/schemas/{contract.payload_name}/{contract.version}"

@@ -5,7 +5,7 @@ An amount is text in JSON: a number there is a float to most readers, and floats
 
 from decimal import Decimal
 
-from moneyflow.money.currencies import decimals_of
+from moneyflow.money.currencies import DECIMALS, decimals_of
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.patterns import Pattern
 
@@ -54,6 +54,13 @@ def read_amount(text: str, currency: str) -> Decimal:
 def write_amount(amount: Decimal) -> str:
     """Return an amount as text, with the decimals that it is stored with."""
     return f"{amount:f}"
+
+
+def write_sum(total: Decimal, currency: str) -> str:
+    """Return a sum of amounts as text, with the decimals of its currency, or more where an amount has more."""
+    exponent = total.as_tuple().exponent
+    stored = -exponent if isinstance(exponent, int) else 0
+    return f"{total:.{max(stored, DECIMALS.get(currency, 0))}f}"
 
 
 def _invalid(name: str, problem: str) -> InvalidInputError:

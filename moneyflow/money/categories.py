@@ -17,6 +17,7 @@ from moneyflow.money import writing
 from moneyflow.money.constraints import checked
 from moneyflow.platform import clock
 from moneyflow.platform.database import Session
+from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.events.emit import FRAGMENTS as EVENT_FRAGMENTS
 from moneyflow.platform.events.emit import emit
 from moneyflow.platform.http.answers import Answer
@@ -96,6 +97,19 @@ def find(scope: OwnerScope, category_id: UUID) -> Category:
         NotFoundError: there is none of this owner.
     """
     return Category(**scope.row(_QUERIES["find"], category_id, what="category"))
+
+
+def with_children(scope: OwnerScope, category_id: UUID) -> Sequence[DictRow]:
+    """Return id and kind of a category that a query names, and of those below it.
+
+    Raises:
+        InvalidInputError: the owner has no such category.
+    """
+    rows = scope.rows(_QUERIES["with_children"], {"category_id": category_id})
+    if not rows:
+        problem = "must be the id of a category of yours; GET /v1/categories lists them"
+        raise InvalidInputError("the query parameter category does not fit", (("/category", problem),))
+    return rows
 
 
 def page_rows(scope: OwnerScope, page: Page) -> Sequence[DictRow]:

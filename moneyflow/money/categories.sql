@@ -32,3 +32,9 @@ select id from categories where user_id = %(owner_id)s and id = any(%(ids)s) for
 update categories set name = %(name)s, parent_id = %(parent_id)s, color = %(color)s, version = %(version)s,
     updated_at = %(updated_at)s
 where id = %(id)s and user_id = %(user_id)s;
+
+-- name: with_children
+-- A category of the owner and those below it, each with its kind.
+select id, kind from categories where user_id = %(owner_id)s and id = %(category_id)s
+union all
+select id, kind from categories where user_id = %(owner_id)s and parent_id = %(category_id)s;

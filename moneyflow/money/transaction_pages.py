@@ -23,6 +23,7 @@ from uuid import UUID
 from psycopg.errors import QueryCanceled
 from psycopg.rows import DictRow
 
+from moneyflow.money import categories
 from moneyflow.money.transaction_filters import Filters
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.http.pages import Keyset, Page
@@ -74,17 +75,17 @@ def page_rows(scope: OwnerScope, filters: Filters, page: Page, *, bounds: Bounds
         InvalidInputError: a filter does not fit, or too many transactions have to be looked at within the bounds.
     """
     filters.check()
-    categories = _categories(scope, filters)
-    if categories is not None and not categories:
+    chosen = _categories(scope, filters)
+    if chosen is not None and not chosen:
         return ()
-    parameters = {**filters.parameters(), **_places(filters, page), **_chosen(categories), "limit": page.limit + 1}
-    if filters.is_search or (categories is not None and len(categories) > _MOST_MERGED):
+    parameters = {**filters.parameters(), **_places(filters, page), **_chosen(chosen), "limit": page.limit + 1}
+    if filters.is_search or (chosen is not None and len(chosen) > _MOST_MERGED):
         search = _Search(scope, parameters, filters, bounds, ends_at=time.monotonic() + bounds.seconds)
         rows = search.rows()
-    elif categories is None:
+    elif chosen is None:
         rows = scope.rows(_QUERIES["walk"], {**parameters, "most": page.limit + 1}, settings=_IN_ORDER)
     else:
-        rows = scope.rows(_QUERIES["merge"], {**parameters, "merged": array(categories)}, settings=_IN_ORDER)
+        rows = scope.rows(_QUERIES["merge"], {**parameters, "merged": array(chosen)}, settings=_IN_ORDER)
     return rows
 
 
@@ -140,18 +141,15 @@ def _categories(scope: OwnerScope, filters: Filters) -> Sequence[UUID] | None:
     """
     if filters.category_id is None:
         return None
-    rows = scope.rows(_QUERIES["categories"], {"category_id": filters.category_id})
-    if not rows:
-        problem = "must be the id of a category of yours; GET /v1/categories lists them"
-        raise InvalidInputError("the query parameter category does not fit", (("/category", problem),))
+    rows = categories.with_children(scope, filters.category_id)
     return [row["id"] for row in rows if filters.kind in {None, row["kind"]}]
 
 
-def _chosen(categories: Sequence[UUID] | None) -> Mapping[str, Any]:
+def _chosen(ids: Sequence[UUID] | None) -> Mapping[str, Any]:
     """Return the categories as parameters: one alone has an index with the list's order."""
-    if categories is None or len(categories) == 1:
-        return {"category_id": categories and categories[0], "category_ids": None}
-    return {"category_id": None, "category_ids": array(categories)}
+    if ids is None or len(ids) == 1:
+        return {"category_id": ids and ids[0], "category_ids": None}
+    return {"category_id": None, "category_ids": array(ids)}
 
 
 def _places(filters: Filters, page: Page) -> Mapping[str, Any]:

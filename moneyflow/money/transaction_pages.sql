@@ -1,9 +1,3 @@
--- name: categories
--- A category of the owner and those below it, each with its kind.
-select id, kind from categories where user_id = %(owner_id)s and id = %(category_id)s
-union all
-select id, kind from categories where user_id = %(owner_id)s and parent_id = %(category_id)s;
-
 -- name: merge
 -- A page of some categories: the first transactions of each, merged.
 select of_one.*

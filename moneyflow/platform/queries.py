@@ -40,8 +40,8 @@ def load_fragments(path: Path) -> Mapping[str, str]:
     return _blocks(path, "fragment")
 
 
-def array(values: Iterable[UUID | int]) -> str:
-    """Return an array parameter as Postgres reads it. PERF: psycopg's own adapter takes five times as long."""
+def array(values: Iterable[UUID | int | str]) -> str:
+    """Return ids or numbers as an array parameter. PERF: psycopg's own adapter takes five times as long."""
     return "{" + ",".join(map(str, values)) + "}"
 
 

@@ -21,15 +21,23 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(_NOT_INSTALLED.format(missing.name))
 
-_GROUPS = {name: f"{__name__}.{name}" for name in ("audit", "batches", "failed", "jobs", "mails", "queue", "schedules")}
-_GROUPS |= {name: f"{__name__}.{name}" for name in ("consumers", "doctor", "events", "status", "user", "workers")}
+_GROUPS = {
+    name: f"{__name__}.{name}"
+    for name in (
+        "analytics", "audit", "batches", "consumers", "crm", "doctor", "events", "failed", "jobs", "mails", "queue",
+        "schedules", "status", "user", "workers",
+    )
+}  # fmt: skip
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
     _GROUPS |= {"contracts": "ops.dev.contracts.commands", "new": "ops.dev.scaffold.commands"}
 
 
 #: What an operator can do next, by what an error is about.
 _HINTS = {
+    "audit_log": "run `moneyflow audit verify`",
     "batch": "see `moneyflow batches list`",
+    "checkpoint": "see `moneyflow audit checkpoint --list`",
+    "contact": "see `moneyflow crm status`",
     "dead_letter": "see `moneyflow events dead-letter list`",
     "dead_letter_group": "see `moneyflow events dead-letter groups`",
     "failed_item": "see `moneyflow failed list`, with --refused for messages",

@@ -50,6 +50,8 @@ _MATRIX = {
     ("POST", "/v1/users/me/data"): _SIGNED_IN,
     # A stranger reads by its id that a job of an anonymous request was accepted, and later done.
     ("GET", "/v1/jobs/{job_id}"): Audience.OPTIONALLY_SIGNED_IN,
+    ("GET", "/v1/analytics/summary"): _SIGNED_IN,
+    ("GET", "/v1/analytics/cashflow"): _SIGNED_IN,
     ("POST", "/v1/exports"): _SIGNED_IN,
     ("GET", "/v1/exports/{export_id}"): _SIGNED_IN,
     ("GET", "/v1/batches/{batch_id}"): _SIGNED_IN,
@@ -76,6 +78,7 @@ _MATRIX = {
     ("GET", "/healthz"): _PUBLIC,
     ("GET", "/readyz"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,
+    ("GET", "/asyncapi.json"): _PUBLIC,
     ("GET", "/openapi.json"): _PUBLIC,
     ("GET", "/schemas/"): _PUBLIC,
     ("GET", "/schemas/{type}/{version}"): _PUBLIC,

@@ -62,6 +62,7 @@ class Scene:
 
 #: How to call the commands that need arguments, or that show more with some; the others are called without any.
 _ARGUMENTS: Mapping[str, list[str]] = {
+    "audit checkpoint": ["--list"],
     "failed groups": ["--refused"],
     "failed show": ["{failed}"],
     "failed replay": ["--all", "--dry-run"],
@@ -136,6 +137,7 @@ def scene(
         relay.execute(_SCHEDULE, {"kind": _KIND, "reason": _REASON})
     rabbitmq_admin.publish(servers, platform.rabbitmq_vhost, f'{{"half": "{"m" * 90}"}}', {}, exchange="jobs.dead")
     _audit(platform)
+    assert moneyflow(environment, "audit", "checkpoint", "--json").code == 0
     with as_sink(platform) as sink, sink.transaction() as session:
         positions.claim(session, topic="user.events", partition=0)
     moneyflow(environment, "consumers", "skip", "audit", "user.events", 0, "--to", 0, "--reason", _REASON)

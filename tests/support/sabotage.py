@@ -291,6 +291,21 @@ def missed_soon() -> None:
     _by_default(Consumer, session_seconds=3)
 
 
+def sends_soon() -> None:
+    """Break nothing; let the CRM's sender wait for tenths of seconds where it waits for a minute."""
+    from moneyflow.crm.sender import Sender, Terms
+    from moneyflow.gateways.crm import hubspot, hubspot_errors, webhook
+
+    missed_soon()
+    terms = Terms(lease=4, request=2, settle=2, first_back_off=0.05, longest_back_off=0.5)
+    _by_default(Sender, terms=terms)
+    hubspot_errors._LIMITS["DAILY"] = 0.5
+    for adapter in (hubspot.HubSpot, webhook.WebhookCrm):
+        _by_default(adapter, answer_seconds=0.5)
+        adapter.retry_seconds = (0.1, 0.3)
+        adapter.requests_per_second = 200.0
+
+
 def without_epoch() -> None:
     """Let the last consumer move a position, even in a partition that was taken over."""
     from consumers import positions
@@ -299,6 +314,19 @@ def without_epoch() -> None:
     positions._QUERIES = {
         name: query.replace("and epoch = %(epoch)s", "") for name, query in positions._QUERIES.items()
     }
+
+
+def without_rows_and_position_together() -> None:
+    """Commit a sink's rows first and its position after them, as a consumer that commits offsets by itself does."""
+    from consumers import positions
+
+    advance = positions.advance
+
+    def advance_later(session: Any, position: Any, **options: Any) -> None:
+        session.commit()
+        advance(session, position, **options)
+
+    positions.advance = advance_later
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from moneyflow.events.user import UserActivated, UserCreated, UserUpdated
 from moneyflow.platform.errors import PoisonError, UnknownVersionError, UnreadableError
 from moneyflow.platform.events import envelope
 from moneyflow.platform.events.contract import MAX_EVENT_BYTES
+from moneyflow.platform.events.system import SystemWarning
 from moneyflow.platform.events.topics import event_topics
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.telemetry.origin import Origin
@@ -25,6 +26,8 @@ _TIME = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 _EMPTY = Origin()
 _TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 _ROOT = Path(__file__).parents[2]
+_SAMPLES_FOLDER = _ROOT / "tests/contracts/events/samples"
+_SAMPLES = sorted(_SAMPLES_FOLDER.glob("*.json"))
 
 
 def _created() -> UserCreated:
@@ -95,6 +98,23 @@ def test_a_sequence_starts_at_one() -> None:
 
 def test_an_event_comes_back_from_its_envelope_as_it_was() -> None:
     assert UserCreated.from_envelope(envelope.read(_envelope(_created()))) == _created()
+
+
+@pytest.mark.parametrize("file", _SAMPLES, ids=lambda file: file.stem)
+def test_each_pinned_sample_of_each_version_is_read_by_the_code_of_today(file: Path) -> None:
+    sample = envelope.read(file.read_bytes())
+
+    event = registry[sample.type].from_envelope(sample)
+
+    assert (f"{sample.type}.{sample.version}", event.sequence) == (file.stem, sample.sequence)
+
+
+def test_a_warning_of_version_1_is_one_warning() -> None:
+    old = envelope.read((_SAMPLES_FOLDER / "system.warning.1.json").read_bytes())
+
+    warning = SystemWarning.from_envelope(old)
+
+    assert (warning.code, warning.count, warning.since) == ("jobs_starved", 1, None)
 
 
 def test_data_of_an_older_version_is_upgraded_step_by_step() -> None:

@@ -19,7 +19,7 @@ from moneyflow.jobs import registry as jobs
 from moneyflow.platform.events.contract import Event
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.payloads import Upgrade
-from ops.dev.contracts import frozen
+from ops.dev.contracts import earlier, frozen, samples
 from ops.dev.contracts.frozen import Contract
 
 pytestmark = pytest.mark.usefixtures("contracts")
@@ -48,6 +48,12 @@ def _event(version: int = 1, upgrade: Upgrade = dict, **fields: Any) -> type[Eve
     return create_model("Greeted", __base__=Event, __cls_kwargs__=options, user_id=(UUID, ...), **fields)
 
 
+def _files_of(contract: Contract) -> list[Path]:
+    """Return what is written for the first version of a contract."""
+    schema = frozen.path_of(contract)
+    return [schema, samples.path_of(schema)] if issubclass(contract, Event) else [schema]
+
+
 _BASES = pytest.mark.parametrize("contract", [_job, _event], ids=["job", "event"])
 _NAME = (str, ...)
 
@@ -64,7 +70,7 @@ def test_a_new_version_is_frozen_once_and_then_fits(tmp_path: Path, contract: An
     written = frozen.freeze(tmp_path, [greet])
 
     assert "version 1 is not frozen. Run `moneyflow contracts freeze`" in problem
-    assert written == [frozen.path_of(greet)]
+    assert written == _files_of(greet)
     assert _texts(tmp_path, greet) == []
     assert frozen.freeze(tmp_path, [greet]) == []
 
@@ -106,7 +112,7 @@ def test_a_version_that_was_never_deployed_is_frozen_again_on_demand(tmp_path: P
     frozen.freeze(tmp_path, [contract(name=_NAME)])
     changed = contract(title=_NAME)
 
-    assert frozen.freeze(tmp_path, [changed], overwrite=True) == [frozen.path_of(changed)]
+    assert frozen.freeze(tmp_path, [changed], overwrite=True) == _files_of(changed)
     assert frozen.freeze(tmp_path, [changed], overwrite=True) == []
     assert _texts(tmp_path, changed) == []
 
@@ -121,7 +127,8 @@ def test_an_upgrade_that_leads_to_no_readable_payload_is_a_problem(tmp_path: Pat
     assert _texts(tmp_path, good) == []
     for bad in (dict, lambda data: {"nickname": data["nickname"]}):
         (problem,) = _texts(tmp_path, contract(2, upgrade=bad, **changed))
-        assert "version 1 could not be read any more: " in problem
+        assert "version 1: its " in problem
+        assert "could not be read any more: " in problem
         assert "Mend its upgrade or its validators, so that the example in tests/contracts/" in problem
 
 
@@ -138,7 +145,7 @@ def test_a_validator_that_refuses_what_is_stored_is_a_problem_and_the_example_is
     (problem,) = _texts(tmp_path, tightened)
     file.write_bytes(file.read_bytes().replace(b'"name": "text"', b'"name": "Ada"'))
 
-    assert "version 1 could not be read any more: what is stored does not fit version 1 of greet: name: " in problem
+    assert "its example could not be read any more: what is stored does not fit version 1 of greet: name: " in problem
     assert _texts(tmp_path, tightened) == []
 
 
@@ -203,6 +210,69 @@ def test_the_files_are_json_schemas_of_what_is_stored(tmp_path: Path) -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["required"] == ["name", "user_id"]
     assert schema["properties"].keys() == {"name", "user_id"}
+
+
+def _sample(root: Path, contract: Contract) -> tuple[Path, dict[str, Any]]:
+    file = root / samples.path_of(frozen.path_of(contract))
+    return file, orjson.loads(file.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"subject": "another"}, "the subject of its sample is not its user_id"),
+        ({"type": "user.created"}, "its sample could not be read any more: "),
+        (
+            {"dataschema": "/schemas/user.greeted/2"},
+            "its sample could not be read any more: this process knows version 1",
+        ),
+        ({"data": {"user_id": "7"}}, "its sample could not be read any more: "),
+        ({"sequence": "0"}, "its sample could not be read any more: "),
+    ],
+    ids=str,
+)
+def test_a_sample_that_is_not_what_a_producer_of_its_version_sent_is_a_problem(
+    tmp_path: Path, changed: dict[str, Any], problem: str
+) -> None:
+    greet = _event(name=_NAME)
+    frozen.freeze(tmp_path, [greet])
+    file, content = _sample(tmp_path, greet)
+
+    file.write_bytes(orjson.dumps({**content, **changed}))
+
+    (found,) = _texts(tmp_path, greet)
+    assert problem in found
+
+
+def test_a_sample_is_pinned_and_one_that_is_missing_or_of_nothing_is_a_problem(tmp_path: Path) -> None:
+    greet = _event(name=_NAME)
+    frozen.freeze(tmp_path, [greet])
+    file, content = _sample(tmp_path, greet)
+    file.write_bytes(orjson.dumps({**content, "id": "mine"}))
+    written = frozen.freeze(tmp_path, [greet])
+    kept = _sample(tmp_path, greet)[1]["id"]
+    file.rename(file.with_name("user.forgotten.1.json"))
+
+    problems = _texts(tmp_path, greet)
+
+    assert (written, kept) == ([], "mine")
+    assert ["there is no sample of it" in problems[0], "there is no frozen schema of it" in problems[1]] == [True, True]
+
+
+@_BASES
+def test_the_schema_of_an_earlier_version_is_kept_where_the_api_serves_it(tmp_path: Path, contract: Any) -> None:
+    first, second = contract(name=_NAME), contract(2, name=_NAME, language=(str, "de"))
+    frozen.freeze(tmp_path, [first])
+    copy = earlier.path_of(frozen.path_of(first))
+
+    written = frozen.freeze(tmp_path, [second])
+
+    assert copy in written
+    assert orjson.loads((tmp_path / copy).read_bytes())["properties"].keys() >= {"name"}
+    assert _texts(tmp_path, second) == []
+    (tmp_path / copy).unlink()
+    (problem,) = _texts(tmp_path, second)
+    assert "the API does not serve the schema of version 1. Run `moneyflow contracts freeze`" in problem
 
 
 def test_every_job_and_event_of_the_product_is_frozen() -> None:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from api.openapi.__main__ import app
 from moneyflow.events import registry as events
 from moneyflow.jobs import registry as jobs
-from ops.dev.contracts import frozen
+from ops.dev.contracts import frozen, samples
 
 _FROZEN = sorted((Path(__file__).parents[2] / frozen.FOLDER).glob("*/*.json"))
 
@@ -57,8 +57,27 @@ def test_every_version_that_may_be_stored_has_its_schema_which_fits_the_frozen_e
     schema = client.simulate_get(f"/schemas/{name}/{version}")
 
     assert schema.status_code == 200
-    for example in orjson.loads(file.read_bytes()).get("examples", ()):
+    for example in _examples(file):
         Draft202012Validator(schema.json).validate(example)
+
+
+def _examples(file: Path) -> list[Any]:
+    sample = samples.path_of(file)
+    if sample.exists():
+        return [orjson.loads(sample.read_bytes())["data"]]
+    return list(orjson.loads(file.read_bytes())["examples"])
+
+
+def test_the_schema_to_which_an_event_of_an_earlier_version_leads_is_served_without_its_class(
+    client: falcon.testing.TestClient,
+) -> None:
+    first, second = (client.simulate_get(f"/schemas/system.warning/{version}").json for version in (1, 2))
+
+    assert second["properties"].keys() - first["properties"].keys() == {"count", "since"}
+    assert (first["$id"], first["title"]) == ("/schemas/system.warning/1", "system.warning")
+    addresses = [item["schema"] for item in client.simulate_get("/schemas/").json["items"]]
+    assert {"/schemas/system.warning/1", "/schemas/system.warning/2"} <= set(addresses)
+    assert len(addresses) == len(set(addresses))
 
 
 def test_the_sequence_is_in_the_envelope_and_not_in_the_data(client: falcon.testing.TestClient) -> None:

@@ -40,7 +40,7 @@ class HubSpot(Crm):
     batch_limit = _BATCH
     #: HubSpot takes 100 of a private app in ten seconds; a tenth is left to people who look.
     requests_per_second = 9.0
-    retry_seconds = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
+    retry_seconds: Sequence[float] = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
     is_readable = True
 
     def __init__(self, *, url: str, token: str, answer_seconds: float = ANSWER_SECONDS) -> None:

@@ -30,7 +30,7 @@ class WebhookCrm(Crm):
     batch_limit = 100
     requests_per_second = 20.0
     #: The schedule that Standard Webhooks recommends: 5 seconds, 5 and 30 minutes, 2, 5, 10, 14, 20 and 24 hours.
-    retry_seconds = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+    retry_seconds: Sequence[float] = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
     is_readable = False
 
     def __init__(self, *, url: str, secrets: Sequence[str], answer_seconds: float = ANSWER_SECONDS) -> None:

@@ -1,8 +1,9 @@
 """Frozen schemas: one file for each kind and version in `tests/contracts/`; what was stored under it stays readable.
 
 Workers and consumers of two versions run at the same time while one is deployed, and jobs wait for weeks. So the fields
-of a version never change once it was deployed: another set of fields is another version. Each file has an example that
-the code must read and upgrade; where the sample that `freeze` makes says too little, write a better one into it.
+of a version never change once it was deployed: another set of fields is another version. Each file of a job has an
+example, and each file of an event a sample next to it (`samples.py`), that the code must read and upgrade; where the
+one that `freeze` makes says too little, write a better one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from moneyflow.platform.errors import UnreadableError
 from moneyflow.platform.events.contract import Event
 from moneyflow.platform.jobs.contract import Job
 from moneyflow.platform.samples import sample
+from ops.dev.contracts import earlier, samples
 
 #: Where the files are in a checkout.
 FOLDER = Path("tests/contracts")
@@ -51,16 +53,37 @@ def schema_of(contract: Contract) -> Schema:
 
 
 def freeze(root: Path, contracts: Iterable[Contract], *, overwrite: bool = False) -> list[Path]:
-    """Write the schemas that are not frozen yet, and with `overwrite` those that differ; return the written files."""
-    written = []
-    for contract in contracts:
-        file = root / path_of(contract)
-        if file.exists() and (not overwrite or _bare(_read(file)) == schema_of(contract)):
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(orjson.dumps({**schema_of(contract), **_example(contract)}, option=_OPTIONS))
-        written.append(path_of(contract))
-    return written
+    """Write the schemas that are not frozen yet, and with `overwrite` those that differ; return the written files.
+
+    With them go the samples of events, and the copies of earlier schemas that the API serves.
+    """
+    return [path for contract in contracts for path in _freeze(root, contract, overwrite=overwrite)]
+
+
+def _freeze(root: Path, contract: Contract, *, overwrite: bool) -> Iterator[Path]:
+    path = path_of(contract)
+    is_new = not (root / path).exists() or (overwrite and _bare(_read(root / path)) != schema_of(contract))
+    if is_new:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        content = {**schema_of(contract), **(_example(contract) if issubclass(contract, Job) else {})}
+        (root / path).write_bytes(orjson.dumps(content, option=_OPTIONS))
+        yield path
+    for version, frozen in _frozen_versions(root, contract):
+        is_current = version == contract.version
+        if issubclass(contract, Event) and samples.write(
+            root / frozen, contract, version, overwrite=is_new and is_current
+        ):
+            yield samples.path_of(frozen)
+        if not is_current and earlier.write(root, frozen):
+            yield earlier.path_of(frozen)
+
+
+def _frozen_versions(root: Path, contract: Contract) -> Iterator[tuple[int, Path]]:
+    """Yield each version that the code reads and whose schema is frozen, with its file."""
+    for version in (*contract.upgrades, contract.version):
+        path = path_of(contract).with_name(f"{contract.payload_name}.{version}.json")
+        if (root / path).exists():
+            yield version, path
 
 
 def check(root: Path, contracts: Sequence[Contract]) -> list[Problem]:
@@ -73,8 +96,8 @@ def check(root: Path, contracts: Sequence[Contract]) -> list[Problem]:
         if found is None or int(version) > found.version:
             problems.append(_without_code(file.relative_to(root), name, version))
         elif int(version) < found.version or _bare(_read(file)) == schema_of(found):
-            problems += _check_examples(file, found, int(version))
-    return problems
+            problems += _check_version(root, file.relative_to(root), found, int(version))
+    return [*problems, *_strays(root)]
 
 
 def _example(contract: Contract) -> Schema:
@@ -87,21 +110,43 @@ def _example(contract: Contract) -> Schema:
     return {"examples": [made]}
 
 
-def _check_examples(file: Path, contract: Contract, version: int) -> Iterator[Problem]:
+def _check_version(root: Path, path: Path, contract: Contract, version: int) -> Iterator[Problem]:
+    """Check that a frozen version is read by the code, and served by the API."""
+    found: Iterable[str] = _unread_examples(root / path, contract, version)
+    place = path
+    if issubclass(contract, Event):
+        found, place = samples.problems(root / path, contract, version), samples.path_of(path)
+    for problem in found:
+        yield Problem(
+            contract.payload_name,
+            f"version {version}: {problem}",
+            f"Mend its upgrade or its validators, so that the example in {place} is read; where there is none, run "
+            "`moneyflow contracts freeze`, and where it is not realistic, write a better one",
+        )
+    if version < contract.version and not earlier.is_copied(root, path):
+        yield Problem(
+            contract.payload_name,
+            f"the API does not serve the schema of version {version}",
+            f"Run `moneyflow contracts freeze`, and commit {earlier.path_of(path)}",
+        )
+
+
+def _unread_examples(file: Path, contract: Contract, version: int) -> Iterator[str]:
     for example in _read(file).get("examples", ()):
         try:
             _reads(contract, example, version)
         except UnreadableError as error:
-            yield Problem(
-                contract.payload_name,
-                f"version {version} could not be read any more: {error.detail.partition('; deploy')[0]}",
-                f"Mend its upgrade or its validators, so that the example in {FOLDER / file.parent.name / file.name} "
-                "is read; where the example is not realistic, write a better one",
-            )
+            yield f"its example could not be read any more: {error.detail.partition('; deploy')[0]}"
+
+
+def _strays(root: Path) -> Iterator[Problem]:
+    files = [file.relative_to(root) for file in samples.strays(root / FOLDER / "events")]
+    for file in [*files, *earlier.strays(root, "events"), *earlier.strays(root, "jobs")]:
+        yield Problem(file.stem, "there is no frozen schema of it", f"Delete {file}")
 
 
 def _reads(contract: Contract, example: Schema, version: int) -> None:
-    contract.from_payload(example, version, **({"sequence": 1} if issubclass(contract, Event) else {}))
+    contract.from_payload(example, version)
 
 
 def _check(root: Path, contract: Contract) -> Iterator[Problem]:

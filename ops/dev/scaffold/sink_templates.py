@@ -96,7 +96,7 @@ create table $name.positions (
 );
 """
 
-# The sink's own tables, and the table of dead letters of all sinks; operators skip and rewind the sink's positions.
+# The sink's own tables, and the table of dead letters of all sinks; operators skip and rewind.
 _GRANTS = """
 grant usage on schema $name, public to {$name};
 grant select, insert, update on all tables in schema $name to {$name};
