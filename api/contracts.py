@@ -49,7 +49,7 @@ class PublishedContract:
 
 def published_contracts(folder: Path | None = None) -> list[PublishedContract]:
     """Return each version of every event and job; earlier versions are read from `folder`, by default the packages'."""
-    contracts: list[type[Event] | type[Job]] = [*events.registry.values(), *jobs.registry.values()]
+    contracts: list[type[Event | Job]] = [*events.registry.values(), *jobs.registry.values()]
     return [one for contract in contracts for one in _versions(contract, folder)]
 
 

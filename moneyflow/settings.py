@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from moneyflow.accounts.settings import AccountSettings
+from moneyflow.audit.settings import AuditCheckpointSettings
 from moneyflow.gateways.crm.settings import CrmSettings
 from moneyflow.gateways.mail.settings import MailCatcherSettings, MailSettings
 from moneyflow.gateways.payments.settings import PaymentSettings, PaymentWebhookSettings
@@ -37,6 +38,8 @@ __all__ = [
     "AllSettings",
     "AnalyticsSettings",
     "ApiSettings",
+    "AuditCheckpointCommandSettings",
+    "AuditReadSettings",
     "AuditVerifySettings",
     "CliSettings",
     "ConsumerSettings",
@@ -106,8 +109,9 @@ class WorkerSettings(
     PaymentSettings,
     RetentionSettings,
     StorageSettings,
+    AuditCheckpointSettings,
 ):
-    """A worker: its threads and lease; mail, accounts, payments, retention and storage are for its handlers."""
+    """A worker: its threads and lease; all that it inherits besides is for its handlers."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("worker",)
     rabbitmq_logins: ClassVar[tuple[str, ...]] = ("worker",)
@@ -178,10 +182,20 @@ class UserSettings(NotifierSettings):
     postgres_roles: ClassVar[tuple[str, ...]] = ("app",)
 
 
-class AuditVerifySettings(PostgresSettings):
-    """The verification of the audit log: Postgres as the audit role, and nothing else."""
+class AuditReadSettings(PostgresSettings):
+    """The commands that search and export the audit log: Postgres as the audit role, and nothing else."""
 
     postgres_roles: ClassVar[tuple[str, ...]] = ("audit",)
+
+
+class AuditVerifySettings(AuditReadSettings, StorageSettings, AuditCheckpointSettings):
+    """The verification of the audit log: its rows, and the checkpoints with the key that signs them."""
+
+
+class AuditCheckpointCommandSettings(PostgresSettings, StorageSettings, AuditCheckpointSettings):
+    """The command that takes a checkpoint: Postgres as the operator, who reads the heads alone."""
+
+    postgres_roles: ClassVar[tuple[str, ...]] = ("operator",)
 
 
 class AnalyticsSettings(PostgresSettings):

@@ -16,6 +16,7 @@ import structlog
 import mail_templates
 import workers.jobs
 from moneyflow.accounts.settings import AccountSettings
+from moneyflow.audit.settings import AuditCheckpointSettings
 from moneyflow.gateways.mail.settings import MailSettings
 from moneyflow.gateways.mail.smtp import SmtpMailer
 from moneyflow.gateways.payments.providers import provider_of
@@ -69,7 +70,8 @@ class WorkerProcess:
         self.mailer = SmtpMailer(settings.only(MailSettings), mail_templates.render)
         self.payments = provider_of(settings.only(PaymentSettings), self.database)
         self.storage = storage_of(settings.only(StorageSettings))
-        sections = (settings.only(AccountSettings), settings.only(RetentionSettings))
+        own = (AccountSettings, AuditCheckpointSettings, RetentionSettings)
+        sections = [settings.only(section) for section in own]
         gateways = handlers.Gateways([self.mailer, self.payments, self.storage, *sections])
         self.connection = WorkerConnection(
             self._conninfo(" claims"),

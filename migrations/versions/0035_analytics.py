@@ -3,7 +3,7 @@
 from alembic import context, op
 
 revision = "0035"
-down_revision = "0033"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from moneyflow.audit.hashes import GENESIS, hash_of_event
+from moneyflow.audit.hashes import GENESIS, row_hash_of
+from moneyflow.platform import clock
 from moneyflow.platform.database import Session
 from moneyflow.platform.events.envelope import Envelope
 from moneyflow.platform.queries import load_queries
@@ -14,6 +16,10 @@ _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 #: Of the columns of `copy`.
 _TYPES = ("text", "int4", "int8", "int8", "text", "text", "text", "timestamptz", "text", "text", "bytea", "bytea",
           "bytea", "bytea")  # fmt: skip
+
+#: How far the clocks of a process that emits and of Postgres may be apart.
+_SKEW = timedelta(days=1)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +48,21 @@ def append(session: Session, *, topic: str, partition: int, entries: Sequence[En
 def _new(session: Session, entries: Sequence[Entry]) -> Sequence[Entry]:
     """Return the events that the log does not have, each once."""
     missing = dict.fromkeys((entry.envelope.id for entry in entries), True)
-    for row in session.fetch_all(_QUERIES["known"], {"ids": list(missing)}):
+    known = {"ids": list(missing), "since": _recorded_since(entries)}
+    for row in session.fetch_all(_QUERIES["known"], known):
         del missing[row["id"]]
     return [entry for entry in entries if missing.pop(entry.envelope.id, False)]
+
+
+def _recorded_since(entries: Sequence[Entry]) -> datetime:
+    """Return the moment before which none of the events can have been recorded.
+
+    An event is recorded after its own time. So only the months since then are searched for its id, not the whole log.
+    """
+    times = [entry.envelope.time for entry in entries]
+    if max(times) > clock.now() + _SKEW:
+        return _EVER  # A time that is still to come says nothing.
+    return max(min(times) - _SKEW, _EVER)
 
 
 @dataclass(kw_only=True)
@@ -56,12 +74,11 @@ class _Head:
 
     def chain(self, topic: str, partition: int, entries: Iterable[Entry]) -> Iterator[tuple[Any, ...]]:
         """Yield the row of each event, in the order of the columns of `copy`."""
+        row_hash = row_hash_of(topic, partition)
         for entry in entries:
             event, previous = entry.envelope, self.hash
             self.height += 1
-            self.hash = hash_of_event(
-                previous, place=(topic, partition, self.height, entry.offset), key=entry.key, value=entry.value
-            )
+            self.hash = row_hash(previous, self.height, entry.offset, entry.key, entry.value)
             yield (
                 topic, partition, self.height, entry.offset, event.id, event.type, event.subject, event.time,
                 event.actor_id, event.correlation_id, entry.key, entry.value, previous, self.hash,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, LargeBinary, Text, text
 from sqlmodel import Field, SQLModel
 
 from moneyflow.platform.columns import moment
@@ -15,13 +15,19 @@ def _key(kind: type[BigInteger] | type[Integer] | type[Text]) -> Column[object]:
 
 
 class AuditEvent(SQLModel, table=True):
-    """One event as received, chained to the previous one. No role but the owner may change or delete a row."""
+    """One event as received, chained to the previous one; a trigger refuses every change of a row.
+
+    In monthly partitions by `recorded_at`, which the function `audit.make_partitions` makes ahead. In each of them an
+    id is unique by an index of its own.
+    """
 
     __tablename__ = "events"
     __table_args__ = (
-        Index("events_id_key", "id", unique=True),
         Index("events_subject_idx", "subject", "time"),
-        {"schema": _SCHEMA},
+        Index("events_actor_id_idx", "actor_id", "time", postgresql_where=text("actor_id is not null")),
+        Index("events_correlation_id_idx", "correlation_id", postgresql_where=text("correlation_id is not null")),
+        Index("events_type_idx", "type", "time"),
+        {"schema": _SCHEMA, "postgresql_partition_by": "range (recorded_at)"},
     )
 
     topic: str = Field(sa_column=_key(Text))
@@ -39,7 +45,9 @@ class AuditEvent(SQLModel, table=True):
     value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     previous_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    recorded_at: datetime = moment(default_now=True)
+    recorded_at: datetime = Field(
+        sa_column=Column(DateTime(timezone=True), primary_key=True, server_default=text("clock_timestamp()"))
+    )
 
 
 class AuditChain(SQLModel, table=True):
@@ -54,10 +62,10 @@ class AuditChain(SQLModel, table=True):
     head_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
-class AuditCheckpoint(SQLModel, table=True):
-    """A checkpoint: it seals a chain up to a position, whose rows were rewritten for a reason by a migration."""
+class AuditSeal(SQLModel, table=True):
+    """A seal: it closes a chain up to a position, whose rows a migration rewrote for a reason."""
 
-    __tablename__ = "checkpoints"
+    __tablename__ = "seals"
     __table_args__ = {"schema": _SCHEMA}
 
     topic: str = Field(sa_column=_key(Text))

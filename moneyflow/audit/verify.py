@@ -1,29 +1,38 @@
-"""Verification: walks each hash chain from its first row to its head, and names the first bad row."""
+"""Verification: walks each hash chain to its head, and names the first bad row of each.
 
-from collections.abc import Iterator
+It begins at the first row, or after the heads of a checkpoint. The heads of every checkpoint since then must be in
+their chains.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain as chained
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from psycopg.rows import DictRow
 
-from moneyflow.audit.hashes import GENESIS, hash_of_checkpoint, hash_of_row
+from moneyflow.audit.checkpoints import Checkpoint
+from moneyflow.audit.columns import agree
+from moneyflow.audit.faults import Link, Row, fault_at_end, fault_of_row, fault_of_seal
+from moneyflow.audit.hashes import GENESIS, row_hash_of
 from moneyflow.platform.database import Session
-from moneyflow.platform.errors import PoisonError
-from moneyflow.platform.events import envelope
 from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
-#: Rows that verification reads at once; a few megabytes.
-_PAGE = 2000
+#: Rows that are read at once; about a megabyte.
+_PAGE = 1000
+
+#: The heads of a chain by their position, each with the name of its checkpoint.
+_Heads = Mapping[int, Sequence[tuple[str, bytes]]]
+_Pages = Iterator[Sequence[Sequence[Any]]]
+#: Called with the number of rows that were read since the last call.
+Report = Callable[[int], object]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """A verified chain; `fault` names its first bad row, or is None."""
+    """A verified chain: how many rows were read; `fault` names its first bad row, or is None."""
 
     topic: str
     partition: int
@@ -31,97 +40,125 @@ class Chain:
     fault: str | None
 
 
-def verify(session: Session) -> Iterator[Chain]:
-    """Verify every chain from its first row to its head and yield each result."""
-    for chain in session.fetch_all(_QUERIES["chains"], {"genesis": GENESIS}):
-        yield _walk(session, chain)
+def count_rows(session: Session, *, since: Checkpoint | None = None) -> int:
+    """Return how many rows the heads have after those of a checkpoint, for progress."""
+    heights: int = sum(row["height"] for row in session.fetch_all(_QUERIES["chains"], _NONE))
+    return max(heights - (sum(head.height for head in since.heads) if since else 0), 0)
 
 
-def _walk(session: Session, chain: DictRow) -> Chain:
-    place = {"topic": chain["topic"], "partition": chain["partition"]}
-    checkpoints = {row["position"]: row for row in session.fetch_all(_QUERIES["checkpoints"], place)}
-    expected, previous, before = 1, GENESIS, None
-    fault: str | None = None
-    for row, following in pairwise(chained(_rows(session, place), (None,))):
-        assert row is not None, "only the last one is"
-        if row["position"] > chain["height"] and row["position"] == expected:
-            fault = _named(row, "inserted after the end of the chain")
-        else:
-            fault = _fault(row, following, expected=expected, previous=previous, before=before)
-        if fault:
-            break
-        expected, previous, before = expected + 1, bytes(row["hash"]), previous
-        if checkpoint := checkpoints.get(row["position"]):
-            fault = _fault_of_checkpoint(checkpoint, last=previous)
-            if fault:
-                break
-            previous = bytes(checkpoint["hash"])
-    if fault is None:
-        fault = _fault_at_end(chain, rows=expected - 1, last=previous)
-    sealed = [f"{row['fault']}, before the checkpoint there" for row in checkpoints.values() if row["fault"]]
-    return Chain(**place, rows=expected - 1, fault="; ".join([*sealed, *([fault] if fault else [])]) or None)
+def verify(
+    session: Session,
+    *,
+    checkpoints: Sequence[Checkpoint] = (),
+    since: Checkpoint | None = None,
+    report: Report = lambda _: None,
+) -> Iterator[Chain]:
+    """Verify every chain and yield each result.
+
+    `checkpoints` are those whose heads must be in the chains. With `since`, one of them, only the rows after its heads
+    are read.
+    """
+    session.execute("set local statement_timeout = 0")
+    heads: dict[tuple[str, int], dict[int, list[tuple[str, bytes]]]] = {}
+    for checkpoint in checkpoints:
+        for head in checkpoint.heads:
+            of_chain = heads.setdefault((head.topic, head.partition), {})
+            of_chain.setdefault(head.height, []).append((checkpoint.name, head.hash))
+    begins = {(head.topic, head.partition): (head.height, head.hash) for head in since.heads} if since else {}
+    chains = {(row["topic"], row["partition"]): row for row in session.fetch_all(_QUERIES["chains"], _NONE)}
+    for place in sorted(chains.keys() | heads.keys()):
+        chain = chains.get(place) or _missing(*place)
+        position, previous = begins.get(place, (0, GENESIS))
+        yield _Walk(session, chain, heads.get(place, {}), position, previous).run(report)
 
 
-def _fault_of_checkpoint(checkpoint: DictRow, *, last: bytes) -> str | None:
-    if bytes(checkpoint["hash"]) != hash_of_checkpoint(checkpoint):
-        return f"the checkpoint at position {checkpoint['position']} was changed"
-    if bytes(checkpoint["head_hash"]) != last:
-        return f"position {checkpoint['position']} does not fit its checkpoint: it or rows before it were changed"
-    return None
+_NONE = {"genesis": GENESIS}
 
 
-def _fault(
-    row: DictRow, following: DictRow | None, *, expected: int, previous: bytes, before: bytes | None
-) -> str | None:
-    """Return what is wrong with a row that should be at `expected`, after rows whose hashes are given."""
-    if row["position"] < expected:
-        return _named(row, "inserted")
-    if row["position"] > expected:
-        return f"position {expected} was removed"
-    intact = bytes(row["hash"]) == hash_of_row(row)
-    if bytes(row["previous_hash"]) != previous:
-        return _fault_of_link(row, following, previous=previous, before=before, intact=intact)
-    return None if intact and _columns_agree(row) else _named(row, "changed")
+def _missing(topic: str, partition: int) -> DictRow:
+    return {"topic": topic, "partition": partition, "height": 0, "head_hash": GENESIS, "next_offset": None}
 
 
-def _fault_of_link(
-    row: DictRow, following: DictRow | None, *, previous: bytes, before: bytes | None, intact: bool
-) -> str:
-    """Return which row is bad when a row does not follow the one before it."""
-    if following is not None and bytes(following["previous_hash"]) == previous:
-        return _named(row, "inserted")  # The next one still follows the one before.
-    if bytes(row["previous_hash"]) == before:
-        return f"position {row['position'] - 1} was inserted"
-    last = f"position {row['position'] - 1}"
-    return f"{last} was changed, or a checkpoint there" if intact else _named(row, "changed or inserted")
+class _Walk:
+    """One chain, from the row after a position on."""
 
+    def __init__(self, session: Session, chain: DictRow, heads: _Heads, position: int, previous: bytes) -> None:
+        self._session, self._chain, self._heads = session, chain, heads
+        self._place = {"topic": chain["topic"], "partition": chain["partition"]}
+        self._begin = position
+        self._link = Link(position + 1, previous, None)
+        self._seals = {row["position"]: row for row in session.fetch_all(_QUERIES["seals"], self._place)}
 
-def _fault_at_end(chain: DictRow, *, rows: int, last: bytes) -> str | None:
-    if rows < chain["height"]:
-        return f"position {rows + 1} was removed"
-    if last != bytes(chain["head_hash"]):
-        return f"position {rows} does not fit the head: it was changed, or rows after it were removed"
-    if rows == 0 and (chain["next_offset"] or 0) > 0:
-        return f"no chain, although {chain['next_offset']} records were read: it was removed, or every record was bad"
-    return None
+    def run(self, report: Report) -> Chain:
+        """Read the rows and return what was found."""
+        fault = self._fault_at_begin() or self._fault_of_rows(report) or self._fault_at_end()
+        sealed = [f"{row['fault']}, before the seal there" for row in self._seals.values() if row["fault"]]
+        faults = [*sealed, *([fault] if fault else [])]
+        return Chain(**self._place, rows=self._link.expected - 1 - self._begin, fault="; ".join(faults) or None)
 
+    def _fault_at_begin(self) -> str | None:
+        """Return what is wrong where the walk begins; a seal may have followed the checkpoint there."""
+        if self._chain["height"] < self._begin:
+            return self._cut_off(self._chain["height"] + 1, self._begin)
+        seal = self._seals.get(self._begin)
+        if seal is None or self._link.previous == bytes(seal["hash"]):
+            return None
+        fault = fault_of_seal(seal, last=self._link.previous)
+        self._link = self._link._replace(previous=bytes(seal["hash"]))
+        return fault
 
-def _columns_agree(row: DictRow) -> bool:
-    """Return whether the columns for searching still agree with the event."""
-    try:
-        event = envelope.read(bytes(row["value"]))
-    except PoisonError:
-        return False
-    names = ("id", "type", "subject", "time", "actor_id", "correlation_id")
-    return all(row[name] == getattr(event, name) for name in names)
+    def _fault_of_rows(self, report: Report) -> str | None:
+        # PERF: local names, and one comparison for each row; what is wrong with one that differs is found out then.
+        after = self._begin or -(2**63)
+        pages = self._session.pages(_QUERIES["rows"], {**self._place, "after": after}, rows=_PAGE)
+        row_hash, height, stops = row_hash_of(**self._place), self._chain["height"], self._seals.keys() | self._heads
+        expected, previous, before = self._link
+        for page in pages:
+            for row in page:
+                position, offset, key, value, claimed, its_hash = row[:6]
+                if (
+                    position != expected or claimed != previous or position > height
+                    or row_hash(claimed, position, offset, key, value) != its_hash or not agree(value, row[6:])
+                ):  # fmt: skip
+                    self._link = Link(expected, previous, before)
+                    return self._named(row, page, pages)
+                expected, before, previous = expected + 1, previous, its_hash
+                if position in stops:
+                    fault, previous = self._fault_of_stop(position, its_hash)
+                    if fault:
+                        self._link = Link(expected, previous, before)
+                        return fault
+            report(len(page))
+        self._link = Link(expected, previous, before)
+        return None
 
+    def _named(self, row: Sequence[Any], page: Sequence[Sequence[Any]], pages: _Pages) -> str:
+        """Return what is wrong with a row."""
+        bad = Row(*row)
+        later = [*page[page.index(row) + 1 :], *next(pages, ())][:1]
+        row_hash = row_hash_of(**self._place)
+        intact = row_hash(bad.previous_hash, bad.position, bad.kafka_offset, bad.key, bad.value) == bad.hash
+        following = Row(*later[0]) if later else None
+        return fault_of_row(bad, following, self._link, intact=intact, height=self._chain["height"])
 
-def _named(row: DictRow, what: str) -> str:
-    return f"position {row['position']} was {what} (event {row['id']}, offset {row['kafka_offset']})"
+    def _fault_of_stop(self, position: int, last: bytes) -> tuple[str | None, bytes]:
+        """Return what is wrong at a seal or the head of a checkpoint, and the hash that the next row follows."""
+        fault, previous = None, last
+        if seal := self._seals.get(position):
+            fault, previous = fault_of_seal(seal, last=last), bytes(seal["hash"])
+        for name, head in self._heads.get(position, ()):
+            if head not in {last, previous}:
+                fault = fault or f"position {position} differs from the checkpoint {name}: it or rows before it changed"
+        return fault, previous
 
+    def _fault_at_end(self) -> str | None:
+        """Return what is wrong at the end; a checkpoint may have a head that is further."""
+        if fault := fault_at_end(self._chain, self._link):
+            return fault
+        beyond = max((at for at in self._heads if at >= self._link.expected), default=None)
+        return None if beyond is None else self._cut_off(self._link.expected, beyond)
 
-def _rows(session: Session, place: dict[str, Any]) -> Iterator[DictRow]:
-    after = -(2**63)
-    while page := session.fetch_all(_QUERIES["page"], {**place, "after": after, "limit": _PAGE}):
-        yield from page
-        after = page[-1]["position"]
+    def _cut_off(self, first: int, last: int) -> str:
+        name, _ = self._heads[last][0]
+        removed = f"position {first} was" if first == last else f"positions {first} to {last} were"
+        return f"{removed} removed: the checkpoint {name} has the head at {last}"

@@ -21,6 +21,7 @@ from moneyflow.platform import loaders
 from moneyflow.platform.connections import PooledConnection, check
 from moneyflow.platform.errors import PostgresDownError
 from moneyflow.platform.failpoints import declare, reach
+from moneyflow.platform.read_ahead import pages
 from moneyflow.platform.settings import host_port
 
 log = structlog.get_logger(__name__)
@@ -156,6 +157,15 @@ class Session:
             connection.execute(_SET_LOCALLY, {"names": list(settings), "texts": list(settings.values())})
             cursor = connection.execute(query, parameters)
         return cursor.fetchall()
+
+    def pages(
+        self, query: LiteralString, parameters: Mapping[str, Any] | None = None, *, rows: int
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Run one statement and yield its rows as tuples, page by page, however many there are; close it at the end.
+
+        The next page is read while the caller works on this one. One such statement runs at a time.
+        """
+        return pages(self._connected(), query, parameters, rows=rows)
 
     @contextmanager
     def savepoint(self) -> Iterator[Savepoint]:

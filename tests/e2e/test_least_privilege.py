@@ -26,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from moneyflow.platform.brokers.kafka import SASL_MECHANISM
+from ops.dev.stack.application import CONSUMERS
 from ops.dev.stack.home import State
 from ops.dev.stack.servers.postgres import ROLES
 from ops.dev.stack.servers.rabbitmq import LOGINS
@@ -38,8 +39,7 @@ _SECRETS = {
     "worker-2": {"application", "worker", "rabbitmq_worker", "redis"},
     "relay-1": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
     "relay-2": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
-    "consumer-audit": {"audit", "kafka_audit"},
-    "consumer-analytics": {"analytics", "kafka_analytics"},
+    **{name: {sink, f"kafka_{sink}"} for sink, name in CONSUMERS.items()},
     "consumer-crm": {"crm", "kafka_crm", "crm_token"},
     "crm": {"crm_token"},  # The double of it.
 }

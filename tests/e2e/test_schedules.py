@@ -80,9 +80,8 @@ def test_the_relay_as_it_is_deployed_declares_the_schedules_of_the_product(
 ) -> None:
     processes.plain("-m", "workers.relay", RELAY_METRICS_PORT=str(free_port()))
 
-    eventually(
-        lambda: _names(database) == ["purge", "settle_payments", "sweep_files"], what="its schedules are declared"
-    )
+    declared = ["checkpoint_audit", "partition_audit", "purge", "settle_payments", "sweep_files"]
+    eventually(lambda: _names(database) == declared, what="its schedules are declared")
 
 
 def _names(database: Database) -> list[str]:

@@ -1,22 +1,18 @@
 """The audit log: every event once; a row that was changed, removed or inserted is found and named."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from moneyflow.audit.append import Entry, append
+from moneyflow.audit.append import append
 from moneyflow.audit.verify import Chain, verify
-from moneyflow.events.user import UserActivated
 from moneyflow.platform.database import Database
-from moneyflow.platform.events import envelope
-from moneyflow.platform.ids import new_id
-from moneyflow.platform.telemetry.origin import Origin
 from moneyflow.settings import AllSettings
+from tests.support import audit_log
+from tests.support.audit_log import entry
 from tests.support.servers import RealServers
 
 _ROWS = 6
@@ -26,30 +22,16 @@ _PLACE: dict[str, Any] = {"topic": "user.events", "partition": 0}
 @pytest.fixture
 def log(settings: AllSettings) -> Iterator[Database]:
     """Return the log with one chain of six rows, as its own role."""
-    database = Database(settings.conninfo("audit", application_name="test"), size=1)
-    database.open()
-    with database.transaction() as session:
-        append(session, **_PLACE, entries=[_entry(offset) for offset in range(_ROWS)])
-    yield database
-    database.close()
+    with audit_log.audit_log(settings) as database:
+        with database.transaction() as session:
+            append(session, **_PLACE, entries=[entry(offset) for offset in range(_ROWS)])
+        yield database
 
 
 @pytest.fixture
 def tamper(servers: RealServers, settings: AllSettings) -> Callable[[str], None]:
-    """Return what runs a statement past every right, as a superuser could."""
-
-    def run(statement: str) -> None:
-        conninfo = psycopg.conninfo.make_conninfo(servers.postgres.superuser_conninfo(), dbname=settings.postgres_db)
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement))
-
-    return run
-
-
-def _entry(offset: int) -> Entry:
-    event = UserActivated(sequence=1, user_id=uuid4(), activated_at=datetime.now(UTC))
-    value = event.envelope(event_id=new_id(), source="/money-flow/test", origin=Origin(), time=datetime.now(UTC))
-    return Entry(offset=offset, key=b"key", value=value, envelope=envelope.read(value))
+    """Return what runs a statement past every right and trigger."""
+    return partial(audit_log.tamper, servers, settings)
 
 
 def _verified(log: Database) -> list[Chain]:
@@ -62,7 +44,7 @@ def test_a_log_without_changes_is_sound(log: Database) -> None:
 
 
 def test_a_redelivered_event_is_kept_once_and_the_chain_continues(log: Database) -> None:
-    again, fresh = _entry(6), _entry(7)
+    again, fresh = entry(6), entry(7)
     with log.transaction() as session:
         first = append(session, **_PLACE, entries=[again])
         second = append(session, **_PLACE, entries=[again, fresh, fresh])

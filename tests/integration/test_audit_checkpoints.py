@@ -1,190 +1,172 @@
-"""Names leave the audit log: a checkpoint seals the chain, and what is changed on either side of it is found."""
+"""Checkpoints of the audit log: an end that was cut off is named, although its head was set back."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from moneyflow.audit.append import Entry, append
+from moneyflow.audit import checkpoints
+from moneyflow.audit.append import append
+from moneyflow.audit.checkpoints import CheckpointError
+from moneyflow.gateways.storage import Storage
+from moneyflow.jobs.checkpoint_audit import CheckpointAudit
+from moneyflow.platform import clock
 from moneyflow.platform.database import Database
-from moneyflow.platform.events import envelope
+from moneyflow.platform.jobs.enqueue import enqueue
 from moneyflow.settings import AllSettings
-from ops.migrate import downgrade_schema, upgrade_schema
-from tests.support.command_line import moneyflow
+from tests.support.audit_log import audit_log, entry, tamper
+from tests.support.command_line import moneyflow, moneyflow_json
 from tests.support.servers import RealServers
+from tests.support.storages import storage_in
+from workers.testing import run_jobs
 
 _PLACE: dict[str, Any] = {"topic": "user.events", "partition": 0}
-#: As version 9c18b28 wrote it.
-_CREATED = (
-    '{"specversion":"1.0","id":"019b7c3a-0000-7000-8000-0000000000e1","source":"/money-flow/api","type":"user.created",'
-    '"subject":"019b7c3a-0000-7000-8000-000000000001","time":"2026-01-02T03:04:05.678901Z",'
-    '"datacontenttype":"application/json","dataschema":"/schemas/user.created/1","sequence":"1",'
-    '"actorid":"019b7c3a-0000-7000-8000-000000000001","correlationid":"r1",'
-    '"traceparent":"00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",'
-    '"data":{"user_id":"019b7c3a-0000-7000-8000-000000000001","email":"zoe@mail.example",'
-    '"name":"Zoë \\"Z\\" Smith","created_at":"2026-01-02T03:04:05.678901Z"}}'
-)
-_ACTIVATED = (
-    _CREATED.replace("user.created", "user.activated")
-    .replace('"email":"zoe@mail.example","name":"Zoë \\"Z\\" Smith",', "")
-    .replace("created_at", "activated_at")
-)
-_WITHOUT = _CREATED.replace('"email":"zoe@mail.example","name":"Zoë \\"Z\\" Smith",', "")
-
-Tamper = Callable[[str], None]
-
-
-def _entry(offset: int, text: str) -> Entry:
-    value = text.replace("0000000000e1", f"{offset:012x}").encode()
-    return Entry(offset=offset, key=b"key", value=value, envelope=envelope.read(value))
+_KEY = b"change-me"
+#: What a superuser does who knows how the chain is made: the last two rows never were.
+_CUT_OFF = """
+delete from audit.events where position > 4;
+update audit.chains set height = 4, head_hash = (select hash from audit.events where position = 4);
+"""
+Append = Callable[[int], None]
 
 
 @pytest.fixture
 def log(settings: AllSettings) -> Iterator[Database]:
-    """Return the log of the old version, as its own role: rows 2 and 4 of six have a name and an address."""
-    downgrade_schema(settings, revision="0021")
-    database = Database(settings.conninfo("audit", application_name="test"), size=1)
-    database.open()
-    _append(database, *(_entry(n, _CREATED if n in {1, 3} else _ACTIVATED) for n in range(6)))
-    with psycopg.connect(settings.conninfo("owner", application_name="test")) as owner:
-        for text in (_CREATED, _ACTIVATED):
-            owner.execute(
-                "insert into outbox_events (id, topic, key, value) values (gen_random_uuid(), 'user.events', 'k', %s)",
-                [text.encode()],
-            )
-    yield database
-    database.close()
+    with audit_log(settings) as database:
+        yield database
 
 
 @pytest.fixture
-def tamper(servers: RealServers, settings: AllSettings) -> Tamper:
-    """Return what runs a statement past every right, as a superuser could."""
+def append_rows(log: Database) -> Append:
+    """Return what appends this many new rows to one chain."""
+    offsets = iter(range(1000))
 
-    def run(statement: str) -> None:
-        conninfo = psycopg.conninfo.make_conninfo(servers.postgres.superuser_conninfo(), dbname=settings.postgres_db)
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement))
+    def append_rows(count: int) -> None:
+        with log.transaction() as session:
+            append(session, **_PLACE, entries=[entry(next(offsets)) for _ in range(count)])
 
-    return run
-
-
-def _append(log: Database, *entries: Entry) -> None:
-    with log.transaction() as session:
-        append(session, **_PLACE, entries=entries)
+    return append_rows
 
 
-def _verify(environment: dict[str, str]) -> tuple[int, str]:
-    """Return the exit code of `moneyflow audit verify`, and what it prints."""
-    done = moneyflow(environment, "audit", "verify", "--json")
-    assert done.stderr == ""
-    return done.returncode, done.stdout
+@pytest.fixture
+def storage(environment: dict[str, str]) -> Iterator[Storage]:
+    with storage_in(environment) as storage:
+        yield storage
 
 
-def _values(log: Database) -> list[str]:
-    with log.transaction() as session:
-        rows = session.fetch_all("select value from audit.events order by position")
-    return [bytes(row["value"]).decode() for row in rows]
+def _verify(environment: dict[str, str], *options: str) -> tuple[int, str, str]:
+    """Return the exit code of `moneyflow audit verify`, what it prints, and its notes and errors."""
+    done = moneyflow(environment, "audit", "verify", "--json", *options)
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_stored_events_lose_names_and_addresses_and_the_log_is_sound_afterwards(
-    log: Database, settings: AllSettings, environment: dict[str, str]
+def test_an_end_that_was_cut_off_with_its_head_is_seen_by_a_checkpoint_alone(
+    environment: dict[str, str], settings: AllSettings, servers: RealServers, append_rows: Append
 ) -> None:
-    before = _values(log)
+    append_rows(6)
+    taken = moneyflow_json(environment, "audit", "checkpoint")["checkpoints"][0]["checkpoint"]
 
-    upgrade_schema(settings)
-    verified = _verify(environment)
-    _append(log, _entry(6, _WITHOUT), _entry(7, _ACTIVATED))
-    after = _verify(environment)
+    tamper(servers, settings, _CUT_OFF)
 
-    texts = _values(log)
-    assert (verified[0], after[0]) == (0, 0), after[1]
-    assert not any(word in text for text in texts for word in ("zoe@mail", "Smith", '"email"', '"name"'))
-    assert [texts[n] for n in (0, 2, 4, 5)] == [before[n] for n in (0, 2, 4, 5)]
-    assert texts[1] == _entry(1, _WITHOUT).value.decode()
-    with psycopg.connect(settings.conninfo("owner", application_name="test")) as owner:
-        waiting = [bytes(row[0]) for row in owner.execute("select value from outbox_events order by sequence")]
-        (sealed,) = owner.execute("select position, fault from audit.checkpoints").fetchall()
-    assert waiting == [_WITHOUT.encode(), _ACTIVATED.encode()]
-    assert sealed == (6, None)
+    code, printed, _ = _verify(environment)
+    assert (code, f"positions 5 to 6 were removed: the checkpoint {taken} has the head at 6" in printed) == (1, True)
+    assert f"positions 5 to 6 were removed: the checkpoint {taken}" in _verify(environment, "--from", taken)[1]
+    without = _verify(environment | {"STORAGE_URL": f"{environment['STORAGE_URL']}/another"})
+    assert (without[0], "there is no checkpoint yet" in without[2]) == (0, True)
 
 
-_CHANGE = "update audit.events set value = replace(encode(value, 'escape'), 'money-flow', 'money-flaw')::bytea "
-
-
-@pytest.mark.parametrize(
-    ("statement", "fault"),
-    [
-        (_CHANGE + "where position = 2", "position 2 was changed"),
-        (_CHANGE + "where position = 7", "position 7 was changed"),
-        ("delete from audit.events where position = 4", "position 4 was removed"),
-        ("delete from audit.events where position = 8", "position 8 was removed"),
-        ("update audit.checkpoints set former_head_hash = ''", "the checkpoint at position 6 was changed"),
-        ("update audit.checkpoints set fault = 'none'", "the checkpoint at position 6 was changed"),
-        ("delete from audit.checkpoints", "position 6 was changed, or a checkpoint there"),
-        ("delete from audit.events where position > 6; update audit.chains set height = 6",
-         "position 6 does not fit the head"),
-    ],
-)  # fmt: skip
-def test_what_is_changed_before_and_after_the_checkpoint_is_found(
-    log: Database, settings: AllSettings, environment: dict[str, str], tamper: Tamper, statement: str, fault: str
+def test_rows_that_were_replaced_with_all_later_hashes_and_the_head_differ_from_the_checkpoint(
+    environment: dict[str, str], settings: AllSettings, servers: RealServers, append_rows: Append
 ) -> None:
-    upgrade_schema(settings)
-    _append(log, _entry(6, _WITHOUT), _entry(7, _ACTIVATED))
+    append_rows(6)
+    moneyflow_json(environment, "audit", "checkpoint")
 
-    tamper(statement)
+    tamper(servers, settings, "delete from audit.events; delete from audit.chains")
+    append_rows(8)
 
-    code, printed = _verify(environment)
-    assert (code, fault in printed) == (1, True), printed
+    code, printed, _ = _verify(environment)
+    assert (code, "position 6 differs from the checkpoint" in printed) == (1, True), printed
 
 
-@pytest.mark.parametrize(
-    ("statement", "fault"),
-    [
-        (_CHANGE + "where position = 2", "position 2 was changed, removed or inserted"),
-        ("update audit.chains set height = 5; delete from audit.events where position = 6",
-         "position 5 did not fit the head"),
-    ],
-)  # fmt: skip
-def test_what_was_changed_before_the_migration_is_still_found_after_it(
-    log: Database, settings: AllSettings, environment: dict[str, str], tamper: Tamper, statement: str, fault: str
+def test_verification_from_a_checkpoint_reads_what_follows_it_and_nothing_else(
+    environment: dict[str, str], settings: AllSettings, servers: RealServers, append_rows: Append, tmp_path: Path
 ) -> None:
-    tamper(statement)
+    append_rows(4)
+    taken = moneyflow_json(environment, "audit", "checkpoint")["checkpoints"][0]["checkpoint"]
+    append_rows(3)
+    copy = tmp_path / "copy.json"
+    copy.write_bytes((_folder(environment) / f"{taken}.json").read_bytes())
 
-    upgrade_schema(settings)
-    _append(log, _entry(6, _WITHOUT))
+    before = _verify(environment, "--from", taken), _verify(environment, "--from", str(copy))
+    tamper(servers, settings, "update audit.events set subject = 'another' where position in (2, 6)")
 
-    code, printed = _verify(environment)
-    assert (code, f"{fault}, before the checkpoint there" in printed) == (1, True), printed
-    assert "Smith" not in "".join(_values(log))
-
-
-def test_a_chain_without_names_stays_as_it_is(log: Database, settings: AllSettings, tamper: Tamper) -> None:
-    tamper("delete from audit.events; delete from audit.chains")
-    _append(log, _entry(0, _ACTIVATED), _entry(1, _WITHOUT))
-    with log.transaction() as session:
-        before = session.fetch_all("select * from audit.events"), session.fetch_all("select * from audit.chains")
-
-    upgrade_schema(settings)
-
-    with log.transaction() as session:
-        assert before == (
-            session.fetch_all("select * from audit.events"),
-            session.fetch_all("select * from audit.chains"),
-        )
-        assert session.fetch_all("select * from audit.checkpoints") == []
+    assert [(code, '"rows": 3' in printed) for code, printed, _ in before] == [(0, True)] * 2, before
+    assert "position 6 was changed" in _verify(environment, "--from", taken)[1]
+    assert "position 2 was changed" in _verify(environment)[1]
 
 
-def test_the_way_back_leaves_a_chain_that_the_old_version_verifies(
-    log: Database, settings: AllSettings, environment: dict[str, str]
+def _folder(environment: dict[str, str]) -> Path:
+    return Path(environment["STORAGE_URL"].removeprefix("file:")) / "kept" / "audit_checkpoints"
+
+
+def test_a_checkpoint_that_was_changed_or_is_of_another_key_is_refused_and_one_of_a_former_key_is_not(
+    environment: dict[str, str], append_rows: Append
 ) -> None:
-    upgrade_schema(settings)
-    _append(log, _entry(6, _WITHOUT), _entry(7, _ACTIVATED))
+    append_rows(2)
+    old = {"AUDIT_CHECKPOINT_KEY": "the key of last year"}
+    moneyflow_json(environment | old, "audit", "checkpoint")
 
-    downgrade_schema(settings, revision="0021")
-    upgrade_schema(settings)
+    of_another = _verify(environment)
+    of_both = _verify(environment | {"AUDIT_CHECKPOINT_KEY": "the key of this year, the key of last year"})
+    (file,) = _folder(environment).iterdir()
+    file.write_bytes(file.read_bytes().replace(b'"height":2', b'"height":1'))
+    changed = _verify(environment | old)
 
-    assert _verify(environment)[0] == 0
-    with log.transaction() as session:
-        assert session.fetch_all("select * from audit.checkpoints") == []
+    assert (of_another[0], "is not signed by AUDIT_CHECKPOINT_KEY" in of_another[2]) == (2, True), of_another
+    assert of_both[0] == 0, of_both
+    assert (changed[0], "is not signed by AUDIT_CHECKPOINT_KEY" in changed[2]) == (2, True), changed
+
+
+def test_a_key_that_is_not_set_is_asked_for_by_its_name(environment: dict[str, str]) -> None:
+    code, _, said = _verify(environment | {"AUDIT_CHECKPOINT_KEY": " , "})
+
+    assert (code, "AUDIT_CHECKPOINT_KEY: no key is set" in said) == (2, True), said
+
+
+def test_the_daily_job_takes_a_checkpoint_and_signs_no_chain_that_has_lost_rows(
+    database: Database, settings: AllSettings, servers: RealServers, append_rows: Append, storage: Storage
+) -> None:
+    append_rows(6)
+    with database.transaction() as session:
+        enqueue(session, CheckpointAudit())
+        (taken,) = run_jobs(session, gateways=[storage])
+
+    tamper(servers, settings, _CUT_OFF)
+    with database.transaction() as session:
+        enqueue(session, CheckpointAudit())
+        (refused,) = run_jobs(session, gateways=[storage])
+
+    (name,) = checkpoints.names(storage)
+    assert taken.result == {"checkpoint": name, "chains": 1}
+    assert [head.height for head in checkpoints.read(storage, name, (_KEY,)).heads] == [6]
+    assert (refused.outcome, type(refused.error)) == ("failed", CheckpointError)
+    assert "user.events 0 has 4 rows, and had 6" in str(refused.error)
+
+
+@pytest.mark.parametrize("role", ["worker", "operator"])
+def test_who_signs_sees_the_heads_and_no_event(settings: AllSettings, role: str) -> None:
+    with psycopg.connect(settings.conninfo(role, application_name="test"), autocommit=True) as connection:
+        connection.execute("select * from audit.chains")
+        for act in ("select * from audit.events", "update audit.chains set height = 0", "select * from audit.seals"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(act)
+
+
+def test_checkpoints_are_no_files_that_a_sweep_deletes(storage: Storage, database: Database) -> None:
+    with database.transaction() as session:
+        taken = checkpoints.take(session, storage, (_KEY,))
+
+    assert list(storage.keys(written_before=clock.now().replace(year=clock.now().year + 1))) == []
+    assert checkpoints.names(storage) == [taken.name]

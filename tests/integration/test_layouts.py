@@ -61,6 +61,7 @@ class Scene:
 
 #: How to call the commands that need arguments, or that show more with some; the others are called without any.
 _ARGUMENTS: Mapping[str, list[str]] = {
+    "audit checkpoint": ["--list"],
     "failed groups": ["--refused"],
     "failed show": ["{failed}"],
     "failed replay": ["--all", "--dry-run"],
@@ -133,6 +134,7 @@ def scene(
         relay.execute(_SCHEDULE, {"kind": _KIND, "reason": _REASON})
     rabbitmq_admin.publish(servers, queues.rabbitmq_vhost, f'{{"half": "{"m" * 90}"}}', {}, exchange="jobs.dead")
     _audit(queues)
+    assert moneyflow(environment, "audit", "checkpoint", "--json").code == 0
     person = people.sign_up(database, name="Zoë")
     with database.transaction() as session:
         bounce = Bounce(code=550, status="5.1.1", reason=_MESSAGE)

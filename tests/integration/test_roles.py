@@ -218,9 +218,10 @@ _OF_THE_AUDIT_LOGS_OWNER = [
     "drop table audit.events",
     "drop trigger refuse_truncate on audit.events",
     "drop schema audit cascade",
-    "insert into audit.checkpoints (topic) values ('x')",
-    "update audit.checkpoints set fault = null",
-    "delete from audit.checkpoints",
+    "delete from audit.events_default",
+    "insert into audit.seals (topic) values ('x')",
+    "update audit.seals set fault = null",
+    "delete from audit.seals",
 ]
 _OF_THE_CRM = [
     "select id, email, name, created_at, activated_at from users",
@@ -289,7 +290,7 @@ def test_no_role_that_logs_in_removes_or_changes_what_is_in_the_audit_log(role: 
     assert _refused(settings, role, _OF_THE_AUDIT_LOGS_OWNER) == _OF_THE_AUDIT_LOGS_OWNER
 
 
-@pytest.mark.parametrize("table", ["events", "chains", "positions", "checkpoints"])
+@pytest.mark.parametrize("table", ["events", "chains", "positions", "seals"])
 def test_not_even_a_superuser_truncates_the_audit_log(table: str, servers: RealServers, settings: AllSettings) -> None:
     conninfo = make_conninfo(servers.postgres.superuser_conninfo(), dbname=settings.postgres_db)
 

@@ -17,6 +17,7 @@ import structlog
 
 from moneyflow.gateways.storage import Storage, new_key
 from moneyflow.gateways.storage.file import FileStorage
+from moneyflow.gateways.storage.keys import kept_key
 from moneyflow.gateways.storage.storages import check_at_start
 from moneyflow.platform import clock
 from moneyflow.platform.errors import NotFoundError, UnavailableError
@@ -134,9 +135,20 @@ def test_a_storage_in_which_nothing_was_ever_written_has_no_keys(storage: Storag
     assert _keys(storage) == []
 
 
+def test_what_is_kept_without_a_row_is_found_by_its_folder_and_is_no_file_for_the_sweep(storage: Storage) -> None:
+    kept = [kept_key("audit_checkpoints", f"{name}.json") for name in ("b", "a")]
+    for key in (*kept, kept_key("others", "c.json")):
+        storage.write(key, [key.encode()])
+
+    assert list(storage.kept("audit_checkpoints")) == sorted(kept)
+    assert _read(storage, kept[0]) == kept[0].encode()
+    assert (_keys(storage), list(storage.kept("none"))) == ([], [])
+
+
 @pytest.mark.parametrize(
     "key",
-    ["", "private", "private/ab/../../etc/passwd", "/etc/passwd", "private/ab/" + "cd" * 16, "other/ab/" + "ab" * 16,
+    ["", "private", "kept/a/../b.json", "kept/Audit/b.json",
+     "private/ab/../../etc/passwd", "/etc/passwd", "private/ab/" + "cd" * 16, "other/ab/" + "ab" * 16,
      "private/ab/" + "ab" * 16 + "/", "private/ab/" + "ab" * 16 + ".CSV", "private/ab/" + "ab" * 16 + "\n"],
 )  # fmt: skip
 def test_what_is_no_key_is_refused_by_every_act(storage: Storage, key: str) -> None:

@@ -306,16 +306,6 @@ def sends_soon() -> None:
         adapter.requests_per_second = 200.0
 
 
-def sends_soon_without_lease_fence() -> None:
-    """As `sends_soon`, and let a sender note what it has sent of a person whom another one has taken over."""
-    from moneyflow.crm import leases
-
-    sends_soon()
-    leases._QUERIES = {
-        name: query.replace("and contact.fence = given.fence", "") for name, query in leases._QUERIES.items()
-    }
-
-
 def without_epoch() -> None:
     """Let the last consumer move a position, even in a partition that was taken over."""
     from consumers import positions

@@ -21,6 +21,8 @@ from moneyflow.settings import (
     AllSettings,
     AnalyticsSettings,
     ApiSettings,
+    AuditCheckpointCommandSettings,
+    AuditReadSettings,
     AuditVerifySettings,
     CliSettings,
     ConsumerSettings,
@@ -314,6 +316,7 @@ def test_every_setting_is_known_by_its_name_in_capitals() -> None:
             (),
             {
                 "secret_key",
+                "audit_checkpoint_key",
                 "postgres_worker_password",
                 "redis_password",
                 "rabbitmq_worker_password",
@@ -330,7 +333,17 @@ def test_every_setting_is_known_by_its_name_in_capitals() -> None:
         (ConsumerSettings, ("audit",), {"postgres_audit_password", "kafka_audit_password"}),
         (MigrateSettings, (), {"postgres_owner_password", "rabbitmq_migrate_password", "kafka_migrate_password"}),
         (CliSettings, (), {"postgres_operator_password", "redis_password", "rabbitmq_password"}),
-        (AuditVerifySettings, (), {"postgres_audit_password"}),
+        (AuditReadSettings, (), {"postgres_audit_password"}),
+        (
+            AuditVerifySettings,
+            (),
+            {"postgres_audit_password", "audit_checkpoint_key", "s3_secret_access_key"},
+        ),
+        (
+            AuditCheckpointCommandSettings,
+            (),
+            {"postgres_operator_password", "audit_checkpoint_key", "s3_secret_access_key"},
+        ),
         (AnalyticsSettings, (), {"postgres_analytics_password"}),
     ],
 )
@@ -345,7 +358,7 @@ def test_a_process_loads_its_own_secrets_and_no_other(
 
 
 def test_a_command_that_reads_the_audit_log_asks_for_no_secret_key() -> None:
-    settings = load(AuditVerifySettings, {"POSTGRES_AUDIT_PASSWORD": "mine"})
+    settings = load(AuditReadSettings, {"POSTGRES_AUDIT_PASSWORD": "mine"})
 
     assert "password=mine" in settings.conninfo("audit", application_name="test")
 

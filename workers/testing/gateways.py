@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mail_templates
 from moneyflow.accounts.settings import AccountSettings
+from moneyflow.audit.settings import AuditCheckpointSettings
 from moneyflow.gateways.mail import Bounce
 from moneyflow.gateways.mail.mailbox import Mailbox
 from moneyflow.gateways.payments.fake import FakeProvider
@@ -34,5 +35,5 @@ def temporary_storage() -> FileStorage:
 
 def fake_gateways(*replaced: object) -> Gateways:
     """Return the given gateways, and for every other type one that reaches no outside service, or the defaults."""
-    accounts = load(AccountSettings, {"SECRET_KEY": _KEY})
-    return Gateways([*replaced, new_mailbox(), FakeProvider(), temporary_storage(), accounts, RetentionSettings()])
+    sections = [load(AccountSettings, {"SECRET_KEY": _KEY}), AuditCheckpointSettings(), RetentionSettings()]
+    return Gateways([*replaced, new_mailbox(), FakeProvider(), temporary_storage(), *sections])

@@ -29,8 +29,8 @@ class Written:
 class Storage(Protocol):
     """Stores files by their keys; safe to use from several threads.
 
-    Every method raises `UnavailableError` when the storage is down or full, and `ValueError` for a key that `new_key`
-    has not made.
+    Every method raises `UnavailableError` when the storage is down or full, and `ValueError` for a key that is
+    neither of `keys.new_key` nor of `keys.kept_key`.
     """
 
     def write(self, key: str, pieces: Iterable[bytes]) -> Written:
@@ -53,7 +53,14 @@ class Storage(Protocol):
         ...
 
     def keys(self, *, written_before: datetime) -> Iterator[str]:
-        """Yield the keys of all files that were written before a moment, in the order of the keys."""
+        """Yield the keys of all files that were written before a moment, in the order of the keys.
+
+        Those that are kept without a row are not among them.
+        """
+        ...
+
+    def kept(self, folder: str) -> Iterator[str]:
+        """Yield the keys of a folder's files that are kept without a row, in the order of the keys."""
         ...
 
     def path(self, key: str) -> Path | None:

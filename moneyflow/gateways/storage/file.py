@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from moneyflow.gateways.storage import Storage, Written
-from moneyflow.gateways.storage.keys import check_key, is_key
+from moneyflow.gateways.storage.keys import check_key, is_kept, is_key
 from moneyflow.gateways.storage.reading import Part
 from moneyflow.platform import failpoints
 from moneyflow.platform.errors import NotFoundError, UnavailableError
@@ -81,6 +81,10 @@ class FileStorage(Storage):
         for area in _AREAS:
             for folder in self._names(area):
                 yield from self._keys_in(f"{area}/{folder}", before)
+
+    def kept(self, folder: str) -> Iterator[str]:
+        """Yield the keys of what is kept in a folder, in their order."""
+        yield from filter(is_kept, (f"kept/{folder}/{name}" for name in self._names(f"kept/{folder}")))
 
     def path(self, key: str) -> Path:
         """Return the path of the file."""

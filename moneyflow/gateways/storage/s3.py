@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from moneyflow.gateways.storage import Storage, Written
 from moneyflow.gateways.storage.disposition import attachment
-from moneyflow.gateways.storage.keys import check_key, is_key
+from moneyflow.gateways.storage.keys import check_key, is_kept, is_key
 from moneyflow.gateways.storage.reading import Part
 from moneyflow.gateways.storage.settings import StorageSettings
 from moneyflow.platform.errors import NotFoundError, UnavailableError
@@ -89,17 +89,13 @@ class S3Storage(Storage):
 
     def keys(self, *, written_before: datetime) -> Iterator[str]:
         """Yield the keys page by page, in the order that a bucket has; what is no key of ours is left alone."""
-        token: dict[str, str] = {}
-        while True:
-            with self._outage():
-                page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, **token)
-            for found in page.get("Contents", ()):
-                key = found["Key"].removeprefix(self._prefix)
-                if is_key(key) and found["LastModified"] < written_before:
-                    yield key
-            if not page.get("IsTruncated"):
-                return
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+        for key, written_at in self._listed(""):
+            if is_key(key) and written_at < written_before:
+                yield key
+
+    def kept(self, folder: str) -> Iterator[str]:
+        """Yield the keys of what is kept in a folder, in the order that a bucket has."""
+        yield from (key for key, _ in self._listed(f"kept/{folder}/") if is_kept(key))
 
     def path(self, key: str) -> None:
         """Return None: no server of this machine finds the file."""
@@ -121,6 +117,18 @@ class S3Storage(Storage):
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _listed(self, begin: str) -> Iterator[tuple[str, datetime]]:
+        """Yield what begins so, with the time of its writing, page by page."""
+        token: dict[str, str] = {}
+        while True:
+            with self._outage():
+                page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix + begin, **token)
+            for found in page.get("Contents", ()):
+                yield found["Key"].removeprefix(self._prefix), found["LastModified"]
+            if not page.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)

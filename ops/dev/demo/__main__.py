@@ -5,6 +5,7 @@ import asyncio
 import secrets
 import sys
 import time
+from collections.abc import Awaitable, Callable
 
 import httpx
 from rich.console import Console
@@ -14,9 +15,12 @@ from rich.markup import escape
 from moneyflow.platform.telemetry.start import run
 from moneyflow.settings import load_all
 from ops.dev.demo import view
+from ops.dev.demo.books import Plan
 from ops.dev.demo.crowd import Crowd
 from ops.dev.demo.people import read_people
 from ops.dev.demo.report import Expected, Outcome, promised, unfinished
+from ops.dev.demo.sinks import SeenSinks
+from ops.dev.demo.trouble import Trouble
 from ops.dev.demo.watch import Watch
 from ops.dev.stack.__main__ import With, print_addresses
 from ops.dev.stack.choice import Stack, choose, start
@@ -28,6 +32,8 @@ _LOOK_SECONDS = 0.3
 _LINE_SECONDS = 3.0
 _BACK_SECONDS = 30.0
 _LOG_WIDTH = 120
+#: The number of the person whose salary analytics cannot write at first.
+_REFUSED_BY_ANALYTICS = 12
 #: So many make each kind of visit, and one of the last of them imports a long statement while the others are done.
 _FEWEST_PEOPLE = 60
 
@@ -48,6 +54,8 @@ class Play:
         self._kills = 0
         api = httpx.AsyncClient(**client_options(stack.environment()), timeout=30)
         self._crowd = Crowd(people=self._people, tag=tag, api=api)
+        self._trouble = Trouble(self._settings, stack.environment())
+        self._is_repaired = False
         self._watch = Watch(self._settings, tag=tag, prefix=self._crowd.prefix, on_mail=self._crowd.follow)
         self._dead_letters_before = 0
 
@@ -56,11 +64,15 @@ class Play:
         await self._watch.start()
         self._dead_letters_before = await asyncio.to_thread(self._watch.dead_letters)
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._crowd.sign_up())
-                group.create_task(self._kill_workers())
-                group.create_task(self._show())
-            return await self._outcome()
+            async with self._trouble:
+                plan = Plan.of(next(person for person in self._people if person.number == _REFUSED_BY_ANALYTICS))
+                await self._trouble.break_analytics(plan.salary, plan.currency)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._crowd.sign_up())
+                    group.create_task(self._kill_workers())
+                    group.create_task(self._make_trouble())
+                    group.create_task(self._show())
+                return await self._outcome()
         finally:
             await self._crowd.api.aclose()
             await self._watch.close()
@@ -73,6 +85,31 @@ class Play:
         await self._crowd.visited(third)
         await self._kill_a_worker(f"after {len(self._crowd.visits.books.paying)} payments were accepted")
         await self._interrupt_an_import()
+
+    async def _make_trouble(self) -> None:
+        """Stop the CRM until it has refused something and more people have come; mend analytics once it has failed."""
+        third = len(self._people) // 3
+        await self._crowd.answered(third)
+        refused = await self._trouble.refused_by_crm()
+        await self._trouble.stop_crm()
+        self._happened.append(f"the CRM is down after {len(self._crowd.answers)} answers")
+        await self._crowd.visited(third)
+        await self._until(self._trouble.refused_by_crm, above=refused, what="a request to the CRM")
+        await self._trouble.start_crm()
+        refused = await self._trouble.refused_by_crm() - refused
+        self._happened.append(f"the CRM is up again; it has refused {refused} requests")
+        await self._until(lambda: self._trouble.dead_letters("dead"), above=0, what="a dead letter of analytics")
+        self._happened.append("analytics has set an event aside that it cannot write, and written the others")
+        await self._trouble.mend_analytics()
+        self._is_repaired = True
+        self._happened.append("analytics is mended, and an operator's command had it write the event")
+
+    async def _until(self, count: Callable[[], Awaitable[int]], *, above: int, what: str) -> None:
+        began = time.monotonic()
+        while await count() <= above:
+            if time.monotonic() - began > _REST_SECONDS:
+                raise StackError(f"no sign of {what} within {_REST_SECONDS:.0f} s; read {self._stack.logs_hint()}")
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _interrupt_an_import(self) -> None:
         """Kill a worker while a long statement is read; of two workers the other one may have it, and then that one."""
@@ -118,7 +155,7 @@ class Play:
                     self._console.print(view.line(self._crowd, self._watch.seen), highlight=False, soft_wrap=True)
                 if len(self._crowd.answers) == len(self._people):
                     deadline = deadline or time.monotonic() + _REST_SECONDS
-                    if self._is_at_rest() or time.monotonic() > deadline:
+                    if (self._is_at_rest() and await self._sinks_have_all()) or time.monotonic() > deadline:
                         return
                 await asyncio.sleep(_LOOK_SECONDS)
         finally:
@@ -134,6 +171,19 @@ class Play:
             and promised(seen) >= expected.jobs
             and sum(row["events"] for row in seen.audited.values()) == sum(expected.events.values())
             and len(seen.types) == sum(expected.events.values())
+        )
+
+    async def _sinks_have_all(self) -> bool:
+        """Say whether analytics and the CRM have all that the people did."""
+        return self._is_repaired and not (await self._sinks()).faults(Expected.of(self._people).books)
+
+    async def _sinks(self) -> SeenSinks:
+        contacts = await self._trouble.contacts()
+        return SeenSinks(
+            sums=await asyncio.to_thread(self._watch.analytics),
+            people=await asyncio.to_thread(self._watch.people),
+            contacts=self._watch.of_this_play(contacts),
+            reprocessed=await self._trouble.dead_letters("reprocessed"),
         )
 
     async def _outcome(self) -> Outcome:
@@ -158,6 +208,7 @@ class Play:
             kills=self._kills,
             interrupted_imports=await asyncio.to_thread(self._watch.interrupted_imports),
             books=await asyncio.to_thread(self._watch.books),
+            sinks=await self._sinks(),
             processes=await asyncio.to_thread(self._stack.processes),
             surprises=self._crowd.surprises(),
         )

@@ -15,6 +15,7 @@ from ops.dev.demo.books import ExpectedBooks
 from ops.dev.demo.crowd import Crowd
 from ops.dev.demo.exports import expected_exports
 from ops.dev.demo.people import Person
+from ops.dev.demo.sinks import SeenSinks
 from ops.dev.demo.visit import expected_refusals
 from ops.dev.demo.watch import KINDS, Seen, SeenBooks
 from ops.dev.stack.contract import ProcessInfo
@@ -101,6 +102,7 @@ class Outcome:
     kills: int
     interrupted_imports: int
     books: SeenBooks
+    sinks: SeenSinks
     processes: Sequence[ProcessInfo]
     surprises: list[str] = field(default_factory=list)
 
@@ -150,7 +152,7 @@ class Outcome:
         found += [f"chain {c.topic} {c.partition}: {c.fault}" for c in self.chains if c.fault]
         if self.failures:
             found.append(f"{len(self.failures)} jobs failed: {self.failures[0]['error_message']}")
-        found += self._book_faults()
+        found += self._book_faults() + self.sinks.faults(self.expected.books)
         if not self.interrupted_imports:
             found.append("no import was interrupted by a kill")
         if len(self.bounced) != self.expected.bouncing:
@@ -208,6 +210,7 @@ class Outcome:
         self._add_books(table)
         for kind, count in expected.events.items():
             table.add_row(kind, str(count), str(events[kind]), f"{_of(seen, kind, 'rows')} audit rows")
+        self._add_sinks(table)
         table.add_row("records in Kafka", "", str(records), f"{records - len(seen.types)} sent twice, audited once")
         sound = sum(chain.fault is None for chain in self.chains)
         rows = sum(chain.rows for chain in self.chains)
@@ -231,6 +234,13 @@ class Outcome:
         table.add_row("charged by the provider", _shown(expected.charged), _shown(found.charged), again)
         table.add_row("income in the books", _shown(expected.income), _shown(found.income), "summed by Postgres")
         table.add_row("expense in the books", _shown(expected.expense), _shown(found.expense), "payments included")
+
+    def _add_sinks(self, table: Table) -> None:
+        found, expected = self.sinks, self.expected.books
+        for what, sums in (("income", expected.income), ("expense", expected.expense)):
+            table.add_row(f"{what} in analytics", _shown(sums), _shown(found.sums[what]), "summed from the events")
+        table.add_row("contacts in the CRM", str(len(found.people)), str(len(found.contacts)), "after an outage of it")
+        table.add_row("events set aside", "1", str(found.reprocessed), "by analytics, and written once it was mended")
 
     def _memory(self) -> Table:
         largest: dict[str, float] = {}

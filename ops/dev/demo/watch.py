@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -75,6 +75,7 @@ class Watch:
         self._on_mail = on_mail
         self._app = Database(settings.conninfo("worker", application_name="demo"), size=2)
         self._audit = Database(settings.conninfo("audit", application_name="demo"), size=1)
+        self._owner = Database(settings.conninfo("owner", application_name="demo"), size=1)
         self._catcher = httpx.AsyncClient(base_url=settings.mail_catcher_url, timeout=20, trust_env=False)
         self._read: set[str] = set()
         self._kafka = AIOKafkaConsumer(**client_options(settings, "audit"), enable_auto_commit=False)
@@ -83,6 +84,7 @@ class Watch:
         """Connect, and skip the records that are in Kafka already."""
         self._app.open()
         self._audit.open()
+        self._owner.open()
         await self._kafka.start()
         names = {topic_name(self._settings, topic): topic for topic in event_topics()}
         partitions = [
@@ -100,6 +102,7 @@ class Watch:
         await self._catcher.aclose()
         self._app.close()
         self._audit.close()
+        self._owner.close()
 
     async def look(self) -> None:
         """Read all servers once, in parallel."""
@@ -144,6 +147,19 @@ class Watch:
             income={row["currency"]: row["amount"] for row in sums if row["kind"] == "income"},
             expense={row["currency"]: row["amount"] for row in sums if row["kind"] == "expense"},
         )
+
+    def analytics(self) -> dict[str, dict[str, Decimal]]:
+        """Return the sums that analytics has, by `income` and `expense` and then by currency."""
+        rows = self._ask(self._owner, "analytics")
+        return {what: {row["currency"]: row[what] for row in rows if row[what]} for what in ("income", "expense")}
+
+    def people(self) -> list[tuple[str, str]]:
+        """Return the address and the name of each account, in order."""
+        return sorted((row["email"], row["name"]) for row in self._ask(self._owner, "people"))
+
+    def of_this_play(self, contacts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return those of the CRM's contacts who are people of this play."""
+        return [contact for contact in contacts if self._tag in contact[0]]
 
     def chains(self) -> list[Chain]:
         """Verify the hash chains of the audit log."""

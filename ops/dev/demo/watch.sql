@@ -66,3 +66,15 @@ where users.email like %(tagged)s and deleted_at is null group by transactions.k
 -- The rows of the audit log of this play by type, and the number of their events.
 select type, count(*) as rows, count(distinct id) as events from audit.events
 where correlation_id like %(prefix)s group by type;
+
+-- name: analytics
+-- The sums that analytics has of the people of this play.
+select sums.currency, sum(income) as income, sum(expense) as expense
+from analytics.daily_sums sums join users on users.id = sums.user_id
+where users.email like %(tagged)s
+  and generation = (select current from analytics.generations where part = 'money')
+group by sums.currency;
+
+-- name: people
+-- The people of this play, as the CRM should have them.
+select email, name from users where email like %(tagged)s;

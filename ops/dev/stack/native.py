@@ -154,6 +154,7 @@ class NativeStack:
         return found | {
             "BUILD_ENV": "dev",
             "SECRET_KEY": self._state.secret("application"),
+            "AUDIT_CHECKPOINT_KEY": self._state.secret("audit_checkpoints"),
             "BIND_HOST": "127.0.0.1",
             "APP_PORT": str(api.port),
             "API_METRICS_PORT": str(api.health_port),

@@ -31,6 +31,7 @@ PORTS = {
 #: Each secret, and its name in the state; the stack without Docker uses the same ones.
 _SECRETS = {
     "SECRET_KEY": "application",
+    "AUDIT_CHECKPOINT_KEY": "audit_checkpoints",
     "POSTGRES_SUPERUSER_PASSWORD": "postgres",
     "POSTGRES_PASSWORD": "app",
     "POSTGRES_OWNER_PASSWORD": "owner",
