@@ -185,6 +185,22 @@ def test_a_health_check_is_an_event_each_time_and_names_no_complaint(settings: A
     }  # fmt: skip
 
 
+def test_a_condition_that_fails_ends_no_reports(settings: AllSettings, database: Database) -> None:
+    asked: list[None] = []
+
+    def condition() -> None:
+        asked.append(None)
+        _fail(1)
+
+    reporter = Reporter(database, look_seconds=0)
+    reporter.watch(Health(alive=[], ready=[], every_seconds=86_400, instance="i"), conditions=[condition])
+    with reporter:
+        eventually(lambda: asked, what="the condition was asked")
+        reporter.error(_failed())
+
+    assert _counts(settings) == [1]
+
+
 def test_what_another_version_has_counted_and_this_cannot_read_holds_up_no_other_report(
     settings: AllSettings, database: Database
 ) -> None:

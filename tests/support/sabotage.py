@@ -316,6 +316,19 @@ def without_epoch() -> None:
     }
 
 
+def without_rows_and_position_together() -> None:
+    """Commit a sink's rows first and its position after them, as a consumer that commits offsets by itself does."""
+    from consumers import positions
+
+    advance = positions.advance
+
+    def advance_later(session: Any, position: Any, **options: Any) -> None:
+        session.commit()
+        advance(session, position, **options)
+
+    positions.advance = advance_later
+
+
 def main() -> None:
     """Sabotage, then become the process."""
     names, module, *arguments = sys.argv[1:]
