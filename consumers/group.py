@@ -16,8 +16,8 @@ log = structlog.get_logger(__name__)
 #: Bytes of one fetch: of a partition, a record of Kafka's usual maximum; and of all partitions of a broker. The client
 #: holds one fetch of each, which bounds its memory, whatever the lag.
 _PARTITION_BYTES, _FETCH_BYTES = 1024 * 1024, 16 * 1024 * 1024
-#: Milliseconds that a broker waits for new records before it answers a fetch. The client sends a broker one request after
-#: the other: while partitions without records wait, neither the others are read nor the lag is measured.
+#: Milliseconds that a broker waits for new records before it answers a fetch. The client sends a broker its requests
+#: one after another: while partitions without records wait, neither the others are read nor the lag is measured.
 _FETCH_WAIT_MILLISECONDS = 100
 #: Heartbeats of a session. The group's leader is asked to rebalance in the answer to the next heartbeat: each member
 #: pauses its partitions for as long.

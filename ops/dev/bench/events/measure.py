@@ -96,7 +96,7 @@ def _targets(rows: list[Row]) -> list[Target]:
         for row in rows
     ]  # fmt: skip
     return found + [
-        Target(what=f"{row['system']}, MiB", value=row.get("mib_with_backlog", row["peak_mib"]), bound=_MOST_MIB,
+        Target(what=f"{row['system']}, MiB", value=row.get("mib_with_backlog") or row["peak_mib"], bound=_MOST_MIB,
                at="most")
         for row in rows if "peak_mib" in row
     ]  # fmt: skip
