@@ -28,6 +28,8 @@ from moneyflow.platform.errors import (
 )
 from moneyflow.platform.events import dead_letters as store
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.sinks.positions import rows
+from moneyflow.platform.sinks.positions.rows import Place
 from moneyflow.settings import AllSettings
 
 
@@ -255,6 +257,26 @@ class SinkConformance(ABC):
 
         asyncio.run(writer.write(current, [self.good(0)]))
         assert self._state(sink_database) == ([0], 1)
+
+    def test_an_operator_sees_and_moves_its_positions_and_a_consumer_that_runs_notices(
+        self, writer: SinkWriter, sink_database: Database, operator: Database
+    ) -> None:
+        position = asyncio.run(writer.write(self._claim(sink_database), [self.good(0), self.good(1)]))
+        place = Place(sink=self.sink.schema, topic=position.topic, partition=position.partition)
+
+        with operator.transaction() as session:
+            (row,) = rows.read(session, [self.sink.schema])
+            has_moved = rows.rewind(session, place, to=0)
+
+        assert (row.place, row.next_offset, row.epoch) == (place, 2, position.epoch)
+        assert self.sink.name == self.sink.schema, "operators find a sink by the schema of its positions"
+        assert has_moved
+        with sink_database.transaction() as session:
+            assert positions.superseded(session, [position]) == [position]
+        with pytest.raises(FenceLostError):
+            asyncio.run(writer.write(position, [self.good(2)]))
+        asyncio.run(writer.write(self._claim(sink_database), [self.good(0), self.good(1), self.good(2)]))
+        assert self._state(sink_database) == ([0, 1, 2], 3)
 
     @pytest.fixture
     def operator(self, settings: AllSettings) -> Iterator[Database]:

@@ -26,6 +26,8 @@ create table tally.positions (topic text, partition integer, next_offset bigint,
                               primary key (topic, partition));
 grant usage on schema tally to audit;
 grant select, insert, update on all tables in schema tally to audit;
+grant usage on schema tally to operator;
+grant select, update (next_offset, epoch, gap) on tally.positions to operator;
 """
 
 
