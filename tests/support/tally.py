@@ -91,3 +91,11 @@ def count(settings: AllSettings) -> int:
         row = connection.execute("select count(*) from tally.records").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def in_order(settings: AllSettings) -> bool:
+    """Return whether the records of each partition were written in the order of their offsets."""
+    with psycopg.connect(settings.conninfo("audit", application_name="test")) as connection:
+        rows = connection.execute("select partition, kafka_offset from tally.records order by partition, at, ctid")
+        found = [(row[0], row[1]) for row in rows.fetchall()]
+    return found == sorted(found)
