@@ -47,15 +47,15 @@ class PublishedContract:
         return {"$schema": _DIALECT, "$id": self.address, **self.schema, "title": self.type}
 
 
-def published_contracts(folder: Path | None = None) -> list[PublishedContract]:
-    """Return each version of every event and job; earlier versions are read from `folder`, by default the packages'."""
+def published_contracts() -> list[PublishedContract]:
+    """Return each version of every event and job."""
     contracts: list[type[Event | Job]] = [*events.registry.values(), *jobs.registry.values()]
-    return [one for contract in contracts for one in _versions(contract, folder)]
+    return [one for contract in contracts for one in _versions(contract)]
 
 
-def _versions(contract: type[Event] | type[Job], folder: Path | None) -> Iterator[PublishedContract]:
+def _versions(contract: type[Event] | type[Job]) -> Iterator[PublishedContract]:
     for version in contract.upgrades:
-        schema = _read(folder or _folder(contract), f"{contract.payload_name}.{version}.json")
+        schema = _read(_folder(contract) / f"{contract.payload_name}.{version}.json")
         if schema is not None:
             text = f"Version {version}; what was stored or sent by it is read as version {contract.version}."
             yield PublishedContract(contract=contract, version=version, schema={**schema, "description": text})
@@ -68,6 +68,5 @@ def _folder(contract: type[Event] | type[Job]) -> Path:
 
 
 @cache
-def _read(folder: Path, name: str) -> Mapping[str, Any] | None:
-    file = folder / name
+def _read(file: Path) -> Mapping[str, Any] | None:
     return orjson.loads(file.read_bytes()) if file.is_file() else None

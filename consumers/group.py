@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 #: Bytes of one fetch: of a partition, a record of Kafka's usual maximum; and of all partitions of a broker. The client
 #: holds one fetch of each, which bounds its memory, whatever the lag.
 _PARTITION_BYTES, _FETCH_BYTES = 1024 * 1024, 16 * 1024 * 1024
+#: Milliseconds that a broker waits for new records before it answers a fetch. The client sends a broker its requests
+#: one after another: while partitions without records wait, neither the others are read nor the lag is measured.
+_FETCH_WAIT_MILLISECONDS = 100
 #: Heartbeats of a session. The group's leader is asked to rebalance in the answer to the next heartbeat: each member
 #: pauses its partitions for as long.
 _HEARTBEATS = 10
@@ -36,6 +39,7 @@ def new_client(settings: KafkaSettings, sink: Sink, *, session_seconds: float) -
         auto_offset_reset="none",
         session_timeout_ms=round(session_seconds * 1000),
         heartbeat_interval_ms=round(session_seconds * 1000 / _HEARTBEATS),
+        fetch_max_wait_ms=_FETCH_WAIT_MILLISECONDS,
         max_partition_fetch_bytes=_PARTITION_BYTES,
         fetch_max_bytes=_FETCH_BYTES,
     )

@@ -187,6 +187,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--transactions", type=int, default=20_000, help="transactions of a user in test_transaction_plans.py"
     )
+    parser.addoption(
+        "--histories", type=int, default=12, help="random histories of test_analytics_history.py, each a database"
+    )
+    parser.addoption("--sums-of", type=int, default=0, help="transactions of a user in test_analytics_speed.py")
+    parser.addoption("--sums-results", default="", help="the folder to write the milliseconds of its pages to")
     parser.addoption("--money-results", default="", help="the folder to write the milliseconds of its lists to")
     parser.addoption(
         "--import-rows", type=int, default=4000, help="rows of the statements of tests/e2e/test_statement_import.py"

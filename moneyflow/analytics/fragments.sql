@@ -55,10 +55,13 @@ generation = (select current from analytics.generations where part = 'money') an
     and (%(categories)s::uuid[] is null or category_id = any(%(categories)s::uuid[]))
 
 -- fragment: of_range
--- The sums of days and months that the range consists of, and in `before` whether they are before it.
+-- The sums of days and months that the range consists of, and in `before` whether they are before it. PERF: each part is
+-- one piece of an index.
 select month < %(since)s as before, month as day, currency, category_id, income, expense from analytics.monthly_sums
-where <<of_owner>> and (month < %(opening)s or (month >= %(first_month)s and month < %(last_month)s))
+where <<of_owner>> and month < %(last_month)s and not (month >= %(opening)s and month < %(first_month)s)
 union all
 select day < %(since)s, day, currency, category_id, income, expense from analytics.daily_sums
-where <<of_owner>> and day >= %(opening)s and day <= %(until)s
-    and not (day >= %(first_month)s and day < %(last_month)s)
+where <<of_owner>> and day >= %(opening)s and day < %(first_month)s
+union all
+select day < %(since)s, day, currency, category_id, income, expense from analytics.daily_sums
+where <<of_owner>> and day >= %(last_month)s and day <= %(until)s

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from psycopg.rows import DictRow
 
-from moneyflow.analytics.changes import Changes, columns, token_of
+from moneyflow.analytics.changes import Changes, Fact, columns, token_of
 from moneyflow.platform.database import Session
 from moneyflow.platform.queries import array, load_queries
 
@@ -51,10 +51,12 @@ def write(session: Session, changes: Changes, *, only: Generations | None = None
     """
     if changes.erased:
         _erase(session, changes)
-    owners = {fact.user_id for fact in changes.facts.values()}
-    row = _targets(session, [changes.token(owner) for owner in owners])
+    tokens = {owner: token_of(owner) for owner in {fact.user_id for fact in changes.facts.values()}}
+    row = _targets(session, list(tokens.values()))
     targets = only or Generations(money=row["money"], people=row["people"])
-    known = _write_transactions(session, changes, targets.money, erased=frozenset(row["erased"]))
+    erased = frozenset(row["erased"])
+    facts = [fact for fact in changes.facts.values() if not erased or tokens[fact.user_id] not in erased]
+    known = _write_transactions(session, facts, targets.money) if facts else {}
     if targets.people:
         _write_people(session, changes, targets.people)
         _count(session, changes, targets.people)
@@ -73,13 +75,8 @@ def _erase(session: Session, changes: Changes) -> None:
     session.execute(_QUERIES["erase"], {**parameters, "generations": array(_targets(session, ())["money"])})
 
 
-def _write_transactions(
-    session: Session, changes: Changes, generations: Sequence[int], *, erased: frozenset[str]
-) -> dict[str, int]:
+def _write_transactions(session: Session, facts: Sequence[Fact], generations: Sequence[int]) -> dict[str, int]:
     """Return the sequence of each transaction that was known before."""
-    facts = [fact for fact in changes.facts.values() if changes.token(fact.user_id) not in erased]
-    if not facts:
-        return {}
     names = ("users", "ids", "sequences", "kinds", "amounts", "currencies", "dates", "categories")
     parameters = dict(zip(names, columns(facts), strict=True))
     rows = session.fetch_all(_QUERIES["transactions"], {**parameters, "generations": array(generations)})
@@ -90,7 +87,8 @@ def _write_people(session: Session, changes: Changes, generations: Sequence[int]
     if not changes.people:
         return
     rows = [
-        (token, marks.signed_up, marks.activated, marks.first_transaction) for token, marks in changes.people.items()
+        (token_of(user), marks.signed_up, marks.activated, marks.first_transaction)
+        for user, marks in changes.people.items()
     ]
     parameters = dict(zip(("tokens", "signed_up", "activated", "first_transaction"), columns(rows), strict=True))
     session.execute(_QUERIES["people"], {**parameters, "generations": array(generations)})

@@ -17,7 +17,7 @@ select array(select unnest(array_remove(array[current, filling], null)) from ana
              where part = 'money' order by 1) as money,
     array(select unnest(array_remove(array[current, filling], null)) from analytics.generations
           where part = 'people' order by 1) as people,
-    array(select token::text from analytics.erased_users where token = any(%(tokens)s::uuid[])) as erased;
+    array(select encode(uuid_send(token), 'hex') from analytics.erased_users where token = any(%(tokens)s::uuid[])) as erased;
 
 -- name: transactions
 -- Keep the states of transactions and change the sums by the difference; return the sequences that were known.
@@ -29,7 +29,7 @@ with incoming as (
 ), known as (
     select fact.* from incoming join analytics.transactions as fact using (generation, user_id, id)
 ), <<written>> <<sums>>
-select id::text, min(sequence) as sequence from known group by id;
+select encode(uuid_send(id), 'hex') as id, min(sequence) as sequence from known group by id;
 
 -- name: erase
 -- Delete all about the money of people, and note that they are erased.

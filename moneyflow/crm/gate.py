@@ -65,7 +65,7 @@ def fail(
     assert row is not None, "as above"
     log.warning("crm_unavailable", reason=error.detail, failures=row["failures"], next_attempt_in=row["seconds"])
     if row["failures"] == WARNED_FAILURES:
-        message = f"{error.detail}; people wait, and nothing is lost. See `moneyflow crm status`"
+        message = f"{error.detail}. People wait, and nothing is lost; see what the CRM and its settings need"
         warn(session, code="crm_down", message=message, subject="crm", details={"failures": row["failures"]})
 
 

@@ -24,8 +24,8 @@ except ModuleNotFoundError as missing:
 _GROUPS = {
     name: f"{__name__}.{name}"
     for name in (
-        "analytics", "audit", "batches", "doctor", "events", "failed", "jobs", "mails", "queue", "schedules", "status",
-        "user", "workers",
+        "analytics", "audit", "batches", "consumers", "crm", "doctor", "events", "failed", "jobs", "mails", "queue",
+        "schedules", "status", "user", "workers",
     )
 }  # fmt: skip
 if find_spec("ops.dev"):  # For developers; the production image does not have it.
@@ -37,12 +37,14 @@ _HINTS = {
     "audit_log": "run `moneyflow audit verify`",
     "batch": "see `moneyflow batches list`",
     "checkpoint": "see `moneyflow audit checkpoint --list`",
+    "contact": "see `moneyflow crm status`",
     "dead_letter": "see `moneyflow events dead-letter list`",
     "dead_letter_group": "see `moneyflow events dead-letter groups`",
     "failed_item": "see `moneyflow failed list`, with --refused for messages",
     "group": "see `moneyflow failed groups`, with --refused for messages",
     "job": "see `moneyflow jobs find` and `moneyflow failed list`",
     "operation": "see the command `operations` of its group, such as `moneyflow failed operations`",
+    "position": "see `moneyflow consumers list`",
     "schedule": "see `moneyflow schedules list`",
     "topology": "run `python -m ops.migrate`",
 }

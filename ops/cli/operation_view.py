@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
+from moneyflow.crm.resync import CONTACTS
 from moneyflow.platform.jobs.failed.dead_letters import Swept
 from moneyflow.platform.jobs.failed.failed_jobs import JOBS
 from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
@@ -13,14 +14,15 @@ from moneyflow.platform.jobs.failed.waiting_jobs import WAITING_JOBS
 from moneyflow.platform.operations.reports import Preview, Report
 from moneyflow.platform.operations.sources import Order, Verification
 from moneyflow.platform.sinks.dead_letters.source import DEAD_LETTERS
+from moneyflow.platform.sinks.positions.rows import POSITIONS
 from ops.cli.output import console, note, print_json, prose, table
 
 #: The sources whose items are jobs.
 _JOBS = frozenset({JOBS, WAITING_JOBS})
 #: The word for an item of other sources, which have no jobs and no messages.
-_WORDS = {DEAD_LETTERS: "dead_letter"}
+_WORDS = {DEAD_LETTERS: "dead_letter", CONTACTS: "person", POSITIONS: "place"}
 #: The group of commands of other sources.
-_GROUPS = {DEAD_LETTERS: "events dead-letter"}
+_GROUPS = {DEAD_LETTERS: "events dead-letter", CONTACTS: "crm", POSITIONS: "consumers"}
 #: Items that are shown without being asked for.
 _ITEMS_SHOWN = 20
 

@@ -32,7 +32,15 @@ def settings_of(kind: type[SectionT]) -> SectionT:
 def opened(command: str) -> Iterator[tuple[CliSettings, Database]]:
     """Yield settings and database for a command that only reads; it notifies no relay."""
     settings = settings_of(CliSettings)
-    with _open(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
+    with opening(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
+        yield settings, database
+
+
+@contextmanager
+def opened_with_kafka(command: str) -> Iterator[tuple[StatusSettings, Database]]:
+    """Yield settings and database for a command that asks Kafka too."""
+    settings = settings_of(StatusSettings)
+    with opening(Database(_conninfo(settings, command), size=2, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield settings, database
 
 
@@ -55,7 +63,7 @@ def opened_to_act(command: str) -> Iterator[tuple[CliSettings, Database]]:
 
     settings = settings_of(CliSettings)
     conninfo = _conninfo(settings, command)
-    with _open(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
+    with opening(Database(conninfo, size=2, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
         yield settings, database
 
 
@@ -67,7 +75,7 @@ def opened_as_app(command: str) -> Iterator[Database]:
     settings = settings_of(UserSettings)
     origin.set_process("cli")  # The source of the events.
     conninfo = settings.conninfo("app", application_name=f"moneyflow {command}")
-    with _open(Database(conninfo, size=1, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
+    with opening(Database(conninfo, size=1, timeout_seconds=_TIMEOUT_SECONDS, notify=Notifier(settings))) as database:
         yield database
 
 
@@ -75,7 +83,7 @@ def opened_as_app(command: str) -> Iterator[Database]:
 def opened_as(role: str, command: str, settings: PostgresSettings) -> Iterator[Database]:
     """Yield the database as a role of these settings, for a command of a role of its own that only reads."""
     conninfo = settings.conninfo(role, application_name=f"moneyflow {command}")
-    with _open(Database(conninfo, size=1, timeout_seconds=_TIMEOUT_SECONDS)) as database:
+    with opening(Database(conninfo, size=1, timeout_seconds=_TIMEOUT_SECONDS)) as database:
         yield database
 
 
@@ -98,7 +106,8 @@ def _conninfo(settings: PostgresSettings, command: str) -> str:
 
 
 @contextmanager
-def _open(database: Database) -> Iterator[Database]:
+def opening(database: Database) -> Iterator[Database]:
+    """Open a database for the block; errors of Postgres say what to do."""
     database.open()
     try:
         yield database

@@ -50,10 +50,12 @@ class Scene:
         with psycopg.connect(settings.conninfo("owner", application_name="test"), autocommit=True) as connection:
             connection.execute(_TABLES)
 
-    def start(self, kind: Kind, *, sabotage: str | None = None, wait_ready: bool = True, sink: str = "audit") -> Actor:
-        """Start one more process of that kind; `sink` is of a consumer."""
+    def start(
+        self, kind: Kind, *, sabotage: str | None = None, wait_ready: bool = True, sink: str = "audit", **settings: str
+    ) -> Actor:
+        """Start one more process of that kind, with more settings; `sink` is of a consumer."""
         proxies = self.new_proxies()
-        environment = self._through(proxies)
+        environment = self._through(proxies) | settings
         sabotage = sabotage or self.sabotage
         match kind:
             case "worker":

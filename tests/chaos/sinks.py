@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from psycopg import Connection
@@ -13,6 +14,8 @@ from moneyflow.audit.verify import verify
 from moneyflow.platform.brokers.kafka import client_options, topic_name
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
+from tests.support.crm import RESYNC_REFUSED, RunningCrm, differences
+from tests.support.waiting import eventually
 
 #: The ids of the audit log against those of every committed event.
 _AUDIT = """
@@ -67,14 +70,26 @@ def judge_analytics(_: AllSettings, connection: "Connection[DictRow]") -> list[s
     return [row["fault"] for row in connection.execute(_ANALYTICS).fetchall()]
 
 
-#: Each sink of the product.
+def judge_crm(running: RunningCrm, connection: "Connection[DictRow]") -> list[str]:
+    """Have those sent again whom a fault has refused, wait for the sender, and return how the CRM differs from us."""
+    connection.execute(RESYNC_REFUSED)
+
+    def found() -> list[str]:
+        return differences(running, lambda query: connection.execute(query).fetchall())
+
+    with suppress(AssertionError):
+        eventually(lambda: not found(), seconds=120)
+    return found()
+
+
+#: The sinks of the product that need nothing but Postgres to be judged; `crm` is judged by its CRM.
 JUDGES: dict[str, Judge] = {"audit": judge_audit, "analytics": judge_analytics}
 
 
 def sinks() -> list[Sink]:
     """Return the sinks of the product."""
     assert consumers.sinks, "the import declares them"
-    return [registry[name]() for name in JUDGES]
+    return [registry[name]() for name in (*JUDGES, "crm")]
 
 
 def _ends(sink: Sink, settings: AllSettings) -> dict[tuple[str, int], int]:

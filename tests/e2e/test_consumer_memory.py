@@ -17,7 +17,7 @@ from tests.support import tally
 from tests.support.processes import Processes, free_port
 from tests.support.waiting import eventually
 
-_LARGE, _LARGE_BYTES = 80, 1_000_000
+_LARGE, _LARGE_BYTES = 200, 1_000_000
 _LIMIT_MIB = 200
 
 

@@ -26,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from moneyflow.platform.brokers.kafka import SASL_MECHANISM
+from ops.dev.stack.application import CONSUMERS
 from ops.dev.stack.home import State
 from ops.dev.stack.servers.postgres import ROLES
 from ops.dev.stack.servers.rabbitmq import LOGINS
@@ -38,8 +39,7 @@ _SECRETS = {
     "worker-2": {"application", "worker", "rabbitmq_worker", "redis"},
     "relay-1": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
     "relay-2": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
-    "consumer-audit": {"audit", "kafka_audit"},
-    "consumer-analytics": {"analytics", "kafka_analytics"},
+    **{name: {sink, f"kafka_{sink}"} for sink, name in CONSUMERS.items()},
     "consumer-crm": {"crm", "kafka_crm", "crm_token"},
     "crm": {"crm_token"},  # The double of it.
 }
@@ -83,8 +83,8 @@ _STATEMENTS: dict[LiteralString, set[str]] = {
     "delete from audit.events where false": set(),
     "truncate audit.events": set(),
     "insert into analytics.counted select * from analytics.counted where false": {"consumer-analytics"},
-    "select amount from transactions where false": {"api", "worker-1", "consumer-analytics"},
-    "select note from transactions where false": {"api", "worker-1"},
+    "select amount from public.transactions where false": {"api", "worker-1", "consumer-analytics"},
+    "select note from public.transactions where false": {"api", "worker-1"},
     "create table mine (id integer)": set(),
     "set role audit_owner": set(),
 }

@@ -120,23 +120,8 @@ def _rebuilt(world: World, source: SourceName) -> Rebuilding:
     return list(rebuilds.run(begun))[-1]
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate],  # A smaller history takes minutes to find; the random numbers of this one repeat it.
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(
-    acts=st.lists(st.sampled_from(_ACTS), min_size=10, max_size=30),
-    source=st.sampled_from(["log", "tables"]),
-    random=st.randoms(use_true_random=False),
-    deletes=st.booleans(),
-)
-def test_what_is_added_up_is_what_the_tables_say_and_what_a_rebuild_says_whatever_comes_when(
-    servers: RealServers, acts: list[str], source: SourceName, random: Random, deletes: bool
-) -> None:
+def _hold(servers: RealServers, acts: list[str], source: SourceName, random: Random, *, deletes: bool) -> None:
+    """Play a history, and compare what is added up with the tables and with rebuilds."""
     with fresh_environment(servers) as environment, world_of(load_all(environment)) as world:
         author, half = _Author(world, random), len(acts) // 2
         for act in acts[:half]:
@@ -171,6 +156,29 @@ def test_what_is_added_up_is_what_the_tables_say_and_what_a_rebuild_says_whateve
             assert (again.state, again.sums_corrected, again.rows_skipped) == ("ended", 0, 0)
             assert world.sums() == world.source_sums()
             assert world.people_rows() == before
+
+
+def test_what_is_added_up_is_what_the_tables_say_and_what_a_rebuild_says_whatever_comes_when(
+    servers: RealServers, pytestconfig: pytest.Config
+) -> None:
+    @settings(
+        max_examples=pytestconfig.getoption("--histories"),
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],  # A smaller history takes minutes to find; the random numbers of this one repeat it.
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(
+        acts=st.lists(st.sampled_from(_ACTS), min_size=10, max_size=30),
+        source=st.sampled_from(["log", "tables"]),
+        random=st.randoms(use_true_random=False),
+        deletes=st.booleans(),
+    )
+    def hold(acts: list[str], source: SourceName, random: Random, deletes: bool) -> None:
+        _hold(servers, acts, source, random, deletes=deletes)
+
+    hold()
 
 
 @pytest.mark.parametrize("source", ["log", "tables"])

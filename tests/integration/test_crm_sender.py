@@ -272,17 +272,17 @@ def test_a_crash_after_sending_sends_the_same_state_again_and_once_more_when_all
     assert sync.totals().waiting == 0
 
 
-def test_a_sender_that_was_frozen_overwrites_nothing_for_good(sync: Sync) -> None:
+def _sent_by_a_frozen_sender(sync: Sync) -> str:
+    """Let a request leave after another sender has taken over and sent a newer state; return what the CRM ends with."""
     (ada,) = sync.add("Ada")
 
     @dataclass
     class Frozen(FakeCrm):
-        """Its request leaves after another sender has taken over and sent a newer state."""
-
         def upsert(self, contacts: Sequence[Contact]) -> Answer:
             sync.do("update crm.contacts set leased_until = clock_timestamp()")
             sync.change(ada, "A. Lovelace", is_marked=False)
             Sender(database=sync.database, crm=current, terms=sync.terms, pause=lambda _: None).run_once()
+            sync.do("update crm.contacts set due_at = null, must_send = false, is_unsure = false")  # A minute later.
             assert current.contacts[ada].name == "A. Lovelace"
             return current.upsert(contacts)
 
@@ -293,9 +293,19 @@ def test_a_sender_that_was_frozen_overwrites_nothing_for_good(sync: Sync) -> Non
     sync.crm = current
     sync.send()
     sync.send()
-
-    assert sync.names() == {ada: "A. Lovelace"}
     assert sync.totals().waiting == 0
+    return sync.names()[ada]
+
+
+def test_a_sender_that_was_frozen_overwrites_nothing_for_good(sync: Sync) -> None:
+    assert _sent_by_a_frozen_sender(sync) == "A. Lovelace"
+
+
+def test_without_the_fence_of_the_lease_the_older_state_stays(sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = {name: query.replace("and contact.fence = given.fence", "") for name, query in leases._QUERIES.items()}
+    monkeypatch.setattr(leases, "_QUERIES", queries)
+
+    assert _sent_by_a_frozen_sender(sync) == "Ada"
 
 
 def test_after_a_lost_answer_the_state_is_sent_once_more_when_the_lost_request_has_surely_arrived(sync: Sync) -> None:
@@ -352,3 +362,14 @@ def test_no_table_of_the_sync_holds_a_name_or_an_address(sync: Sync) -> None:
             "select contacts::text as text from crm.contacts union all select gate::text from gate"
         )
     assert not any("Lovelace" in row["text"] or "@" in row["text"] for row in rows)
+
+
+def test_senders_pace_their_requests_together(sync: Sync) -> None:
+    sync.crm.batch_limit, sync.crm.requests_per_second = 1, 0.01
+    sync.add("Ada", "Eve", "Bob")
+    pauses: list[float] = []
+
+    for _ in range(3):  # Each of them could be in a process of its own: the row is shared.
+        Sender(database=sync.database, crm=sync.crm, terms=_TERMS, pause=pauses.append).run_once()
+
+    assert [round(seconds / 100) for seconds in pauses] == [0, 1, 2]

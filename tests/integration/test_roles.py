@@ -51,6 +51,35 @@ _NOT_OF_THE_RELAY = [
     "delete from job_attempts",
     "update job_attempts set outcome = 'x'",
 ]
+_OF_ANALYTICS_ALONE = [
+    "select * from analytics.transactions",
+    "select * from analytics.people",
+    "select * from analytics.rebuilds",
+    "update analytics.daily_sums set income = 1",
+    "insert into analytics.erased_users values (gen_random_uuid())",
+]
+_NOT_OF_ANALYTICS = [
+    *_PEOPLE,
+    *_BOUNCES,
+    _USER_OF_AN_ADDRESS,
+    # Of a transaction it sees what the events carry.
+    "select note, tags from public.transactions",
+    "select payment_id from public.transactions",
+    "update public.transactions set amount = 1",
+    "select actor_id, correlation_id from audit.events",
+    "insert into audit.positions values ('x', 0, 0, 1)",
+    "select * from outbox_events",
+    "select * from jobs",
+    # What it has done, and whom it has erased, stays.
+    "delete from analytics.rebuilds",
+    "delete from analytics.erased_users",
+]
+_OF_ANALYTICS = [
+    "select id, user_id, kind, amount, currency, date, category_id, version, deleted_at from public.transactions",
+    "select topic, partition, position, kafka_offset, value from audit.events",
+    "delete from analytics.transactions",
+    "update analytics.generations set filling = null",
+]
 _NOT_OF_THE_API = [
     # It asks for payments and refunds; what became of them is the workers' to write.
     "update payments set state = 'succeeded'",
@@ -135,6 +164,8 @@ _NOT_OF_A_SINK = [
     "delete from public.event_dead_letters",
 ]
 _OF_THE_API = [
+    "select * from analytics.daily_sums, analytics.monthly_sums, analytics.generations, analytics.progress",
+    "select created_at from outbox_events order by sequence limit 1",
     "select * from users, user_tokens, jobs, job_attempts, idempotency_keys",
     "update jobs set unique_key = null",
     _USER_OF_AN_ADDRESS,
@@ -166,6 +197,7 @@ _OF_THE_WORKER = [
     "delete from crm.contacts",
 ]
 _OF_THE_OPERATOR = [
+    "select * from analytics.funnel, analytics.days",
     "select * from jobs, job_attempts, workers, live_workers, operations, operation_items, unpublished",
     *_BOUNCES,
     _USER_OF_AN_ADDRESS,
@@ -227,7 +259,7 @@ def _refused(settings: AllSettings, role: str, statements: list[str]) -> list[st
     return refused
 
 
-@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit", "crm"])
+@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", *SINKS])
 def test_no_role_but_the_owner_changes_the_schema_or_reaches_beyond_it(role: str, settings: AllSettings) -> None:
     assert _refused(settings, role, _OF_THE_OWNER) == _OF_THE_OWNER
 
@@ -253,7 +285,7 @@ def test_an_operator_sees_no_person_and_suppresses_no_mail(settings: AllSettings
     assert _refused(settings, "operator", _NOT_OF_THE_OPERATOR) == _NOT_OF_THE_OPERATOR
 
 
-@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit", "owner"])
+@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", *SINKS, "owner"])
 def test_no_role_that_logs_in_removes_or_changes_what_is_in_the_audit_log(role: str, settings: AllSettings) -> None:
     assert _refused(settings, role, _OF_THE_AUDIT_LOGS_OWNER) == _OF_THE_AUDIT_LOGS_OWNER
 
@@ -281,8 +313,9 @@ def test_the_owner_of_the_audit_log_cannot_log_in_and_the_migration_alone_become
     assert _refused(settings, "owner", ["set role audit_owner"]) == []
 
 
-def test_the_auditor_has_nothing_to_do_with_the_platforms_tables(settings: AllSettings) -> None:
-    assert _refused(settings, "audit", _NOT_OF_THE_AUDITOR) == _NOT_OF_THE_AUDITOR
+@pytest.mark.parametrize("sink", ["audit", "daily_sign_ups"])
+def test_a_sink_has_nothing_to_do_with_the_platforms_tables(sink: str, settings: AllSettings) -> None:
+    assert _refused(settings, sink, _NOT_OF_THE_AUDITOR) == _NOT_OF_THE_AUDITOR
 
 
 @pytest.mark.parametrize("sink", SINKS)
@@ -298,6 +331,18 @@ def test_each_role_can_do_its_work(settings: AllSettings) -> None:
     assert _refused(settings, "worker", _OF_THE_WORKER) == []
     assert _refused(settings, "operator", _OF_THE_OPERATOR) == []
     assert _refused(settings, "relay", _OF_THE_RELAY) == []
+
+
+def test_the_sink_of_analytics_reads_of_transactions_what_events_carry_and_sees_no_person(
+    settings: AllSettings,
+) -> None:
+    assert _refused(settings, "analytics", _OF_ANALYTICS) == []
+    assert _refused(settings, "analytics", _NOT_OF_ANALYTICS) == _NOT_OF_ANALYTICS
+
+
+@pytest.mark.parametrize("role", ["app", "worker", "relay", "operator", "audit", "crm"])
+def test_no_other_role_sees_the_rows_of_people_in_analytics_or_changes_a_sum(role: str, settings: AllSettings) -> None:
+    assert _refused(settings, role, _OF_ANALYTICS_ALONE) == _OF_ANALYTICS_ALONE
 
 
 def test_the_sink_of_the_crm_reads_what_it_sends_of_people_and_nothing_else(settings: AllSettings) -> None:

@@ -15,7 +15,7 @@ from moneyflow.platform.events.reporter import Health, Reporter
 from moneyflow.platform.events.reports import Report
 from moneyflow.platform.events.system import SystemWarning
 from moneyflow.platform.telemetry import origin
-from moneyflow.settings import AllSettings
+from moneyflow.settings import SINKS, AllSettings
 from tests.support import outbox, people
 from tests.support.waiting import eventually
 from workers.relay.queue_depth import QueueDepths
@@ -135,16 +135,15 @@ def test_failures_that_all_differ_are_no_more_events_than_are_allowed(
 
 
 def test_each_role_reports_and_reaches_nothing_else_of_the_outbox(settings: AllSettings) -> None:
-    for role, schema in (("app", None), ("worker", None), ("relay", None), ("operator", None), ("audit", "audit")):
+    roles = {"app": None, "worker": None, "relay": None, "operator": None, **{sink: sink for sink in SINKS}}
+    for role, schema in roles.items():
         with _as_role(settings, role, schema) as database:
             origin.set_process(role)
             reporter = Reporter(database)
             reporter.error(_failed())
             reporter.write()
 
-    assert [event["source"] for event in _sent(settings)] == [
-        f"/money-flow/{role}" for role in ("app", "worker", "relay", "operator", "audit")
-    ]
+    assert [event["source"] for event in _sent(settings)] == [f"/money-flow/{role}" for role in roles]
 
 
 def test_while_postgres_is_down_nothing_waits_and_the_counts_are_kept(
@@ -184,6 +183,22 @@ def test_a_health_check_is_an_event_each_time_and_names_no_complaint(settings: A
     assert event["data"] | {"uptime_seconds": 0} == {
         "process": "worker", "instance": "i", "alive": True, "ready": False, "uptime_seconds": 0,
     }  # fmt: skip
+
+
+def test_a_condition_that_fails_ends_no_reports(settings: AllSettings, database: Database) -> None:
+    asked: list[None] = []
+
+    def condition() -> None:
+        asked.append(None)
+        _fail(1)
+
+    reporter = Reporter(database, look_seconds=0)
+    reporter.watch(Health(alive=[], ready=[], every_seconds=86_400, instance="i"), conditions=[condition])
+    with reporter:
+        eventually(lambda: asked, what="the condition was asked")
+        reporter.error(_failed())
+
+    assert _counts(settings) == [1]
 
 
 def test_what_another_version_has_counted_and_this_cannot_read_holds_up_no_other_report(

@@ -1,16 +1,16 @@
 """The CRM double in the test's own process, and clients of it."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from moneyflow.gateways.crm.hubspot import ID_PROPERTY, PROPERTIES, HubSpot
 from moneyflow.gateways.crm.webhook import WebhookCrm
-from moneyflow.platform.database import Session
+from ops.dev.crm_double.faults import KINDS
 from ops.dev.crm_double.server import Double, serve
 from ops.dev.crm_double.store import Store
 from tests.support.processes import free_port
@@ -19,6 +19,12 @@ TOKEN = "the-token-of-a-private-app"
 SECRET, OLD_SECRET = (f"whsec_{base64.b64encode(byte * 32).decode()}" for byte in (b"n", b"o"))
 #: Seconds after which the clients of tests give up on an answer.
 ANSWER_SECONDS = 0.5
+#: A share of all requests meets each fault.
+ALL_FAULTS: list[dict[str, Any]] = [{"kind": kind, "times": None, "share": 0.04, "seconds": 1} for kind in KINDS]
+#: For a database in which a fault of the CRM has refused people: an operator has them sent again.
+RESYNC_REFUSED: LiteralString = (
+    "update crm.contacts set set_aside_at = null, must_send = true, due_at = now() where set_aside_at is not null"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,12 @@ class RunningCrm:
             id_: {ours[name]: value for name, value in properties.items() if name != ID_PROPERTY}
             for id_, properties in found.items()
         }
+
+    def settings(self, adapter: str = "hubspot") -> dict[str, str]:
+        """Return the settings of a consumer that sends to it."""
+        return {
+            "CRM_ADAPTER": adapter, "CRM_URL": self.url, "CRM_TOKEN": TOKEN, "CRM_WEBHOOK_SECRET": SECRET,
+        }  # fmt: skip
 
     def hubspot(self) -> HubSpot:
         made = HubSpot(url=self.url, token=TOKEN, answer_seconds=ANSWER_SECONDS)
@@ -70,13 +82,20 @@ def running_crm(file: Path | str, *, secrets: Sequence[str] = (SECRET,)) -> Iter
     double.store.close()
 
 
-def source(session: Session) -> dict[UUID, dict[str, str]]:
-    """Return the people as the CRM should have them, read from the tables by no code of the product."""
-    rows = session.fetch_all("""
+def differences(running: RunningCrm, fetch_all: Callable[[LiteralString], Sequence[Any]]) -> list[str]:
+    """Return where the CRM differs from the tables, which are read by no code of the product, and who waits."""
+    rows = fetch_all("""
         select id, lower(email) as email, name,
             to_char(users.created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MSZ') as created_at,
             coalesce(to_char(activated_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MSZ'), '') as activated_at,
             coalesce(to_char(last_sign_in_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MSZ'), '') as last_sign_in_at
         from users left join crm.contacts on user_id = id
     """)
-    return {row.pop("id"): row for row in rows}
+    ours = {row["id"]: {name: value for name, value in row.items() if name != "id"} for row in rows}
+    theirs = {id_: {**values, "email": values["email"].lower()} for id_, values in running.contacts().items()}
+    wrong = [id_ for id_ in ours.keys() | theirs.keys() if ours.get(id_) != theirs.get(id_)]
+    waiting = fetch_all("select user_id from crm.contacts where due_at is not null")
+    return [
+        *(f"person {id_}: here {ours.get(id_)}, in the CRM {theirs.get(id_)}" for id_ in wrong),
+        *(f"person {row['user_id']} waits" for row in waiting),
+    ]

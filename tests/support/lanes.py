@@ -22,6 +22,7 @@ _LANES = {
     "tests/e2e/test_stack_reset.py": SECOND_STACK,
     "tests/e2e/test_api_socket.py": CHECKOUTS,
     "tests/e2e/test_benchmarks.py": CHECKOUTS,
+    "tests/e2e/test_new_event.py": CHECKOUTS,
     "tests/e2e/test_new_job.py": CHECKOUTS,
     "tests/e2e/test_reload.py": CHECKOUTS,
 }

@@ -306,16 +306,6 @@ def sends_soon() -> None:
         adapter.requests_per_second = 200.0
 
 
-def sends_soon_without_lease_fence() -> None:
-    """As `sends_soon`, and let a sender note what it has sent of a person whom another one has taken over."""
-    from moneyflow.crm import leases
-
-    sends_soon()
-    leases._QUERIES = {
-        name: query.replace("and contact.fence = given.fence", "") for name, query in leases._QUERIES.items()
-    }
-
-
 def without_epoch() -> None:
     """Let the last consumer move a position, even in a partition that was taken over."""
     from consumers import positions
@@ -324,6 +314,19 @@ def without_epoch() -> None:
     positions._QUERIES = {
         name: query.replace("and epoch = %(epoch)s", "") for name, query in positions._QUERIES.items()
     }
+
+
+def without_rows_and_position_together() -> None:
+    """Commit a sink's rows first and its position after them, as a consumer that commits offsets by itself does."""
+    from consumers import positions
+
+    advance = positions.advance
+
+    def advance_later(session: Any, position: Any, **options: Any) -> None:
+        session.commit()
+        advance(session, position, **options)
+
+    positions.advance = advance_later
 
 
 def main() -> None:

@@ -106,6 +106,8 @@ class RealServers:
         self._servers = {server.name: server for server in servers}
         self._up: set[str] = set()
         self._template: str | None = None
+        #: Settings that this checkout knows, and the one that began the run does not: those of a new sink.
+        self._of_new_logins: dict[str, str] | None = None
 
     @property
     def postgres(self) -> Postgres:
@@ -168,7 +170,10 @@ class RealServers:
                 chosen |= {"BIND_HOST": "127.0.0.1", "APP_URL": "https://money-flow.example"}
                 chosen["API_LIMITS_FACTOR"] = "10000"  # All tests are one client, and sign up thousands of people.
                 self._state.change("tests", "environment", chosen)
-        return dict(chosen)
+            if self._of_new_logins is None:
+                found = {name: text for server in self._servers.values() for name, text in server.settings().items()}
+                self._of_new_logins = {name: text for name, text in found.items() if name not in chosen}
+        return chosen | self._of_new_logins
 
     def clone_template(self, name: str) -> None:
         """Create a database with the schema of the product."""
@@ -187,14 +192,15 @@ class RealServers:
         self._state.change("tests", "environment", None)
 
     def _migrated_template(self) -> str:
-        """Migrate one database, to be cloned for each test; a set that was kept may have that of another schema."""
+        """Migrate one database, to be cloned for each test; another checkout may have that of another schema here."""
         name = f"template_{_digest_of_schema()}"
         with _locked(self.folder / "template.lock"):
-            if self._state.value("tests", "template") != name:
+            if self._state.value("templates", name) is None:
+                self.postgres.after_ready()  # The roles of a new sink.
                 self.sql(f'drop database if exists "{name}"')
                 self.sql(f'create database "{name}" owner owner')
                 upgrade_schema(load_all(self.environment | {"POSTGRES_DB": name}))
-                self._state.change("tests", "template", name)
+                self._state.change("templates", name, "migrated")
         return name
 
     def _started(self, name: str) -> Server:

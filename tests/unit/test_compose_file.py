@@ -9,11 +9,11 @@ import pytest
 
 from moneyflow.platform import settings as settings_module
 from moneyflow.settings import (
+    CONSUMER_SETTINGS,
     AnalyticsSettings,
     ApiSettings,
     AuditVerifySettings,
     ConsumerSettings,
-    CrmConsumerSettings,
     CrmReadSettings,
     KafkaUsersSettings,
     MigrateSettings,
@@ -22,6 +22,7 @@ from moneyflow.settings import (
     WorkerSettings,
     load_all,
 )
+from ops.dev.stack.application import CONSUMERS
 from ops.dev.stack.compose.settings import PORTS, given_settings, resolve, seen_from_host, write_env_file
 from ops.dev.stack.contract import StackError
 from ops.dev.stack.home import CHECKOUT, State
@@ -62,9 +63,10 @@ def _names(block: str) -> frozenset[str]:
         ("api", ApiSettings.environment_names()),
         ("worker", WorkerSettings.environment_names()),
         ("relay", RelaySettings.environment_names()),
-        ("consumer-analytics", ConsumerSettings.environment_names("analytics")),
-        ("consumer-audit", ConsumerSettings.environment_names("audit")),
-        ("consumer-crm", CrmConsumerSettings.environment_names("crm")),
+        *(
+            (name, CONSUMER_SETTINGS.get(sink, ConsumerSettings).environment_names(sink))
+            for sink, name in CONSUMERS.items()
+        ),
         ("migrate", MigrateSettings.environment_names()),
         ("kafka-users", KafkaUsersSettings.environment_names()),
         (

@@ -39,7 +39,8 @@ _EXPORTED = {
         ("consumers.__main__",),
         {
             "consumer_lag", "consumer_lag_seconds", "consumer_events_total", "event_delivery_seconds",
-            "consumer_last_progress_timestamp_seconds",
+            "consumer_last_progress_timestamp_seconds", "crm_requests_total", "crm_people_total", "crm_contacts",
+            "crm_oldest_waiting_seconds", "crm_available",
         },
     ),
 }  # fmt: skip

@@ -20,6 +20,7 @@ from aiosmtplib import SMTPDataError
 
 from api import access
 from moneyflow.accounts.names import check_person
+from moneyflow.analytics.changes import Changes
 from moneyflow.gateways.crm import hubspot_errors
 from moneyflow.gateways.mail import Recipient, replies
 from moneyflow.gateways.mail.message import build
@@ -33,8 +34,9 @@ from moneyflow.payments.sources import token
 from moneyflow.platform import suggestions
 from moneyflow.platform.brokers import job_message
 from moneyflow.platform.connections import leaves_state
-from moneyflow.platform.errors import InvalidInputError, MoneyFlowError
+from moneyflow.platform.errors import InvalidInputError, MoneyFlowError, PoisonError
 from moneyflow.platform.events import envelope
+from moneyflow.platform.events.envelope import Envelope
 from moneyflow.platform.http import etags, ranges
 from moneyflow.platform.http.idempotency import IdempotencyKeys
 from moneyflow.platform.ids import new_id, parse_id
@@ -137,6 +139,18 @@ def _ofx(text: str) -> None:
         ofx._enter(ofx._Statement(None), frame, OfxPlan(encoding="utf_8", currency=None))
 
 
+def _counted(text: str) -> None:
+    state = {"kind": "income", "amount": "1", "currency": text, "date": "2026-11-28", "category_id": None}
+    ids = dict.fromkeys(("user_id", "transaction_id"), "0197a3c4-5b1e-7c8d-9e0f-1a2b3c4d5e6f")
+    for data in (ids | state, ids | state | {"currency": "EUR", "amount": text}):
+        event = Envelope(
+            id="1", source="/test", type="transaction.created", subject="1", time=datetime(2026, 11, 28, tzinfo=UTC),
+            actor_id=None, correlation_id=None, data=data, version=1, sequence=1,
+        )  # fmt: skip
+        with suppress(PoisonError):
+            Changes().add(event)
+
+
 def _name_of_a_file(text: str) -> None:
     with suppress(InvalidInputError):
         file_name(text)
@@ -200,6 +214,7 @@ _READERS: dict[str, list[Callable[[str], object]]] = {
     "moneyflow.statements.writing.csv_text": [csv_text._safe],
     "moneyflow.money.transaction_filters": [lambda text: Filters(text=text).parameters()],
     "moneyflow.platform.connections": [leaves_state],
+    "moneyflow.analytics.changes": [_counted],
     "moneyflow.platform.events.envelope": [
         lambda text: envelope.read(orjson.dumps({**_EVENT, "dataschema": _encodable(text)})),
         lambda text: envelope.read(orjson.dumps({**_EVENT, "sequence": _encodable(text)})),
@@ -246,7 +261,8 @@ _OWN_TEXT = {
     "moneyflow.platform.events.contract", "moneyflow.platform.events.topics", "moneyflow.platform.failpoints",
     "moneyflow.platform.jobs.contract", "moneyflow.platform.jobs.schedules", "moneyflow.platform.queries",
     "moneyflow.platform.settings.loading", "moneyflow.platform.settings.strength", "moneyflow.settings",
-    "moneyflow.gateways.crm.settings", "ops.dev.demo.crowd", "ops.dev.demo.exports", "ops.dev.scaffold.job",
+    "moneyflow.gateways.crm.settings", "ops.dev.demo.crowd", "ops.dev.demo.exports", "ops.dev.scaffold.event",
+    "ops.dev.scaffold.job", "ops.dev.scaffold.sink",
 }  # fmt: skip
 
 

@@ -57,18 +57,18 @@ def test_every_make_command_and_every_linked_file_exists(document: str) -> None:
 @pytest.mark.parametrize("document", _DOCUMENTS)
 def test_every_moneyflow_command_and_each_of_its_options_exists(document: str) -> None:
     text = (_ROOT / document).read_text(encoding="utf-8")
-    shown = re.findall(r"(?<!from )moneyflow ([a-z][a-z-]*) ([a-z][a-z|-]*)([^`#\n]*)", text)
+    shown = re.findall(r"(?<!from )moneyflow ([a-z][a-z-]* (?:dead-letter )?)([a-z][a-z|-]*)([^`#\n]*)", text)
 
-    for group, names, arguments in shown:
+    for groups, names, arguments in shown:
         for name in names.split("|"):
-            options = {option for parameter in _command(group, name).params for option in parameter.opts}
-            assert set(re.findall(r"(?<![\w-])--[a-z-]+", arguments)) <= options, f"{group} {name}"
+            options = {option for parameter in _command(*groups.split(), name).params for option in parameter.opts}
+            assert set(re.findall(r"(?<![\w-])--[a-z-]+", arguments)) <= options, f"{groups} {name}"
 
 
-def _command(group: str, name: str) -> Any:
+def _command(*names: str) -> Any:
     """Return a command of `moneyflow`; the test fails when it does not exist."""
     found: Any = get_command(app)
-    for part in (group, name):
+    for part in names:
         found = found.get_command(None, part)
-        assert found is not None, f"there is no command {part!r} in `moneyflow {group} {name}`"
+        assert found is not None, f"there is no command {part!r} in `moneyflow {' '.join(names)}`"
     return found

@@ -108,6 +108,7 @@ class Completion:
         else:
             end = End(outcome=Outcome.RETRIED, wait_seconds=RetryPolicy().wait_seconds(claim.attempt))
         outcome = self._end(claim, end, _NOT_WRITTEN)
+        self._report_error(reason)
         # Only the lines of code: to show the values, among them the error, may raise again.
         frames = "".join(traceback.format_tb(reason.__traceback__, limit=-3))
         log.error("end_not_written", reason=type(reason).__qualname__, frames=frames, instead="a plain end was written")

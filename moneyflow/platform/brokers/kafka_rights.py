@@ -69,7 +69,7 @@ async def set_passwords(settings: KafkaSettings, passwords: Mapping[str, str]) -
 
 
 async def grant_rights(settings: KafkaSettings, *, relay: str, operator: str, sinks: Mapping[str, str]) -> None:
-    """Let the relay write events, each sink read them and write dead letters, and the operator see the sinks' lag.
+    """Let the relay write events, each sink read them and write dead letters, the operator read both and see the lag.
 
     `relay` and `operator` are users, and `sinks` gives the users by sink.
 
@@ -93,7 +93,8 @@ async def grant_rights(settings: KafkaSettings, *, relay: str, operator: str, si
 def _rights(settings: KafkaSettings, *, relay: str, operator: str, sinks: Mapping[str, str]) -> list[_Right]:
     events = [topic_name(settings, topic) for topic in event_topics()]
     found = [_Right(relay, _Act.WRITE, _Kind.TOPIC, topic) for topic in events]
-    found += [_Right(operator, _Act.DESCRIBE, _Kind.TOPIC, topic) for topic in events]
+    # Which includes to see how far each topic is.
+    found += [_Right(operator, _Act.READ, _Kind.TOPIC, topic) for topic in (*events, topic_name(settings, DEAD_LETTER))]
     for sink, user in sinks.items():
         found += [_Right(user, _Act.READ, _Kind.TOPIC, topic) for topic in events]
         found.append(_Right(user, _Act.WRITE, _Kind.TOPIC, topic_name(settings, DEAD_LETTER)))

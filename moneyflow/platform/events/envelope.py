@@ -4,7 +4,7 @@ The CloudEvents library reads any envelope. PERF: it takes 40 µs for one, so th
 fast path in an eighth of the time. It gives the same results, and leaves to the library whatever it does not know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -27,6 +27,8 @@ _SEQUENCE = Pattern(r"[1-9][0-9]{0,17}", longest=18)
 #: Attributes that the fast path knows, and the only form of a time that it reads, which is ours.
 _OURS = {*_REQUIRED, "datacontenttype", "dataschema", "sequence", "actorid", "correlationid", "traceparent"}
 _TIME = Pattern(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", longest=27)
+#: Types of JSON that every parser reads alike, but for integers of more than 64 bits, which are floats in the fast one.
+_SIMPLE = frozenset({str, int, bool, type(None)})
 #: Levels of data that the fast path goes down.
 _DEEPEST = 16
 
@@ -85,12 +87,18 @@ def read_fast(value: bytes) -> Envelope | None:
 
 
 def _is_exact(value: object, depth: int) -> bool:
-    """Return whether this is as every parser reads it: the fast one reads integers of more than 64 bits as floats."""
+    """Return whether every parser reads this alike: the fast one reads integers of more than 64 bits as floats."""
     if type(value) is dict:
-        return depth > 0 and all(_is_exact(part, depth - 1) for part in value.values())
+        return _all_exact(value.values(), depth)
     if type(value) is list:
-        return depth > 0 and all(_is_exact(part, depth - 1) for part in value)
+        return _all_exact(value, depth)
     return type(value) is not float
+
+
+def _all_exact(values: Collection[object], depth: int) -> bool:
+    if _SIMPLE.issuperset(map(type, values)):
+        return True
+    return depth > 0 and all(_is_exact(value, depth - 1) for value in values)
 
 
 def read_any(value: bytes) -> Envelope:

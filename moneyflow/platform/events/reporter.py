@@ -60,13 +60,16 @@ class Health:
 class Reporter:
     """Counts what a process reports, and writes it by a thread of its own. Threads share it."""
 
-    def __init__(self, database: Database, *, most: int = reports.MOST_KINDS) -> None:
+    def __init__(
+        self, database: Database, *, most: int = reports.MOST_KINDS, look_seconds: float = _LOOK_SECONDS
+    ) -> None:
         self._database = database
         self._most = most
         self._health: Health | None = None
         self._conditions: tuple[Condition, ...] = ()
         self._started = time.monotonic()
-        self._looks_at = self._started + _LOOK_SECONDS
+        self._look_seconds = look_seconds
+        self._looks_at = self._started + look_seconds
         self._checks_at = math.inf
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, str | None], Report] = {}
@@ -132,7 +135,10 @@ class Reporter:
         while not self._stopping.is_set():
             self._wake.wait(self._idle_seconds())
             self._wake.clear()
-            self._look()
+            try:
+                self._look()
+            except Exception:  # A condition is code of others; the reports must go on.
+                log.exception("condition_failed")
             self.write()
             self._stopping.wait(_PAUSE_SECONDS)
         self.write()
@@ -141,7 +147,7 @@ class Reporter:
         """Check the health and ask the conditions, when their time has come."""
         now = time.monotonic()
         if now >= self._looks_at:
-            self._looks_at = now + _LOOK_SECONDS
+            self._looks_at = now + self._look_seconds
             self._add([report for condition in self._conditions if (report := condition()) is not None])
         if self._health is not None and now >= self._checks_at:
             self._checks_at = now + self._health.every_seconds

@@ -34,7 +34,9 @@ class Fingerprint:
 
 
 def fingerprint_of(error: BaseException) -> Fingerprint:
-    """Return the fingerprint of an error that was raised."""
+    """Return the fingerprint of an error that was raised; of a group with one member, that of the member."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
     error_class, place = _name(type(error)), _place(error)
     text = without_values(tracebacks.text_of(error)[:_LONGEST_TEXT])
     value = hashlib.sha256(f"{error_class}\n{place}\n{text}".encode("utf-8", "backslashreplace")).hexdigest()[:16]

@@ -11,13 +11,14 @@ from moneyflow.platform.errors import ConflictError
 from ops.cli.output import AsJson, print_json
 from ops.dev.contracts import frozen
 from ops.dev.contracts.commands import check_checkout
-from ops.dev.scaffold import sink_command
+from ops.dev.scaffold import event_command, sink_command
 from ops.dev.scaffold.job import NewJob, files_of, new_job, write
 
 app = typer.Typer(no_args_is_help=True, help="write the files of a new part")
 
 _ROOT = Path(__file__).parents[3]
 
+app.command("event")(event_command.event)
 app.command("sink")(sink_command.sink)
 
 

@@ -1,4 +1,4 @@
-"""The payload of a new job: its fields, as `--field` gives them, and how the written files name and fill them."""
+"""The payload of a new job or event: its fields, as `--field` gives them, and how the files name and fill them."""
 
 import keyword
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.jobs.contract import Job
+from moneyflow.platform.payloads import Payload
 from moneyflow.platform.suggestions import did_you_mean
 
 #: The types that a field may have: the import that each needs, and a value for the test.
@@ -45,8 +46,10 @@ class Field:
 USER = Field(name="user_id", type="UUID")
 
 
-def field_of(text: str) -> Field:
+def field_of(text: str, *, contract: type[Payload] = Job) -> Field:
     """Read a field such as `amount:Decimal`, or `note:str?` for one that may be left out.
+
+    `contract` is the base of the contract that has it.
 
     Raises:
         InvalidInputError: it is not of that form, or its name or type cannot be used.
@@ -58,14 +61,15 @@ def field_of(text: str) -> Field:
     if type_name not in _TYPES:
         hint = did_you_mean(type_name, _TYPES, otherwise=f"there are {', '.join(_TYPES)}")
         raise InvalidInputError(f"--field {text}: there is no type {type_name!r}; {hint}")
-    if keyword.iskeyword(name) or name in _TYPES or name.startswith("_") or name in {*dir(Job), *Job.__annotations__}:
+    known = {*dir(contract), *contract.__annotations__}
+    if keyword.iskeyword(name) or name in _TYPES or name.startswith("_") or name in known:
         raise InvalidInputError(f"--field {text}: {name!r} has another meaning in a contract; choose another name")
     return Field(name=name, type=type_name, required=not given.endswith("?"))
 
 
-def fields_of(given: Sequence[str], *, with_user: bool) -> tuple[Field, ...]:
+def fields_of(given: Sequence[str], *, with_user: bool, contract: type[Payload] = Job) -> tuple[Field, ...]:
     """Return the fields of a payload, that of the user first; raises InvalidInputError."""
-    fields = ([USER] if with_user else []) + [field_of(text) for text in given]
+    fields = ([USER] if with_user else []) + [field_of(text, contract=contract) for text in given]
     names = [field.name for field in fields]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS
-
 from moneyflow.events import Event
 from moneyflow.events import registry as events
 from moneyflow.platform.errors import InvalidInputError
@@ -53,6 +51,8 @@ def new_sink(root: Path, name: str, *, event: str, does: str | None = None) -> N
             f"NAME: {name!r} is not of the form daily_sign_ups: words in lower case, joined by '_', 2 to "
             f"{_LONGEST_NAME} characters in all"
         )
+    from sqlalchemy.dialects.postgresql.base import RESERVED_WORDS  # noqa: PLC0415 - `moneyflow --help` needs it not
+
     roles = {*(root / ROLES).read_text(encoding="utf-8").split(), *_TAKEN}
     if name in RESERVED_WORDS or keyword.iskeyword(name) or name.startswith("pg_") or name in roles:
         raise InvalidInputError(

@@ -96,13 +96,15 @@ create table $name.positions (
 );
 """
 
-# The sink's own tables, and the table of dead letters of all sinks.
+# The sink's own tables, and the table of dead letters of all sinks; operators skip and rewind.
 _GRANTS = """
 grant usage on schema $name, public to {$name};
 grant select, insert, update on all tables in schema $name to {$name};
 grant select, insert,
-    update (state, error_class, error_message, failed_at, attempts, due_at, due_by, resolved_at)
+    update (state, error_class, error_message, error_group, failed_at, attempts, due_at, due_by, resolved_at)
     on event_dead_letters to {$name};
+grant usage on schema $name to {operator};
+grant select, update (next_offset, epoch, gap) on $name.positions to {operator};
 """
 
 

@@ -70,7 +70,7 @@ class _Declared:
 
 
 #: The process of each sink. 70 MB each, and half a second of its start: every sink runs, the guide's example too.
-CONSUMERS = {sink: f"consumer-{sink}" for sink in SINKS if (CHECKOUT / "consumers" / "sinks" / f"{sink}.py").exists()}
+CONSUMERS = {sink: f"consumer-{sink}" for sink in SINKS}
 #: Two workers and a standby relay, so that one of each may be killed at any time.
 _DECLARED = (
     _Declared(
