@@ -26,7 +26,7 @@ _PAGE = 1000
 
 #: The heads of a chain by their position, each with the name of its checkpoint.
 _Heads = Mapping[int, Sequence[tuple[str, bytes]]]
-_Page = Sequence[Sequence[Any]]
+_Page = Sequence[tuple[Any, ...]]
 #: Called with the number of rows that were read since the last call.
 Report = Callable[[int], object]
 
@@ -145,7 +145,7 @@ class _Walk:
         self._link = Link(expected, previous, before)
         return bad
 
-    def _named(self, row: Sequence[Any], later: _Page) -> str:
+    def _named(self, row: tuple[Any, ...], later: _Page) -> str:
         """Return what is wrong with a row, by those after it."""
         bad = Row(*row)
         intact = self._row_hash(bad.previous_hash, bad.position, bad.kafka_offset, bad.key, bad.value) == bad.hash
