@@ -1,6 +1,6 @@
 """Columns for searching: whether a row's still agree with its event."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +10,6 @@ from moneyflow.platform.events import envelope
 
 #: What Postgres counts the time from, in microseconds.
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 #: The id, type, subject, time as `timestamptz_send` gives it, actor's id and correlation id.
 Columns = tuple[Any, ...]
@@ -56,4 +55,5 @@ def _agree_when_read(value: bytes, columns: Columns) -> bool:
 
 
 def _sent(time: datetime) -> bytes:
-    return ((time - _EPOCH) // _MICROSECOND).to_bytes(8, "big", signed=True)
+    since = time - _EPOCH  # PERF: its parts are twice as fast as a division by a microsecond.
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds).to_bytes(8, "big", signed=True)

@@ -21,8 +21,8 @@ from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
-#: Rows that are read at once; about a megabyte.
-_PAGE = 1000
+#: Rows that are read at once; a few megabytes.
+_PAGE = 4000
 
 #: The heads of a chain by their position, each with the name of its checkpoint.
 _Heads = Mapping[int, Sequence[tuple[str, bytes]]]
