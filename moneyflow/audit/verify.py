@@ -21,8 +21,8 @@ from moneyflow.platform.queries import load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
-#: Rows that are read at once; a few megabytes.
-_PAGE = 4000
+#: Rows that are read at once; so few that they stay in the processor's cache.
+_PAGE = 500
 
 #: The heads of a chain by their position, each with the name of its checkpoint.
 _Heads = Mapping[int, Sequence[tuple[str, bytes]]]
