@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -11,25 +11,26 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from moneyflow.platform import failpoints
-from moneyflow.platform.brokers.kafka import client_options, topic_name
+from moneyflow.platform.brokers.kafka import client_options
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.events import publication
-from moneyflow.platform.events.contract import CONTENT_TYPE
 from moneyflow.platform.settings import KafkaSettings
 from workers.relay.published import record_published
+from workers.relay.record_batches import BATCH_BYTES, RecordBatches, Sent
 
 log = structlog.get_logger(__name__)
 
 _EVENTS_CONFIRMED = failpoints.declare("relay.events_confirmed")
 _EVENTS_DELETED = failpoints.declare("relay.events_deleted")
 
-BATCH = 500
+#: Rows, and bytes of their values, of one read.
+BATCH = 2000
+_READ_BYTES = 16 * 1024 * 1024
 _POLL_SECONDS = 0.5
 _SEND_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 #: Seconds that a topic is skipped after it refused an event while others took theirs.
 _REFUSED_SECONDS = 5.0
-_HEADERS = [("content-type", CONTENT_TYPE.encode())]
 
 
 class EventRelay:
@@ -49,7 +50,9 @@ class EventRelay:
         """Publish one batch; return the seconds to wait before the next, 0 when there may be more."""
         now = time.monotonic()
         self._refused = {topic: until for topic, until in self._refused.items() if until > now}
-        rows = await publication.unpublished(self._connection, refused=self._refused.keys(), limit=BATCH)
+        rows = await publication.unpublished(
+            self._connection, refused=self._refused.keys(), limit=BATCH, most_bytes=_READ_BYTES
+        )
         if not rows:
             return _POLL_SECONDS
         confirmed, errors = await self._send(rows)
@@ -81,32 +84,23 @@ class EventRelay:
         A topic that refuses one event delays its own later events, and no other topic's.
         """
         errors: dict[str, BaseException] = {}
-        futures: dict[int, asyncio.Future[object]] = {}
+        sent: list[Sent] = []
         try:
-            producer = await self._started()
+            batches = RecordBatches(await self._started(), self._settings, sent)
             async with asyncio.timeout(_SEND_SECONDS):
                 for row in rows:
                     if row["topic"] not in errors:
-                        try:
-                            futures[row["sequence"]] = await self._hand_over(producer, row)
-                        except KafkaError as error:
-                            errors[row["topic"]] = error
-                await asyncio.gather(*futures.values(), return_exceptions=True)
+                        await _noting(errors, row["topic"], batches.add(row))
+                for topic in batches.open_topics():  # Of a topic with an error too: they are before it.
+                    await _noting(errors, topic, batches.flush(topic))
+                await asyncio.gather(*(batch.future for batch in sent), return_exceptions=True)
         except (KafkaError, OSError, TimeoutError) as error:
-            errors |= {row["topic"]: error for row in rows if not _has(futures.get(row["sequence"]))}
-        for row in rows:
-            future = futures.get(row["sequence"])
-            failure = future.exception() if future is not None and future.done() and not future.cancelled() else None
-            if failure is not None:
-                errors.setdefault(row["topic"], failure)
-        return [sequence for sequence, future in futures.items() if _has(future)], errors
-
-    async def _hand_over(self, producer: AIOKafkaProducer, row: DictRow) -> "asyncio.Future[object]":
-        topic = topic_name(self._settings, row["topic"])
-        future: asyncio.Future[object] = await producer.send(
-            topic, row["value"], key=row["key"].encode(), headers=_HEADERS
-        )
-        return future
+            confirmed = _confirmed(sent)
+            errors |= {row["topic"]: error for row in rows if row["sequence"] not in confirmed}
+        for batch in sent:
+            if (failure := _failure(batch.future)) is not None:
+                errors.setdefault(batch.topic, failure)
+        return sorted(_confirmed(sent)), errors
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -115,6 +109,7 @@ class EventRelay:
                 client_id="money-flow-relay",
                 enable_idempotence=True,
                 acks="all",
+                max_batch_size=BATCH_BYTES,
                 request_timeout_ms=10_000,
                 retry_backoff_ms=200,
             )
@@ -127,6 +122,23 @@ class EventRelay:
         return self._producer
 
 
-def _has(future: "asyncio.Future[object] | None") -> bool:
-    """Return whether Kafka has confirmed the record."""
-    return future is not None and future.done() and not future.cancelled() and future.exception() is None
+async def _noting(errors: dict[str, BaseException], topic: str, handing_over: Awaitable[None]) -> None:
+    """Wait for it, and note an error as the topic's."""
+    try:
+        await handing_over
+    except KafkaError as error:
+        errors.setdefault(topic, error)
+
+
+def _confirmed(sent: Sequence[Sent]) -> set[int]:
+    """Return the rows that Kafka has confirmed."""
+    return {
+        sequence
+        for batch in sent
+        if batch.future.done() and not batch.future.cancelled() and batch.future.exception() is None
+        for sequence in batch.sequences
+    }
+
+
+def _failure(future: "asyncio.Future[object]") -> BaseException | None:
+    return future.exception() if future.done() and not future.cancelled() else None

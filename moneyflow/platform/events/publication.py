@@ -6,20 +6,26 @@ from pathlib import Path
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from moneyflow.platform.queries import load_queries
+from moneyflow.platform.queries import array, load_queries
 
 QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
 
-async def unpublished(connection: AsyncConnection[DictRow], *, refused: Collection[str], limit: int) -> list[DictRow]:
-    """Return the next events, without those of the topics in `refused`."""
-    parameters = {"limit": limit, "refused": list(refused)}
-    return await (await connection.execute(QUERIES["unpublished"], parameters)).fetchall()
+async def unpublished(
+    connection: AsyncConnection[DictRow], *, refused: Collection[str], limit: int, most_bytes: int
+) -> list[DictRow]:
+    """Return the next events, without those of the topics in `refused`.
+
+    They are `limit` events at most, and no more after `most_bytes` of values.
+    """
+    parameters = {"limit": limit, "most_bytes": most_bytes, "refused": list(refused)}
+    # PERF: in binary, values take half of the bytes.
+    return await (await connection.execute(QUERIES["unpublished"], parameters, binary=True)).fetchall()
 
 
 async def delete(connection: AsyncConnection[DictRow], sequences: Sequence[int]) -> None:
     """Delete the events that Kafka confirmed."""
-    await connection.execute(QUERIES["delete_events"], {"sequences": sequences})
+    await connection.execute(QUERIES["delete_events"], {"sequences": array(sequences)})
 
 
 async def age(connection: AsyncConnection[DictRow]) -> tuple[int, float]:

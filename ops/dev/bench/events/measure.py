@@ -3,8 +3,7 @@
 from collections import defaultdict
 from importlib.metadata import version
 
-import consumers.sinks
-from consumers.sink import registry
+from ops.dev.bench.events.registered import Sink, sinks
 from ops.dev.bench.events.relay import RelayTrials
 from ops.dev.bench.events.sinks import SinkTrials
 from ops.dev.bench.jobs.plan import Plan
@@ -27,7 +26,6 @@ Found = dict[str, list[float]]
 
 def run(plan: Plan) -> Outcome:
     """Measure the relay, then sink after sink."""
-    assert consumers.sinks, "the import registers the sinks"
     _start_kafka(plan.testbed)
     relay, relay_found = RelayTrials(plan), defaultdict[str, list[float]](list)
     for number in range(plan.rounds):
@@ -36,10 +34,10 @@ def run(plan: Plan) -> Outcome:
         relay_found["money_flow"].append(relay.relay().per_second)
         _log_last(plan, relay_found)
     rows = [_row("relay", relay_found, floor="bare_aiokafka")]
-    for name in sorted(registry):
-        rows.append(_row(name, _of_sink(plan, name), floor="bare_copy"))
+    for name, sink in sinks().items():
+        rows.append(_row(name, _of_sink(plan, sink), floor="bare_copy"))
         if plan.backlog:
-            rows[-1]["mib_with_backlog"] = short(SinkTrials(plan, registry[name](), plan.backlog).consumer().peak_mib)
+            rows[-1]["mib_with_backlog"] = short(SinkTrials(plan, sink, plan.backlog).consumer().peak_mib)
     return Outcome(
         title="Events a second: the relay from the outbox, each sink from a backlog",
         rows=rows,
@@ -59,11 +57,11 @@ def _start_kafka(testbed: Testbed) -> None:
     testbed.start(kafka)
 
 
-def _of_sink(plan: Plan, name: str) -> Found:
+def _of_sink(plan: Plan, sink: Sink) -> Found:
     found: Found = defaultdict(list)
-    trials = SinkTrials(plan, registry[name](), plan.events)
+    trials = SinkTrials(plan, sink, plan.events)
     for number in range(plan.rounds):
-        plan.log(f"round {number + 1} of {plan.rounds}: {name}")
+        plan.log(f"round {number + 1} of {plan.rounds}: {sink.name}")
         found["bare_copy"].append(trials.peer(f"{_PEERS}bare_copy").per_second)
         consumed = trials.consumer()
         found["money_flow"].append(consumed.rate.per_second)

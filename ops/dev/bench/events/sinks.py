@@ -15,8 +15,8 @@ import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from consumers.sink import Sink
 from ops.dev.bench.events.history import history
+from ops.dev.bench.events.registered import Sink
 from ops.dev.bench.events.topics import Topics
 from ops.dev.bench.jobs.plan import Plan
 from ops.dev.bench.jobs.testbed import BenchError

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from aiokafka import ConsumerRecord
 
-import consumers.sinks
-from consumers.sink import Record, Sink, registry
 from moneyflow.platform.brokers.kafka import client_options, topic_name
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings, load_all
+from ops.dev.bench.events import registered
+from ops.dev.bench.events.registered import sinks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,8 @@ class Backlog:
     """The backlog of a sink, for a group of consumers of its own, which begins with the oldest record."""
 
     def __init__(self, sink: str) -> None:
-        assert consumers.sinks, "the import registers the sinks"
         self._settings: AllSettings = load_all()
-        self.sink: Sink = registry[sink]()
+        self.sink = sinks()[sink]
         self.topics = [topic_name(self._settings, topic) for topic in self.sink.topics]
         self.group = f"bench-{uuid4()}"
         self.client_options: dict[str, Any] = client_options(self._settings, "migrate")
@@ -79,7 +78,9 @@ class Backlog:
         database.open()
         return database
 
-    def record(self, record: ConsumerRecord) -> Record:
+    def record(self, record: ConsumerRecord) -> Any:
         """Return a record of Kafka as the sink gets it."""
         topic = record.topic.removeprefix(self._settings.kafka_topic_prefix)
-        return Record(topic=topic, partition=record.partition, offset=record.offset, key=record.key, value=record.value)
+        return registered.record(
+            topic=topic, partition=record.partition, offset=record.offset, key=record.key, value=record.value
+        )

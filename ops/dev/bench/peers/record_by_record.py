@@ -6,15 +6,16 @@ after the last commit when the process dies.
 
 import asyncio
 import sys
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 
-from consumers.sink import Record, Sink
 from moneyflow.platform.database import Database
+from ops.dev.bench.events.registered import Sink
 from ops.dev.bench.peers.backlog import Backlog, Meter
 
 
-def _write(database: Database, sink: Sink, record: Record) -> None:
+def _write(database: Database, sink: Sink, record: Any) -> None:
     with database.transaction() as session:
         sink.write(session, [record])
 
