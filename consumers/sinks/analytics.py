@@ -13,8 +13,6 @@ from moneyflow.platform.database import Session
 class AnalyticsSink:
     """Adds up what happened; of categories it counts only who was active."""
 
-    #: PERF: the sums of a day change once for all of its transactions in a batch.
-    batch = Batch(records=4000)
     name = "analytics"
     role = "analytics"
     schema = "analytics"
