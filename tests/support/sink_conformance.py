@@ -336,6 +336,17 @@ class SinkConformance(ABC):
         assert row["error_class"]
         assert row["error_message"]
 
+    def test_a_bad_record_at_the_place_of_another_ones_dead_letter_is_not_passed(
+        self, sink_database: Database, dead_letters: DeadLetterList
+    ) -> None:
+        self._write(self.sink, sink_database, [self.bad(0)], kept=dead_letters)
+        self._write(self.sink, sink_database, [self.bad(0)], kept=dead_letters)  # After a rewind it is the same one.
+        assert self._letters(sink_database) == {0: "dead"}
+
+        wiped = replace(self.bad(0), value=b"another record, after Kafka was wiped")
+        with pytest.raises(UnreadableError, match="offset 0 has the dead letter of another record"):
+            self._write(self.sink, sink_database, [wiped], kept=dead_letters)
+
     @pytest.mark.parametrize("point", _POINTS_OF_A_BATCH)
     def test_a_consumer_that_dies_at_any_point_leaves_nothing_out_and_nothing_twice(
         self, point: str, sink_database: Database, dead_letters: DeadLetterList
