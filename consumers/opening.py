@@ -1,7 +1,7 @@
 """Opening of partitions: their positions are claimed in the sink's database, and the consumer seeks to them."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -49,6 +49,12 @@ class PartitionOpener:
                 opened.append(tp)
         return opened
 
+    async def superseded(self) -> list[TopicPartition]:
+        """Return the open partitions that an operator has moved, or another consumer has claimed."""
+        open_now = self._fence.positions()
+        gone = await asyncio.to_thread(self._superseded, list(open_now.values())) if open_now else []
+        return [tp for tp, position in open_now.items() if position in gone]
+
     def _seek(self, client: AIOKafkaConsumer, tp: TopicPartition, position: Position) -> bool:
         self._progress.no_gap(tp)
         try:
@@ -75,6 +81,10 @@ class PartitionOpener:
                 log.warning("position_locked", topic=topic, partition=tp.partition, consequence="it is claimed later")
                 self._fence.close(tp, for_seconds=_LOCKED_SECONDS)
         return claimed
+
+    def _superseded(self, open_now: Sequence[Position]) -> list[Position]:
+        with self._database.autocommit() as session:
+            return positions.superseded(session, open_now)
 
     def _note_gap(self, position: Position, gap: str) -> None:
         with self._database.transaction() as session:

@@ -1,5 +1,6 @@
 """Positions: a sink's next offset in each partition, next to its rows, with the epoch of the consumer that owns it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,17 @@ def hold(session: Session, position: Position) -> None:
     parameters = {"topic": position.topic, "partition": position.partition, "epoch": position.epoch}
     if session.fetch_one(_QUERIES["hold"], parameters) is None:
         raise _fence_lost(position)
+
+
+def superseded(session: Session, positions: Sequence[Position]) -> list[Position]:
+    """Return those of the positions that another consumer has claimed, or an operator has moved."""
+    parameters = {
+        "topics": [position.topic for position in positions],
+        "partitions": [position.partition for position in positions],
+        "epochs": [position.epoch for position in positions],
+    }
+    found = {(row["topic"], row["partition"]) for row in session.fetch_all(_QUERIES["superseded"], parameters)}
+    return [position for position in positions if (position.topic, position.partition) in found]
 
 
 def _fence_lost(position: Position) -> FenceLostError:

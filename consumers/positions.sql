@@ -18,3 +18,11 @@ update positions set gap = %(gap)s where topic = %(topic)s and partition = %(par
 select epoch from positions
 where topic = %(topic)s and partition = %(partition)s and epoch = %(epoch)s
 for update;
+
+-- name: superseded
+-- Those of some positions that have another epoch by now.
+select mine.topic, mine.partition
+from positions mine
+join unnest(%(topics)s::text[], %(partitions)s::integer[], %(epochs)s::bigint[]) as asked (topic, partition, epoch)
+    using (topic, partition)
+where mine.epoch <> asked.epoch;

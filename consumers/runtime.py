@@ -234,8 +234,10 @@ class Consumer:
         self._fence.close(tp, for_seconds=self._parked_seconds)
 
     async def _look(self) -> None:
-        """Mirror the positions, write the dead letters that are due, and measure the lag."""
+        """Mirror the positions, see which ones were moved, write dead letters that are due, and measure the lag."""
         await self._mirror()
+        for tp in await self._opener.superseded():  # By an operator: no record need come to show it.
+            self._lose(tp, FenceLostError(f"{tp.topic} {tp.partition}: its position was moved or claimed"), records=0)
         await self._reprocess()
         await self._measure_lag()
         # Not before: an iteration without an answer must not count as success.

@@ -1,4 +1,4 @@
-"""Operators see and repair the event side: groups of dead letters, positions of sinks, and the events of the audit log.
+"""Operators see and repair the event side: groups of dead letters, and positions of sinks.
 
 A sink that is made by a later migration grants the operator the same on its `positions`; a test of each sink asks.
 """
@@ -36,32 +36,20 @@ begin
         from pg_class relation where relation.relname = 'positions' and relation.relkind = 'r'
     loop
         execute format('set local role %s', sink.owner);
-        execute format('{on_schema}', sink.schema);
-        execute format('{on_table}', sink.schema);
+        {statements}
     end loop;
 end $$;
 reset role;
 """
-_GRANT = {
-    "on_schema": "grant usage on schema %s to {operator}",
-    "on_table": "grant select, update (next_offset, epoch, gap) on %s.positions to {operator}",
-}
-_REVOKE = {
-    "on_schema": "revoke usage on schema %s from {operator}",
-    "on_table": "revoke all on %s.positions from {operator}",
-}
+_GRANT = """
+execute format('grant usage on schema %s to {operator}', sink.schema);
+execute format('grant select, update (next_offset, epoch, gap) on %s.positions to {operator}', sink.schema);
+"""
+# Operators read other tables of some of these schemas.
+_REVOKE = """
+execute format('revoke all on %s.positions from {operator}', sink.schema);
+"""
 
-_AUDIT = """
-set local role {audit_owner};
-grant select (topic, partition, kafka_offset, id, type, subject, time, actor_id, correlation_id, value)
-    on audit.events to {operator};
-reset role;
-"""
-_NO_AUDIT = """
-set local role {audit_owner};
-revoke all on audit.events from {operator};
-reset role;
-"""
 _NO_GROUPS = "alter table event_dead_letters drop column error_group"
 
 
@@ -69,13 +57,11 @@ def upgrade() -> None:
     """Add the groups, and grant the operator the rights."""
     roles = context.config.attributes["roles"]
     op.execute(_GROUPS.format(**roles))
-    op.execute(_POSITIONS.format(**{name: statement.format(**roles) for name, statement in _GRANT.items()}))
-    op.execute(_AUDIT.format(**roles))
+    op.execute(_POSITIONS.format(statements=_GRANT.format(**roles)))
 
 
 def downgrade() -> None:
     """Take the rights back, and drop the groups."""
     roles = context.config.attributes["roles"]
-    op.execute(_NO_AUDIT.format(**roles))
-    op.execute(_POSITIONS.format(**{name: statement.format(**roles) for name, statement in _REVOKE.items()}))
+    op.execute(_POSITIONS.format(statements=_REVOKE.format(**roles)))
     op.execute(_NO_GROUPS)

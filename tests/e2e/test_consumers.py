@@ -129,13 +129,16 @@ def _make_due(settings: AllSettings) -> int:
         database.close()
 
 
-def test_a_mended_sink_writes_a_dead_letter_once_though_two_operators_ask_and_its_consumer_is_killed_meanwhile(
+def test_one_bad_record_of_10_000_is_dead_lettered_and_written_once_though_two_operators_ask_and_consumers_are_killed(
     ready: AllSettings, processes: Processes
 ) -> None:
-    produce(ready, USER_EVENTS, [(b"one-key", b"any"), (b"one-key", tally.REFUSED), (b"one-key", b"any")])
+    records = [(str(number % 30).encode(), b"any") for number in range(10_000)]
+    records[5_003] = (records[5_003][0], tally.REFUSED)
+    produce(ready, USER_EVENTS, records)
     broken = processes.consumer("tally")
-    _until_written(ready, 2)
+    _until_written(ready, 9_999)
     broken.stop()
+    assert tally.in_order(ready)
 
     with ThreadPoolExecutor(2) as operators:
         asked = list(operators.map(lambda _: _make_due(ready), range(2)))
@@ -146,7 +149,7 @@ def test_a_mended_sink_writes_a_dead_letter_once_though_two_operators_ask_and_it
 
     assert sorted(asked) == [0, 1]
     _send(ready, 1)
-    _until_written(ready, 4)
+    _until_written(ready, 10_001)
     assert max(tally.tallied(ready).values()) == 1
     assert _make_due(ready) == 0
     assert len(everything_in(ready, DEAD_LETTER)) == 1

@@ -12,6 +12,7 @@ import rich.cells
 from psycopg.types.json import Jsonb
 from typer.main import get_command
 
+from consumers import positions
 from moneyflow.accounts import suppressions
 from moneyflow.audit.append import Entry, append
 from moneyflow.events.user import UserActivated
@@ -26,7 +27,7 @@ from moneyflow.platform.telemetry.origin import Origin
 from moneyflow.settings import AllSettings
 from ops.cli import app
 from tests.support import jobs, people, rabbitmq_admin
-from tests.support.dead_events import keep
+from tests.support.dead_events import as_sink, keep
 from tests.support.effects import LeaveEffect
 from tests.support.failures import Answer, fail_jobs, moneyflow
 from tests.support.servers import RealServers
@@ -75,6 +76,8 @@ _ARGUMENTS: Mapping[str, list[str]] = {
     "jobs find": [],
     "jobs cancel": ["--all", "--dry-run"],
     "jobs run-now": ["--all", "--dry-run"],
+    "consumers skip": ["audit", "user.events", "0", "--to", "0", "--dry-run"],
+    "consumers rewind": ["audit", "--to", "beginning", "--dry-run"],
     "events dead-letter show": ["{dead_letter}"],
     "events dead-letter operations": ["{discarded}"],
     "events dead-letter reprocess": ["--all", "--dry-run"],
@@ -87,7 +90,7 @@ _ARGUMENTS: Mapping[str, list[str]] = {
 _ACTS = {
     "batches cancel", "jobs enqueue", "queue pause", "queue resume", "schedules pause",
     "schedules resume", "schedules run", "failed sweep", "mails release", "doctor",
-    "user create-admin",
+    "user create-admin", "events tail",
 }  # fmt: skip
 _MORE = {
     "failed list of refused messages": ["failed", "list", "--refused"],
@@ -116,7 +119,7 @@ def _calls() -> dict[str, list[str]]:
 
 @pytest.fixture
 def scene(
-    environment: dict[str, str], queues: AllSettings, database: Database, servers: RealServers
+    environment: dict[str, str], platform: AllSettings, database: Database, servers: RealServers
 ) -> Iterator[Scene]:
     """Return failed and waiting jobs, a batch, an operation, a pause, a schedule, and a refused message."""
     failed = fail_jobs(database, 3, kind=_KIND, error_class="CertificateVerificationFailedError", message=_MESSAGE)
@@ -130,19 +133,22 @@ def scene(
         )
         batch = batches.submit(session, [LeaveEffect() for _ in range(3)], name=_REASON)
         control.pause(session, _KIND, by="ada", reason=_REASON)
-    with psycopg.connect(queues.conninfo("relay", application_name="test"), autocommit=True) as relay:
+    with psycopg.connect(platform.conninfo("relay", application_name="test"), autocommit=True) as relay:
         relay.execute(_SCHEDULE, {"kind": _KIND, "reason": _REASON})
-    rabbitmq_admin.publish(servers, queues.rabbitmq_vhost, f'{{"half": "{"m" * 90}"}}', {}, exchange="jobs.dead")
-    _audit(queues)
+    rabbitmq_admin.publish(servers, platform.rabbitmq_vhost, f'{{"half": "{"m" * 90}"}}', {}, exchange="jobs.dead")
+    _audit(platform)
     assert moneyflow(environment, "audit", "checkpoint", "--json").code == 0
+    with as_sink(platform) as sink, sink.transaction() as session:
+        positions.claim(session, topic="user.events", partition=0)
+    moneyflow(environment, "consumers", "skip", "audit", "user.events", 0, "--to", 0, "--reason", _REASON)
     person = people.sign_up(database, name="Zoë")
     with database.transaction() as session:
         bounce = Bounce(code=550, status="5.1.1", reason=_MESSAGE)
-        suppressions.add(session, queues, bounce, user_id=person.user_id, address=person.email)
+        suppressions.add(session, platform, bounce, user_id=person.user_id, address=person.email)
     replayed = moneyflow(environment, "failed", "replay", *operated, uuid4(), "--reason", _REASON, "--json")
-    dead, *operated = keep(queues, 2, error=PoisonError(_MESSAGE))
+    dead, *operated = keep(platform, 2, error=PoisonError(_MESSAGE))
     discarded = moneyflow(environment, "events", "dead-letter", "discard", *operated, "--reason", _REASON, "--json")
-    with store_worker(queues) as worker:
+    with store_worker(platform) as worker:
         running = [{"id": str(retrying), "kind": _KIND, "attempt": 2, "seconds": 5.0}]
         with database.transaction() as session:
             session.execute(

@@ -15,8 +15,9 @@ def produce(settings: AllSettings, topic: str, records: Sequence[tuple[bytes, by
 
     async def send() -> None:
         async with AIOKafkaProducer(**client_options(settings, "migrate"), acks="all") as producer:
-            for key, value in records:
-                await producer.send_and_wait(topic_name(settings, topic), value, key=key)
+            name = topic_name(settings, topic)
+            sent = [await producer.send(name, value, key=key) for key, value in records]
+            await asyncio.gather(*sent)
 
     asyncio.run(send())
 

@@ -28,6 +28,8 @@ from moneyflow.platform.errors import (
 )
 from moneyflow.platform.events import dead_letters as store
 from moneyflow.platform.ids import new_id
+from moneyflow.platform.sinks.positions import rows
+from moneyflow.platform.sinks.positions.rows import Place
 from moneyflow.settings import AllSettings
 
 
@@ -256,6 +258,26 @@ class SinkConformance(ABC):
         asyncio.run(writer.write(current, [self.good(0)]))
         assert self._state(sink_database) == ([0], 1)
 
+    def test_an_operator_sees_and_moves_its_positions_and_a_consumer_that_runs_notices(
+        self, writer: SinkWriter, sink_database: Database, operator: Database
+    ) -> None:
+        position = asyncio.run(writer.write(self._claim(sink_database), [self.good(0), self.good(1)]))
+        place = Place(sink=self.sink.schema, topic=position.topic, partition=position.partition)
+
+        with operator.transaction() as session:
+            (row,) = rows.read(session, [self.sink.schema])
+            has_moved = rows.rewind(session, place, to=0)
+
+        assert (row.place, row.next_offset, row.epoch) == (place, 2, position.epoch)
+        assert self.sink.name == self.sink.schema, "operators find a sink by the schema of its positions"
+        assert has_moved
+        with sink_database.transaction() as session:
+            assert positions.superseded(session, [position]) == [position]
+        with pytest.raises(FenceLostError):
+            asyncio.run(writer.write(position, [self.good(2)]))
+        asyncio.run(writer.write(self._claim(sink_database), [self.good(0), self.good(1), self.good(2)]))
+        assert self._state(sink_database) == ([0, 1, 2], 3)
+
     @pytest.fixture
     def operator(self, settings: AllSettings) -> Iterator[Database]:
         """Return the database as the operators' commands have it."""
@@ -313,6 +335,17 @@ class SinkConformance(ABC):
         assert (row["state"], row["attempts"]) == ("dead", 1)
         assert row["error_class"]
         assert row["error_message"]
+
+    def test_a_bad_record_at_the_place_of_another_ones_dead_letter_is_not_passed(
+        self, sink_database: Database, dead_letters: DeadLetterList
+    ) -> None:
+        self._write(self.sink, sink_database, [self.bad(0)], kept=dead_letters)
+        self._write(self.sink, sink_database, [self.bad(0)], kept=dead_letters)  # After a rewind it is the same one.
+        assert self._letters(sink_database) == {0: "dead"}
+
+        wiped = replace(self.bad(0), value=b"another record, after Kafka was wiped")
+        with pytest.raises(UnreadableError, match="offset 0 has the dead letter of another record"):
+            self._write(self.sink, sink_database, [wiped], kept=dead_letters)
 
     @pytest.mark.parametrize("point", _POINTS_OF_A_BATCH)
     def test_a_consumer_that_dies_at_any_point_leaves_nothing_out_and_nothing_twice(

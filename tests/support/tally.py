@@ -26,6 +26,8 @@ create table tally.positions (topic text, partition integer, next_offset bigint,
                               primary key (topic, partition));
 grant usage on schema tally to audit;
 grant select, insert, update on all tables in schema tally to audit;
+grant usage on schema tally to operator;
+grant select, update (next_offset, epoch, gap) on tally.positions to operator;
 """
 
 
@@ -89,3 +91,11 @@ def count(settings: AllSettings) -> int:
         row = connection.execute("select count(*) from tally.records").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def in_order(settings: AllSettings) -> bool:
+    """Return whether the records of each partition were written in the order of their offsets."""
+    with psycopg.connect(settings.conninfo("audit", application_name="test")) as connection:
+        rows = connection.execute("select partition, kafka_offset from tally.records order by partition, at, ctid")
+        found = [(row[0], row[1]) for row in rows.fetchall()]
+    return found == sorted(found)

@@ -42,6 +42,11 @@ def group_prefix(settings: KafkaSettings) -> str:
     return f"{settings.kafka_topic_prefix}money-flow."
 
 
+async def describe_group(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
+    """Return Kafka's description of a consumer group; aiokafka cannot read the description of several at once."""
+    return list(await admin.describe_consumer_groups([group]))
+
+
 async def create_topics(settings: KafkaSettings) -> list[str]:
     """Create the topics that do not exist, and return their names; existing topics are not changed."""
     admin = AIOKafkaAdminClient(**client_options(settings, "migrate"), client_id="money-flow-migrate")

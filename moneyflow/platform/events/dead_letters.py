@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 
 from moneyflow.platform.bounds import storable
 from moneyflow.platform.database import Session
+from moneyflow.platform.errors import UnreadableError
 from moneyflow.platform.ids import new_id
 from moneyflow.platform.queries import load_queries
 from moneyflow.platform.telemetry.error_groups import error_group
@@ -34,7 +35,11 @@ def keep(
     session: Session, *, sink: str, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None,
     error: Exception | None,
 ) -> None:  # fmt: skip
-    """Keep a record that the sink could not write; without an error it waits behind another one of its key."""
+    """Keep a record that the sink could not write; without an error it waits behind another one of its key.
+
+    Raises:
+        UnreadableError: the dead letter of another record has this place: Kafka was wiped since.
+    """
     parameters = {
         "id": new_id(),
         "sink": sink,
@@ -48,7 +53,14 @@ def keep(
         **_error(error),
         **_attributes(value),
     }
-    session.execute(_QUERIES["keep"], parameters)
+    if session.count_rows(_QUERIES["keep"], parameters):
+        return
+    row = session.fetch_one(_QUERIES["is_kept"], parameters)
+    if row is not None and not row["is_kept"]:
+        raise UnreadableError(
+            f"offset {offset} has the dead letter of another record, from before Kafka was wiped: delete that row of "
+            "event_dead_letters as the owner, and this record is kept in its place"
+        )
 
 
 def held_keys(

@@ -12,7 +12,13 @@ on conflict on constraint event_dead_letters_record_key do update
 set state = excluded.state, error_class = excluded.error_class, error_message = excluded.error_message,
     error_group = excluded.error_group, failed_at = excluded.failed_at, attempts = mine.attempts + excluded.attempts,
     resolved_at = null
-where mine.state = 'reprocessed' or (mine.state = 'dead' and excluded.state = 'dead');
+where (mine.state = 'reprocessed' or (mine.state = 'dead' and excluded.state = 'dead'))
+  and (mine.key, mine.value) is not distinct from (excluded.key, excluded.value);
+
+-- name: is_kept
+-- Whether the dead letter at this place is of this record, and not of one that Kafka had there before it was wiped.
+select (key, value) is not distinct from (%(key)s::bytea, %(value)s::bytea) as is_kept from public.event_dead_letters
+where sink = %(sink)s and topic = %(topic)s and partition = %(partition)s and kafka_offset = %(kafka_offset)s;
 
 -- name: held_keys
 -- The keys of a partition that an open dead letter holds, of those given, each with the first offset that is held.

@@ -8,7 +8,7 @@ import pika.exceptions
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from moneyflow.platform.brokers.kafka import client_options, group_prefix
+from moneyflow.platform.brokers.kafka import client_options, describe_group, group_prefix
 from moneyflow.platform.brokers.rabbitmq import FAILED_QUEUE, JOBS_QUEUE, connection_parameters
 from moneyflow.platform.brokers.redis import connect
 from moneyflow.platform.errors import UnavailableError
@@ -70,7 +70,7 @@ async def _consumers(settings: KafkaSettings, seconds: float) -> tuple[Consumer,
 
 
 async def _members(admin: Any, groups: list[str]) -> dict[str, int]:
-    answers = await admin.describe_consumer_groups(groups) if groups else []
+    answers = [answer for group in groups for answer in await describe_group(admin, group)]
     return {group[_GROUP]: len(group[_MEMBERS]) for answer in answers for group in answer.groups}
 
 

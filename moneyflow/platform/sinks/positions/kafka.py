@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
 
-from moneyflow.platform.brokers.kafka import client_options, group_prefix
+from moneyflow.platform.brokers.kafka import client_options, describe_group, group_prefix
 from moneyflow.platform.errors import UnavailableError
 from moneyflow.platform.settings import KafkaSettings
 from moneyflow.platform.sinks.positions.rows import Place
@@ -63,8 +63,8 @@ def ranges(settings: KafkaSettings, partitions: Collection[Partition]) -> dict[P
         UnavailableError: Kafka does not answer.
     """
 
-    async def ask(client: AIOKafkaConsumer) -> dict[Partition, Range]:
-        known = await _known(client, settings, partitions)
+    async def ask(client: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> dict[Partition, Range]:
+        known = await _known(admin, settings, partitions)
         oldest, newest = await client.beginning_offsets(known), await client.end_offsets(known)
         return {one: Range(oldest=oldest[tp], newest=newest[tp]) for tp, one in known.items()}
 
@@ -78,8 +78,8 @@ def offsets_at(settings: KafkaSettings, partitions: Collection[Partition], momen
         UnavailableError: Kafka does not answer.
     """
 
-    async def ask(client: AIOKafkaConsumer) -> dict[Partition, int]:
-        known = await _known(client, settings, partitions)
+    async def ask(client: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> dict[Partition, int]:
+        known = await _known(admin, settings, partitions)
         ends = await client.end_offsets(known)
         found = await client.offsets_for_times(dict.fromkeys(known, round(moment.timestamp() * 1000)))
         return {one: found[tp].offset if found[tp] else ends[tp] for tp, one in known.items()}
@@ -95,13 +95,8 @@ def consumers(settings: KafkaSettings, sinks: Iterable[str]) -> dict[Place, Memb
     """
     prefix, groups = group_prefix(settings), [group_prefix(settings) + sink for sink in sinks]
 
-    async def ask(_: AIOKafkaConsumer) -> dict[Place, Member]:
-        admin = AIOKafkaAdminClient(client_id="money-flow-consumers", **client_options(settings, "operator"))
-        await admin.start()
-        try:
-            answers = await admin.describe_consumer_groups(groups) if groups else []
-        finally:
-            await admin.close()
+    async def ask(_: AIOKafkaConsumer, admin: AIOKafkaAdminClient) -> dict[Place, Member]:
+        answers = [answer for group in groups for answer in await describe_group(admin, group)]
         return {
             Place(sink=group[_GROUP].removeprefix(prefix), topic=topic, partition=number): _member(member)
             for answer in answers
@@ -120,7 +115,7 @@ def next_records(settings: KafkaSettings, positions: Mapping[Partition, int]) ->
         UnavailableError: Kafka does not answer at all.
     """
 
-    async def ask(client: AIOKafkaConsumer) -> dict[Partition, NextRecord]:
+    async def ask(client: AIOKafkaConsumer, _: AIOKafkaAdminClient) -> dict[Partition, NextRecord]:
         wanted = {TopicPartition(settings.kafka_topic_prefix + one[0], one[1]): one for one in positions}
         client.assign(list(wanted))
         for tp, one in wanted.items():
@@ -152,24 +147,19 @@ def _assigned(settings: KafkaSettings, assignment: bytes) -> list[Partition]:
 
 
 async def _known(
-    client: AIOKafkaConsumer, settings: KafkaSettings, partitions: Collection[Partition]
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, partitions: Collection[Partition]
 ) -> dict[TopicPartition, Partition]:
-    """Return the partitions that Kafka has: it would be asked for others in vain."""
-    topics = {topic: await _numbers(client, settings.kafka_topic_prefix + topic) for topic, _ in partitions}
-    return {
-        TopicPartition(settings.kafka_topic_prefix + topic, number): (topic, number)
-        for topic, number in partitions
-        if number in topics[topic]
-    }
+    """Return the partitions that Kafka has: it would be asked for the range of others without end."""
+    prefix = settings.kafka_topic_prefix
+    described = await admin.describe_topics(sorted({prefix + topic for topic, _ in partitions})) if partitions else []
+    there = {(topic["topic"], one["partition"]) for topic in described for one in topic["partitions"]}
+    wanted = {TopicPartition(prefix + topic, number): (topic, number) for topic, number in partitions}
+    return {tp: one for tp, one in wanted.items() if tuple(tp) in there}
 
 
-async def _numbers(client: AIOKafkaConsumer, topic: str) -> set[int]:
-    await client.topics()  # So that the client knows them.
-    return client.partitions_for_topic(topic) or set()
-
-
-def _asked(settings: KafkaSettings, question: Callable[[AIOKafkaConsumer], Awaitable[T]]) -> T:
+def _asked(settings: KafkaSettings, question: Callable[[AIOKafkaConsumer, AIOKafkaAdminClient], Awaitable[T]]) -> T:
     async def run() -> T:
+        admin = AIOKafkaAdminClient(client_id="money-flow-operator", **_options(settings))
         client = AIOKafkaConsumer(
             client_id="money-flow-operator",
             enable_auto_commit=False,
@@ -178,9 +168,11 @@ def _asked(settings: KafkaSettings, question: Callable[[AIOKafkaConsumer], Await
             **_options(settings),
         )
         try:
+            await admin.start()
             await client.start()
-            return await question(client)
+            return await question(client, admin)
         finally:
+            await admin.close()
             await client.stop()
 
     try:

@@ -103,7 +103,7 @@ def _moved(session: Session, query: str, place: Place, target: dict[str, int]) -
 
 def _in_schema(query: str, sink: str) -> LiteralString:
     """Return a query on the table of a sink; the name is quoted."""
-    table: LiteralString = sql.Identifier(sink, "positions").as_string()
+    table = sql.Identifier(sink, "positions").as_string()
     return _QUERIES[query].replace("/* positions */", table)
 
 
