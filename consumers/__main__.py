@@ -9,7 +9,7 @@ import structlog
 import consumers.sinks
 from consumers.companion import companions_of
 from consumers.runtime import Consumer
-from consumers.sink import Sink, registry
+from consumers.sink import Sink, batch_of, registry
 from moneyflow.platform.database import Database
 from moneyflow.platform.events.reporter import Health, Reporter
 from moneyflow.platform.telemetry.health import serve_health
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 async def _serve(settings: ConsumerSettings, sink: Sink) -> None:
     database = Database(
         settings.conninfo(sink.role, application_name=f"consumer {sink.name} {process_name()}"),
-        size=2,
+        size=batch_of(sink).together + 1,  # And one for the health check.
         schema=sink.schema,
     )
     database.open()

@@ -37,14 +37,15 @@ class Batches:
         filling.records.extend(records)
         filling.bytes += sum(map(_size, records))
 
-    def take(self) -> tuple[TopicPartition, list[ConsumerRecord]] | None:
-        """Remove and return a batch that is ready; None when no one is."""
-        for partition, filling in self._filling.items():
-            if self._is_ready(filling):
-                del self._filling[partition]
-                self.add(partition, filling.records[self._batch.records :])
-                return partition, filling.records[: self._batch.records]
-        return None
+    def take(self) -> dict[TopicPartition, list[ConsumerRecord]]:
+        """Remove and return batches that are ready, each of another partition: as many as are written together."""
+        ready = [partition for partition, filling in self._filling.items() if self._is_ready(filling)]
+        return {partition: self._take(partition) for partition in ready[: self._batch.together]}
+
+    def _take(self, partition: TopicPartition) -> list[ConsumerRecord]:
+        records = self._filling.pop(partition).records
+        self.add(partition, records[self._batch.records :])
+        return records[: self._batch.records]
 
     def drop(self, partition: TopicPartition) -> None:
         """Forget the records of a partition, which are read again."""

@@ -152,12 +152,8 @@ class Consumer:
             await self._open(closed)
         for tp, records in (await self._read(stopping)).items():
             self._batches.add(tp, records)
-        while (ready := self._batches.take()) is not None:
-            try:
-                await self._take(*ready)
-            except BaseException:
-                self._fence.close_all(ready[:1])  # Read and not written: to be read again.
-                raise
+        while ready := self._batches.take():
+            await self._take_together(ready)
         if time.monotonic() - self._looked_at >= _LOOK_EVERY_SECONDS:
             await self._look()
 
@@ -176,7 +172,9 @@ class Consumer:
         if not seconds:
             return {}
         reading = asyncio.ensure_future(
-            self._kafka.getmany(timeout_ms=max(1, round(seconds * 1000)), max_records=self._batch.records)
+            self._kafka.getmany(
+                timeout_ms=max(1, round(seconds * 1000)), max_records=self._batch.records * self._batch.together
+            )
         )
         try:
             return await waits.unless(stopping, reading) or {}
@@ -185,6 +183,21 @@ class Consumer:
         except OffsetOutOfRangeError:
             self._fence.close_all(self._fence.positions())  # Opening them again shows which one has the gap.
             raise
+
+    async def _take_together(self, ready: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        """Write a batch of each of these partitions; an error in one does not end the others."""
+        unwritten = set(ready)
+
+        async def take(tp: TopicPartition) -> None:
+            await self._take(tp, ready[tp])
+            unwritten.remove(tp)
+
+        try:
+            outcomes = await asyncio.gather(*map(take, ready), return_exceptions=True)
+        finally:
+            self._fence.close_all(unwritten)  # Read and not written: to be read again.
+        for error in filter(None, outcomes):
+            raise error
 
     async def _take(self, tp: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
         position, admitted = self._fence.position(tp), self._fence.admit(tp, records)

@@ -16,6 +16,8 @@ from moneyflow.platform.events.envelope import Envelope
 
 #: Records, and seconds, of a batch: a transaction stays short, and the consumer shows that it is alive.
 _MOST_RECORDS, _MOST_SECONDS = 10_000, 30
+#: Batches that are written at one time, each on a connection of its own.
+_MOST_TOGETHER = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +56,22 @@ class Record:
 class Batch:
     """When a batch is written: at so many records, or so many seconds after its first record was read.
 
-    With 0 seconds whatever was read is written at once; a sink whose writes are expensive waits for more.
+    With 0 seconds whatever was read is written at once; a sink whose writes are expensive waits for more. Batches of
+    so many partitions are written `together`, each in a thread and a transaction of its own: Postgres works on one
+    while the other is made. A sink that asks for it keeps no state of a batch in itself.
     """
 
     records: int = 500
     seconds: float = 0.0
+    together: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.records <= _MOST_RECORDS or not 0 <= self.seconds <= _MOST_SECONDS:
-            raise ValueError(f"a batch has 1 to {_MOST_RECORDS} records and waits 0 to {_MOST_SECONDS} seconds")
+        is_bounded = 1 <= self.records <= _MOST_RECORDS and 0 <= self.seconds <= _MOST_SECONDS
+        if not is_bounded or not 1 <= self.together <= _MOST_TOGETHER:
+            raise ValueError(
+                f"a batch has 1 to {_MOST_RECORDS} records, waits 0 to {_MOST_SECONDS} seconds, and 1 to"
+                f" {_MOST_TOGETHER} are written together"
+            )
 
 
 #: What happens to the later records of a key after one that the sink cannot write: `per_key` writes them, and

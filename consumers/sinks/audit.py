@@ -17,7 +17,7 @@ class AuditSink:
     schema = "audit"
     topics: Sequence[str] = event_topics()
     #: PERF: what a transaction costs for itself is shared by more records than by default.
-    batch = Batch(records=2000)
+    batch = Batch(records=2000, together=2)
 
     def write(self, session: Session, records: Sequence[Record]) -> int:
         """Append the events whose ids the log does not have yet."""

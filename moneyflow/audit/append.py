@@ -48,7 +48,8 @@ def append(session: Session, *, topic: str, partition: int, entries: Sequence[En
 def _new(session: Session, entries: Sequence[Entry]) -> Sequence[Entry]:
     """Return the events that the log does not have, each once."""
     missing = dict.fromkeys((entry.envelope.id for entry in entries), True)
-    known = {"ids": list(missing), "since": _recorded_since(entries)}
+    # PERF: no id has a line break, and psycopg's own adapter of lists takes ten times as long.
+    known = {"ids": "\n".join(missing), "since": _recorded_since(entries), "until": clock.now() + _SKEW}
     for row in session.fetch_all(_QUERIES["known"], known):
         del missing[row["id"]]
     return [entry for entry in entries if missing.pop(entry.envelope.id, False)]

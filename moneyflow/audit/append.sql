@@ -6,8 +6,8 @@ on conflict (topic, partition) do update set height = chain.height
 returning height, head_hash;
 
 -- name: known
--- The ids that the log has already, in any chain, of the events that were recorded since a moment.
-select id from audit.events where id = any(%(ids)s) and recorded_at >= %(since)s;
+-- The ids that the log has already, in any chain, of the events that were recorded in a time.
+select id from audit.events where id = any(string_to_array(%(ids)s, chr(10))) and recorded_at between %(since)s and %(until)s;
 
 -- name: copy
 -- Add events to the end of their chain. PERF: a fifth of the time of an insert for each.

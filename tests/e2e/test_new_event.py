@@ -29,17 +29,17 @@ def test_what_is_written_passes_every_check_and_its_own_test(tmp_path: Path) -> 
     before, bin_folder = _texts(checkout), Path(sys.executable).parent
     new = (sys.executable, "-m", "ops.cli", "new", "event")
 
-    flagged = _run(checkout, *new, "transaction.flagged", "--field", "on:date", "--field", "old_id:UUID?")
-    sent = _run(checkout, *new, "invoice.sent", "--field", "amount:Decimal", "--does", "an invoice was mailed")
-    paid = _run(checkout, *new, "invoice.paid", "--field", "at:datetime")
-    again = _run(checkout, *new, "invoice.paid")
+    waved = _run(checkout, *new, "transaction.waved", "--field", "on:date", "--field", "old_id:UUID?")
+    sent = _run(checkout, *new, "specimen.found", "--field", "amount:Decimal", "--does", "a specimen was found")
+    lost = _run(checkout, *new, "specimen.lost", "--field", "at:datetime")
+    again = _run(checkout, *new, "specimen.lost")
     changed = {path for path, text in _texts(checkout).items() if before.get(path) != text}
 
-    assert [done.returncode for done in (flagged, sent, paid, again)] == [0, 0, 0, 2], sent.stderr + paid.stderr
-    names = ("transaction.flagged", "invoice.sent", "invoice.paid")
+    assert [done.returncode for done in (waved, sent, lost, again)] == [0, 0, 0, 2], sent.stderr + lost.stderr
+    names = ("transaction.waved", "specimen.found", "specimen.lost")
     tests = [f"tests/integration/test_{name.replace('.', '_')}_event.py" for name in names]
     assert changed == {
-        f"{_EVENTS}/transaction.py", f"{_EVENTS}/invoice.py", f"{_EVENTS}/topics.py", *tests,
+        f"{_EVENTS}/transaction.py", f"{_EVENTS}/specimen.py", f"{_EVENTS}/topics.py", *tests,
         *(f"tests/contracts/events/{name}.1.json" for name in names),
         *(f"tests/contracts/events/samples/{name}.1.json" for name in names),
     }  # fmt: skip

@@ -90,7 +90,7 @@ _ARGUMENTS: Mapping[str, list[str]] = {
 _ACTS = {
     "batches cancel", "jobs enqueue", "queue pause", "queue resume", "schedules pause",
     "schedules resume", "schedules run", "failed sweep", "mails release", "doctor",
-    "user create-admin",
+    "user create-admin", "events tail",
 }  # fmt: skip
 _MORE = {
     "failed list of refused messages": ["failed", "list", "--refused"],

@@ -28,8 +28,8 @@ def _records(*offsets: int, size: int = 1) -> Any:
 
 
 def _taken(batches: Batches) -> list[int] | None:
-    taken = batches.take()
-    return taken and [record.offset for record in taken[1]]
+    taken = list(batches.take().values())
+    return [record.offset for record in taken[0]] if taken else None
 
 
 def test_a_batch_is_ready_with_its_records_and_what_came_too_many_is_of_the_next_one(batches: Batches) -> None:
@@ -79,3 +79,14 @@ def test_records_of_a_partition_that_is_read_again_are_forgotten(batches: Batche
     clock[0] += 2
 
     assert _taken(batches) == [1]
+
+
+def test_batches_that_are_taken_together_are_of_different_partitions() -> None:
+    batches = Batches(Batch(records=2, together=2))
+    batches.add(_TP, _records(1, 2, 3, 4))
+    batches.add(_OTHER, _records(7))
+
+    first, second = batches.take(), batches.take()
+
+    assert {tp: [record.offset for record in records] for tp, records in first.items()} == {_TP: [1, 2], _OTHER: [7]}
+    assert {tp: [record.offset for record in records] for tp, records in second.items()} == {_TP: [3, 4]}

@@ -14,10 +14,10 @@ _ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("type", "subject", "key"),
     [
-        ("user.renamed", "user_id", "user_id"),
-        ("auth.locked", "user_id", "user_id"),
-        ("transaction.flagged", "transaction_id", "user_id"),
-        ("invoice.sent", "invoice_id", "user_id"),
+        ("user.waved", "user_id", "user_id"),
+        ("auth.waved", "user_id", "user_id"),
+        ("transaction.waved", "transaction_id", "user_id"),
+        ("specimen.found", "specimen_id", "user_id"),
     ],
 )
 def test_an_event_has_the_subject_and_the_key_of_its_topic(type: str, subject: str, key: str) -> None:
@@ -28,35 +28,35 @@ def test_an_event_has_the_subject_and_the_key_of_its_topic(type: str, subject: s
 
 
 def test_an_event_of_a_topic_that_there_is_goes_into_its_module_and_one_of_another_declares_its_topic() -> None:
-    flagged = files_of(_ROOT, new_event("transaction.flagged", fields=["on:date", "at:datetime"]))
-    sent = files_of(_ROOT, new_event("invoice.sent"))
+    waved = files_of(_ROOT, new_event("transaction.waved", fields=["on:date", "at:datetime"]))
+    sent = files_of(_ROOT, new_event("specimen.found"))
 
-    assert flagged.keys() == {
-        "moneyflow/events/transaction.py", "tests/integration/test_transaction_flagged_event.py",
+    assert waved.keys() == {
+        "moneyflow/events/transaction.py", "tests/integration/test_transaction_waved_event.py",
     }  # fmt: skip
-    assert flagged["moneyflow/events/transaction.py"].startswith(
+    assert waved["moneyflow/events/transaction.py"].startswith(
         (_ROOT / "moneyflow/events/transaction.py").read_text(encoding="utf-8").partition("import datetime")[0]
     )
-    assert "\nfrom datetime import date, datetime\n" in flagged["moneyflow/events/transaction.py"]
-    assert sent[TOPICS] == (_ROOT / TOPICS).read_text(encoding="utf-8") + 'INVOICE_EVENTS = topic("invoice.events")\n'
+    assert "\nfrom datetime import date, datetime\n" in waved["moneyflow/events/transaction.py"]
+    assert sent[TOPICS] == (_ROOT / TOPICS).read_text(encoding="utf-8") + 'SPECIMEN_EVENTS = topic("specimen.events")\n'
 
 
 @pytest.mark.parametrize(
     ("type", "options", "reason"),
     [
-        ("invoice", {}, "NAME: 'invoice' is not of the form invoice.sent"),
-        ("Invoice.sent", {}, "is not of the form"),
-        ("invoice.sent.again", {}, "is not of the form"),
+        ("specimen", {}, "NAME: 'specimen' is not of the form invoice.sent"),
+        ("Specimen.sent", {}, "is not of the form"),
+        ("specimen.found.again", {}, "is not of the form"),
         ("../x.y", {}, "is not of the form"),
         ("topics.added", {}, "is not of the form"),
-        (f"invoice.{'x' * 40}", {}, "at most 40 characters"),
+        (f"specimen.{'x' * 40}", {}, "at most 40 characters"),
         ("system.started", {}, "events of the platform itself are in moneyflow/platform/events/system.py"),
-        ("invoice.sent", {"fields": ["amount:decimal"]}, "did you mean Decimal"),
-        ("invoice.sent", {"fields": ["sequence:int"]}, "'sequence' has another meaning"),
-        ("invoice.sent", {"fields": ["topic:str"]}, "'topic' has another meaning"),
-        ("invoice.sent", {"fields": ["user_id:UUID"]}, "user_id is the subject or the key"),
-        ("transaction.flagged", {"with_user": False}, "--no-user: transaction.events is in order per user"),
-        ("invoice.sent", {"does": 'say "paid"'}, "--does: give one line"),
+        ("specimen.found", {"fields": ["amount:decimal"]}, "did you mean Decimal"),
+        ("specimen.found", {"fields": ["sequence:int"]}, "'sequence' has another meaning"),
+        ("specimen.found", {"fields": ["topic:str"]}, "'topic' has another meaning"),
+        ("specimen.found", {"fields": ["user_id:UUID"]}, "user_id is the subject or the key"),
+        ("transaction.waved", {"with_user": False}, "--no-user: transaction.events is in order per user"),
+        ("specimen.found", {"does": 'say "paid"'}, "--does: give one line"),
     ],
 )
 def test_an_option_that_does_not_fit_is_refused_by_name(type: str, options: dict[str, Any], reason: str) -> None:

@@ -17,6 +17,7 @@ from moneyflow.platform.status.conditions import CONDITIONS, LAG_RECORDS, LATE_S
 from moneyflow.platform.status.service import ask_all
 from moneyflow.platform.status.snapshot import (
     Consumer,
+    Gap,
     Jobs,
     Oldest,
     Outbox,
@@ -90,6 +91,8 @@ _ILL = {
     "schedule_late": (_with(schedules=(replace(_SCHEDULE, late_seconds=LATE_SECONDS + 1),)), "purge"),
     "schedule_paused": (_with(schedules=(replace(_SCHEDULE, paused_by="ada"),)), "purge"),
     "schedule_alarm": (_with(schedules=(replace(_SCHEDULE, alarm="3 files are missing in the storage"),)), "purge"),
+    "partition_stopped": (_with(gaps=(Gap(sink="audit", why="user.events 0: 10 is not in 12..90"),)), "audit"),
+    "events_dead": (_with(dead_events={"crm": 3}), "crm"),
     "consumer_lags": (replace(_HEALTHY, consumers=(Consumer(sink="audit", members=1, lag=LAG_RECORDS + 1),)), "audit"),
 }  # fmt: skip
 

@@ -135,6 +135,18 @@ _DECLARED = (
         command="moneyflow status --watch",
         runbook="events.md#lag-grows",
     ),
+    Kind(
+        id="partition_stopped",
+        severity=Severity.CRITICAL,
+        command="moneyflow consumers list {subject}",
+        runbook="events.md#a-partition-is-stopped",
+    ),
+    Kind(
+        id="events_dead",
+        severity=Severity.WARNING,
+        command="moneyflow events dead-letter groups --sink {subject}",
+        runbook="events.md#a-sink-could-not-write-an-event-dead-letters",
+    ),
 )
 #: Every declared condition by its id.
 CONDITIONS = {kind.id: kind for kind in _DECLARED}
@@ -248,6 +260,15 @@ def _consumers(snapshot: Snapshot) -> Iterator[Condition]:
             yield _condition("consumer_lags", consumer.sink, f"{consumer.sink} is {consumer.lag} records behind")
 
 
+def _sinks(snapshot: Snapshot) -> Iterator[Condition]:
+    for gap in snapshot.jobs.gaps if snapshot.jobs else ():
+        yield _condition(
+            "partition_stopped", gap.sink, f"{gap.sink} is stopped until its gap is acknowledged: {gap.why}"
+        )
+    for sink, events in snapshot.jobs.dead_events.items() if snapshot.jobs else ():
+        yield _condition("events_dead", sink, f"{sink} could not write {events} events, which wait for a decision")
+
+
 _RULES: tuple[Callable[[Snapshot], Iterator[Condition]], ...] = (
     _servers,
     _pauses,
@@ -257,4 +278,5 @@ _RULES: tuple[Callable[[Snapshot], Iterator[Condition]], ...] = (
     _failed,
     _schedules,
     _consumers,
+    _sinks,
 )

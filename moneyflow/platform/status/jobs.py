@@ -10,7 +10,19 @@ from psycopg.rows import DictRow
 from moneyflow.platform.database import Session
 from moneyflow.platform.jobs.store import status as store
 from moneyflow.platform.queries import load_queries
-from moneyflow.platform.status.snapshot import Jobs, Oldest, Outbox, Parked, Pause, Relay, RunningJob, Schedule, Worker
+from moneyflow.platform.sinks.positions import rows as positions
+from moneyflow.platform.status.snapshot import (
+    Gap,
+    Jobs,
+    Oldest,
+    Outbox,
+    Parked,
+    Pause,
+    Relay,
+    RunningJob,
+    Schedule,
+    Worker,
+)
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"))
 
@@ -35,6 +47,12 @@ def read_jobs(session: Session) -> Jobs:
         ),
         apis=tuple(row["name"].removeprefix("api ") for row in session.fetch_all(_QUERIES["apis"])),
         dead_letters_waiting=sum(row["rows"] for row in unpublished if row["kind"] == "dead_letter"),
+        dead_events={row["sink"]: row["events"] for row in session.fetch_all(_QUERIES["dead_events"])},
+        gaps=tuple(
+            Gap(sink=row.place.sink, why=row.gap)
+            for row in positions.read(session, positions.sinks(session))
+            if row.gap is not None
+        ),
     )
 
 

@@ -41,3 +41,6 @@ from schedules where removed_at is null order by next_tick_at;
 -- What waits for the relay besides jobs.
 select kind, rows, coalesce((extract(epoch from clock_timestamp()) - extract(epoch from oldest_at)), 0)::float as seconds from unpublished;
 
+-- name: dead_events
+-- The number of events that each sink could not write, and that wait for an operator.
+select sink, count(*) as events from event_dead_letters where state = 'dead' group by sink order by sink;

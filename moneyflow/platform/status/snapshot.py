@@ -1,6 +1,6 @@
 """Snapshot: what the status service has found, each part None where the server that knows it did not answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -100,6 +100,14 @@ class Outbox:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Why a partition of a sink is stopped."""
+
+    sink: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Jobs:
     """What Postgres knows of jobs and processes."""
 
@@ -116,6 +124,10 @@ class Jobs:
     apis: tuple[str, ...]
     #: Failed jobs whose dead letters are not published yet.
     dead_letters_waiting: int
+    #: By sink, events that it could not write and no operator has decided about.
+    dead_events: dict[str, int] = field(default_factory=dict)
+    #: Partitions that wait until an operator acknowledges their gaps.
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
