@@ -1,5 +1,6 @@
 """Rounds of the part `events`: the relay and each registered sink, with their peers and floors in turn, medians."""
 
+import os
 from collections import defaultdict
 from importlib.metadata import version
 
@@ -26,6 +27,7 @@ Found = dict[str, list[float]]
 
 def run(plan: Plan) -> Outcome:
     """Measure the relay, then sink after sink."""
+    load_before = short(os.getloadavg()[0])
     _start_kafka(plan.testbed)
     relay, relay_found = RelayTrials(plan), defaultdict[str, list[float]](list)
     for number in range(plan.rounds):
@@ -45,6 +47,7 @@ def run(plan: Plan) -> Outcome:
         conditions={
             "events": plan.events,
             "backlog": plan.backlog,
+            "load_average_before": load_before,
             "records_of_a_bare_copy": bare_copy.BATCH,
             **{name: version(name) for name in _PACKAGES},
         },
