@@ -163,6 +163,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--consumer-restarts", type=int, default=1, help="rolling restarts of tests/e2e/test_consumer_restarts.py"
     )
+    parser.addoption(
+        "--audit-rows", type=int, default=3000, help="rows of tests/integration/test_audit_verification.py"
+    )
+    parser.addoption("--audit-results", default="", help="the folder to write its figures to")
     parser.addoption("--backlog", type=int, default=20_000, help="records of tests/e2e/test_consumer_memory.py")
     parser.addoption("--thousands", type=int, default=2, help="thousands of jobs that one test runs or groups")
     parser.addoption("--api-kills", type=int, default=2, help="how often tests/e2e/test_api_crashes.py kills the API")

@@ -25,6 +25,7 @@ AREAS = {
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
     "events": (
         "tests/chaos/test_event_storms.py", "tests/e2e/test_consumer_restarts.py", "tests/e2e/test_consumer_memory.py",
+        "tests/integration/test_audit_verification.py", "--audit-rows", "1000000", "--audit-results", "{folder}",
         "tests/integration/test_analytics_speed.py", "tests/integration/test_analytics_history.py",
         "--sums-of", "1000000", "--sums-results", "{folder}", "--histories", "200",
         "-n", "0", "--events", "200000", "--consumer-restarts", "10", "--backlog", "1000000",

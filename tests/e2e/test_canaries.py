@@ -3,6 +3,9 @@
 Every account flow runs on the real processes, with requests that are refused, a mail server that is down and one that
 refuses a mail and repeats its text, jobs that are retried and dead letters. Hashes are no find, and neither is what has
 to be somewhere: the link in the mail, and the token in the answer to the sign-in.
+
+One of two people deletes their account at the end. From then on nothing of them is found either, neither their names
+and address nor what they have written, and the chains of the audit log are whole: it never had any of it.
 """
 
 import os
@@ -17,15 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 import redis
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from psycopg import sql
 
+from moneyflow.audit.verify import verify
 from moneyflow.platform.brokers.redis import client_options
 from moneyflow.platform.database import Database
 from moneyflow.platform.jobs.enqueue import enqueue
-from moneyflow.settings import AllSettings
+from moneyflow.settings import SINKS, AllSettings
 from tests.support import jobs, kafka_records, rabbitmq_admin
+from tests.support.audit_log import audit_log
 from tests.support.effects import LeaveEffect
 from tests.support.places import Places, tap_queues
 from tests.support.processes import Process, Processes
@@ -42,6 +49,8 @@ import sys
 from prometheus_client import Counter
 Counter("moneyflow_canary", "Planted", ["who"]).labels(sys.argv[1]).inc()
 """
+#: The CRM is down all the time, so what would be sent stays to be sent.
+_CRM_DOWN = {"CRM_ADAPTER": "hubspot", "CRM_URL": "http://127.0.0.1:1", "CRM_TOKEN": "a token of the tests"}
 #: What `LeaveEffect` raises with.
 _OF_A_JOB = "hunter22"
 
@@ -104,8 +113,19 @@ class Visitor:
 
     client: httpx.Client
     planted: Planted
+    #: What is theirs alone: nothing of it is left once their account was deleted.
+    name: str = field(default_factory=lambda: f"Zephyrine {secrets.token_hex(12)}")
     email: str = field(default_factory=lambda: f"{uuid.uuid4().hex}@mail.example")
+    written: dict[str, str] = field(default_factory=dict)
     answers: list[str] = field(default_factory=list)
+
+    def text(self, name: str) -> str:
+        """Write a text of this person."""
+        return self.written.setdefault(name, f"text {secrets.token_hex(12)}")
+
+    def theirs(self) -> dict[str, str]:
+        """Return all that is theirs alone; of the address the part before the `@`."""
+        return {**self.written, "name": self.name, "address": self.email.partition("@")[0]}
 
     def send(self, method: str, path: str, status: int, body: Any = None, **headers: str) -> httpx.Response:
         """Send a request that is answered with this status."""
@@ -137,7 +157,8 @@ def stage(
     metrics.mkdir()
     api = processes.api(PROMETHEUS_MULTIPROC_DIR=str(metrics))
     processes.relay()
-    processes.consumer("audit")
+    for sink in SINKS:
+        processes.consumer(sink, wait_ready=False, **_CRM_DOWN)
     return Stage(api, processes, database, Places(servers, platform, processes.all(), [tmp_path]))
 
 
@@ -149,7 +170,7 @@ def _places(stage: Stage) -> Places:
 def _sign_up(visitor: Visitor) -> tuple[str, str]:
     """Sign up after mistakes; return the password and the id of the job that sends the mail."""
     planted, password = visitor.planted, visitor.planted.password("first")
-    person = {"email": visitor.email, "name": "Ada Lovelace", "password": password}
+    person = {"email": visitor.email, "name": visitor.name, "password": password}
     visitor.send("POST", "/v1/users", 422, {**person, "card_number": planted.card("of an unknown member")})
     visitor.send("POST", "/v1/users", 422, {**person, planted.card(_AS_NAME): 1})
     visitor.send("POST", "/v1/users", 422, {**person, "email": planted.password("as an address")})
@@ -211,7 +232,7 @@ def _change(visitor: Visitor, password: str, session: dict[str, str]) -> None:
     mistaken = {"name": "Ada King", "card_number": planted.card("in a profile")}
     visitor.send("PATCH", "/v1/users/me", 422, mistaken, If_Match=etag, **session)
     visitor.send("PATCH", "/v1/users/me", 412, {"name": "Ada King"}, If_Match='"99"', **session)
-    visitor.send("PATCH", "/v1/users/me", 200, {"name": "Ada King"}, If_Match=etag, **session)
+    visitor.send("PATCH", "/v1/users/me", 200, {"name": visitor.text("changed name")}, If_Match=etag, **session)
     new = planted.password("changed")
     wrong = {"current_password": planted.password("wrong current"), "password": new}
     visitor.send("PUT", "/v1/users/me/password", 422, wrong, **session)
@@ -219,10 +240,25 @@ def _change(visitor: Visitor, password: str, session: dict[str, str]) -> None:
     visitor.send("GET", "/v1/users/me", 401, **session)
 
 
+def _keep_a_book(visitor: Visitor, session: dict[str, str]) -> None:
+    """Write all that takes free text, and change it."""
+    text = visitor.text
+    category = {"kind": "expense", "name": text("category"), "color": None}
+    food = visitor.send("POST", "/v1/categories", 201, category, **session).json()["id"]
+    renamed = {"name": text("changed category")}
+    visitor.send("PATCH", f"/v1/categories/{food}", 200, renamed, If_Match="*", **session)
+    bread = {"kind": "expense", "amount": "1.5", "currency": "EUR", "date": "2026-03-01", "category_id": food}
+    noted = {**bread, "note": text("note"), "tags": [text("tag")]}
+    path = "/v1/transactions/" + visitor.send("POST", "/v1/transactions", 201, noted, **session).json()["id"]
+    changed = {"note": text("changed note"), "tags": [text("changed tag")]}
+    visitor.send("PATCH", path, 200, changed, If_Match="*", **session)
+    visitor.send("POST", "/v1/transactions", 422, {**noted, "note": text("refused note") * 100}, **session)
+
+
 def _pay(visitor: Visitor, session: dict[str, str]) -> list[uuid.UUID]:
     """Pay with tokens of cards, after the number of a card was given for one; return the jobs."""
     planted = visitor.planted
-    payment = {"amount": "12.34", "currency": "EUR", "description": "Two tickets"}
+    payment = {"amount": "12.34", "currency": "EUR", "description": visitor.text("description")}
     visitor.send("POST", "/v1/payments", 422, {**payment, "source": planted.card("as a source")}, **session)
     visitor.send("POST", "/v1/payments", 422, {**payment, "source": f"tok_{planted.card('as a token')}"}, **session)
     mistaken = {**payment, "source": "tok_ok", "card_number": planted.card("of a payment")}
@@ -289,20 +325,45 @@ def test_no_password_token_or_card_number_is_found_anywhere_after_every_flow_has
             _activate(person, mails)
             _change(person, signed_up[person.email][0], _sign_in(person, signed_up[person.email][0]))
             session_of = _sign_in(person, _reset(person, mails))
+            _keep_a_book(person, session_of)
             jobs.until_all(database, _pay(person, session_of), "succeeded")
             if person is leaver:
+                stayed = _places(stage).find(leaver.theirs())
                 person.send("DELETE", "/v1/users/me", 204, **session_of)
             else:
                 person.send("DELETE", "/v1/sessions/current", 204, **session_of)
             person.send("GET", "/v1/users/me", 401, **session_of)
         eventually(lambda: _unfinished(database) == 0, what="every job has ended")
         eventually(lambda: rabbitmq_admin.ready(settings, "jobs_failed") == len(first) + 1, what="dead letters")
+        _until_sinks_have_read(settings)
 
     answers = "\n".join((*visitor.answers, *leaver.answers))
     assert len(planted.secrets) > 50, "every flow has planted its own"
     repeated = [name for name, secret in planted.secrets.items() if secret in answers]
     assert [name for name in repeated if _AS_NAME not in name] == []  # A pointer names the unknown member.
     assert _places(stage).find(planted.secrets) == []
+    assert {place.rpartition(" in ")[2] for place in stayed} == {"database"}, "until then, in their own rows"
+    assert _places(stage).find(leaver.theirs()) == []
+    with audit_log(settings) as log, log.transaction() as session:
+        chains = list(verify(session))
+    assert sum(chain.rows for chain in chains) > 30
+    assert [chain.fault for chain in chains if chain.fault] == []
+
+
+def _until_sinks_have_read(settings: AllSettings) -> None:
+    """Wait until each sink has read the deletion of the account, which is the last event about a person."""
+    written = kafka_records.everything_in(settings, "user.events")
+    assert any(b'"type":"user.deleted"' in (record.value or b"") for record in written)
+
+    def read(sink: str) -> int:
+        with psycopg.connect(settings.conninfo(sink, application_name="test")) as connection:
+            query = sql.SQL("select coalesce(sum(next_offset), 0) from {}.positions where topic = 'user.events'")
+            row = connection.execute(query.format(sql.Identifier(sink))).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    for sink in SINKS:
+        eventually(lambda: read(sink) == len(written), what=f"{sink} has read all events")  # noqa: B023
 
 
 def _plant_in_redis(settings: AllSettings, canary: str) -> None:
