@@ -5,6 +5,7 @@ their chains.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ _PAGE = 1000
 
 #: The heads of a chain by their position, each with the name of its checkpoint.
 _Heads = Mapping[int, Sequence[tuple[str, bytes]]]
-_Pages = Iterator[Sequence[Sequence[Any]]]
+_Page = Sequence[tuple[Any, ...]]
 #: Called with the number of rows that were read since the last call.
 Report = Callable[[int], object]
 
@@ -85,8 +86,11 @@ class _Walk:
     def __init__(self, session: Session, chain: DictRow, heads: _Heads, position: int, previous: bytes) -> None:
         self._session, self._chain, self._heads = session, chain, heads
         self._place = {"topic": chain["topic"], "partition": chain["partition"]}
+        self._row_hash = row_hash_of(**self._place)
         self._begin = position
         self._link = Link(position + 1, previous, None)
+        #: What is wrong at the last row that was followed: it does not fit its seal, or a checkpoint.
+        self._fault_of_last: str | None = None
         self._seals = {row["position"]: row for row in session.fetch_all(_QUERIES["seals"], self._place)}
 
     def run(self, report: Report) -> Chain:
@@ -108,36 +112,43 @@ class _Walk:
         return fault
 
     def _fault_of_rows(self, report: Report) -> str | None:
-        # PERF: local names, and one comparison for each row; what is wrong with one that differs is found out then.
         after = self._begin or -(2**63)
-        pages = self._session.pages(_QUERIES["rows"], {**self._place, "after": after}, rows=_PAGE)
-        row_hash, height, stops = row_hash_of(**self._place), self._chain["height"], self._seals.keys() | self._heads
-        expected, previous, before = self._link
-        for page in pages:
-            for row in page:
-                position, offset, key, value, claimed, its_hash = row[:6]
-                if (
-                    position != expected or claimed != previous or position > height
-                    or row_hash(claimed, position, offset, key, value) != its_hash or not agree(value, row[6:])
-                ):  # fmt: skip
-                    self._link = Link(expected, previous, before)
-                    return self._named(row, page, pages)
-                expected, before, previous = expected + 1, previous, its_hash
-                if position in stops:
-                    fault, previous = self._fault_of_stop(position, its_hash)
-                    if fault:
-                        self._link = Link(expected, previous, before)
-                        return fault
-            report(len(page))
-        self._link = Link(expected, previous, before)
+        with closing(self._session.pages(_QUERIES["rows"], {**self._place, "after": after}, rows=_PAGE)) as pages:
+            for page in pages:
+                bad = self._follow(page)
+                if self._fault_of_last:
+                    return self._fault_of_last
+                if bad is not None:
+                    return self._named(page[bad], [*page[bad + 1 :], *next(pages, ())])
+                report(len(page))
         return None
 
-    def _named(self, row: Sequence[Any], page: Sequence[Sequence[Any]], pages: _Pages) -> str:
-        """Return what is wrong with a row."""
+    def _follow(self, page: _Page) -> int | None:
+        """Follow the rows of a page, and return the index of the first that does not follow the one before it."""
+        # PERF: local names, and one comparison for each row; what is wrong with one that differs is found out then.
+        row_hash, height, stops = self._row_hash, self._chain["height"], self._seals.keys() | self._heads
+        expected, previous, before = self._link
+        bad = None
+        for at, row in enumerate(page):
+            position, offset, key, value, claimed, its_hash = row[:6]
+            if (
+                position != expected or claimed != previous or position > height
+                or row_hash(claimed, position, offset, key, value) != its_hash or not agree(value, row[6:])
+            ):  # fmt: skip
+                bad = at
+                break
+            expected, before, previous = expected + 1, previous, its_hash
+            if position in stops:
+                self._fault_of_last, previous = self._fault_of_stop(position, its_hash)
+                if self._fault_of_last:
+                    break
+        self._link = Link(expected, previous, before)
+        return bad
+
+    def _named(self, row: tuple[Any, ...], later: _Page) -> str:
+        """Return what is wrong with a row, by those after it."""
         bad = Row(*row)
-        later = [*page[page.index(row) + 1 :], *next(pages, ())][:1]
-        row_hash = row_hash_of(**self._place)
-        intact = row_hash(bad.previous_hash, bad.position, bad.kafka_offset, bad.key, bad.value) == bad.hash
+        intact = self._row_hash(bad.previous_hash, bad.position, bad.kafka_offset, bad.key, bad.value) == bad.hash
         following = Row(*later[0]) if later else None
         return fault_of_row(bad, following, self._link, intact=intact, height=self._chain["height"])
 

@@ -1,7 +1,7 @@
 """Database sessions: transactions on Postgres over a pool of connections, and the notifications after a commit."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -160,7 +160,7 @@ class Session:
 
     def pages(
         self, query: LiteralString, parameters: Mapping[str, Any] | None = None, *, rows: int
-    ) -> Iterator[list[tuple[Any, ...]]]:
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
         """Run one statement and yield its rows as tuples, page by page, however many there are; close it at the end.
 
         The next page is read while the caller works on this one. One such statement runs at a time.

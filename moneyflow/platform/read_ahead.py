@@ -1,6 +1,6 @@
 """Read ahead: rows of a large result in pages; Postgres reads the next page while the caller works on this one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, LiteralString
 
@@ -13,7 +13,7 @@ _CURSOR = "read_ahead"
 
 def pages(
     connection: PooledConnection, query: LiteralString, parameters: Mapping[str, Any] | None, *, rows: int
-) -> Iterator[list[tuple[Any, ...]]]:
+) -> Generator[list[tuple[Any, ...]], None, None]:
     """Run a statement by a cursor of the server, and yield its rows as tuples, `rows` at a time.
 
     Values are transferred in binary. Two pages are in memory at most.
