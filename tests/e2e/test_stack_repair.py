@@ -17,8 +17,8 @@ _TOGETHER = (_KILLED - {"mail"},)
 #: By which the process of each pid is known: its program's name, or a word of its command line.
 _IS = {
     "postgres": "postgres", "rabbitmq": "beam.smp", "epmd": "epmd", "kafka": "kafka.Kafka", "redis": "redis-server",
-    "mail": "mail_catcher", "nginx": "nginx", "crm": "crm_double", "supervisor": "ops.dev.stack.supervisor", "api": "gunicorn",
-    "relay": "workers.relay", "worker": "workers", "consumer": "consumers",
+    "mail": "mail_catcher", "nginx": "nginx", "crm": "crm_double", "supervisor": "ops.dev.stack.supervisor",
+    "api": "gunicorn", "relay": "workers.relay", "worker": "workers", "consumer": "consumers",
 }  # fmt: skip
 _OF_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH | stat.S_IRGRP | stat.S_IWGRP
 #: A program that the checkout declares from now on.
