@@ -69,12 +69,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
-    """Order the lanes, once the tests are shuffled."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Order the lanes, once the tests are shuffled; skip what only the long form runs, before anything is started."""
     yield
     items.sort(key=lambda item: place(item.nodeid))
+    is_long = config.getoption("--long") or config.getoption("--chaos-rounds") > 0
     for item in items:
         assert isinstance(item, pytest.Function)
+        if not is_long and item.get_closest_marker("long_form"):
+            item.add_marker(pytest.mark.skip("in the long form only, see `make acceptance`"))
         if _BREAKS_SERVERS.intersection(item.fixturenames) and lane(item.nodeid) != BROKEN_SERVERS:
             raise pytest.UsageError(f"{item.nodeid} breaks servers: name its module in tests/support/lanes.py")
 
@@ -153,6 +156,7 @@ def topics(servers: RealServers, settings: AllSettings) -> AllSettings:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let tests be repeated and made longer; see `make chaos` and `make acceptance`."""
+    parser.addoption("--long", action="store_true", help="tests that run in the long form only as well")
     parser.addoption("--chaos-seed", type=int, default=1, help="the seed of the first round of random faults")
     parser.addoption("--chaos-rounds", type=int, default=0, help="rounds of the long form, each with the next seed")
     parser.addoption("--chaos-results", default="", help="the folder to write the report of all rounds to")

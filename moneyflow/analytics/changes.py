@@ -114,14 +114,13 @@ class Changes:
             found = self.people[user_id] = PersonMarks()
         return found
 
-    def new_among(self, known: Mapping[str, int]) -> int:
-        """Return how many events were new, by the sequences of the transactions that were known before.
+    def new_among(self, written: Mapping[str, int]) -> int:
+        """Return how many events were new, by the transactions that were written and the sequence before of each.
 
         Of an event that is not about a transaction it is not known; it counts as new.
         """
-        read = set(self.sequences)
-        repeated = len(self.sequences) - len(read)
-        return self.events - repeated - sum(sequence <= known.get(id, 0) for id, sequence in read if id in known)
+        new = sum(id in written and sequence > written[id] for id, sequence in set(self.sequences))
+        return self.events - len(self.sequences) + new
 
     def _count_actor(self, actor_id: str, day: str) -> None:
         if actor_id not in self._actors:

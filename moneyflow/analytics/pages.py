@@ -21,6 +21,8 @@ from moneyflow.platform.queries import array, load_queries
 
 _QUERIES = load_queries(Path(__file__).with_suffix(".sql"), fragments=Path(__file__).with_name("fragments.sql"))
 
+#: PERF: to compile a statement, or to start processes for it, takes longer than a page.
+_SETTINGS = {"jit": "off", "max_parallel_workers_per_gather": "0"}
 #: Periods of all currencies in one answer: ten years by day.
 MOST_PERIODS = 4000
 
@@ -84,7 +86,7 @@ def summary(scope: OwnerScope, choice: Choice) -> list[CurrencyMoney]:
     Raises:
         InvalidInputError: the owner has no such category.
     """
-    rows = scope.rows(_QUERIES["summary"], _parameters(scope, choice, by_months=True))
+    rows = scope.rows(_QUERIES["summary"], _parameters(scope, choice, by_months=True), settings=_SETTINGS)
     return [_of_currency(currency, list(found)) for currency, found in groupby(rows, itemgetter("currency"))]
 
 
@@ -95,7 +97,8 @@ def cashflow(scope: OwnerScope, choice: Choice, *, interval: Interval, most: int
         InvalidInputError: the owner has no such category, or there are too many periods.
     """
     parameters = _parameters(scope, choice, by_months=interval in {"month", "year"})
-    rows = scope.rows(_QUERIES["cashflow"], {**parameters, "interval": interval, "limit": most + 1})
+    parameters |= {"interval": interval, "limit": most + 1}
+    rows = scope.rows(_QUERIES["cashflow"], parameters, settings=_SETTINGS)
     if len(rows) > most:
         problem = f"give a narrower range or a longer interval: there are more than {most} periods"
         raise InvalidInputError(problem, (("/from", problem), ("/to", problem), ("/interval", problem)))

@@ -25,8 +25,6 @@ with page as (
         case when is_shown then currency end as currency, case when is_shown then date end as date,
         case when is_shown then coalesce(category_id, '00000000-0000-0000-0000-000000000000') end as category_id
     from page
-), known as (
-    select fact.* from incoming join analytics.transactions as fact using (generation, user_id, id)
 ), <<written>> <<sums>>
 select count(*) as rows, (array_agg(id order by id desc))[1] as last from page;
 

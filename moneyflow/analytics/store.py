@@ -56,11 +56,11 @@ def write(session: Session, changes: Changes, *, only: Generations | None = None
     targets = only or Generations(money=row["money"], people=row["people"])
     erased = frozenset(row["erased"])
     facts = [fact for fact in changes.facts.values() if not erased or tokens[fact.user_id] not in erased]
-    known = _write_transactions(session, facts, targets.money) if facts else {}
+    written = _write_transactions(session, facts, targets.money) if facts else {}
     if targets.people:
         _write_people(session, changes, targets.people)
         _count(session, changes, targets.people)
-    return changes.new_among(known)
+    return changes.new_among(written)
 
 
 def _targets(session: Session, tokens: Sequence[str]) -> DictRow:
@@ -76,11 +76,14 @@ def _erase(session: Session, changes: Changes) -> None:
 
 
 def _write_transactions(session: Session, facts: Sequence[Fact], generations: Sequence[int]) -> dict[str, int]:
-    """Return the sequence of each transaction that was known before."""
+    """Return the transactions that were written, each with the sequence that was known before, or 0."""
     names = ("users", "ids", "sequences", "kinds", "amounts", "currencies", "dates", "categories")
     parameters = dict(zip(names, columns(facts), strict=True))
-    rows = session.fetch_all(_QUERIES["transactions"], {**parameters, "generations": array(generations)})
-    return {row["id"]: row["sequence"] for row in rows}
+    targets = {"generations": array(generations), "first": generations[0]}
+    row = session.fetch_one(_QUERIES["transactions"], {**parameters, **targets})
+    assert row is not None, "a query of values returns a row"
+    known = (row["known"] or "").split()
+    return dict.fromkeys((row["written"] or "").split(), 0) | dict(zip(known[::2], map(int, known[1::2]), strict=True))
 
 
 def _write_people(session: Session, changes: Changes, generations: Sequence[int]) -> None:
@@ -95,8 +98,10 @@ def _write_people(session: Session, changes: Changes, generations: Sequence[int]
 
 
 def _count(session: Session, changes: Changes, generations: Sequence[int]) -> None:
-    if not changes.counted:
-        return
-    rows = [(day, token, what) for (day, token), what in changes.counted.items()]
-    parameters = dict(zip(("days", "tokens", "whats"), columns(rows), strict=True))
-    session.execute(_QUERIES["count"], {**parameters, "generations": array(generations)})
+    by_name: dict[str, list[tuple[str, str]]] = {}
+    for place, name in changes.counted.items():
+        by_name.setdefault(name, []).append(place)
+    for name in sorted(by_name):  # Batches that count the same lock it in the same order.
+        days, tokens = columns(by_name[name])
+        parameters = {"what": name, "days": days, "tokens": tokens, "generations": array(generations)}
+        session.execute(_QUERIES["count"], parameters)

@@ -20,16 +20,17 @@ select array(select unnest(array_remove(array[current, filling], null)) from ana
     array(select encode(uuid_send(token), 'hex') from analytics.erased_users where token = any(%(tokens)s::uuid[])) as erased;
 
 -- name: transactions
--- Keep the states of transactions and change the sums by the difference; return the sequences that were known.
+-- Keep the states of transactions and change the sums by the difference. Return the ids that were written in the first
+-- of the generations, each with the sequence that was known before.
 with incoming as (
     select generation, given.* from unnest(%(users)s::uuid[], %(ids)s::uuid[], %(sequences)s::bigint[],
         %(kinds)s::text[], %(amounts)s::numeric[], %(currencies)s::text[], %(dates)s::date[], %(categories)s::uuid[])
         as given (user_id, id, sequence, kind, amount, currency, date, category_id)
     cross join unnest(%(generations)s::integer[]) as target (generation)
-), known as (
-    select fact.* from incoming join analytics.transactions as fact using (generation, user_id, id)
 ), <<written>> <<sums>>
-select encode(uuid_send(id), 'hex') as id, min(sequence) as sequence from known group by id;
+select (select string_agg(encode(uuid_send(id), 'hex'), ' ') from written where generation = %(first)s) as written,
+    (select string_agg(encode(uuid_send(id), 'hex') || ' ' || sequence, ' ') from known
+     where generation = %(first)s) as known;
 
 -- name: erase
 -- Delete all about the money of people, and note that they are erased.
@@ -61,18 +62,15 @@ on conflict (generation, token) do update
         or least(person.first_transaction, excluded.first_transaction) is distinct from person.first_transaction;
 
 -- name: count
--- Count what was not counted yet. The counts come last: batches of all partitions change the same rows.
-with incoming as (
-    select generation, given.* from unnest(%(days)s::date[], %(tokens)s::uuid[], %(whats)s::text[])
-        as given (day, token, what)
-    cross join unnest(%(generations)s::integer[]) as target (generation)
-), fresh as (
+-- Count what was not counted yet, of one name. The counts come last: batches of all partitions change the same rows.
+with fresh as (
     insert into analytics.counted (generation, day, token)
-    select generation, day, token from incoming order by generation, day, token
+    select generation, day, token from unnest(%(days)s::date[], %(tokens)s::uuid[]) as given (day, token)
+        cross join unnest(%(generations)s::integer[]) as target (generation)
+    order by generation, day, token
     on conflict do nothing
-    returning generation, day, token
+    returning generation, day
 )
 insert into analytics.day_counts as counts (generation, day, what, count)
-select generation, day, what, count(*) from fresh join incoming using (generation, day, token)
-group by 1, 2, 3 order by 1, 2, 3
+select generation, day, %(what)s, count(*) from fresh group by 1, 2 order by 1, 2
 on conflict (generation, day, what) do update set count = counts.count + excluded.count;

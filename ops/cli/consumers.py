@@ -11,6 +11,7 @@ import typer
 from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.operations.sources import Order, Selection
 from moneyflow.platform.sinks.positions.rows import POSITIONS, REWIND, SKIP
+from moneyflow.platform.telemetry import origin
 from ops.cli.brake import can_ask
 from ops.cli.consumers_view import print_consequences, print_overview
 from ops.cli.operation_view import print_operations, print_report
@@ -182,5 +183,6 @@ def _opened(command: str) -> "Iterator[SinkPositions]":
 
     assert moneyflow.events, "the import declares the contracts"
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)  # The error of the command says what is wrong.
+    origin.set_process("cli")  # The source of the events.
     with opened_with_kafka(command) as (settings, database):
         yield SinkPositions(settings, database)

@@ -19,7 +19,7 @@ _RESULTS = Path(__file__).parent / "results"
 AREAS = {
     "api": (
         "tests/e2e/test_address_timing.py", "tests/e2e/test_schemathesis.py", "tests/e2e/test_front_door.py",
-        "tests/e2e/test_slow_clients.py", "tests/e2e/test_api_crashes.py", "-n", "0", "--api-kills", "10",
+        "tests/e2e/test_slow_clients.py", "tests/e2e/test_api_crashes.py", "-n", "0", "--long", "--api-kills", "10",
         "--address-samples", "200", "--api-cases", "5000", "--api-results", "{folder}", "--slow-rounds", "5",
     ),
     "chaos": ("tests/chaos", "-n", "0", "--chaos-seed", "1", "--chaos-rounds", "5", "--chaos-results", "{folder}"),
@@ -28,7 +28,7 @@ AREAS = {
         "tests/integration/test_audit_verification.py", "--audit-rows", "1000000", "--audit-results", "{folder}",
         "tests/integration/test_analytics_speed.py", "tests/integration/test_analytics_history.py",
         "--sums-of", "1000000", "--sums-results", "{folder}", "--histories", "200",
-        "-n", "0", "--events", "200000", "--consumer-restarts", "10", "--backlog", "1000000",
+        "-n", "0", "--long", "--events", "200000", "--consumer-restarts", "10", "--backlog", "1000000",
         "--chaos-results", "{folder}",
     ),
     "import": (
@@ -37,7 +37,8 @@ AREAS = {
     ),
     "jobs": (
         "tests/e2e/test_bad_neighbours.py", "tests/e2e/test_new_job.py", "tests/e2e/test_lost_messages.py",
-        "tests/integration/test_batches.py", "-n", "0", "--neighbours", "1000", "--all-types", "--thousands", "10",
+        "tests/integration/test_batches.py", "tests/e2e/test_benchmarks.py", "-n", "0", "--long",
+        "--neighbours", "1000", "--all-types", "--thousands", "10",
     ),
     "money": (
         "tests/integration/test_transaction_plans.py", "-n", "0",
@@ -49,7 +50,7 @@ AREAS = {
     ),
     "stack": (
         "tests/e2e/test_api_socket.py", "tests/e2e/test_stack_repair.py", "-n", "0",
-        "--replacements", "3", "--one-by-one",
+        "--replacements", "3", "--one-by-one", "--long",
     ),
 }  # fmt: skip
 

@@ -50,14 +50,6 @@ def chaos_rounds(pytestconfig: pytest.Config) -> list[Round]:
     return pytestconfig.stash.setdefault(_ROUNDS, [])
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what only the long form plays, before anything is started for it."""
-    if config.getoption("--chaos-rounds") == 0:
-        for item in items:
-            if item.get_closest_marker("long_form"):
-                item.add_marker(pytest.mark.skip("in the long form only, see `make chaos`"))
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each round of random faults its seed; `fewer_seeds` repeats a test in one round of five."""
     first, rounds = metafunc.config.getoption("--chaos-seed"), metafunc.config.getoption("--chaos-rounds")

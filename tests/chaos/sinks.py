@@ -72,9 +72,9 @@ def judge_analytics(_: AllSettings, connection: "Connection[DictRow]") -> list[s
 
 def judge_crm(running: RunningCrm, connection: "Connection[DictRow]") -> list[str]:
     """Have those sent again whom a fault has refused, wait for the sender, and return how the CRM differs from us."""
-    connection.execute(RESYNC_REFUSED)
 
     def found() -> list[str]:
+        connection.execute(RESYNC_REFUSED)
         return differences(running, lambda query: connection.execute(query).fetchall())
 
     with suppress(AssertionError):

@@ -27,7 +27,7 @@ class Control:
 #: The fence of acks is not among them: what slips through it is caught by the look and by taking back, so it has a test
 #: of its own, `tests/e2e/test_stale_acks.py`.
 _CONTROLS = (
-    Control(without="without_claim", faults={"double what waits in the queue": 4}, shows="doubled", is_short=True),
+    Control(without="without_claim", faults={"double what waits in the queue": 4}, shows="doubled"),
     Control(without="without_confirm", faults={"delete the queue": 3}, shows="lost", is_short=True),
     Control(without="without_fence", faults={"freeze a worker beyond its lease": 3}, shows="doubled", seconds=15),
     Control(without="without_look", faults={"purge the queue": 3}, shows="lost"),
@@ -36,6 +36,7 @@ _CONTROLS = (
 )
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(200)
 def test_plain_dramatiq_loses_and_doubles(
     make_scene: MakeScene, first_seed: int, is_long: bool, chaos_rounds: list[Round]

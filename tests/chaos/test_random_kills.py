@@ -52,6 +52,7 @@ def log(settings: AllSettings) -> Iterator[Database]:
     database.close()
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(600)
 def test_many_people_sign_up_while_the_worker_and_the_relay_are_killed_again_and_again(
     platform: AllSettings,

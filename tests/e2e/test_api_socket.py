@@ -163,6 +163,7 @@ def _change(checkout: Path, number: int) -> None:
     changed.write_text(changed.read_text(encoding="utf-8") + f"\n# Change {number}.\n", encoding="utf-8")
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(600)
 def test_without_docker_reloads_restarts_and_new_settings_refuse_cut_and_lose_nothing(
     start: Start, checkout: Path, database: Database, replacements: int
@@ -229,6 +230,7 @@ def test_in_a_container_reloads_refuse_cut_and_lose_nothing_and_a_broken_source_
 
 
 @_ROOT_ALONE
+@pytest.mark.long_form
 @pytest.mark.timeout(600)
 def test_a_rolling_deploy_of_two_replicas_cuts_and_loses_nothing(
     platform: AllSettings, processes: Processes, database: Database, replacements: int

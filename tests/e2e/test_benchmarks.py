@@ -21,6 +21,7 @@ def _bench(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(300)
 def test_a_part_writes_all_figures_of_every_system_and_their_conditions(tmp_path: Path) -> None:
     done = _bench("pickup", "--rounds", "1", "--jobs", "40", "--results", str(tmp_path))

@@ -96,6 +96,7 @@ def _pauses(scene: Scene, *, times: int) -> list[float]:
     return pauses
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(900)
 def test_a_rolling_restart_pauses_a_partition_at_most_half_as_long_again_as_a_bare_rebalance(
     topics: AllSettings, processes: Processes, tmp_path: Path, pytestconfig: pytest.Config

@@ -35,8 +35,8 @@ from tests.support.stacks import SecondStack
 #: The secrets of each process, by their names in the stack's state.
 _SECRETS = {
     "api": {"application", "app", "redis"},
-    "worker-1": {"application", "worker", "rabbitmq_worker", "redis"},
-    "worker-2": {"application", "worker", "rabbitmq_worker", "redis"},
+    "worker-1": {"application", "worker", "rabbitmq_worker", "redis", "audit_checkpoints"},
+    "worker-2": {"application", "worker", "rabbitmq_worker", "redis", "audit_checkpoints"},
     "relay-1": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
     "relay-2": {"relay", "rabbitmq_relay", "kafka_relay", "redis"},
     **{name: {sink, f"kafka_{sink}"} for sink, name in CONSUMERS.items()},

@@ -3,6 +3,8 @@
 import uuid
 from typing import Any
 
+import orjson
+import psycopg
 import pytest
 
 from moneyflow.events.topics import USER_EVENTS
@@ -122,3 +124,8 @@ def test_a_record_for_which_no_version_can_be_deployed_is_skipped_alone(
     (move,) = previewed["moves"]
     assert (move["from"], move["to"], move["records"], move["in_kafka"]) == (newer.offset, newer.offset + 1, 1, 1)
     eventually(lambda: tally.count(ready) == 2, what="the others are written")
+    with psycopg.connect(ready.conninfo("relay", application_name="test")) as relay:
+        warnings = [orjson.loads(row[0])["data"] for row in relay.execute("select value from outbox_events")]
+    assert [(one["code"], one["details"]["to"]) for one in warnings if one.get("code") == "records_skipped"] == [
+        ("records_skipped", newer.offset + 1)
+    ]

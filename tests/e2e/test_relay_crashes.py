@@ -115,3 +115,21 @@ def test_events_keep_the_order_of_their_keys_through_relays_that_are_killed_at_a
     found, records = _sequences(platform)
     assert found == {str(user_id): list(range(1, 151)) for user_id in users}
     assert records >= 3000
+
+
+def test_events_of_one_key_that_fill_many_batches_come_in_their_order_however_large_they_are(
+    platform: AllSettings, database: Database, processes: Processes
+) -> None:
+    sizes = [100_000, 1, 900_000, 200_000, 1, 150_000, 300_000, 1]
+    with database.transaction() as session:
+        for size in sizes:
+            session.execute(
+                "insert into outbox_events (id, topic, key, value)"
+                " values (gen_random_uuid(), 'user.events', 'k', %(v)s)",
+                {"v": b"x" * size},
+            )
+
+    processes.relay(wait_ready=False)
+    eventually(lambda: _waiting_events(platform) == 0, what="all events are with Kafka")
+
+    assert [len(record.value) for record in everything_in(platform, "user.events")] == sizes

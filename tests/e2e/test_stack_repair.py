@@ -17,8 +17,8 @@ _TOGETHER = (_KILLED - {"mail"},)
 #: By which the process of each pid is known: its program's name, or a word of its command line.
 _IS = {
     "postgres": "postgres", "rabbitmq": "beam.smp", "epmd": "epmd", "kafka": "kafka.Kafka", "redis": "redis-server",
-    "mail": "mail_catcher", "nginx": "nginx", "supervisor": "ops.dev.stack.supervisor", "api": "gunicorn",
-    "relay": "workers.relay", "worker": "workers", "consumer": "consumers",
+    "mail": "mail_catcher", "nginx": "nginx", "crm": "crm_double", "supervisor": "ops.dev.stack.supervisor",
+    "api": "gunicorn", "relay": "workers.relay", "worker": "workers", "consumer": "consumers",
 }  # fmt: skip
 _OF_OTHERS = stat.S_IROTH | stat.S_IWOTH | stat.S_IXOTH | stat.S_IRGRP | stat.S_IWGRP
 #: A program that the checkout declares from now on.
@@ -98,6 +98,7 @@ def test_killed_servers_and_processes_are_shown_and_repaired_by_make_up_and_noth
     assert {one: after[one][0] for one in untouched} == {one: before[one][0] for one in untouched}
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(900)
 def test_a_program_that_is_new_in_the_checkout_is_started_and_no_other_process_ends(stack: SecondStack) -> None:
     before = stack.rows()
@@ -119,6 +120,7 @@ def test_a_program_that_is_new_in_the_checkout_is_started_and_no_other_process_e
     eventually(lambda: identify(int(after["relay-3"][0])) is None, what="its process has ended")
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(900)
 def test_a_supervisor_that_ends_as_it_starts_is_named_with_its_log_and_nothing_is_waited_for(
     stack: SecondStack,

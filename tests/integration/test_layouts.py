@@ -90,7 +90,9 @@ _ARGUMENTS: Mapping[str, list[str]] = {
 _ACTS = {
     "batches cancel", "jobs enqueue", "queue pause", "queue resume", "schedules pause",
     "schedules resume", "schedules run", "failed sweep", "mails release", "doctor",
-    "user create-admin", "events tail",
+    "user create-admin", "events tail", "analytics rebuild",
+    # These need a CRM.
+    "crm diff", "crm operations", "crm resync", "crm status",
 }  # fmt: skip
 _MORE = {
     "failed list of refused messages": ["failed", "list", "--refused"],
@@ -137,6 +139,7 @@ def scene(
         relay.execute(_SCHEDULE, {"kind": _KIND, "reason": _REASON})
     rabbitmq_admin.publish(servers, platform.rabbitmq_vhost, f'{{"half": "{"m" * 90}"}}', {}, exchange="jobs.dead")
     _audit(platform)
+    _count_people(platform)
     assert moneyflow(environment, "audit", "checkpoint", "--json").code == 0
     with as_sink(platform) as sink, sink.transaction() as session:
         positions.claim(session, topic="user.events", partition=0)
@@ -162,6 +165,20 @@ def scene(
             operation=replayed.json["operation"]["id"],
             dead_letter=dead,
             discarded=discarded.json["operation"]["id"],
+        )
+
+
+def _count_people(settings: AllSettings) -> None:
+    """Count a person who has signed up today."""
+    of_today = "select current, {} from analytics.generations where part = 'people'"
+    with psycopg.connect(settings.conninfo("analytics", application_name="test"), autocommit=True) as sink:
+        sink.execute(
+            "insert into analytics.people (generation, token, signed_up) "
+            + of_today.format("gen_random_uuid(), current_date")
+        )
+        sink.execute(
+            "insert into analytics.day_counts (generation, day, what, count) "
+            + of_today.format("current_date, 'signed_up', 1")
         )
 
 

@@ -253,3 +253,19 @@ def test_jobs_that_no_worker_can_read_are_counted_until_they_end(database: Datab
     _set(database, "state = 'cancelled'", parked)
 
     assert (before, waiting, ask("parked_by_kind")) == ([], [{"kind": "leave_effect", "jobs": 1}], [])
+
+
+def test_events_are_read_in_their_order_up_to_a_number_of_them_or_of_bytes(database: Database, ask: Ask) -> None:
+    with database.transaction() as session:
+        session.execute(
+            "insert into outbox_events (id, topic, key, value) select gen_random_uuid(), 'user.events', 'k',"
+            " repeat('x', size)::bytea from unnest(array[9, 4, 1, 1]) with ordinality as of (size, n) order by n"
+        )
+
+    def sizes(limit: int, most_bytes: int) -> list[int]:
+        rows = ask("unpublished", refused=[], limit=limit, most_bytes=most_bytes)
+        return [len(row["value"]) for row in rows]
+
+    assert sizes(3, 100) == [9, 4, 1]
+    assert sizes(9, 14) == [9, 4, 1]
+    assert sizes(9, 5) == [9], "the first one is read however large it is"

@@ -59,7 +59,8 @@ _OF_ANALYTICS_ALONE = [
     "insert into analytics.erased_users values (gen_random_uuid())",
 ]
 _NOT_OF_ANALYTICS = [
-    *_PEOPLE,
+    # A name without a schema is that of its own one.
+    *[one.replace("from transactions", "from public.transactions") for one in _PEOPLE],
     *_BOUNCES,
     _USER_OF_AN_ADDRESS,
     # Of a transaction it sees what the events carry.

@@ -19,8 +19,11 @@ TOKEN = "the-token-of-a-private-app"
 SECRET, OLD_SECRET = (f"whsec_{base64.b64encode(byte * 32).decode()}" for byte in (b"n", b"o"))
 #: Seconds after which the clients of tests give up on an answer.
 ANSWER_SECONDS = 0.5
-#: A share of all requests meets each fault.
-ALL_FAULTS: list[dict[str, Any]] = [{"kind": kind, "times": None, "share": 0.04, "seconds": 1} for kind in KINDS]
+#: Each fault once, one request after the other, and then each by a share of all requests.
+ALL_FAULTS: list[dict[str, Any]] = [
+    *({"kind": kind, "seconds": 1} for kind in KINDS),
+    *({"kind": kind, "times": None, "share": 0.04, "seconds": 1} for kind in KINDS),
+]
 #: For a database in which a fault of the CRM has refused people: an operator has them sent again.
 RESYNC_REFUSED: LiteralString = (
     "update crm.contacts set set_aside_at = null, must_send = true, due_at = now() where set_aside_at is not null"

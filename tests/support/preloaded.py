@@ -4,6 +4,10 @@ import gc
 import threading
 from contextlib import suppress
 
+import falcon  # noqa: F401 - of the API, and so below
+import gunicorn.app.wsgiapp  # type: ignore[import-untyped] # noqa: F401
+import stripe  # noqa: F401
+
 import consumers.__main__  # noqa: F401 - see above, and so below
 import ops.cli.audit
 import ops.cli.batches

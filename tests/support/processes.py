@@ -46,7 +46,7 @@ class Process:
     environment: dict[str, str]
     port: int
     log_path: Path
-    #: gunicorn forks by itself, and what is not of the product imports nothing of it.
+    #: What is not of the product imports nothing of it.
     is_forked: bool = True
     popen: "subprocess.Popen[bytes] | Fork | None" = None
 
@@ -226,9 +226,7 @@ class Processes:
     ) -> Process:
         port = free_port()
         command = ("-m", "tests.support.sabotage", sabotage, module, *arguments)
-        return self._begin(
-            command, environment | {port_name: str(port)}, port, wait_ready=wait_ready, is_forked=module != "gunicorn"
-        )
+        return self._begin(command, environment | {port_name: str(port)}, port, wait_ready=wait_ready, is_forked=True)
 
     def _begin(
         self,

@@ -42,7 +42,7 @@ class AcceptingDatabase:
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        yield SimpleNamespace(execute=lambda *_: SimpleNamespace(rowcount=1))
+        yield SimpleNamespace(execute=lambda *_: SimpleNamespace(rowcount=1), count_rows=lambda *_: 1)
 
 
 class DeadLetterOffsets(list[int]):

@@ -4,7 +4,7 @@ PERF: aiokafka's `send` makes a future and a task switch for every event, and ta
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -61,8 +61,7 @@ class RecordBatches:
             KafkaError: the topic is not there, or its batch could not be handed over.
         """
         topic, key = row["topic"], row["key"].encode()
-        partitions = sorted(await self._producer.partitions_for(topic_name(self._settings, topic)))
-        place = topic, partitions[partition_hash(key) % len(partitions)]
+        place = topic, partition_of(key, await self._producer.partitions_for(topic_name(self._settings, topic)))
         if not self._append(place, row, key):
             await self._hand_over(place)
             is_packed = self._append(place, row, key)
@@ -98,7 +97,11 @@ class RecordBatches:
         self._sent.append(Sent(topic=topic, sequences=batch.sequences, future=future))
 
 
+def partition_of(key: bytes, partitions: Collection[int]) -> int:
+    """Return the partition of a key, as Kafka's clients choose it."""
+    return sorted(partitions)[_hash(key) % len(partitions)]
+
+
 @lru_cache(maxsize=_KEPT_KEYS)
-def partition_hash(key: bytes) -> int:
-    """Return the hash by which Kafka's clients choose the partition of a key."""
+def _hash(key: bytes) -> int:
     return int(murmur2(key)) & 0x7FFFFFFF

@@ -112,21 +112,23 @@ class Play:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _interrupt_an_import(self) -> None:
-        """Kill a worker while a long statement is read; of two workers the other one may have it, and then that one."""
+        """Kill the worker that reads a long statement, once it has written some rows."""
         before = await asyncio.to_thread(self._watch.interrupted_imports)
-        killed: str | None = None
         while len(self._crowd.visits.done) < Expected.of(self._people).activated:
             if await asyncio.to_thread(self._watch.interrupted_imports) > before:
                 return
-            if await asyncio.to_thread(self._watch.running_imports):
-                killed = await self._kill_a_worker("while a statement was imported", but=killed)
-            await asyncio.sleep(0.05)
+            reader = await asyncio.to_thread(self._watch.importing_worker)
+            if reader is not None:
+                await self._kill_a_worker("while it imported a statement", registered=reader)
+            await asyncio.sleep(0.02)
 
-    async def _kill_a_worker(self, moment: str, *, but: str | None = None) -> str:
-        """Kill a worker, wait until it runs again, and return its name."""
-        name = await asyncio.to_thread(self._stack.kill, "worker", but=but)
-        if name is None:
+    async def _kill_a_worker(self, moment: str, *, registered: str | None = None) -> None:
+        """Kill a worker, and wait until it runs again; one that is `registered` so may have ended already."""
+        name = await asyncio.to_thread(self._stack.kill, "worker", registered=registered)
+        if name is None and registered is None:
             raise StackError("no worker runs; start the stack with `make up`")
+        if name is None:
+            return
         self._kills += 1
         self._happened.append(f"{name} was killed (SIGKILL) {moment}")
         began = time.monotonic()
@@ -137,7 +139,6 @@ class Play:
                 )
             await asyncio.sleep(0.1)
         self._happened.append(f"{name} runs again after {time.monotonic() - began:.1f} s")
-        return name
 
     async def _show(self) -> None:
         """Read the servers and draw until nothing is left to do."""

@@ -126,10 +126,10 @@ class Watch:
         attempts: int = self._ask(self._app, "interrupted_imports")[0]["attempts"]
         return attempts
 
-    def running_imports(self) -> int:
-        """Return the number of imports whose rows are read now, and that have many."""
-        imports: int = self._ask(self._app, "running_imports")[0]["imports"]
-        return imports
+    def importing_worker(self) -> str | None:
+        """Return the registered name of a worker that reads an import which has written some of its rows."""
+        rows = self._ask(self._app, "importing_worker")
+        return rows[0]["name"] if rows else None
 
     def mail_jobs(self) -> list[DictRow]:
         """Return the jobs that have sent a mail."""

@@ -26,10 +26,12 @@ where jobs.correlation_id like %(prefix)s and jobs.state = 'failed';
 select count(*) as claims from job_attempts join jobs on jobs.id = job_id
 where jobs.correlation_id like %(prefix)s and outcome = 'lost';
 
--- name: running_imports
--- The imports of this play that have read some of their rows, and not all.
-select count(*) as imports from imports join users on users.id = imports.user_id
-where users.email like %(tagged)s and rows_read > 0 and outcome is null;
+-- name: importing_worker
+-- The worker that reads an import of this play which has written some of its rows, and not all.
+select workers.name from imports join users on users.id = imports.user_id
+join jobs on jobs.id = imports.job_id join workers on workers.number = jobs.worker
+where users.email like %(tagged)s and rows_read > 0 and imports.outcome is null and jobs.state = 'running'
+limit 1;
 
 -- name: interrupted_imports
 -- The attempts of imports of this play that ended with their worker.

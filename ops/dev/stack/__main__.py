@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from moneyflow.platform.telemetry.start import INTERRUPTED
 from moneyflow.settings import load_all
@@ -65,7 +65,7 @@ def env() -> None:
 def status() -> None:
     """Print the status of every server and process; exit with 1 when one is not ready."""
     statuses = choose(_console).statuses()
-    table = Table("server or process", "where", "status")
+    table = Table(Column("server or process", no_wrap=True), Column("where", no_wrap=True), "status")
     for one in statuses:
         table.add_row(one.name, one.where, f"[red]{escape(one.problem)}[/]" if one.problem else "[green]ready[/]")
     Console().print(table)

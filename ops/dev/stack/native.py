@@ -107,11 +107,15 @@ class NativeStack:
                 continue  # It is restarting at this moment.
         return found
 
-    def kill(self, kind: str, *, but: str | None = None) -> str | None:
-        """Kill one process of that kind, such as `worker`, by SIGKILL, but not the one of a name; return its name."""
+    def kill(self, kind: str, *, registered: str | None = None) -> str | None:
+        """Kill one process of that kind, such as `worker`, by SIGKILL; return its name.
+
+        `registered`: the one that is known to the job store by this name, and no other.
+        """
+        pid = int(registered.rpartition(":")[2]) if registered else None
         for program in programs(self._state):
             identity = self._process(program.name)
-            if program.kind == kind and program.name != but and identity:
+            if program.kind == kind and identity and pid in {None, identity.pid}:
                 identity.signal(signal.SIGKILL)
                 return program.name
         return None

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from moneyflow.platform.database import Database, Session
 from moneyflow.platform.errors import InvalidInputError
+from moneyflow.platform.events import warnings
 from moneyflow.platform.operations.sources import (
     ALREADY_DONE,
     NOT_FOUND,
@@ -97,9 +98,28 @@ def _act(session: Session, verb: str, item: Item) -> Outcome:
         else rows.rewind(session, place, to=content["to"])
     )
     detail = f"from {content['from']} to {content['to']}"
+    if has_moved and verb == SKIP:
+        _warn(session, place, content)
     if has_moved:
         return Outcome(result=_VERBS[verb].result, detail=detail)
     return Outcome(result=ALREADY_DONE, detail="another operator moved it first")
+
+
+def _warn(session: Session, place: Place, content: dict[str, Any]) -> None:
+    """Emit that the sink does not have some records: others who rely on it see that in the events."""
+    warnings.warn(
+        session,
+        code="records_skipped",
+        message=f"An operator let {place.sink} skip records of {place.topic} {place.partition}, which it does not have",
+        subject=f"{place} {content['to']}",
+        details={
+            "sink": place.sink,
+            "topic": place.topic,
+            "partition": place.partition,
+            "from": content["from"],
+            "to": content["to"],
+        },
+    )
 
 
 def _content(item: Item) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Rounds of the part `events`: the relay and each registered sink, with their peers and floors in turn, medians."""
 
+import os
 from collections import defaultdict
 from importlib.metadata import version
 
@@ -26,6 +27,7 @@ Found = dict[str, list[float]]
 
 def run(plan: Plan) -> Outcome:
     """Measure the relay, then sink after sink."""
+    load_before = short(os.getloadavg()[0])
     _start_kafka(plan.testbed)
     relay, relay_found = RelayTrials(plan), defaultdict[str, list[float]](list)
     for number in range(plan.rounds):
@@ -33,18 +35,19 @@ def run(plan: Plan) -> Outcome:
         relay_found["bare_aiokafka"].append(relay.bare_producer().per_second)
         relay_found["money_flow"].append(relay.relay().per_second)
         _log_last(plan, relay_found)
-    rows = [_row("relay", relay_found, floor="bare_aiokafka")]
+    rows = [row_of("relay", relay_found, floor="bare_aiokafka")]
     for name, sink in sinks().items():
-        rows.append(_row(name, _of_sink(plan, sink), floor="bare_copy"))
+        rows.append(row_of(name, _of_sink(plan, sink), floor="bare_copy"))
         if plan.backlog:
             rows[-1]["mib_with_backlog"] = short(SinkTrials(plan, sink, plan.backlog).consumer().peak_mib)
     return Outcome(
         title="Events a second: the relay from the outbox, each sink from a backlog",
         rows=rows,
-        targets=_targets(rows),
+        targets=targets_of(rows),
         conditions={
             "events": plan.events,
             "backlog": plan.backlog,
+            "load_average_before": load_before,
             "records_of_a_bare_copy": bare_copy.BATCH,
             **{name: version(name) for name in _PACKAGES},
         },
@@ -76,7 +79,8 @@ def _log_last(plan: Plan, found: Found) -> None:
     plan.log("  " + ", ".join(f"{name.replace('_', ' ')} {short(values[-1])}" for name, values in found.items()))
 
 
-def _row(name: str, found: Found, *, floor: str) -> Row:
+def row_of(name: str, found: Found, *, floor: str) -> Row:
+    """Return the medians of what was found, with ratios to the floor and to the peers."""
     row: Row = {"system": name, "floor": floor.replace("_", " ")}
     row |= {column: median(values) for column, values in found.items()}
     ours = row["money_flow"]
@@ -85,7 +89,8 @@ def _row(name: str, found: Found, *, floor: str) -> Row:
     return row | {f"{column}_rounds": [short(value) for value in values] for column, values in found.items()}
 
 
-def _targets(rows: list[Row]) -> list[Target]:
+def targets_of(rows: list[Row]) -> list[Target]:
+    """Return the promises, what we hope for, and what this run has found of both."""
     found = [
         Target(what=f"{row['system']}, of {row['floor']}", value=row["of_the_floor"], bound=_LEAST, at="least")
         for row in rows

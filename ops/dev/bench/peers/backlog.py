@@ -5,6 +5,7 @@ The clock of a meter starts with the first records, so that no start-up is in th
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -39,14 +40,15 @@ class Rate:
 class Meter:
     """Counts records that are done, up to a number."""
 
-    def __init__(self, records: int) -> None:
+    def __init__(self, records: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._records = records
+        self._clock = clock
         self._first = self._done = 0
         self._began = self._ended = 0.0
 
     def add(self, number: int) -> None:
         """Count records that are committed now."""
-        self._ended = time.monotonic()
+        self._ended = self._clock()
         if not self._done:
             self._began, self._first = self._ended, number
         self._done += number

@@ -92,14 +92,16 @@ class ComposeStack:
                     found.append(ProcessInfo(self._short_name(container), pid=largest[0], resident_mib=largest[1]))
         return found
 
-    def kill(self, kind: str, *, but: str | None = None) -> str | None:
-        """Kill one process of that kind, such as `worker`, by SIGKILL, but not the one of a name; return its name.
+    def kill(self, kind: str, *, registered: str | None = None) -> str | None:
+        """Kill one process of that kind, such as `worker`, by SIGKILL; return its name.
 
-        Its container ends with it, and the restart policy starts it again.
+        `registered`: the one that is known to the job store by this name, and no other; it begins with the container's
+        id. Its container ends with it, and the restart policy starts it again.
         """
+        host = registered.partition(":")[0] if registered else ""
         for container in containers(self.project):
             is_kind = container.runs and container.service.partition("-")[0] == kind
-            if is_kind and self._short_name(container) != but:
+            if is_kind and container.id.startswith(host):
                 kill_inside(container)
                 return self._short_name(container)
         return None
