@@ -107,7 +107,7 @@ def _print_canary(report: Report) -> None:
     console().print(table("canary", "state", "error", prose("message"), rows=rows))
     show = f"moneyflow {_group_of(operation, 'failed')} show ID"
     console().print(f"See each with `{show}`; to continue without it:", markup=False)
-    console().print(f"  moneyflow {command_of(operation)} --resume {operation['id']}\n", markup=False)
+    console().print(f"  moneyflow {command_of(operation)} --resume {operation['id']}\n", markup=False, soft_wrap=True)
 
 
 def _as_json(report: Report) -> dict[str, Any]:
