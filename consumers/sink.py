@@ -6,7 +6,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import Literal, Protocol, get_args
 
 from moneyflow.platform.database import Session
@@ -32,10 +31,15 @@ class Record:
     #: When Kafka got the record, in seconds since 1970; None when that is unknown.
     written_at: float | None = None
 
-    @cached_property
+    @property
     def envelope(self) -> Envelope:
         """The event's envelope, read once; raises PoisonError when the record is no event."""
-        return envelope.read(self.value)
+        # PERF: the library's cached property of Python 3.11 has one lock for all records, and batches are written by
+        # threads.
+        found: Envelope | None = self.__dict__.get("_envelope")
+        if found is None:
+            found = self.__dict__["_envelope"] = envelope.read(self.value)
+        return found
 
     def emitted_at(self) -> datetime | None:
         """Return when the event was emitted; None when the record is no event."""
