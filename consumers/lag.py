@@ -1,17 +1,12 @@
 """Lag of a consumer's partitions, in records: what Kafka has and the sink has not."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
+from consumers.answers import answer
 from consumers.positions import Position
-from moneyflow.platform.errors import KafkaDownError
-
-#: Seconds within which a Kafka that is up answers a question for the ends of partitions.
-_ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +38,7 @@ async def measure(
         KafkaDownError: it does not answer.
     """
     known = [*open_now, *(tp for tp in parked if tp not in open_now)]
-    question = client.end_offsets(known) if known else client.topics()
-    try:
-        ends = await asyncio.wait_for(question, _ANSWER_SECONDS)
-    except (KafkaError, TimeoutError) as error:
-        raise KafkaDownError(f"Kafka does not answer at {server}: {error!r}") from error
+    ends = await answer(client.end_offsets(known) if known else client.topics(), server=server)
     return Lags(open=_lags(open_now, ends), parked=_lags({tp: one.position for tp, one in parked.items()}, ends))
 
 

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from consumers import positions
+from consumers.answers import answer
 from consumers.assignment import AssignmentFence
 from consumers.positions import Position
 from consumers.progress import Progress
@@ -26,16 +27,24 @@ _LOCKED_SECONDS = 2.0
 class PartitionOpener:
     """Opens the partitions of the fence that are closed; one with a gap stays closed until an operator clears it."""
 
-    def __init__(self, database: Database, fence: AssignmentFence, progress: Progress, *, prefix: str) -> None:
+    def __init__(
+        self, database: Database, fence: AssignmentFence, progress: Progress, *, prefix: str, server: str
+    ) -> None:
         self._database = database
         self._fence = fence
         self._progress = progress
         self._prefix = prefix
+        self._server = server
 
     async def open(self, client: AIOKafkaConsumer, closed: Collection[TopicPartition]) -> list[TopicPartition]:
-        """Open these partitions, all at once, and return those that are open."""
+        """Open these partitions, all at once, and return those that are open.
+
+        Raises:
+            KafkaDownError: Kafka does not say what it has of them.
+        """
         claimed = await asyncio.to_thread(self._claim, closed)
-        oldest, newest = await client.beginning_offsets(claimed), await client.end_offsets(claimed)
+        oldest = await answer(client.beginning_offsets(claimed), server=self._server)
+        newest = await answer(client.end_offsets(claimed), server=self._server)
         opened = []
         for tp, position in claimed.items():
             next_offset = oldest[tp] if position.next_offset is None else position.next_offset

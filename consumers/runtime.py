@@ -89,7 +89,9 @@ class Consumer:
         self._batches = Batches(self._batch)
         self._dead_letters = DeadLetters(settings, sink=sink.name, role=sink.role)
         self.progress = Progress(sink.name)
-        self._opener = PartitionOpener(database, self._fence, self.progress, prefix=self._prefix)
+        self._opener = PartitionOpener(
+            database, self._fence, self.progress, prefix=self._prefix, server=settings.kafka_bootstrap
+        )
         self._writer = SinkWriter(sink, database, self._dead_letters, on_written=self.progress.moved)
         self._reprocessing = Reprocessing(sink, database)
         self._kafka: AIOKafkaConsumer = None

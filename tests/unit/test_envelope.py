@@ -57,7 +57,7 @@ def _outcome(read: Any, value: bytes) -> str:
     except PoisonError as error:
         return f"PoisonError: {error.detail}"
     assert isinstance(found, envelope.Envelope)
-    return repr({**vars(found), "time": found.time.astimezone(UTC).isoformat()})
+    return repr({**found._asdict(), "time": found.time.astimezone(UTC).isoformat()})
 
 
 @settings(max_examples=400, deadline=None, database=None)
