@@ -14,8 +14,8 @@ from moneyflow.platform.sinks.positions.rows import POSITIONS, REWIND, SKIP
 from moneyflow.platform.telemetry import origin
 from ops.cli.brake import can_ask
 from ops.cli.consumers_view import print_consequences, print_overview
-from ops.cli.operation_view import print_operations, print_report
-from ops.cli.options import By, DryRun, Limit, Reason, acting_operator, operation_id
+from ops.cli.operation_view import print_report, show_operations
+from ops.cli.options import By, DryRun, Limit, OperationName, Reason, acting_operator
 from ops.cli.output import AsJson, note
 from ops.cli.servers import opened_with_kafka
 from ops.cli.times import moment_or_ago
@@ -92,19 +92,14 @@ def rewind(
 
 @app.command()
 def operations(
-    name: Annotated[str | None, typer.Argument(metavar="ID", help="show this one with the result of each item")] = None,
+    name: OperationName = None,
     *,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """List skips and rewinds: by whom, why, from where and to where."""
     with _opened("consumers operations") as positions:
-        known = positions.operations
-        if name is not None:
-            print_report(known.report(operation_id("ID", name)), as_json=as_json, every_item=True)
-            return
-        found = known.recent(limit=limit)
-    print_operations(found, as_json=as_json)
+        show_operations(positions.operations, name, limit=limit, as_json=as_json)
 
 
 @dataclass(frozen=True, kw_only=True)

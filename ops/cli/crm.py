@@ -20,9 +20,9 @@ from moneyflow.platform.operations.engine import CANARY_SECONDS, Operations
 from moneyflow.settings import CrmReadSettings
 from ops.cli.crm_request import ResyncRequest
 from ops.cli.crm_view import print_contacts, print_differences, print_totals
-from ops.cli.operation_view import print_operations, print_report
+from ops.cli.operation_view import show_operations
 from ops.cli.operations import carry_out
-from ops.cli.options import Act, Canary, CanarySeconds, Limit, acting, operation_id
+from ops.cli.options import Act, Canary, CanarySeconds, Limit, OperationName, Wait, acting
 from ops.cli.output import AsJson, note, passes
 from ops.cli.servers import opened, opening, settings_of
 
@@ -79,16 +79,7 @@ def resync(
     differing: Annotated[bool, typer.Option("--differing", help="those whom `moneyflow crm diff` finds now")] = False,
     canary: Canary = None,
     canary_seconds: CanarySeconds = CANARY_SECONDS,
-    wait: Annotated[
-        float,
-        typer.Option(
-            "--wait",
-            min=0,
-            max=604_800,
-            metavar="SECONDS",
-            help="stop waiting when none was sent for so long; 0: do not wait",
-        ),
-    ] = END_SECONDS,
+    wait: Wait = END_SECONDS,
 ) -> None:
     """Have people sent again as they are now, whatever the CRM has: those of ids, of a filter, that differ, or all.
 
@@ -108,19 +99,14 @@ def resync(
 
 @app.command()
 def operations(
-    name: Annotated[str | None, typer.Argument(metavar="ID", help="show this one with the result of each item")] = None,
+    name: OperationName = None,
     *,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """List operations, also those that were killed half-way; or show one, person by person."""
     with opened("crm operations") as (_, database):
-        known = Operations(database, [CrmContacts()])
-        if name is not None:
-            print_report(known.report(operation_id("ID", name)), as_json=as_json, every_item=True)
-            return
-        found = known.recent(limit=limit)
-    print_operations(found, as_json=as_json)
+        show_operations(Operations(database, [CrmContacts()]), name, limit=limit, as_json=as_json)
 
 
 def _state(given: str | None) -> State | None:

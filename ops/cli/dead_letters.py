@@ -11,9 +11,9 @@ from moneyflow.platform.sinks.dead_letters.source import DISCARD, REPROCESS, RES
 from moneyflow.platform.sinks.dead_letters.use_cases import DeadEvents
 from ops.cli.dead_letters_request import DeadLettersRequest, Ids, filtered
 from ops.cli.dead_letters_view import print_dead_letter, print_groups, print_page
-from ops.cli.operation_view import print_operations, print_report
+from ops.cli.operation_view import show_operations
 from ops.cli.operations import carry_out
-from ops.cli.options import Act, Canary, CanarySeconds, Limit, acting, operation_id
+from ops.cli.options import Act, Canary, CanarySeconds, Limit, OperationName, Origin, Wait, acting
 from ops.cli.output import AsJson
 from ops.cli.servers import opened
 
@@ -74,16 +74,7 @@ def reprocess(
     act: Act,
     canary: Canary = None,
     canary_seconds: CanarySeconds = CANARY_SECONDS,
-    wait: Annotated[
-        float,
-        typer.Option(
-            "--wait",
-            min=0,
-            max=604_800,
-            metavar="SECONDS",
-            help="stop waiting when none was written for so long; 0: do not wait",
-        ),
-    ] = END_SECONDS,
+    wait: Wait = END_SECONDS,
 ) -> None:
     """Let the sink of each dead letter write it again, once, however many operators ask; no other sink sees it.
 
@@ -115,9 +106,7 @@ def restore(
     *,
     chosen: Filter,
     act: Act,
-    origin: Annotated[
-        str | None, typer.Option("--operation", metavar="ID", help="what this operation discarded")
-    ] = None,
+    origin: Origin = None,
 ) -> None:
     """Make discarded dead letters dead again.
 
@@ -128,16 +117,11 @@ def restore(
 
 @app.command()
 def operations(
-    name: Annotated[str | None, typer.Argument(metavar="ID", help="show this one with the result of each item")] = None,
+    name: OperationName = None,
     *,
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
     """List operations on dead letters, also those that were killed half-way; or show one, item by item."""
     with opened("events dead-letter operations") as (_, database):
-        known = DeadEvents(database).operations
-        if name is not None:
-            print_report(known.report(operation_id("ID", name)), as_json=as_json, every_item=True)
-            return
-        found = known.recent(limit=limit)
-    print_operations(found, as_json=as_json)
+        show_operations(DeadEvents(database).operations, name, limit=limit, as_json=as_json)

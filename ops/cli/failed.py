@@ -16,7 +16,19 @@ from ops.cli.job_view import print_job
 from ops.cli.jobs_request import JobsRequest
 from ops.cli.operation_view import print_operations, print_report, sweep_text
 from ops.cli.operations import carry_out
-from ops.cli.options import Act, Canary, CanarySeconds, Ids, KeepDeadLetters, Limit, Refused, acting, operation_id
+from ops.cli.options import (
+    Act,
+    Canary,
+    CanarySeconds,
+    Ids,
+    KeepDeadLetters,
+    Limit,
+    OperationName,
+    Origin,
+    Refused,
+    acting,
+    operation_id,
+)
 from ops.cli.output import AsJson, console, passes, print_json
 from ops.cli.servers import opened
 
@@ -134,9 +146,7 @@ def restore(
     *,
     chosen: Filter,
     act: Act,
-    origin: Annotated[
-        str | None, typer.Option("--operation", metavar="ID", help="what this operation discarded")
-    ] = None,
+    origin: Origin = None,
 ) -> None:
     """Make discarded jobs failed again, with their dead letters.
 
@@ -151,7 +161,7 @@ def restore(
 
 @app.command()
 def operations(
-    name: Annotated[str | None, typer.Argument(metavar="ID", help="show this one with the result of each item")] = None,
+    name: OperationName = None,
     *,
     limit: Limit = 20,
     as_json: AsJson = False,

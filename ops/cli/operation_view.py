@@ -11,10 +11,12 @@ from moneyflow.platform.jobs.failed.dead_letters import Swept
 from moneyflow.platform.jobs.failed.failed_jobs import JOBS
 from moneyflow.platform.jobs.failed.refused_source import REFUSED_MESSAGES
 from moneyflow.platform.jobs.failed.waiting_jobs import WAITING_JOBS
+from moneyflow.platform.operations.engine import Operations
 from moneyflow.platform.operations.reports import Preview, Report
 from moneyflow.platform.operations.sources import Order, Verification
 from moneyflow.platform.sinks.dead_letters.source import DEAD_LETTERS
 from moneyflow.platform.sinks.positions.rows import POSITIONS
+from ops.cli.options import operation_id
 from ops.cli.output import console, note, print_json, prose, table
 
 #: The sources whose items are jobs.
@@ -76,6 +78,14 @@ def sweep_text(swept: Swept) -> Text:
 def command_of(operation: Mapping[str, Any]) -> str:
     """Return the command that carries out the verb of an operation."""
     return f"{_group_of(operation, 'jobs')} {operation['verb']}"
+
+
+def show_operations(known: Operations, name: str | None, *, limit: int, as_json: bool) -> None:
+    """Print the newest operations; or, of the one with the id `name`, the result of each item."""
+    if name is None:
+        print_operations(known.recent(limit=limit), as_json=as_json)
+        return
+    print_report(known.report(operation_id("ID", name)), as_json=as_json, every_item=True)
 
 
 def print_operations(found: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:

@@ -41,6 +41,18 @@ Refused = Annotated[bool, typer.Option("--refused", help="messages that RabbitMQ
 KeepDeadLetters = Annotated[
     bool, typer.Option("--keep-letters", help="leave jobs_failed as it is; `moneyflow failed sweep` does that part")
 ]
+OperationName = Annotated[str | None, typer.Argument(metavar="ID", help="show this one with the result of each item")]
+Origin = Annotated[str | None, typer.Option("--operation", metavar="ID", help="what this operation discarded")]
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        min=0,
+        max=604_800,
+        metavar="SECONDS",
+        help="stop waiting when no item ended for so long; 0: do not wait",
+    ),
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="show this many at most")]
 
 

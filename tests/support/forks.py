@@ -2,7 +2,7 @@
 
 A start takes a tenth of the processor time of a fresh interpreter, and the tests start many hundred processes. Each is
 a process of its own all the same, with its own pid, environment and output; that the product starts from nothing too is
-held by the tests of the API, of the stack and of its reloading.
+held by the tests of the stack, of its socket and of its reloading.
 """
 
 import atexit

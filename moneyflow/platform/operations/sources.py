@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, LiteralString, Protocol
 from uuid import UUID
 
+from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import ConflictError
 
@@ -68,6 +69,15 @@ class Order:
     canary: int | None = None
 
 
+def given_parts(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those parts of a filter that are not None, as they are kept with an operation: times are texts."""
+    return {
+        name: rfc3339(value) if isinstance(value, datetime) else value
+        for name, value in parts.items()
+        if value is not None
+    }
+
+
 class UnconfirmedError(ConflictError):
     """The order selects more `items` than an operator has confirmed; nothing was kept."""
 
@@ -92,6 +102,10 @@ class Outcome:
 
     result: str
     detail: str | None = None
+
+
+#: An item that was as frozen when it was judged, and no more when it was acted on.
+ACTED_MEANWHILE = Outcome(result=ALREADY_DONE, detail="another operator acted on it first")
 
 
 @dataclass(frozen=True, kw_only=True)

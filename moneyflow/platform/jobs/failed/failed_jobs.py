@@ -13,6 +13,7 @@ from moneyflow.platform.jobs.failed import filters, job_items
 from moneyflow.platform.jobs.failed.filters import DeadState, filtered
 from moneyflow.platform.jobs.store import FRAGMENTS
 from moneyflow.platform.operations.sources import (
+    ACTED_MEANWHILE,
     ALREADY_DONE,
     NOT_FOUND,
     WRONG_STATE,
@@ -38,7 +39,6 @@ _VERBS = {
 }
 _UNKNOWN_KIND, _UNKNOWN_VERSION = "unknown kind", "unknown version"
 _INVALID_PAYLOAD = "invalid payload"
-_ACTED_MEANWHILE = Outcome(result=ALREADY_DONE, detail="another operator acted on it first")
 
 
 class FailedJobs:
@@ -72,7 +72,7 @@ class FailedJobs:
         if chunk.verb != DISCARD:
             session.notify_after_commit()
         done = Outcome(result=_VERBS[chunk.verb].result)
-        return job_items.act(session, _act_query(chunk.verb), chunk, done=done, otherwise=_ACTED_MEANWHILE)
+        return job_items.act(session, _act_query(chunk.verb), chunk, done=done, otherwise=ACTED_MEANWHILE)
 
     def verify(self, session: Session, item_ids: Iterable[str]) -> list[Verification]:
         """Return the jobs' states and last errors."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, LiteralString
 from uuid import UUID
 
-from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import InvalidInputError, NotFoundError
 from moneyflow.platform.jobs.contract import registry
 from moneyflow.platform.jobs.store import FRAGMENTS
+from moneyflow.platform.operations.sources import given_parts
 from moneyflow.platform.queries import load_queries
 from moneyflow.platform.suggestions import did_you_mean
 
@@ -64,11 +64,7 @@ class Filter:
     def as_json(self) -> dict[str, Any]:
         """Return the given parts, to be kept with an operation."""
         parts = self.parameters() | {"batches": [str(batch) for batch in self.batches] or None}
-        return {
-            name: rfc3339(value) if isinstance(value, datetime) else value
-            for name, value in parts.items()
-            if value is not None
-        }
+        return given_parts(parts)
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of a query that `filtered` returned."""

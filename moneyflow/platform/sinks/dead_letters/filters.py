@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, LiteralString
 
-from moneyflow.platform.clock import rfc3339
 from moneyflow.platform.database import Session
 from moneyflow.platform.errors import InvalidInputError, NotFoundError
+from moneyflow.platform.operations.sources import given_parts
 from moneyflow.platform.queries import load_queries
 from moneyflow.platform.suggestions import did_you_mean
 
@@ -43,11 +43,7 @@ class Filter:
 
     def as_json(self) -> dict[str, Any]:
         """Return the given parts, to be kept with an operation."""
-        return {
-            name: rfc3339(value) if isinstance(value, datetime) else value
-            for name, value in self.parameters().items()
-            if value is not None
-        }
+        return given_parts(self.parameters())
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters of a query that `filtered` returned."""

@@ -15,6 +15,7 @@ from moneyflow.platform.errors import InvalidInputError
 from moneyflow.platform.events import dead_letters
 from moneyflow.platform.ids import parse_id
 from moneyflow.platform.operations.sources import (
+    ACTED_MEANWHILE,
     ALREADY_DONE,
     NOT_FOUND,
     WRONG_STATE,
@@ -43,7 +44,6 @@ _WHY = {
     "waiting": "it waits for an earlier record of its key, and follows it",
     "due": "it is due; the consumer of its sink takes it",
 }
-_ACTED_MEANWHILE = Outcome(result=ALREADY_DONE, detail="another operator acted on it first")
 
 
 def _ends(session: Session, operation_id: UUID, items: Sequence[Item]) -> Mapping[int, Outcome]:
@@ -101,7 +101,7 @@ class DeadLetters:
         session.execute(_QUERIES["lock"], {"ids": sorted(attempts)})
         changed = set(map(str, _change(session, chunk, attempts)))
         done = Outcome(result=_VERBS[chunk.verb].result)
-        return {item.position: done if item.item_id in changed else _ACTED_MEANWHILE for item in chunk.items}
+        return {item.position: done if item.item_id in changed else ACTED_MEANWHILE for item in chunk.items}
 
     def verify(self, session: Session, item_ids: Iterable[str]) -> list[Verification]:
         """Return the states and errors of dead letters, in the order of their ids."""
