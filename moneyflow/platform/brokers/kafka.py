@@ -1,10 +1,11 @@
 """Kafka: how clients log in, and the creation of the topics, in a migration only; brokers create none automatically."""
 
+import asyncio
 import ssl
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import GroupCoordinatorNotAvailableError, TopicAlreadyExistsError, for_code
 
 from moneyflow.platform.events.topics import DEAD_LETTER, all_topics
 from moneyflow.platform.settings import KafkaSettings
@@ -16,6 +17,8 @@ MAX_DEAD_LETTER_BYTES = 2 * 1024 * 1024
 SASL_MECHANISM = "SCRAM-SHA-512"
 
 _MILLISECONDS_PER_HOUR = 3_600_000
+#: Seconds between questions for a group that Kafka cannot answer yet.
+_COORDINATOR_SECONDS = 0.1
 
 
 def client_options(settings: KafkaSettings, login: str) -> dict[str, Any]:
@@ -43,8 +46,16 @@ def group_prefix(settings: KafkaSettings) -> str:
 
 
 async def describe_group(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
-    """Return Kafka's description of a consumer group; aiokafka cannot read the description of several at once."""
-    return list(await admin.describe_consumer_groups([group]))
+    """Return Kafka's description of a consumer group; aiokafka cannot read the description of several at once.
+
+    The caller bounds the time. A new Kafka has nothing about any group: the first question for one makes it create the
+    topic of their offsets, and is answered after that.
+    """
+    while True:
+        try:
+            return list(await admin.describe_consumer_groups([group]))
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(_COORDINATOR_SECONDS)
 
 
 async def create_topics(settings: KafkaSettings) -> list[str]:
