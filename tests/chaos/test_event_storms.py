@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.chaos.histories import Histories, note_emitted
 from tests.chaos.report import Round
 from tests.chaos.scene import Scene
-from tests.chaos.sinks import JUDGES, is_read, judge_crm, sinks
+from tests.chaos.sinks import JUDGES, in_the_end, is_read, judge_crm, sinks
 from tests.chaos.storm import Storm
 from tests.support.crm import ALL_FAULTS, RunningCrm, running_crm
 from tests.support.waiting import eventually
@@ -84,7 +85,7 @@ def test_every_sink_has_each_event_once_through_a_storm_of_faults(
                 what=f"{sink.name} has read all events",
             )
         (emitted,) = connection.execute("select count(*) from emitted").fetchall()
-        found = {name: judge(scene.settings, connection) for name, judge in JUDGES.items()}
+        found = {name: in_the_end(partial(judge, scene.settings, connection)) for name, judge in JUDGES.items()}
         found["crm"] = judge_crm(crm, connection)
     result = Round(name=f"{emitted['count']} events", seed=first_seed, accepted=emitted["count"])
     result.faults, result.lost = storm.faults, sum(map(len, found.values()))

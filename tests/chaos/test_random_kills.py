@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from moneyflow.audit.verify import verify
+from moneyflow.events.topics import USER_EVENTS
 from moneyflow.platform.database import Database
 from moneyflow.settings import AllSettings
 from tests.support import mails, retries
@@ -92,7 +93,7 @@ def test_many_people_sign_up_while_the_worker_and_the_relay_are_killed_again_and
     assert killer.kills.total() >= 3
     assert users == {"users": people}
     assert rows() == people
-    assert sum(chain.rows for chain in chains) == people
+    assert sum(chain.rows for chain in chains if chain.topic == USER_EVENTS) == people
     assert [chain.fault for chain in chains if chain.fault] == []
     assert len(sent) == people
     assert twice <= killer.kills["workers"] * _SENT_TWICE_PER_KILL
